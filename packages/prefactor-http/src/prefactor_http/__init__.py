@@ -1,8 +1,7 @@
 """A typed, asynchronous client of the Prefactor API.
 
-The models are imported when the first of them is asked for: defining pydantic models takes a third
-of the time that importing aiohttp and pydantic does, and not every program that imports a client
-talks to the API.
+The models are imported on first use. Defining them takes a third of the time of importing aiohttp
+and pydantic, and not every program that imports a client uses the API.
 """
 
 from importlib import import_module
@@ -172,7 +171,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Find an exported name that is not here yet among the models."""
+    """Import an exported name from the models on first use."""
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
@@ -181,5 +180,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The exported names, imported or not."""
+    """Return the exported names, imported or not."""
     return __all__

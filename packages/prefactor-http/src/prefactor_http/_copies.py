@@ -1,4 +1,4 @@
-"""The part of the client that makes copies of it, with other defaults or for another caller."""
+"""The part of the client that creates copies with other defaults or for another caller."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Copies(Resources):
         return child
 
     def with_session(self, cookie: str) -> Self:
-        """Return a client that acts as a person who has signed in, in place of the token.
+        """Return a client that acts as a signed-in person instead of the token.
 
-        It shares session and retry quota of HTTP with this one. Close the original.
+        It shares this client's session and retry quota. Close the original.
 
         Args:
-            cookie: What `sessions.create` returned.
+            cookie: The cookie from `sessions.create`.
 
         Raises:
             PrefactorRequestError: The cookie cannot be sent in a header.

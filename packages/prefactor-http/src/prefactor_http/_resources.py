@@ -1,4 +1,4 @@
-"""The resource clients of the API as properties, each imported and made when first asked for."""
+"""The resource clients of the API as properties, each imported and created on first use."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 class Resources:
-    """Base of the HTTP client: what it can be asked for, by noun."""
+    """Base of the HTTP client: its resource clients, one per noun."""
 
     @cached_property
     def accounts(self: HttpClient) -> endpoints.AccountClient:
-        """Accounts: see and rename them."""
+        """Accounts: read and rename them."""
         from prefactor_http.endpoints import AccountClient  # noqa: PLC0415
 
         return AccountClient(self)
 
     @cached_property
     def admin_users(self: HttpClient) -> endpoints.AdminUserClient:
-        """The people of an account: see them, change their roles, remove them."""
+        """The people of an account: read them, change their roles, remove them."""
         from prefactor_http.endpoints import AdminUserClient  # noqa: PLC0415
 
         return AdminUserClient(self)
 
     @cached_property
     def admin_user_invites(self: HttpClient) -> endpoints.AdminUserInviteClient:
-        """Invitations of people: send, look up, accept, take back."""
+        """Invitations of people: send, look up, accept, revoke."""
         from prefactor_http.endpoints import AdminUserInviteClient  # noqa: PLC0415
 
         return AdminUserInviteClient(self)
@@ -43,21 +43,21 @@ class Resources:
 
     @cached_property
     def agent_deployments(self: HttpClient) -> endpoints.AgentDeploymentClient:
-        """Which version of an agent is current in an environment."""
+        """The current version of an agent in an environment."""
         from prefactor_http.endpoints import AgentDeploymentClient  # noqa: PLC0415
 
         return AgentDeploymentClient(self)
 
     @cached_property
     def agent_instances(self: HttpClient) -> endpoints.AgentInstanceClient:
-        """Runs: register, start, finish, find, judge, stop."""
+        """Runs: register, start, finish, find, evaluate, terminate."""
         from prefactor_http.endpoints import AgentInstanceClient  # noqa: PLC0415
 
         return AgentInstanceClient(self)
 
     @cached_property
     def agent_schema_versions(self: HttpClient) -> endpoints.AgentSchemaVersionClient:
-        """The kinds of spans and quality records an agent sends."""
+        """The kinds of spans and quality records that an agent sends."""
         from prefactor_http.endpoints import AgentSchemaVersionClient  # noqa: PLC0415
 
         return AgentSchemaVersionClient(self)
@@ -71,14 +71,14 @@ class Resources:
 
     @cached_property
     def agent_versions(self: HttpClient) -> endpoints.AgentVersionClient:
-        """What ran, and with which schemas."""
+        """Versions of agents, with their schemas."""
         from prefactor_http.endpoints import AgentVersionClient  # noqa: PLC0415
 
         return AgentVersionClient(self)
 
     @cached_property
     def api_tokens(self: HttpClient) -> endpoints.ApiTokenClient:
-        """Tokens: issue, suspend, revoke."""
+        """Tokens: create, suspend, revoke."""
         from prefactor_http.endpoints import ApiTokenClient  # noqa: PLC0415
 
         return ApiTokenClient(self)
@@ -106,48 +106,48 @@ class Resources:
 
     @cached_property
     def alerts(self: HttpClient) -> endpoints.AlertClient:
-        """What somebody may want to look at about runs."""
+        """Alerts about runs."""
         from prefactor_http.endpoints import AlertClient  # noqa: PLC0415
 
         return AlertClient(self)
 
     @cached_property
     def sessions(self: HttpClient) -> endpoints.SessionClient:
-        """Who is calling, signing in and out, passwords, and who has signed in."""
+        """Sessions: the caller, signing in and out, passwords."""
         from prefactor_http.endpoints import SessionClient  # noqa: PLC0415
 
         return SessionClient(self)
 
     @cached_property
     def audit(self: HttpClient) -> endpoints.AuditClient:
-        """What operators did."""
+        """The actions of operators."""
         from prefactor_http.endpoints import AuditClient  # noqa: PLC0415
 
         return AuditClient(self)
 
     @cached_property
     def webhooks(self: HttpClient) -> endpoints.WebhookClient:
-        """Who is told when something happens."""
+        """Webhooks, which receive events."""
         from prefactor_http.endpoints import WebhookClient  # noqa: PLC0415
 
         return WebhookClient(self)
 
     @cached_property
     def webhook_deliveries(self: HttpClient) -> endpoints.WebhookDeliveryClient:
-        """What webhooks were told, and what is still to be."""
+        """Deliveries to webhooks, sent and pending."""
         from prefactor_http.endpoints import WebhookDeliveryClient  # noqa: PLC0415
 
         return WebhookDeliveryClient(self)
 
     @cached_property
     def server(self: HttpClient) -> endpoints.ServerClient:
-        """The server: how it is, and what tokens cost."""
+        """The server: its state, and the prices of tokens."""
         from prefactor_http.endpoints import ServerClient  # noqa: PLC0415
 
         return ServerClient(self)
 
     def forget_resources(self) -> None:
-        """Drop what was made so far; a copy of a client needs its own."""
+        """Drop the created clients, because a copy of a client needs its own."""
         for name, value in vars(Resources).items():
             if isinstance(value, cached_property):
                 vars(self).pop(name, None)

@@ -1,4 +1,4 @@
-"""The part of the client that reads responses while they come: event streams and downloads."""
+"""The part of the client that reads responses as they arrive: event streams and downloads."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _PATH = "/api/v1/events"
 STALE_AFTER = 45.0
 """Seconds of silence: three heartbeats of the server."""
 DOWNLOAD_STALE_AFTER = 60.0
-"""Seconds of silence of a download, which has no heartbeats."""
+"""Seconds of silence for a download, which has no heartbeats."""
 DOWNLOADS = ("application/x-ndjson", "application/json")
 """The media types of downloads."""
 
 
 class Streams:
-    """Base of the HTTP client: what it can follow, and what it reads in pieces."""
+    """Base of the HTTP client: event streams and downloads."""
 
     config: HttpClientConfig
     _headers: Headers
@@ -60,16 +60,16 @@ class Streams:
     ) -> EventStream:
         """Follow runs and spans while they change.
 
-        The result is an asynchronous iterator of `LiveEvent`, to be used with `async with`. It
-        reconnects by itself and asks for what it has missed. Nothing limits how long it may last:
-        the limits of a call hold for opening the stream, and `stale_after` for its silence.
+        Returns an asynchronous iterator of `LiveEvent` for use with `async with`. It reconnects by
+        itself and requests missed changes. Its duration is unlimited: the limits of a call apply to
+        opening the stream, and `stale_after` to its silence.
 
         Args:
-            agent_instance_ids: Runs to follow; with neither runs nor agents, all of the account.
+            agent_instance_ids: Runs to follow. Without runs and agents, all runs of the account.
             agent_ids: Agents whose runs to follow, by id or external identifier.
-            include_spans: Whether to hear of spans as well; False suits a list of runs.
-            include_spans_of: Runs of whose spans to hear; those of other runs are left out.
-            last_event_id: The `position` of an earlier event, to begin after it; None for now.
+            include_spans: Whether to include changes of spans. False suits a list of runs.
+            include_spans_of: Runs whose span changes to include. Those of other runs are omitted.
+            last_event_id: The `position` of an earlier event to continue after; None to begin now.
             stale_after: Seconds without a byte, heartbeats included, after which the connection
                 counts as lost.
 
@@ -125,10 +125,10 @@ class Streams:
         stale_after: float = DOWNLOAD_STALE_AFTER,
         options: RequestOptions | None = None,
     ) -> AsyncGenerator[bytes]:
-        """Yield the body of a response of any size while it comes, uncompressed.
+        """Yield the uncompressed body of a response of any size as it arrives.
 
-        Opening it is retried as any call is; what breaks off later is not, because pieces have
-        been handed out. The limits of a call hold for opening it, `stale_after` for its silence.
+        Opening it is retried like any call. A later failure is not, because pieces have already
+        been yielded. The limits of a call apply to opening it, and `stale_after` to its silence.
 
         Args:
             path: Path below `api_url`, sent verbatim.
@@ -186,7 +186,7 @@ class Streams:
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
     ) -> StreamedResponse:
-        """Make one attempt to open a stream, which takes no longer than one to get an answer."""
+        """Make one attempt to open a stream, with the time limit of a normal attempt."""
         arguments = {
             "method": method,
             "url": f"{self.config.api_url.rstrip('/')}{path}",

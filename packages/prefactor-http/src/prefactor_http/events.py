@@ -1,4 +1,4 @@
-"""Following live events: one stream over as many connections as it takes."""
+"""Follows live events: one stream over several connections."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class OpenedStream(Protocol):
     """A response whose body has not ended."""
 
     async def read(self) -> bytes:
-        """Wait for more of the body; nothing at its end.
+        """Wait for the next part of the body; empty at its end.
 
         Raises:
-            PrefactorNetworkError: The connection failed, or nothing came for too long.
+            PrefactorNetworkError: The connection failed, or was silent for too long.
         """
         ...
 
@@ -42,16 +42,16 @@ class OpenedStream(Protocol):
 
 
 class EventStream:
-    """An asynchronous iterator over live events, as `PrefactorHttpClient.events` opens it.
+    """An asynchronous iterator over live events, opened by `PrefactorHttpClient.events`.
 
-    Use it with `async with`, or call `aclose()` at the end. It reconnects by itself and asks for
-    what it has missed, for as long as failures are transient. One task at a time may iterate.
+    Use it with `async with`, or call `aclose()` at the end. It reconnects and requests missed
+    changes, as long as failures are transient. Only one task at a time may iterate.
 
     Args:
         connect: Opens the stream after an id, with the retries of any call.
-        pause: Waits before another attempt, the longer the more of them have failed.
-        last_event_id: Where to begin; None for now.
-        max_block_bytes: Bytes that one event may have.
+        pause: Waits before another attempt, longer after each failure.
+        last_event_id: The position to begin after; None for now.
+        max_block_bytes: The most bytes of one event.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EventStream:
         last_event_id: int | None,
         max_block_bytes: int,
     ) -> None:
-        """Open nothing yet."""
+        """Create a stream, which is not open yet."""
         self._connect = connect
         self._pause = pause
         self._max_block_bytes = max_block_bytes
@@ -72,13 +72,13 @@ class EventStream:
         self._has_begun = False
         self._closed = False
         self.last_event_id = last_event_id
-        """Up to where events were handed out."""
+        """The position up to which events were returned."""
 
     async def __aenter__(self) -> Self:
         """Open the stream.
 
         Raises:
-            PrefactorHttpError: As any call.
+            PrefactorHttpError: As for any call.
         """
         await self._open()
         return self
@@ -97,12 +97,12 @@ class EventStream:
         return self
 
     async def __anext__(self) -> LiveEvent:
-        """Wait for the next event, over new connections if need be.
+        """Wait for the next event, reconnecting if necessary.
 
         Raises:
-            PrefactorApiError: The server refuses to go on, for instance because the token was
+            PrefactorApiError: The server ended the stream, for example because the token was
                 revoked.
-            PrefactorResponseContractError: What came is no event.
+            PrefactorResponseContractError: Something else than an event arrived.
         """
         failures = 0
         while not self._events:
@@ -124,10 +124,10 @@ class EventStream:
         return event
 
     async def aclose(self) -> None:
-        """Close the connection and end the iteration; harmless when repeated."""
+        """Close the connection and end the iteration. Repeating it is harmless."""
         self._closed = True
         self._disconnect()
-        # The transport closes its socket in the next round of the loop.
+        # The transport closes its socket in the next iteration of the loop.
         await asyncio.sleep(0)
 
     async def _open(self) -> None:
@@ -157,11 +157,11 @@ class EventStream:
         return True
 
     def _event(self, block: EventBlock) -> LiveEvent | None:
-        """Return the event in a block; None for one that says nothing to the caller."""
+        """Return the event in a block, or None if the caller does not need it."""
         if block.event not in _KINDS:
             return None
         if block.event == "ready" and self._has_begun:
-            # The connection is new, and the stream is not.
+            # The connection is new, but the stream is not.
             return None
         self._has_begun = True
         try:

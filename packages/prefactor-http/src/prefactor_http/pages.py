@@ -31,7 +31,7 @@ class Page(list[T]):
         """Create a page."""
         super().__init__(rows)
         self.pagination = pagination
-        """The place of the page in the list; None if the server does not say."""
+        """The position of the page in the list; None if the server does not say."""
         self.sorting = sorting
         """The order of the list; None if the server does not say."""
         self.raw = raw or {}
@@ -87,7 +87,7 @@ def page_params(
 async def walk(
     fetch: Callable[[dict[str, Any]], Awaitable[Page[T]]], page_size: int | None
 ) -> AsyncIterator[T]:
-    """Yield every row of a list, fetching each page when the one before has been consumed."""
+    """Yield every row of a list. Each page is fetched after the previous one was consumed."""
     position: dict[str, Any] | None = {}
     while position is not None:
         page = await fetch({"pagination[page_size]": page_size or MAX_PAGE_SIZE, **position})

@@ -1,7 +1,7 @@
-"""Retries: a pure policy decides whether and when, and one loop acts on it.
+"""Retries: a pure policy decides whether and when, and one loop executes it.
 
-The policy sees what happened (`Failure`), how often, and how much time is left, and answers with
-a wait in seconds or a reason to stop. It never sleeps, reads no clock and knows no HTTP library.
+The policy gets the `Failure`, the number of retries and the remaining time, and returns a delay in
+seconds or a reason to stop. It never sleeps, reads no clock and knows no HTTP library.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 JITTER_LOW, JITTER_WIDTH = 0.75, 0.5
-"""A wait is multiplied by a random factor from [0.75, 1.25), so that clients which failed
-together do not come back together."""
+"""A delay is multiplied by a random factor from [0.75, 1.25), so that clients that failed together
+do not retry together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed attempt, as far as the decision about another one needs to know it."""
+    """One failed attempt, with what the decision about a retry needs."""
 
     kind: Literal["final", "status", "not_sent", "unknown"]
-    """`final` no repeat can help; `status` the server answered; `not_sent` nothing has left;
-    `unknown` the server may or may not have acted."""
+    """`final`: a retry cannot help. `status`: the server responded. `not_sent`: nothing was sent.
+    `unknown`: the server may have acted."""
     status: int | None = None
-    """The status of the answer, if there was one."""
+    """The status of the response, if any."""
     retry_after: float | None = None
-    """Seconds that the server asked to wait."""
+    """The seconds that the server asked to wait."""
     should_retry: bool | None = None
-    """The server's own word on whether to try again."""
+    """The server's advice on a retry."""
     repeatable: bool = True
-    """Whether doing it twice has the effect of doing it once: an idempotent method or a key."""
+    """Whether it is safe to repeat: the method is idempotent, or there is a key."""
     timed_out: bool = False
-    """Whether the attempt ran into a timeout."""
+    """Whether the attempt timed out."""
 
 
 class Stop(enum.Enum):
@@ -65,7 +65,7 @@ class Stop(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The rules. An immutable value; `None` of a caller's options has been resolved before."""
+    """The rules, as an immutable value. Options that were None have been resolved."""
 
     max_retries: int
     initial_delay: float
@@ -75,7 +75,7 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, config: HttpClientConfig, max_retries: int | None = None) -> RetryPolicy:
-        """The policy that a configuration describes."""
+        """Return the policy of a configuration."""
         return cls(
             max_retries=config.max_retries if max_retries is None else max_retries,
             initial_delay=config.initial_retry_delay,
@@ -85,16 +85,16 @@ class RetryPolicy:
         )
 
     def backoff(self, retry: int, factor: float) -> float:
-        """Seconds before retry number `retry` (from 0); the cap comes after the jitter factor."""
+        """Return the delay before retry number `retry` (from 0), capped after the jitter."""
         try:
             return min(self.initial_delay * self.multiplier**retry * factor, self.max_delay)
         except OverflowError:
             return self.max_delay
 
     def worth_repeating(self, failure: Failure) -> bool:
-        """Whether another attempt is safe and might succeed.
+        """Return whether another attempt is safe and might succeed.
 
-        A status in the configured list is retried whatever the method: the caller listed it.
+        A configured status is retried for any method, because the caller listed it.
         """
         match failure.kind:
             case "final":
@@ -116,7 +116,7 @@ class RetryPolicy:
         Args:
             failure: What happened.
             retries: Retries made so far.
-            time_left: Seconds until the deadline; infinity when there is none.
+            time_left: Seconds until the deadline; infinity without one.
             factor: The jitter factor.
         """
         if not self.worth_repeating(failure):
@@ -135,12 +135,12 @@ class Attempts(Protocol[T_co]):
 
     @property
     def name(self) -> str:
-        """What failed, in the message of `PrefactorRetryExhaustedError`."""
+        """The subject of the message of `PrefactorRetryExhaustedError`."""
         ...
 
     @property
     def deadline(self) -> float:
-        """When it must be over, on the clock of the handler; infinity for never."""
+        """When it must end, on the handler's clock; infinity for never."""
         ...
 
     def attempt(self) -> Awaitable[T_co]:
@@ -148,25 +148,25 @@ class Attempts(Protocol[T_co]):
         ...
 
     def translated(self, error: Exception) -> Exception:
-        """The error that callers see for what an attempt raised."""
+        """Return the error that callers see for an exception of an attempt."""
         ...
 
     def assess(self, error: Exception) -> Failure:
-        """Say what a failed attempt means; asked once per failure, with the translated error."""
+        """Classify a failed attempt. Called once per failure, with the translated error."""
         ...
 
     def policy(self) -> RetryPolicy:
-        """The rules; asked for when there is something to decide."""
+        """Return the rules. Called only after a failure."""
         ...
 
     def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
-        """Hear that there will be another attempt after a wait in seconds."""
+        """Called before the wait, in seconds, for another attempt."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Operation(Generic[T]):
-    """Any function as a call, with a predicate instead of an assessment."""
+    """Any function as a call, with a predicate instead of a classification."""
 
     config: HttpClientConfig
     operation: Callable[..., Awaitable[T]]
@@ -193,11 +193,11 @@ class _Operation(Generic[T]):
 
 
 class RetryHandler:
-    """Runs an operation as often as the policy says.
+    """Runs an operation as often as the policy allows.
 
     Args:
         config: Source of the policy.
-        quota: The budget shared with other calls; None for none.
+        quota: The budget shared with other calls; None for no budget.
         clock: Monotonic seconds.
         sleep: Waits for a number of seconds.
         random: Draws from [0, 1).
@@ -212,7 +212,7 @@ class RetryHandler:
         sleep: Callable[[float], Awaitable[Any]] | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        """Keep the collaborators; the policy is read from `config` for each call."""
+        """Store the arguments. The policy is read from `config` for each call."""
         self.config = config
         self.quota = quota
         self.clock = clock
@@ -226,11 +226,11 @@ class RetryHandler:
         *args: Any,
         **kwargs: Any,
     ) -> T:
-        """Call `operation(*args, **kwargs)`, again as long as `is_retryable(error)` says so.
+        """Call `operation(*args, **kwargs)`, and retry while `is_retryable(error)` is true.
 
         Raises:
-            PrefactorRetryExhaustedError: The last attempt failed too. With `max_retries=0`, and
-                for an error that is not retryable, the error itself is raised.
+            PrefactorRetryExhaustedError: The last attempt failed. With `max_retries=0`, and for an
+                error that is not retryable, the error itself is raised.
         """
         return await self.run(_Operation(self.config, operation, is_retryable, args, kwargs))
 
@@ -253,13 +253,13 @@ class RetryHandler:
                 if self.quota is not None:
                     self.quota.give_back(taken)
                 return result
-            # Out of the except block: the failed attempt's traceback, and the frames and buffers
-            # that hang on it, must not live as long as the wait.
+            # Outside of the except block, so that the traceback, its frames and buffers are freed
+            # before the wait.
             retries += 1
             await (self._sleep or asyncio.sleep)(wait)
 
     async def pause(self, failures: int) -> None:
-        """Wait before another attempt of what is tried until it works."""
+        """Wait before another attempt of an operation without a limit on retries."""
         wait = RetryPolicy.of(self.config).backoff(failures - 1, self._factor())
         await (self._sleep or asyncio.sleep)(wait)
 
@@ -278,12 +278,12 @@ class RetryHandler:
         return JITTER_LOW + JITTER_WIDTH * self._random()
 
     def _calculate_delay(self, attempt: int) -> float:
-        """Seconds to wait after attempt number `attempt` (from 0), jitter included."""
+        """Return the seconds to wait after attempt number `attempt` (from 0), jitter included."""
         return RetryPolicy.of(self.config).backoff(attempt, self._factor())
 
 
 def _give_up(error: Exception, why: Stop, attempts: int, name: str) -> NoReturn:
-    """Raise what a call that has failed for good raises."""
+    """Raise the error of a call that has failed permanently."""
     if isinstance(error, PrefactorHttpError):
         error.attempts = attempts
     if why is not Stop.USED_UP or attempts == 1:

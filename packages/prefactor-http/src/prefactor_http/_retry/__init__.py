@@ -1,1 +1,1 @@
-"""What the client repeats, after what wait, and within which quota."""
+"""Retries: what is retried, after which delay, and within which quota."""

@@ -1,4 +1,4 @@
-"""One call: what it sends, how long it may take, and what its failures mean for another attempt."""
+"""One call: its request, its time limits, and the classification of its failures."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ T = TypeVar("T")
 logger = logging.getLogger("prefactor_http")
 
 NO_LIMITS: dict[str, Any] = {}
-"""The usual attempt is limited by what its client says."""
+"""No limits other than the client's, as in the usual attempt."""
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""Methods whose repetition has the effect of doing it once (RFC 9110, section 9.2.2)."""
+"""Methods that are idempotent by RFC 9110, section 9.2.2."""
 
 
 class Context(NamedTuple):
-    """What all calls of a client share."""
+    """The parts that all calls of a client share."""
 
     config: HttpClientConfig
-    """What the options of a call do not say."""
+    """The defaults for options that a call does not set."""
     handler: RetryHandler
-    """Runs the attempts; its clock counts for deadlines."""
+    """Runs the attempts. Deadlines are measured on its clock."""
     sessions: Sessions[Any]
-    """Where the session comes from."""
+    """The source of sessions."""
     redactor: Redactor
     """Removes the token from error messages."""
 
 
 class Call(Generic[T]):
-    """What all attempts of one call share. Body and key are fixed before the first one leaves."""
+    """The part that all attempts of a call share. Body and key are fixed before the first one."""
 
     __slots__ = (
         "_body",
@@ -82,7 +82,7 @@ class Call(Generic[T]):
         """Prepare a call.
 
         Args:
-            context: What it shares with other calls.
+            context: The parts that all calls share.
             settings: The options of this call.
             send: Makes one attempt on the open session.
             method: The HTTP method.
@@ -106,13 +106,13 @@ class Call(Generic[T]):
 
     @property
     def name(self) -> str:
-        """What failed, in the message of the last error."""
+        """The subject of the last error's message."""
         return f"Request to {self.path}"
 
     def attempt(self) -> Awaitable[T]:
         """Make one attempt on a session of the running loop.
 
-        Not a coroutine of its own: the usual attempt is nothing but the sending.
+        Not a coroutine, because in the usual case it only passes on the coroutine that sends.
         """
         if not self._context.sessions.ready:
             return self._open_and_attempt()
@@ -131,7 +131,7 @@ class Call(Generic[T]):
         return await self.attempt()
 
     def translated(self, error: Exception) -> Exception:
-        """The error of this package for what a failed attempt raised."""
+        """Return this package's error for the exception of a failed attempt."""
         if isinstance(error, PrefactorHttpError) or not isinstance(error, NETWORK_FAILURES):
             return error
         seconds = self._seconds or self._context.config.request_timeout
@@ -139,9 +139,9 @@ class Call(Generic[T]):
         return translated(error, what, self._context.redactor, seconds)
 
     def assess(self, error: Exception) -> Failure:
-        """Say what a failed attempt means for another one."""
+        """Classify a failed attempt for the retry policy."""
         if self._context.sessions.close_count != self._close_count:
-            return Failure("final")  # somebody closed the client: do not open it again
+            return Failure("final")  # the client was closed; do not open it again
         match error:
             case PrefactorNetworkError() if isinstance(error, NOT_RETRYABLE):
                 return Failure("final")
@@ -166,9 +166,9 @@ class Call(Generic[T]):
         return RetryPolicy.of(self._context.config, self._settings.max_retries)
 
     def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
-        """Log a failure that is not the last word.
+        """Log a failure that will be retried.
 
-        The class and never the text of the error: that may quote the body of a response.
+        Logs the class of the error, never its text, which may quote the body of a response.
         """
         logger.info(
             "%s %s failed in attempt %d (%s %s), next in %.2f s",
@@ -181,7 +181,7 @@ class Call(Generic[T]):
         )
 
     def _limits(self) -> dict[str, Any]:
-        """Arguments of an attempt that differ from those of the client; usually none."""
+        """Return the arguments of an attempt that differ from the client's; usually none."""
         settings = self._settings
         limits: dict[str, Any] = {}
         if settings.headers:
@@ -189,7 +189,7 @@ class Call(Generic[T]):
         if settings.request_timeout is not None or self.deadline < math.inf:
             own = settings.request_timeout or self._context.config.request_timeout
             left = self.deadline - self._context.handler.clock()
-            # Not less than a moment: what has no time left must still fail as a timeout.
+            # Never zero: an attempt without time left must still fail as a timeout.
             limits["seconds"] = self._seconds = max(min(own, left), 0.001)
         if settings.max_response_bytes is not None:
             limits["max_bytes"] = settings.max_response_bytes
@@ -197,18 +197,18 @@ class Call(Generic[T]):
 
 
 def repeatable(arguments: Mapping[str, Any]) -> bool:
-    """Whether doing it twice has the effect of doing it once."""
+    """Return whether sending the request twice has the effect of sending it once."""
     return IDEMPOTENCY_KEY in arguments["headers"] or (
         arguments["method"].upper() in IDEMPOTENT_METHODS
     )
 
 
 def log_response(method: str, path: str, status: int) -> None:
-    """Note that a request was answered."""
+    """Log that a request was answered."""
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug("%s %s answered with status %d", method, loggable(path), status)
 
 
 def loggable(path: str) -> str:
-    """A path without its query, which may hold anything."""
+    """Return a path without its query, which may contain secrets."""
     return path.partition("?")[0]

@@ -1,7 +1,7 @@
-"""How long a server asks to be left alone, read from headers that nobody has validated.
+"""The delay that a server asks for, parsed from unvalidated headers.
 
-A header is input from a stranger: a sleep of `inf` seconds, a negative one or a number too large
-for the clock must not come out of it. Implausible values are ignored.
+A header is untrusted input: it must not lead to a delay that is infinite, negative or too large for
+the clock. Implausible values are ignored.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _DECIMAL = re.compile(r"[ \t]*[0-9]+(?:\.[0-9]+)?[ \t]*")
 
 MAX_WAIT = 366 * 24 * 3600.0
-"""Seconds; a longer wait is a mistake or an attack, not advice."""
+"""In seconds. A longer delay is a mistake or an attack."""
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds to wait as asked by `retry-after-ms` or `retry-after`, or None.
+    """Return the seconds to wait from `retry-after-ms` or `retry-after`, or None.
 
     Args:
         headers: Response headers with lower-case names.
-        now: The time that a date in the header is compared with; now in UTC by default.
+        now: The time to compare a date in the header with; by default the current time.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -38,13 +38,13 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """What `x-should-retry` says: True, False, or None when it is absent or unclear."""
+    """Return the value of `x-should-retry`: True, False, or None if it is absent or unclear."""
     said = headers.get("x-should-retry", "").strip().lower()
     return {"true": True, "false": False}.get(said)
 
 
 def _number(text: str | None) -> float | None:
-    # float() also reads "1_000", "1e3", "nan", and the digits of other scripts.
+    # float() would also accept "1_000", "1e3", "nan", and digits of other scripts.
     return _plausible(float(text)) if text and _DECIMAL.fullmatch(text) else None
 
 
@@ -54,13 +54,13 @@ def _plausible(seconds: float) -> float | None:
 
 
 def _until(text: str, now: datetime) -> float | None:
-    if not text.isascii():  # parsedate_to_datetime() reads the digits of other scripts
+    if not text.isascii():  # parsedate_to_datetime() accepts digits of other scripts
         return None
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    if moment.tzinfo is None:  # "-0000": UTC, says RFC 5322
+    if moment.tzinfo is None:  # "-0000", which is UTC by RFC 5322
         moment = moment.replace(tzinfo=UTC)
     try:
         return _plausible(max(0.0, (moment - now).total_seconds()))

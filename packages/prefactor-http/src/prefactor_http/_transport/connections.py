@@ -1,4 +1,4 @@
-"""How connections are made and bodies put on them: what the client needs of aiohttp's machinery."""
+"""Opens connections, sends bodies and reads responses, with aiohttp."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 LARGE_BODY = 2**20
 """Bytes of a body beyond which aiohttp warns that sending it might block the event loop."""
 CHUNK_SIZE = 2**18
-"""Bytes that are written at a time of a larger body."""
+"""The size in bytes of the pieces in which a larger body is written."""
 SMALL_BODY = 2**15
-"""Bytes of a body that surely fit into the buffer of a transport, whose limit is twice that."""
+"""A body of at most this many bytes fits into the transport's buffer, whose limit is double."""
 _DIGITS = 19
-"""Fewer digits than this make a number of bytes."""
+"""A length with fewer digits than this fits into a 64-bit integer."""
 EVENT_STREAM = "text/event-stream"
 """The media type of a stream."""
 _OK = 200
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: below the 5 s after which common servers close it."""
 
-# aiohttp 3.14 takes a serializer that returns bytes, which saves decoding and encoding again.
+# aiohttp 3.14 accepts a serializer that returns bytes, which avoids decoding and encoding again.
 _SERIALIZER: dict[str, Any] = (
     {"json_serialize_bytes": to_json_bytes}
     if "json_serialize_bytes" in (aiohttp.ClientSession.__init__.__kwdefaults__ or {})
@@ -52,21 +52,21 @@ _RESPONSE_TAKES = {
     *("self", "method", "url", "writer", "continue100", "timer", "request_info", "traces"),
     *("loop", "session", "stream_writer"),
 }
-"""What `aiohttp.ClientResponse` takes in the versions whose requests `_Request` knows to send."""
+"""The parameters of `aiohttp.ClientResponse` in the versions that `_Request` supports."""
 
 current_attempt: ContextVar[Attempt | None] = ContextVar("current_attempt", default=None)
-"""The attempt that the running task makes, to be told about its connection."""
+"""The attempt of the running task, which records facts about its connection."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Notes for the attempt in the current task whether its connection came from the pool.
+    """Records on the current attempt whether its connection came from the pool.
 
-    aiohttp's public way to learn this is a trace, which costs a tenth of the whole call. These
-    are the methods that its base connector names for subclasses.
+    aiohttp's public way to find out is a trace, which costs a tenth of a call. The overridden
+    methods are the ones that its base connector documents for subclasses.
     """
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Assume the pool; `_create_connection` knows better."""
+        """Assume that it comes from the pool; `_create_connection` corrects that."""
         attempt = current_attempt.get()
         if attempt is not None:
             attempt.from_pool = True
@@ -80,14 +80,14 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Request(aiohttp.ClientRequest):
-    """Writes a small body at once, where aiohttp starts a task for it.
+    """Writes a small body immediately, where aiohttp would start a task for it.
 
-    Before Python 3.12 such a task waits for the next turn of the loop, which costs a seventh of
-    the whole call. Whatever is not a plain request with a small body is left to aiohttp.
+    Before Python 3.12 such a task starts in the next iteration of the loop, which costs a seventh
+    of the whole call. Anything but a plain request with a small body is left to aiohttp.
     """
 
     def update_headers(self, headers: Any) -> None:
-        """Take the headers as the session has prepared them, after the host."""
+        """Use the headers as the session prepared them, after the host."""
         if type(cast("object", headers)) is not CIMultiDict or hdrs.HOST in headers:
             super().update_headers(headers)
             return
@@ -96,7 +96,7 @@ class _Request(aiohttp.ClientRequest):
         self.headers.extend(headers)
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        """Put the request on a connection."""
+        """Send the request on a connection."""
         protocol = conn.protocol
         if not self._is_plain(conn) or protocol.writing_paused:
             return await super().send(conn)
@@ -104,7 +104,7 @@ class _Request(aiohttp.ClientRequest):
         await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)
         body: Any = self._body
         await body.write(writer)
-        writer.set_eof()  # and not write_eof(), which waits for the socket
+        writer.set_eof()  # not write_eof(), which waits for the socket
         protocol.start_timeout()
         response = self.response_class(
             self.method,
@@ -122,7 +122,7 @@ class _Request(aiohttp.ClientRequest):
         return response
 
     def _is_plain(self, conn: Any) -> bool:
-        """Whether headers and body are all there is to send, and cannot fill the socket."""
+        """Return whether there is nothing but headers and a body that fits into the buffer."""
         body: Any = self._body
         headers = self.headers
         return (
@@ -139,7 +139,7 @@ class _Request(aiohttp.ClientRequest):
 
 
 def _is_supported_aiohttp() -> bool:
-    """Whether this is a version of aiohttp that `_Request` was written for."""
+    """Return whether `_Request` supports this version of aiohttp."""
     code = getattr(aiohttp.ClientResponse.__init__, "__code__", None)  # none if it is compiled
     if code is None:
         return False
@@ -157,7 +157,7 @@ def connect(
     resolver: AbstractResolver | None,
     single_use: bool,
 ) -> aiohttp.ClientSession:
-    """Open a session; the loop has to be running."""
+    """Open a session. The event loop must be running."""
     pool: dict[str, Any] = (
         {"force_close": True} if single_use else {"keepalive_timeout": KEEP_ALIVE}
     )
@@ -172,54 +172,54 @@ def connect(
 
 
 class _ChunkedBody(aiohttp.Payload):
-    """A body that is written piece by piece, which aiohttp does not warn of as it does of bytes.
+    """A body that is written in pieces, for which aiohttp does not warn as it does for bytes.
 
-    Not `io.BytesIO`: older versions of aiohttp read that in the loop's executor, and at the exit
-    of the interpreter no executor takes work any more.
+    Not `io.BytesIO`, which older versions of aiohttp read in the loop's executor, and no executor
+    accepts work while the interpreter exits.
     """
 
-    _autoclose = True  # nothing is open
+    _autoclose = True  # there is nothing to close
 
     def __init__(self, value: bytes) -> None:
         super().__init__(value, content_type="application/json")
         self._size = len(value)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The text, which aiohttp may show."""
+        """Return the text, which aiohttp may show."""
         content: bytes = self._value
         return content.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write everything, waiting for the socket in between."""
+        """Write everything, waiting for the socket between pieces."""
         content = memoryview(self._value)
         for start in range(0, len(content), CHUNK_SIZE):
             await writer.write(content[start : start + CHUNK_SIZE])
 
 
 def connect_timeout_only(config: HttpClientConfig) -> aiohttp.ClientTimeout:
-    """No limit but that for connecting: the attempt is watched already, and a timer costs."""
-    # aiohttp rounds longer limits up to a full second; ours are meant exactly.
+    """Return limits with a connect timeout only, because the attempt has a cheaper watcher."""
+    # aiohttp rounds longer limits up to a full second, and ours are exact.
     return aiohttp.ClientTimeout(
         total=None, connect=config.connect_timeout, ceil_threshold=math.inf
     )
 
 
 def is_aiohttp_session(session: object) -> bool:
-    """Whether it is a session of aiohttp, and no double of a test."""
+    """Return whether it is a session of aiohttp rather than a test double."""
     return isinstance(session, aiohttp.ClientSession) and "request" not in vars(session)
 
 
 def session_arguments(
     arguments: Mapping[str, Any], timeout: aiohttp.ClientTimeout, *, given: bool
 ) -> dict[str, Any]:
-    """The arguments of a request as a real session needs them.
+    """Return the arguments of a request for a real session.
 
     Args:
-        arguments: What a double would be called with.
-        timeout: The limits that are left to aiohttp.
-        given: Whether the session is the caller's, with a serializer of its own.
+        arguments: The arguments that a test double would get.
+        timeout: The limits that aiohttp enforces.
+        given: Whether it is the caller's session, with its own serializer.
     """
-    # A redirect is an answer like any other, and we uncompress within limits.
+    # A redirect is returned like any other response, and we decompress within limits.
     adapted = {
         **arguments,
         "timeout": timeout,
@@ -229,19 +229,19 @@ def session_arguments(
     body: EncodedBody | None = arguments.get("json")
     data: bytes = arguments.get("data", b"") if body is None else body.encoded
     if len(data) > LARGE_BODY:
-        adapted |= {"json": None, "data": _ChunkedBody(data)}  # a second trip takes a new one
+        adapted |= {"json": None, "data": _ChunkedBody(data)}  # each attempt needs a new one
     elif body is not None and given:
-        adapted["json"] = body.detached()  # its serializer encodes the values once more
+        adapted["json"] = body.detached()  # the session's serializer encodes the values again
     return adapted
 
 
 async def read_response(
     response: aiohttp.ClientResponse, method: str, path: str, limit: int
 ) -> Reply:
-    """Read a response to its end, or until its body exceeds `limit` bytes.
+    """Read a whole response, unless its body exceeds `limit` bytes.
 
-    The body is uncompressed here and not by aiohttp, which does that without a limit and without
-    letting anything else run, the time limit included.
+    The body is decompressed here rather than by aiohttp, which has no limit and blocks the loop,
+    including the timer of the attempt.
     """
     status, headers = response.status, response.headers
     length = headers.get(hdrs.CONTENT_LENGTH)
@@ -249,8 +249,8 @@ async def read_response(
         if length is None or hdrs.TRANSFER_ENCODING in headers or not _within(length, limit):
             body = await _read_pieces(response, limit)
         else:
-            # text() would look for the character set and decode only for the JSON parser to
-            # encode again, a tenth of the call.
+            # text() would detect the character set and decode, only for the JSON parser to encode
+            # again. That takes a tenth of the call.
             body = await response.read()
         if hdrs.CONTENT_ENCODING in headers and body:
             coding = coding_of(headers[hdrs.CONTENT_ENCODING])
@@ -268,7 +268,7 @@ class _TooLargeError(Exception):
 
 
 def _within(length: str, limit: int) -> bool:
-    """Whether a declared length is a number up to the limit; aiohttp reads no more than that."""
+    """Return whether a declared length is within the limit; aiohttp reads no more than that."""
     return length.isascii() and length.isdigit() and len(length) < _DIGITS and int(length) <= limit
 
 
@@ -282,7 +282,7 @@ async def _read_pieces(response: aiohttp.ClientResponse, limit: int) -> bytes:
     except BaseException:
         response.close()
         raise
-    await response.read()  # there is nothing left; it gives the connection back
+    await response.read()  # nothing is left; this returns the connection to the pool
     return bytes(body)
 
 
@@ -293,7 +293,7 @@ async def _inflated(body: bytes, coding: str, limit: int) -> bytes:
             whole += piece
             if len(whole) > limit:
                 raise _TooLargeError
-            # The loop has its turn, and the time limit with it. A small body needs but one.
+            # Let other tasks run, including the timer. A small body needs only one slice.
             await asyncio.sleep(0)
     except zlib.error as error:
         message = f"Can not decode content-encoding: {coding}"
@@ -304,22 +304,22 @@ async def _inflated(body: bytes, coding: str, limit: int) -> bytes:
 async def ask_double(
     session: aiohttp.ClientSession, path: str, arguments: Mapping[str, Any]
 ) -> Reply:
-    """One round trip with what stands in for a session, which knows five arguments."""
+    """Make a request with a test double of a session, which accepts five arguments."""
     async with session.request(**arguments) as response:
         return await read_double(response, path, arguments)
 
 
 async def read_double(response: Any, path: str, arguments: Mapping[str, Any]) -> Reply:
-    """What merely behaves like a response is asked for its text."""
+    """Read the text of a test double of a response."""
     real = isinstance(response, aiohttp.ClientResponse)
     body: bytes | str = await (response.read() if real else response.text())
     return Reply(path, arguments["method"], response.status, body, response.headers)
 
 
 class StreamedResponse:
-    """A response that is read while it comes.
+    """A response that is read as it arrives.
 
-    `refusal` is the whole response if it is not the stream that was asked for.
+    `refusal` is the whole response if it is not the expected stream.
     """
 
     def __init__(
@@ -328,24 +328,24 @@ class StreamedResponse:
         refusal: Reply | None,
         as_ours: Callable[[Exception], Exception],
     ) -> None:
-        """Read from a response whose head has come."""
+        """Create a reader for a response whose head has arrived."""
         self._response = response
         self._as_ours = as_ours
         self.refusal = refusal
 
     async def read(self) -> bytes:
-        """Wait for more of the body; nothing at its end."""
+        """Wait for the next part of the body; empty at its end."""
         try:
             return await self._response.content.readany()
         except NETWORK_FAILURES as error:
             raise self._as_ours(error) from None
         except RuntimeError:
-            # How aiohttp says that the session was closed.
+            # aiohttp's error for a closed session.
             return b""
 
     @property
     def coding(self) -> str | None:
-        """How the body is compressed."""
+        """The content coding of the body."""
         return coding_of(self._response.headers.get(hdrs.CONTENT_ENCODING, "identity"))
 
     @property
@@ -354,7 +354,7 @@ class StreamedResponse:
         return self._response.content.at_eof()
 
     def close(self) -> None:
-        """Close the connection: what has not been read is not wanted."""
+        """Close the connection and discard the unread part."""
         self._response.close()
 
 
@@ -368,16 +368,16 @@ async def open_stream(
     limit: int,
     as_ours: Callable[[Exception], Exception],
 ) -> StreamedResponse:
-    """Send a request and return its response once its head has come.
+    """Send a request and return its response when its head has arrived.
 
     Args:
         session: An open session.
         arguments: Method, address, headers and query.
-        config: How long to wait for a connection.
-        media_types: What the stream may be; anything else is a refusal.
-        stale_after: Seconds that may pass without a byte.
-        limit: Bytes of a refusal that are read.
-        as_ours: Makes the error of this package of what aiohttp raises.
+        config: The source of the connect timeout.
+        media_types: The accepted media types; any other response is a refusal.
+        stale_after: The seconds that may pass without a byte.
+        limit: The most bytes of a refusal to read.
+        as_ours: Translates an exception of aiohttp into this package's error.
     """
     timeout = aiohttp.ClientTimeout(
         total=None,

@@ -1,7 +1,7 @@
-"""From Python values to what crosses the wire: bodies, path segments, queries, timestamps.
+"""Encodes Python values for the wire: bodies, path segments, queries, timestamps.
 
-Everything is encoded before anything is sent, so bad input raises early, says where it is, and a
-body is the same bytes on every attempt even if the caller changes the object in between.
+Everything is encoded before anything is sent. Invalid input therefore raises early with its
+location, and every attempt sends the same bytes even if the caller changes the object meanwhile.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 class EncodedBody(dict[str, Any]):
-    """A JSON object together with its encoding, made once.
+    """A JSON object together with its encoding.
 
-    It is a dict so that code which inspects the `json=` argument of the session call sees the
-    object. The client's own sessions send `encoded`; another session's serializer finds plain
-    JSON values in it (see `detached`).
+    It is a dict, so that code that inspects the `json=` argument of the session call sees the
+    object. The client's own sessions send `encoded`. The serializer of another session encodes the
+    plain JSON values in it (see `detached`).
     """
 
     __slots__ = ("encoded",)
     encoded: bytes
 
     def __deepcopy__(self, memo: dict[int, Any]) -> EncodedBody:
-        """A copy that keeps the encoding."""
+        """Return a copy that keeps the encoding."""
         return self.detached()
 
     def detached(self) -> EncodedBody:
-        """The same body rebuilt from its bytes: it shares nothing with the caller's objects."""
+        """Return a copy made from the bytes, which shares nothing with the caller's objects."""
         copy = EncodedBody(json.loads(self.encoded))
         copy.encoded = self.encoded
         return copy
@@ -49,12 +49,12 @@ class EncodedBody(dict[str, Any]):
 def encode_body(value: Mapping[str, Any] | BaseModel) -> EncodedBody:
     """Encode a request body.
 
-    Accepts what JSON has, plus pydantic models, datetimes (naive ones as UTC), dates,
-    UUIDs, and members of enumerations, which go as their values.
+    Accepts JSON values, and also pydantic models, datetimes (naive ones as UTC), dates, UUIDs, and
+    members of enumerations, which are sent as their values.
 
     Raises:
         PrefactorRequestError: A value is not JSON: another type, NaN or infinity, text with
-            unpaired surrogates, a circular structure. `location` is its path.
+            unpaired surrogates, or a cycle. `location` is its path.
     """
     body = EncodedBody(as_mapping(value))
     try:
@@ -65,27 +65,27 @@ def encode_body(value: Mapping[str, Any] | BaseModel) -> EncodedBody:
 
 
 def check_bytes(body: object) -> None:
-    """Refuse a body that is not bytes: aiohttp would encode text, and read files and iterators."""
+    """Reject a body that is not bytes: aiohttp would encode text, and read files and iterators."""
     if not isinstance(body, bytes | bytearray | memoryview):
         message = f"body must be bytes, got {type(body).__name__}"
         raise PrefactorRequestError(message, "body")
 
 
 def to_json_bytes(value: Any) -> bytes:
-    """Serialize for a session of ours: an encoded body as it is, anything else as JSON."""
+    """Serialize for the client's sessions: an encoded body unchanged, anything else as JSON."""
     return value.encoded if isinstance(value, EncodedBody) else _encode(value).encode()
 
 
 def to_json_text(value: Any) -> str:
-    """The same for versions of aiohttp whose serializers return text."""
+    """Serialize as text, for versions of aiohttp whose serializers return text."""
     return to_json_bytes(value).decode()
 
 
 def dump_model(model: BaseModel) -> dict[str, Any]:
-    """The JSON form of a model, by alias (`schema_` becomes `schema`).
+    """Return the JSON form of a model, by alias (`schema_` becomes `schema`).
 
-    Request models of this package leave out what is None, because the API reads an absent
-    field and a null alike; a model inside a payload is the caller's data and keeps its nulls.
+    Request models of this package omit fields that are None, because the API treats an absent field
+    and a null alike. A model inside a payload is the caller's data and keeps its nulls.
     """
     to_body = getattr(model, "to_body", None)
     body: dict[str, Any] = to_body() if to_body else model.model_dump(mode="json", by_alias=True)
@@ -93,10 +93,10 @@ def dump_model(model: BaseModel) -> dict[str, Any]:
 
 
 def as_mapping(value: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
-    """A dict as it is, a model as a dict.
+    """Return a dict unchanged, and a model as a dict.
 
-    A model is known by its methods: importing pydantic's base class to ask would cost every
-    program that imports this package, models or no models.
+    Models are recognised by their methods, because importing pydantic's base class would slow down
+    every program that imports this package.
     """
     if isinstance(value, Mapping):
         return value
@@ -107,16 +107,16 @@ def as_mapping(value: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601 with an offset; a naive datetime is taken as UTC."""
+    """Format as ISO 8601 with an offset. A naive datetime is UTC."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def path_segment(name: str, value: str) -> str:
-    """One path segment, percent-encoded.
+    """Percent-encode one path segment.
 
     Raises:
-        PrefactorRequestError: The value is empty, `.` or `..`: a URL parser would resolve it
-            to another endpoint, however it is encoded.
+        PrefactorRequestError: The value is empty, `.` or `..`. However they are encoded, a URL
+            parser would resolve these to another endpoint.
     """
     if not isinstance(value, str) or value in {"", ".", ".."}:  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"{name} must be a non-empty id, got {value!r}"
@@ -129,7 +129,7 @@ def path_segment(name: str, value: str) -> str:
 
 
 def query(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Query parameters as text: true/false for booleans, ISO 8601 for datetimes, None left out."""
+    """Encode query parameters: booleans as true/false, datetimes as ISO 8601, None omitted."""
     if not isinstance(params, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"params must be a dict, got {type(params).__name__}"
         raise PrefactorRequestError(message, "params")
@@ -170,21 +170,21 @@ def _default(value: Any) -> Any:
             raise TypeError(message)
 
 
-# UTF-8 is what JSON is; escaping would nearly triple most non-Latin text.
+# JSON is UTF-8, and escaping would nearly triple most non-Latin text.
 _checked = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default
 ).encode
 
 
 def _prepared() -> Callable[[Any], str]:
-    """An encoder with the same settings that is not built anew for every body.
+    """Return an encoder with the same settings that is not built for every body.
 
-    That is what takes half the time of `JSONEncoder.encode` for a span. The part written in C
-    does without the search for circles too: whatever is one, or merely too deep, is left to the
-    encoder that looks for them.
+    Building it takes half the time of `JSONEncoder.encode` for a span. The C encoder also skips the
+    check for cycles. A value that is a cycle, or merely too deep, is left to the encoder with the
+    check.
     """
     make: Any = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # an interpreter without the part in C
+    if make is None:  # an interpreter without the C encoder
         return _checked
     text = json.encoder.encode_basestring
     chunks = make(None, _default, text, None, ":", ",", False, False, False)  # noqa: FBT003
@@ -203,12 +203,12 @@ _encode = _prepared()
 
 @cache
 def _fast() -> Callable[[Any], bytes] | None:
-    """The encoder of orjson if that is installed; loaded with the first body, not by an import."""
+    """Return orjson's encoder if it is installed, importing it for the first body."""
     try:
         import orjson  # noqa: PLC0415
     except ImportError:
         return None
-    # What it would write in ways of its own is passed on, and thereby refused.
+    # Types that it would encode in its own way are passed on, and thereby rejected.
     passed_on = (
         orjson.OPT_PASSTHROUGH_SUBCLASS
         | orjson.OPT_PASSTHROUGH_DATETIME
@@ -218,10 +218,10 @@ def _fast() -> Callable[[Any], bytes] | None:
 
 
 def _encoded(value: Mapping[str, Any]) -> bytes:
-    """The bytes of a body: the fast encoder's if they are certain to mean the same.
+    """Return the bytes of a body, from the fast encoder if the result is certain to be the same.
 
-    Where it writes null, there may have been NaN. That, and what it refuses (which includes large
-    integers, keys that are not text and deep nesting), is decided by the encoder above.
+    A null in its output may have been NaN. That, and everything it rejects (such as large integers,
+    keys that are not text and deep nesting), is decided by the encoder above.
     """
     fast = _fast()
     if fast is not None:
@@ -235,7 +235,7 @@ def _encoded(value: Mapping[str, Any]) -> bytes:
     return _encode(value).encode()
 
 
-# --- Finding the offending value, once encoding has failed ----------------------------------------
+# --- Locating the invalid value after encoding has failed -----------------------------------------
 
 
 def _located(body: Mapping[str, Any], error: Exception) -> PrefactorRequestError:
@@ -247,9 +247,9 @@ def _located(body: Mapping[str, Any], error: Exception) -> PrefactorRequestError
 
 
 def _find(body: Any) -> tuple[str, str] | None:
-    """Path and description of the first value that is not JSON, depth first.
+    """Return path and description of the first value that is not JSON, depth first.
 
-    With its own stack: the encoder, written in C, goes deeper than Python code can.
+    Uses its own stack, because the C encoder goes deeper than Python's recursion limit.
     """
     waiting: list[tuple[Any, str, frozenset[int]]] = [(body, "json_data", frozenset())]
     while waiting:
@@ -271,7 +271,7 @@ def _find(body: Any) -> tuple[str, str] | None:
 
 
 def _children(value: dict[Any, Any] | list[Any], place: str) -> list[tuple[Any, Any, str]]:
-    """Key, value and path of everything directly inside."""
+    """Return the key, value and path of all direct members."""
     if isinstance(value, dict):
         return [(key, item, f"{place}.{key}") for key, item in value.items()]
     return [("", item, f"{place}[{index}]") for index, item in enumerate(value)]
@@ -290,5 +290,5 @@ def _described(value: Any) -> str:
         return f"{value} has no JSON form"
     if isinstance(value, str):
         return "text with unpaired surrogates"
-    # The type only: the value itself may be a secret or a megabyte.
+    # Only the type, because the value may be a secret or very large.
     return f"a value of type {type(value).__name__}"

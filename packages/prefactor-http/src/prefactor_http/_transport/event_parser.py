@@ -1,4 +1,4 @@
-"""Server-sent events, from bytes as they arrive."""
+"""Parses server-sent events from bytes as they arrive."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from typing import NamedTuple
 
 
 class EventBlock(NamedTuple):
-    """One block of an event stream. Without `data` it only moves the position on."""
+    """One block of an event stream. Without `data` it only advances the position."""
 
     event: str
     data: bytes
     last_event_id: str | None
-    """The latest id that the stream has sent so far."""
+    """The latest id that the stream has sent."""
 
 
 class EventParser:
-    """Takes the bytes of one stream in pieces of any size and returns the blocks that are whole.
+    """Parses the bytes of one stream, in pieces of any size, into complete blocks.
 
-    A stream that is cut off in the middle of a block has not sent that block.
+    A block that was cut off is discarded.
 
     Args:
-        limit: Bytes that a block may have.
+        limit: The most bytes of a block.
     """
 
     def __init__(self, limit: int) -> None:
-        """Begin a stream."""
+        """Create a parser for a new stream."""
         self._limit = limit
         self._unread = bytearray()
         self._searched = 0
         self.last_event_id: str | None = None
 
     def feed(self, piece: bytes) -> list[EventBlock]:
-        """Take more bytes.
+        """Parse more bytes.
 
         Raises:
-            ValueError: A block has more bytes than the limit.
+            ValueError: A block exceeds the limit.
         """
         self._unread += piece
         blocks: list[EventBlock] = []

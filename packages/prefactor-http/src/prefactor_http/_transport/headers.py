@@ -1,4 +1,4 @@
-"""The headers of a request: who asks, for what, and under which key."""
+"""The headers of a request: token, SDK, content type and idempotency key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_http.exceptions import PrefactorRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Names that know their lower-case form, which aiohttp would otherwise make for each request.
+# Names that cache their lower-case form, which aiohttp would otherwise compute for each request.
 AUTHORIZATION = istr("Authorization")
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
 COOKIE = istr("Cookie")
@@ -21,20 +21,20 @@ REQUEST_MARK = istr("X-Prefactor-Request")
 
 
 class Headers:
-    """The headers of a client, made once and copied for each request.
+    """The headers of a client, built once and copied for each request.
 
     Args:
         token: The bearer token.
         sdk: Replaces the `X-Prefactor-SDK` value `prefactor-http@<version>`.
 
     Raises:
-        PrefactorRequestError: Either cannot be sent in a header.
+        PrefactorRequestError: The token or `sdk` cannot be sent in a header.
     """
 
     __slots__ = ("_cookie", "_sdk", "_token", "_usual")
 
     def __init__(self, token: str, sdk: str | None) -> None:
-        """Check what comes from outside."""
+        """Validate both values."""
         sdk = sdk or f"{PACKAGE_NAME}@{PACKAGE_VERSION}"
         _check("api_token", token)
         _check("sdk_header", sdk)
@@ -52,7 +52,7 @@ class Headers:
         )
 
     def with_session(self, cookie: str) -> Headers:
-        """The headers of a person's session in place of the token.
+        """Return the headers for a person's session instead of the token.
 
         Raises:
             PrefactorRequestError: The cookie cannot be sent in a header.
@@ -62,17 +62,17 @@ class Headers:
         headers._cookie = cookie
         del headers._usual[AUTHORIZATION]
         headers._usual[COOKIE] = cookie
-        # What the server asks of everything that writes with a cookie.
+        # The server requires this of every write with a cookie.
         headers._usual[REQUEST_MARK] = "1"
         return headers
 
     def of(self, token: str, key: str | None, extra: Mapping[str, str] | None) -> CIMultiDict[str]:
-        """The headers of one request.
+        """Return the headers of one request.
 
         Args:
-            token: The token of the moment; a configuration may be given a new one.
+            token: The current token, because a configuration may be given a new one.
             key: The idempotency key.
-            extra: Headers that win over the client's, except for the key.
+            extra: Headers that override the client's, except for the key.
         """
         if token is not self._token and self._cookie is None:
             self._token, self._usual[AUTHORIZATION] = token, f"Bearer {token}"
@@ -86,5 +86,5 @@ class Headers:
 
 def _check(name: str, value: str) -> None:
     if not value.isprintable():
-        message = f"{name} holds a line break or another character that no header can carry"
+        message = f"{name} contains a line break or another character that is invalid in a header"
         raise PrefactorRequestError(message, name)

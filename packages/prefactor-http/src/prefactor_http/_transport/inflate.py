@@ -1,7 +1,7 @@
 """Decompresses a response in slices of bounded size.
 
-A few hundred kilobytes of gzip may stand for gigabytes, so the output is taken in slices of
-bounded size. Between two of them the caller can look at the clock or stop.
+A few hundred kilobytes of gzip may expand to gigabytes, so the output is produced in slices of
+bounded size. Between them, the caller can check the time or stop.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ACCEPTED = "gzip, deflate"
-"""The content codings that the client asks for. Others may need libraries without a limit."""
+"""The accepted content codings. Others may need libraries that have no limit."""
 INPUT_CHUNK = 2**14
-"""Compressed bytes that are given to zlib at a time."""
+"""Compressed bytes passed to zlib at a time."""
 OUTPUT_CHUNK = 2**18
-"""Bytes that zlib may return at a time."""
+"""The most bytes that zlib may return at a time."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _ASKED_FOR = frozenset({"gzip", "x-gzip", "deflate"})
@@ -26,16 +26,16 @@ _ZLIB_METHOD = 8
 
 
 class UnreadableCodingError(ValueError):
-    """The body has a content coding that was not asked for."""
+    """The body has a content coding that was not requested."""
 
 
 def coding_of(content_encoding: str) -> str | None:
-    """The coding to undo; None when the body is as it is.
+    """Return the coding to decode, or None if the body is not encoded.
 
-    A header that names no coding at all, such as `utf-8`, is taken for a mistake.
+    A header that names no coding at all, such as `utf-8`, is ignored as a mistake.
 
     Raises:
-        UnreadableCodingError: It names a coding that was not asked for, or several.
+        UnreadableCodingError: It names a coding that was not requested, or several.
     """
     coding = content_encoding.strip().lower()
     if coding in _ASKED_FOR:
@@ -62,12 +62,12 @@ def inflate(body: bytes, coding: str) -> Iterator[bytes]:
             if unpacker.eof:
                 if window != _GZIP:
                     return
-                # What follows a member is another one.
+                # Another member follows.
                 waiting = unpacker.unused_data
                 if waiting or start + INPUT_CHUNK < len(body):
                     unpacker = zlib.decompressobj(window)
             elif not waiting and len(piece) == OUTPUT_CHUNK:
-                # All was read, and not all was returned.
+                # All input was read, but more output remains.
                 while piece := unpacker.decompress(b"", OUTPUT_CHUNK):
                     yield piece
     if not unpacker.eof:
@@ -76,15 +76,15 @@ def inflate(body: bytes, coding: str) -> Iterator[bytes]:
 
 
 class Inflater:
-    """Uncompresses a body that comes in pieces; without a coding, it passes them on."""
+    """Decompresses a body that arrives in pieces. Without a coding, it passes them on."""
 
     def __init__(self, coding: str | None) -> None:
-        """Begin a body."""
+        """Create an inflater for a new body."""
         self._coding = coding
         self._unpacker: Any = None
 
     def pieces(self, body: bytes) -> Iterator[bytes]:
-        """Yield what more of the body stands for, in slices of at most `OUTPUT_CHUNK` bytes.
+        """Yield the next part of the output, in slices of at most `OUTPUT_CHUNK` bytes.
 
         Raises:
             zlib.error: The body is damaged.
@@ -99,7 +99,7 @@ class Inflater:
             body = self._unpacker.unconsumed_tail
 
     def end(self) -> bytes:
-        """Return the rest.
+        """Return the remaining output.
 
         Raises:
             zlib.error: The body ends early.
@@ -114,8 +114,8 @@ class Inflater:
 
 
 def _window(body: bytes, coding: str) -> int:
-    """What zlib has to expect."""
+    """Return the window size for zlib, which includes the format."""
     if coding != "deflate":
         return _GZIP
-    # Some servers leave the header of zlib out.
+    # Some servers omit the zlib header.
     return zlib.MAX_WBITS if body[0] & 0xF == _ZLIB_METHOD else -zlib.MAX_WBITS

@@ -1,8 +1,8 @@
-"""The time limits of attempts: one timer watches all of them.
+"""The time limits of attempts, all watched by one timer.
 
-A timer for each request, as aiohttp starts and cancels it, is a tenth of what a whole call costs.
-Nearly all attempts end long before their limit, so here the loop holds a single timer, for the
-attempt that would end first; when it goes off, it mostly finds that attempt gone and is set again.
+A timer per request, as in aiohttp, costs a tenth of a whole call. Nearly all attempts end long
+before their limit. So the loop has a single timer, for the attempt with the earliest limit. When it
+fires, that attempt is usually over, and the timer is set again.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 
 class TimeoutWatcher:
-    """Ends the attempts of one event loop that outlast their limits."""
+    """Expires the attempts of one event loop that exceed their limits."""
 
     __slots__ = ("_timer", "due", "loop", "running")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start without attempts."""
+        """Create a watcher without attempts."""
         self.loop = loop
         self.running: set[Attempt] = set()
-        """The attempts that have begun and not ended."""
+        """The attempts in progress."""
         self.due = math.inf
-        """When the timer goes off; infinity while there is none."""
+        """When the timer fires; infinity if none is set."""
         self._timer: asyncio.TimerHandle | None = None
 
     def schedule(self, until: float) -> None:
-        """Set the timer to this time of the loop, which is before `due`."""
+        """Set the timer to this time of the loop, which must be before `due`."""
         if self._timer is not None:
             self._timer.cancel()
         self.due = until
-        # In a context of its own: the caller's may hold on to anything.
+        # In a new context, because the caller's may keep objects alive.
         self._timer = self.loop.call_at(until, self._expire_overdue, context=Context())
 
     def _expire_overdue(self) -> None:
-        """End what is over, and set the timer for what ends next."""
-        # The timer may be early by the resolution of the clock, so its own time counts as well.
+        """Expire overdue attempts, and set the timer for the next one."""
+        # The timer may be early by the clock's resolution, so its own time counts as well.
         now = max(self.loop.time(), self.due)
         self.due, self._timer = math.inf, None
         for attempt in self.running:
@@ -53,15 +53,15 @@ class TimeoutWatcher:
 
 
 class Attempt:
-    """One attempt of the current task, as a context manager; `TimeoutError` when it expires.
+    """One attempt of the current task, as a context manager that raises `TimeoutError`.
 
-    It also carries what is learned on the way about the connection in use.
+    It also records facts about the connection in use.
     """
 
     __slots__ = ("_cancelling", "_task", "_watcher", "answered", "expired", "from_pool", "until")
 
     def __init__(self, watcher: TimeoutWatcher, seconds: float) -> None:
-        """Prepare an attempt of the running task that may take at most `seconds`."""
+        """Create an attempt of the running task that may take at most `seconds`."""
         task = asyncio.current_task(watcher.loop)
         if task is None:
             message = "A request needs a running task"
@@ -72,12 +72,12 @@ class Attempt:
         self.until = watcher.loop.time() + seconds
         self.expired = False
         self.answered = False
-        """Whether a byte of a reply has arrived."""
+        """Whether a byte of a response has arrived."""
         self.from_pool = False
-        """Whether the connection had been used before; known only for connectors of ours."""
+        """Whether the connection was reused; known only for our own connectors."""
 
     def expire(self) -> None:
-        """End the attempt by cancelling what its task waits for."""
+        """End the attempt by cancelling its task's current wait."""
         self.expired = True
         self._task.cancel()
 
@@ -95,10 +95,10 @@ class Attempt:
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        """Turn our own cancellation into a timeout, and let anybody else's pass.
+        """Turn our own cancellation into a timeout, and pass on any other.
 
-        The bookkeeping is that of `asyncio.timeout`: when more cancellations are pending than
-        when the attempt began, somebody else wants the task to end as well.
+        Counts like `asyncio.timeout`: if more cancellations are pending than at the start of the
+        attempt, other code has cancelled the task as well.
         """
         self._watcher.running.discard(self)
         if self.expired:

@@ -1,7 +1,7 @@
-"""From a response to a value or an error: the status class first, then the body.
+"""Converts a response to a value or an error, by its status class and then by its body.
 
-A proxy's HTML page for a 404 is still a not-found, an empty 204 is not an error, and only what
-should have been JSON and is not becomes a contract error.
+A proxy's HTML page with status 404 is still a not-found error, and an empty 204 is a success. Only
+a body that should have been JSON and is not becomes a contract error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from prefactor_http.exceptions import (
 )
 
 try:
-    # Twice as fast as json.loads, and it reads bytes as they come.
+    # Twice as fast as json.loads, and accepts bytes.
     from pydantic_core import from_json
 except ImportError:  # pydantic before 2.4
     from_json = json.loads  # type: ignore[assignment]
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 SNIPPET_LENGTH = 200
-"""Characters of a body that an error shows."""
+"""The most characters of a body in an error message."""
 REDIRECT = 300
 """The first status that redirects."""
 ERROR = 400
@@ -58,46 +58,46 @@ _INVALID = frozenset({400, 422})
 
 
 class Reply(NamedTuple):
-    """A response that has been read: everything that decides about success and failure."""
+    """A response that was read, with everything that decides between success and failure."""
 
     path: str
-    """Path of the request, for messages."""
+    """The path of the request, for messages."""
     method: str
-    """Method of the request; a HEAD has no body to expect."""
+    """The method of the request; the response to a HEAD has no body."""
     status: int
     """The HTTP status."""
     body: bytes | str
-    """The body as it came."""
+    """The body as received."""
     headers: object = None
-    """The response headers; used when they are a mapping (a test double's may be anything)."""
+    """The response headers, ignored if they are not a mapping (as in test doubles)."""
     defect: PrefactorResponseContractError | None = None
     """Why the body was not read, if it was not."""
 
     def __repr__(self) -> str:
-        """Where from and how it went; some tracebacks show locals, and a body is not theirs."""
+        """Return path and status; not the body, because some tracebacks show locals."""
         return f"Reply({self.method} {self.path}: {self.status})"
 
 
 class RawResponse(NamedTuple):
-    """A successful reply as it came."""
+    """A successful response as it was received."""
 
     status: int
     """The HTTP status, below 300 or 304."""
     headers: Mapping[str, str]
-    """The headers of the reply; look them up in any case."""
+    """The headers of the response, with case-insensitive lookup."""
     body: bytes
-    """The body, decompressed if it came compressed."""
+    """The body, decompressed."""
 
     def __repr__(self) -> str:
-        """Status and size; a body is not for tracebacks."""
+        """Return status and size; not the body, because tracebacks may show it."""
         return f"RawResponse(status={self.status}, {len(self.body)} bytes)"
 
 
 def raw(reply: Reply, redactor: Redactor) -> RawResponse:
-    """A successful reply, unread.
+    """Return a successful response unparsed.
 
     Raises:
-        PrefactorApiError: The status is 400 or above, or redirects (a subclass by status).
+        PrefactorApiError: The status is 400 or above, or a redirect (a subclass by status).
         PrefactorResponseContractError: It is 500 or above, and the body is not a JSON object.
     """
     refused = reply.status >= REDIRECT and reply.status != _NOT_MODIFIED
@@ -109,10 +109,10 @@ def raw(reply: Reply, redactor: Redactor) -> RawResponse:
 
 
 def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
-    """The JSON object of a successful reply; `{}` for a reply that has no body by definition.
+    """Return the JSON object of a successful response; `{}` if it has no body by definition.
 
     Raises:
-        PrefactorApiError: The status is 400 or above, or redirects (a subclass by status).
+        PrefactorApiError: The status is 400 or above, or a redirect (a subclass by status).
         PrefactorResponseContractError: The body of a success, or of a 5xx, is not a JSON object.
     """
     if reply.status < REDIRECT:
@@ -129,7 +129,7 @@ def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
 
 
 def header_map(headers: object) -> dict[str, str]:
-    """Response headers with lower-case names; empty when they are not a mapping of strings."""
+    """Return headers with lower-case names, or an empty dict if they are no mapping of strings."""
     if not isinstance(headers, Mapping):
         return {}
     entries: Mapping[Any, Any] = headers  # pyright: ignore[reportUnknownVariableType]
@@ -141,7 +141,7 @@ def header_map(headers: object) -> dict[str, str]:
 
 
 def snippet(text: str) -> str | None:
-    """The beginning of a body on one line; None when there is nothing to show."""
+    """Return the beginning of a body on one line, or None if it is blank."""
     line = re.sub(r"\s+", " ", text).strip()
     if len(line) > SNIPPET_LENGTH:
         return f"{line[:SNIPPET_LENGTH]}..."
@@ -149,27 +149,27 @@ def snippet(text: str) -> str | None:
 
 
 def _decoded(body: bytes | str) -> Any:
-    """The JSON value of a body; None when it is not JSON."""
+    """Return the JSON value of a body, or None if it is not JSON."""
     try:
         return from_json(body)
     except (ValueError, RecursionError):
         pass
     try:
-        # Slower, but it follows deeper nesting.
+        # Slower, but supports deeper nesting.
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
 def _error_from(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
-    """The error that a reply means, with everything it says about itself."""
+    """Return the error of a response, with all its details."""
     error = _base_error(reply, redactor)
     _add_header_facts(error, reply, redactor)
     return error
 
 
 def too_large(method: str, path: str, status: int, limit: int) -> PrefactorResponseContractError:
-    """The defect of a body that was not read to its end, because it exceeds the limit."""
+    """Return the error for a body that was not read completely, because it exceeds the limit."""
     message = (
         f"The response to {method} {path} (status {status}) has more than {limit} bytes: "
         f"ask for less, for example smaller pages, or raise max_response_bytes"
@@ -178,22 +178,22 @@ def too_large(method: str, path: str, status: int, limit: int) -> PrefactorRespo
 
 
 def unreadable(method: str, path: str, status: int, coding: str) -> PrefactorResponseContractError:
-    """The defect of a body in a content coding that was not asked for."""
+    """Return the error for a body in a content coding that was not requested."""
     message = (
         f"The response to {method} {path} (status {status}) has the content coding "
-        f"{snippet(coding)!r}: only {ACCEPTED} can be read, and no other is asked for"
+        f"{snippet(coding)!r}: only {ACCEPTED} is supported, and nothing else was requested"
     )
     return PrefactorResponseContractError(message, status_code=status)
 
 
 def _base_error(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
-    """The error that a reply means: by status if it can be, else about its body."""
+    """Return the error of a response, by its status if possible, or else about its body."""
     if REDIRECT <= reply.status < ERROR and reply.status != _NOT_MODIFIED:
         return _redirect(reply, redactor)
     if reply.defect is not None:
         if not ERROR <= reply.status < SERVER_ERROR:
             return reply.defect
-        # The status says enough.
+        # The status is enough.
         return _api_error(reply.status, {"message": f"HTTP {reply.status}. {reply.defect}"})
     text = redactor.text(_text(reply.body))
     value: Any = None
@@ -213,14 +213,14 @@ def _redirect(reply: Reply, redactor: Redactor) -> PrefactorRedirectError:
     target = redactor.text(url_for_message(location)) if location else None
     message = (
         f"{reply.method} {reply.path} was answered with status {reply.status}, a redirect to "
-        f"{target or 'nowhere'}. Redirects are not followed, because that would hand the token "
-        f"to another address: set api_url to where the API is"
+        f"{target or 'nowhere'}. Redirects are not followed, because that would send the token to "
+        f"another address: set api_url to the address of the API"
     )
     return PrefactorRedirectError(message, "unknown", reply.status, target)
 
 
 def _api_error(status: int, body: dict[str, Any]) -> PrefactorApiError:
-    # A null field counts as missing.
+    # A null field counts as absent.
     message = str(body.get("message") or f"HTTP {status}")
     code = str(body.get("code") or "unknown")
     if status in _INVALID:
@@ -234,7 +234,7 @@ def _api_error(status: int, body: dict[str, Any]) -> PrefactorApiError:
     request_id = body.get("request_id")
     error.request_id = request_id if isinstance(request_id, str) else None
     limit, limit_of = body.get("limit"), body.get("limit_of")
-    # A bool is an int to Python, and no limit.
+    # bool is a subclass of int, but not a limit.
     error.limit = limit if type(limit) is int else None
     error.limit_of = limit_of if isinstance(limit_of, str) else None
     return error
@@ -257,7 +257,7 @@ def _contract_error(
 
 
 def _add_header_facts(error: PrefactorHttpError, reply: Reply, redactor: Redactor) -> None:
-    """Add what the headers say about the failure."""
+    """Add the details from the headers to an error."""
     headers = header_map(reply.headers)
     error.retry_after = retry_after(headers)
     error.should_retry = should_retry(headers)

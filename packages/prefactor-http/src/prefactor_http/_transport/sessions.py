@@ -1,10 +1,10 @@
-"""The life of the sessions behind a client: opened late, bound to a loop, closed with it.
+"""The sessions of a client: opened on first use, bound to a loop, and closed with it.
 
-An HTTP session belongs to the event loop it was made in. A client that outlives its loop (a
-second `asyncio.run`, a test per loop) needs a new one, and nobody can await the closing of the old
-one any more. So each loop's sessions are held by an asynchronous generator: `asyncio.run` and
-every other runner close a loop's generators before they close the loop, and the loop also closes
-one that is dropped. A client that nobody closed therefore leaves no open socket behind.
+An HTTP session belongs to the event loop in which it was created. A client that outlives its loop
+(a second `asyncio.run`, a loop per test) needs a new session, and the old one can no longer be
+closed by awaiting. So each loop's sessions are owned by an asynchronous generator: `asyncio.run`
+and other runners close a loop's generators before the loop, and the loop also closes a dropped one.
+A client that was never closed therefore leaves no open socket behind.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class Closable(Protocol):
-    """What is asked of a session here."""
+    """The part of a session that is used here."""
 
     @property
     def closed(self) -> bool:
-        """Whether it has been closed."""
+        """Whether it was closed."""
         ...
 
     async def close(self) -> None:
@@ -37,28 +37,28 @@ S_co = TypeVar("S_co", bound=Closable, covariant=True)
 
 
 class Connect(Protocol[S_co]):
-    """Makes a session."""
+    """Opens a session."""
 
     def __call__(self, *, single_use: bool) -> S_co:
-        """Open it; no connection of it is used twice if `single_use`."""
+        """Open a session whose connections are never reused if `single_use`."""
         ...
 
 
 class Sessions(Generic[S]):
-    """The session in use, and a second one whose connections are never reused.
+    """The current session, and a second one whose connections are never reused.
 
     Args:
-        connect: Makes a session.
-        given: A session of the caller's own. It is used as it is and never closed here.
+        connect: Opens a session.
+        given: The caller's session. It is used as it is and never closed here.
     """
 
     def __init__(self, connect: Connect[S], given: S | None = None) -> None:
-        """Open nothing yet: the loop to bind to may not be running."""
+        """Open nothing yet, because the loop may not be running."""
         self.current: S | None = given
-        """The session in use. A test, say, may replace it."""
+        """The current session. Tests may replace it."""
         self.given = given
         self.close_count = 0
-        """How often `close` was called; a call that sees it change must not start over."""
+        """The number of calls of `close`. A call that sees it change must not start again."""
         self._connect = connect
         self._own: S | None = None
         self._single_use: S | None = None
@@ -69,16 +69,16 @@ class Sessions(Generic[S]):
 
     @property
     def ready(self) -> bool:
-        """Whether the session in use is open and belongs to the running loop."""
+        """Whether the current session is open and belongs to the running loop."""
         session = self.current
         if session is None or session.closed:
             return False
         return session is not self._own or self._loop is asyncio.get_running_loop()
 
     async def ensure(self) -> S:
-        """The session for the running loop, opened if need be.
+        """Return the session of the running loop, opening one if needed.
 
-        Nothing is awaited between the look and the change, so any number of tasks may ask.
+        Safe for any number of tasks, because nothing is awaited between the check and the change.
         """
         if self.ready and self.current is not None:
             return self.current
@@ -102,20 +102,20 @@ class Sessions(Generic[S]):
         self._single_use = None
         self.current = self._own = session = self._connect(single_use=False)
         self._opened = [session]
-        # A generator of an earlier loop is dropped here, and that loop closes its sessions.
+        # This drops the generator of an earlier loop, and that loop closes its sessions.
         self._keeper = _keep(self._opened)
         await anext(self._keeper)
         return session
 
     def single_use(self) -> S:
-        """A session whose connections are all new; to be asked for while `current` is open."""
+        """Return a session whose connections are all new. Use only while `current` is open."""
         if self._single_use is None:
             self._single_use = self._connect(single_use=True)
             self._opened.append(self._single_use)
         return self._single_use
 
     async def close(self) -> None:
-        """Close what was opened here, and forget the session in use; harmless when repeated."""
+        """Close the sessions opened here, and drop the current one. Repeating it is harmless."""
         self.close_count += 1
         session, self.current, self._own = self.current, None, None
         keeper, self._keeper = self._keeper, None
@@ -126,8 +126,8 @@ class Sessions(Generic[S]):
 
 
 async def _keep(sessions: list[S]) -> AsyncGenerator[None, None]:
-    # Not a method: a reference to the owner would keep both alive until the garbage collector
-    # finds the cycle.
+    # Not a method, because a reference to the owner would keep both alive until the garbage
+    # collector finds the cycle.
     try:
         yield
     finally:

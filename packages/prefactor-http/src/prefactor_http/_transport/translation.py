@@ -1,4 +1,4 @@
-"""The errors of this package for what aiohttp and asyncio raise."""
+"""Translates exceptions of aiohttp and asyncio into the errors of this package."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from prefactor_http.exceptions import (
 if TYPE_CHECKING:
     from prefactor_http._redaction import Redactor
 
-# Looked up by name, because aiohttp 3.9 does not have all of them.
+# Looked up by name, because aiohttp 3.9 lacks some of them.
 _INVALID_REQUEST = (
-    ValueError,  # aiohttp.InvalidURL is one too
+    ValueError,  # includes aiohttp.InvalidURL
     TypeError,
     getattr(aiohttp, "NonHttpUrlClientError", aiohttp.InvalidURL),
 )
@@ -38,13 +38,13 @@ _NOT_SENT = (
 def translated(
     original: Exception, request: str, redactor: Redactor, limit: float | None = None
 ) -> PrefactorHttpError:
-    """The error of this package for a failed attempt, also an instance of the original's class.
+    """Return the error for a failed attempt, which is also an instance of the original's class.
 
     Args:
-        original: What aiohttp or asyncio raised.
+        original: The exception of aiohttp or asyncio.
         request: Method and path, for the message.
-        redactor: Removes the token from the text.
-        limit: Seconds that the attempt had, for a timeout that does not say.
+        redactor: Masks the token in the text.
+        limit: The time limit of the attempt in seconds, for a timeout without a message.
     """
     error = _join_classes(original)
     said = _text_of(original)
@@ -55,7 +55,7 @@ def translated(
     PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):
         error.may_have_been_processed = not _was_not_sent(original)
-    # A cause is printed with the traceback; better none than one that shows the token.
+    # A cause is printed with the traceback. It is dropped if it would show the token.
     error.__cause__ = None if redactor.contains_token(f"{said} {original!r}") else original
     error.__suppress_context__ = True
     return error
@@ -69,8 +69,8 @@ def _text_of(error: Exception) -> str:
 
 
 def _was_not_sent(original: Exception) -> bool:
-    # aiohttp itself never raises its bare base class; wrappers and test doubles do, and they
-    # mean "the network is down".
+    # aiohttp itself never raises its bare base class. Wrappers and test doubles do, to mean "the
+    # network is down".
     return isinstance(original, _NOT_SENT) or type(original) is aiohttp.ClientError
 
 
@@ -91,9 +91,9 @@ def _join_classes(original: Exception) -> PrefactorHttpError:
 
 
 def _hide_request_headers(error: aiohttp.ClientResponseError) -> None:
-    """Drop the headers of the request, token included, which this one class keeps and prints."""
+    """Remove the request headers, including the token, that only this class stores and prints."""
     info: Any = error.request_info
-    if info is not None:  # it is, in test doubles
+    if info is not None:  # test doubles may pass None
         kept = info.headers.copy()
         kept.clear()
         headers = type(info.headers)(kept)

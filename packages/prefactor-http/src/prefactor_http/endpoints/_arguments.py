@@ -75,7 +75,7 @@ def as_time(name: str, value: datetime | str | None) -> str | None:
 
 
 def as_keyed(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
-    """Query parameters of a mapping: `name[key]` for each of its keys."""
+    """Return the query parameters for a mapping: `name[key]` for each of its keys."""
     if values is None:
         return {}
     if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -109,7 +109,7 @@ def wrong(name: str, kind: str, value: object) -> Exception:
     return _refused(ValidationError.from_exception_data("arguments", cast("Any", lines)), ())
 
 
-# --- An error of two packages -------------------------------------------------------------------
+# --- An error of both packages ------------------------------------------------------------------
 
 
 def _refused(error: ValidationError, within: tuple[str, ...]) -> Exception:

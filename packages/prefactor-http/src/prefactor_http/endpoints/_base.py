@@ -50,7 +50,7 @@ class HttpClient(Protocol):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> RawResponse:
-        """Send an encoded body and return the response as it came."""
+        """Send an encoded body and return the response unparsed."""
         ...
 
     def download(
@@ -60,7 +60,7 @@ class HttpClient(Protocol):
         params: Mapping[str, Any] | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncGenerator[bytes]:
-        """Yield the body of a response while it comes."""
+        """Yield the body of a response as it arrives."""
         ...
 
 

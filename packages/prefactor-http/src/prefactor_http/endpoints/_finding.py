@@ -1,4 +1,4 @@
-"""Finding runs: their list, and the counts beside it."""
+"""Finding runs: lists and their counts."""
 
 from __future__ import annotations
 
@@ -53,34 +53,36 @@ class Finding(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[AgentInstance]:
-        """One page of runs. Some servers want `agent_id` and know few of the other filters.
+        """Return a page of runs. Some servers require `agent_id` and know few of the other filters.
 
         Args:
             agent_id: Only runs of this agent.
             agent_ids: Only runs of these agents, at most 50.
             agent_version_id: Only runs of this version.
             environment_id: Only runs in this environment.
-            status: Only runs in this state.
+            status: Only runs with this status.
             purpose: Only runs for this purpose.
             external_identifier: Only the run with this identifier.
             started_after: Only runs started at this time or after it.
             started_before: Only runs started before this time, strictly.
             finished_after: Only runs that ended at this time or after it.
             finished_before: Only runs that ended before this time, strictly.
-            min_duration: Only ended runs that took this many seconds or more.
-            max_duration: Only ended runs that took this many seconds or fewer.
+            min_duration: Only ended runs that took at least this many seconds.
+            max_duration: Only ended runs that took at most this many seconds.
             has_failed_spans: Only runs with failed spans, or only runs without.
             abandoned: Only active runs whose agents fell silent, or only others.
             schema_name: Only runs with a span of this type.
             risk_level: Only runs of this risk: `low`, `medium`, `high` or `critical`.
-            min_cost: Only runs that cost this much or more, in the currency of the server's prices.
+            min_cost: Only runs that cost at least this much, in the currency of the server's
+                prices.
             metadata: Only runs with these texts in their metadata.
-            text: Only runs with a span that has all of these words; `match` of each run says where.
+            text: Only runs with a span that contains all of these words; `match` of each run says
+                where.
             include_totals: Fill in `first_summary`, `total_tokens`, `total_cost` and `currency`.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         filters = {
@@ -117,7 +119,7 @@ class Finding(Endpoint):
         options: RequestOptions | None = None,
         **filters: Any,
     ) -> AsyncIterator[AgentInstance]:
-        """All runs that `list` would show with these filters, page by page.
+        """Iterate over all runs that `list` returns with these filters.
 
         Takes the filters of `list` by name: `async for run in …iterate(agent_id="…")`.
         """
@@ -133,13 +135,13 @@ class Finding(Endpoint):
     async def facets(
         self, *, options: RequestOptions | None = None, **filters: Any
     ) -> AgentInstanceFacets:
-        """Count runs by what each filter would leave.
+        """Count runs by the values that each filter would leave.
 
-        Takes the filters of `list` by name. Each facet leaves its own filter out. At most the
-        newest 2,000 runs are counted; `complete` says whether there are no more.
+        Takes the filters of `list` by name. Each facet ignores its own filter. At most the newest
+        2,000 runs are counted; `complete` says whether that was all.
 
         Raises:
-            PrefactorNotFoundError: The server has no such operation.
+            PrefactorNotFoundError: The server lacks this operation.
         """
         reply = await self._read(f"{PATH}/facets", present(**api_filters(filters)), options)
         return to_details(reply, AgentInstanceFacets, "agent_instances.facets")
@@ -150,14 +152,14 @@ _DURATIONS = ("min_duration", "max_duration")
 
 
 def api_filters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Filters as the API spells them."""
+    """Return the filters in the API's spelling."""
     found = dict(given)
     for name in _TIMES:
         if name in found:
             found[name] = as_time(name, found[name])
     for name in _DURATIONS:
         if isinstance(found.get(name), float):
-            # Without the exponent that small and large numbers are printed with.
+            # Without the exponent in which small and large numbers are printed.
             found[name] = f"{found[name]:.6f}"
     if isinstance(found.get("min_cost"), float | Decimal):
         found["min_cost"] = f"{found['min_cost']:.9f}"

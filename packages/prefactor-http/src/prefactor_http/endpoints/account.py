@@ -1,4 +1,4 @@
-"""Accounts: see and rename them."""
+"""Accounts: read and rename them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class AccountClient(Endpoint):
         environment_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> Series:
-        """Read what all agents of an account did over time, in columns for a chart.
+        """Read the activity of all agents of an account over time, in columns for a chart.
 
         Args:
             account_id: Its id.
             bucket: `minute`, `hour` or `day`; the server's default is `hour`.
-            start_time: A moment in the first bucket.
-            end_time: The moment that the last bucket reaches; now by default.
-            environment_id: Only this environment; a deployment token has its own.
+            start_time: A time in the first bucket.
+            end_time: A time that the last bucket reaches; now by default.
+            environment_id: Only this environment; a deployment token has a fixed one.
             options: Limits and headers of this call only.
 
         Raises:
-            PrefactorNotFoundError: There is no such account.
+            PrefactorNotFoundError: The account does not exist.
             PrefactorValidationError: The range has too many buckets, or is not kept.
         """
         params = {
@@ -65,13 +65,13 @@ class AccountClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[Account]:
-        """One page of accounts.
+        """Return a page of accounts.
 
         Args:
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
@@ -84,14 +84,14 @@ class AccountClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Account]:
-        """All accounts that `list` would show, page by page."""
+        """Iterate over all accounts that `list` returns."""
         return self._walk(PATH, {}, Account, sorting=sorting, page_size=page_size, options=options)
 
     async def get(self, account_id: str, *, options: RequestOptions | None = None) -> Account:
         """Read one account.
 
         Raises:
-            PrefactorNotFoundError: There is no such account.
+            PrefactorNotFoundError: The account does not exist.
         """
         reply = await self._read(_path(account_id), None, options)
         return to_details(reply, Account, "accounts.get")
@@ -107,7 +107,7 @@ class AccountClient(Endpoint):
         """Rename an account.
 
         Raises:
-            PrefactorNotFoundError: There is no such account.
+            PrefactorNotFoundError: The account does not exist.
         """
         key = self._key(idempotency_key)
         body = {"details": texts(name=name)}

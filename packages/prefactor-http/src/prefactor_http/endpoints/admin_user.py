@@ -32,7 +32,7 @@ class AdminUserClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[AdminUser]:
-        """One page of people.
+        """Return a page of people.
 
         Args:
             email: Only the person with this address.
@@ -40,7 +40,7 @@ class AdminUserClient(Endpoint):
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
@@ -55,7 +55,7 @@ class AdminUserClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AdminUser]:
-        """All people that `list` would show, page by page."""
+        """Iterate over all people that `list` returns."""
         return self._walk(
             PATH,
             {"email": email, "role": role},
@@ -69,7 +69,7 @@ class AdminUserClient(Endpoint):
         """Read one person.
 
         Raises:
-            PrefactorNotFoundError: There is no such person.
+            PrefactorNotFoundError: The person does not exist.
         """
         reply = await self._read(_path(admin_user_id), None, options)
         return to_details(reply, AdminUser, "admin_users.get")
@@ -82,10 +82,10 @@ class AdminUserClient(Endpoint):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> AdminUser:
-        """Give a person another role: `viewer`, `member` or `admin`.
+        """Change a person's role to `viewer`, `member` or `admin`.
 
         Raises:
-            PrefactorNotFoundError: There is no such person.
+            PrefactorNotFoundError: The person does not exist.
         """
         key = self._key(idempotency_key)
         body = {"details": texts(role=role)}
@@ -99,10 +99,10 @@ class AdminUserClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> None:
-        """Remove a person from the account; their sessions end.
+        """Remove a person from the account, and end their sessions.
 
         Raises:
-            PrefactorNotFoundError: There is no such person.
+            PrefactorNotFoundError: The person does not exist.
         """
         await self._delete(_path(admin_user_id), idempotency_key, options)
 

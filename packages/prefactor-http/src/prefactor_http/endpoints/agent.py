@@ -24,7 +24,7 @@ class AgentClient(Endpoint):
     """`client.agents`.
 
     The filters `risk_profile_id`, `team_id` and `owner_person_id` take an id, or the text `null`
-    for agents that have none; None does not filter.
+    for agents without one; None does not filter.
     """
 
     async def create(
@@ -37,10 +37,10 @@ class AgentClient(Endpoint):
         """Create an agent.
 
         Raises:
-            ValueError: The key is too long, or a value is not what the API accepts.
-            PrefactorConflictError: Its id is taken.
-            PrefactorValidationError: Its external identifier is taken, or the server refused
-                something else of the content.
+            ValueError: The key is too long, or the API does not accept a value.
+            PrefactorConflictError: Its id is in use.
+            PrefactorValidationError: Its external identifier is in use, or the server rejected
+                other content.
         """
         part = as_dict("details", details) or {}
         checked(AgentForCreate, part, within="details")
@@ -67,7 +67,7 @@ class AgentClient(Endpoint):
             options: Limits and headers of this call only.
 
         Raises:
-            PrefactorNotFoundError: There is no such agent.
+            PrefactorNotFoundError: The agent does not exist.
         """
         params = {
             "environment_id": environment_id,
@@ -86,11 +86,11 @@ class AgentClient(Endpoint):
         include_risk_rollup: bool | None = None,
         options: RequestOptions | None = None,
     ) -> Agent:
-        """Read one agent by its id or by its external identifier; exactly one must be given.
+        """Read one agent by exactly one of its id and its external identifier.
 
         Raises:
-            ValueError: None or both were given.
-            PrefactorNotFoundError: There is no such agent.
+            ValueError: Neither or both were given.
+            PrefactorNotFoundError: The agent does not exist.
         """
         params = exactly_one(agent_id=agent_id, external_identifier=external_identifier) | {
             "environment_id": environment_id,
@@ -109,18 +109,18 @@ class AgentClient(Endpoint):
         environment_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> Series:
-        """Read what an agent did over time, in columns for a chart.
+        """Read the activity of an agent over time, in columns for a chart.
 
         Args:
             agent_id: Its id.
             bucket: `minute`, `hour` or `day`; the server's default is `hour`.
-            start_time: A moment in the first bucket.
-            end_time: The moment that the last bucket reaches; now by default.
-            environment_id: Only this environment; a deployment token has its own.
+            start_time: A time in the first bucket.
+            end_time: A time that the last bucket reaches; now by default.
+            environment_id: Only this environment; a deployment token has a fixed one.
             options: Limits and headers of this call only.
 
         Raises:
-            PrefactorNotFoundError: There is no such agent.
+            PrefactorNotFoundError: The agent does not exist.
             PrefactorValidationError: The range has too many buckets, or is not kept.
         """
         params = {
@@ -144,7 +144,7 @@ class AgentClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[AgentSummary]:
-        """One page of agents.
+        """Return a page of agents.
 
         Args:
             risk_profile_id: Only agents with this risk profile.
@@ -153,7 +153,7 @@ class AgentClient(Endpoint):
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         filters = _filters(risk_profile_id, team_id, owner_person_id)
@@ -171,7 +171,7 @@ class AgentClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> Page[AgentSummary]:
-        """The same as `list`, under its older name and with its older form of sorting."""
+        """Do the same as `list`, with its older name and form of sorting."""
         params = _filters(risk_profile_id, team_id, owner_person_id)
         params |= page_params(sorting=None, offset=offset, page_size=page_size)
         reply = await self._read(PATH, {**params, "sorting": sorting}, options)
@@ -187,7 +187,7 @@ class AgentClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AgentSummary]:
-        """All agents that `list` would show, page by page: `async for agent in …iterate()`."""
+        """Iterate over all agents that `list` returns: `async for agent in …iterate()`."""
         filters = _filters(risk_profile_id, team_id, owner_person_id)
         return self._walk(
             PATH, filters, AgentSummary, sorting=sorting, page_size=page_size, options=options
@@ -201,11 +201,11 @@ class AgentClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> Agent:
-        """Change an agent: what is absent stays, what is None is cleared.
+        """Change an agent. Absent fields do not change, and None clears a field.
 
         Raises:
-            ValueError: The key is too long, or a value is not what the API accepts.
-            PrefactorNotFoundError: There is no such agent.
+            ValueError: The key is too long, or the API does not accept a value.
+            PrefactorNotFoundError: The agent does not exist.
         """
         part = as_dict("details", details) or {}
         checked(AgentForUpdate, part, within="details")
@@ -220,7 +220,7 @@ class AgentClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> Agent:
-        """Take an agent out of service; no new runs of it can be registered."""
+        """Take an agent out of service. It can no longer register runs."""
         key = self._key(idempotency_key)
         reply = await self._write("POST", f"{_path(agent_id)}/retire", {}, key, options)
         return to_details(reply, Agent, "agents.retire")
@@ -244,7 +244,7 @@ class AgentClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> Agent | None:
-        """Delete an agent that nothing refers to; returns its last state if the server sends it.
+        """Delete an unused agent. Return its last state if the server sends it.
 
         Raises:
             PrefactorConflictError: It still has runs.
@@ -254,7 +254,7 @@ class AgentClient(Endpoint):
 
 
 def _shown(reply: dict[str, Any], operation: str) -> Agent:
-    """The agent in a reply, with its risk rollup, which stands beside it."""
+    """Return the agent in a response, with the risk rollup that is next to it."""
     agent = to_details(reply, Agent, operation)
     rollup = reply.get("risk_rollup")
     if isinstance(rollup, dict):

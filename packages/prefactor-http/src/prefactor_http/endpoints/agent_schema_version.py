@@ -1,4 +1,4 @@
-"""Agent schema versions: the kinds of spans and quality records an agent sends."""
+"""Agent schema versions: the kinds of spans and quality records that an agent sends."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class AgentSchemaVersionClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[AgentSchemaVersion]:
-        """One page of schema versions.
+        """Return a page of schema versions.
 
         Args:
             agent_id: The agent.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
@@ -57,7 +57,7 @@ class AgentSchemaVersionClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AgentSchemaVersion]:
-        """All schema versions that `list` would show, page by page."""
+        """Iterate over all schema versions that `list` returns."""
         return self._walk(
             PATH,
             {"agent_id": agent_id},
@@ -73,7 +73,7 @@ class AgentSchemaVersionClient(Endpoint):
         """Read one schema version.
 
         Raises:
-            PrefactorNotFoundError: There is no such schema version.
+            PrefactorNotFoundError: The schema version does not exist.
         """
         reply = await self._read(_path(agent_schema_version_id), None, options)
         return to_details(reply, AgentSchemaVersion, "agent_schema_versions.get")
@@ -96,7 +96,7 @@ class AgentSchemaVersionClient(Endpoint):
 
         Args:
             agent_id: The agent.
-            external_identifier: The caller's name of the version.
+            external_identifier: The caller's name for the version.
             id: Id chosen by the caller.
             span_type_schemas: The kinds of spans.
             quality_schemas: The kinds of quality records.
@@ -108,7 +108,7 @@ class AgentSchemaVersionClient(Endpoint):
 
         Raises:
             ValueError: The key is too long.
-            PrefactorValidationError: The server refused the content.
+            PrefactorValidationError: The server rejected the content.
         """
         key = self._key(idempotency_key)
         details = texts(

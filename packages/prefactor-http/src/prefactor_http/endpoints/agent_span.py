@@ -199,7 +199,7 @@ class AgentSpanClient(Endpoint):
     ) -> Page[AgentSpan]:
         """Read up to 100 spans at once, with their payloads, in the order of their ids.
 
-        Ids that no span has are left out.
+        Ids without a span are ignored.
 
         Args:
             ids: Their ids, at most 100.

@@ -1,4 +1,4 @@
-"""Agent versions: what ran, and with which schemas."""
+"""Agent versions, with their schemas."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class AgentVersionClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[AgentVersion]:
-        """One page of versions.
+        """Return a page of versions.
 
         Args:
             agent_id: The agent.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
@@ -52,7 +52,7 @@ class AgentVersionClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AgentVersion]:
-        """All versions that `list` would show, page by page."""
+        """Iterate over all versions that `list` returns."""
         return self._walk(
             PATH,
             {"agent_id": agent_id},
@@ -68,7 +68,7 @@ class AgentVersionClient(Endpoint):
         """Read one version.
 
         Raises:
-            PrefactorNotFoundError: There is no such version.
+            PrefactorNotFoundError: The version does not exist.
         """
         reply = await self._read(_path(agent_version_id), None, options)
         return to_details(reply, AgentVersion, "agent_versions.get")
@@ -90,7 +90,7 @@ class AgentVersionClient(Endpoint):
 
         Args:
             agent_id: The agent.
-            external_identifier: The caller's name of the version.
+            external_identifier: The caller's name for the version.
             agent_schema_version_id: The schemas it uses.
             id: Id chosen by the caller.
             runtime_environment: Where it runs.
@@ -101,7 +101,7 @@ class AgentVersionClient(Endpoint):
 
         Raises:
             ValueError: The key is too long.
-            PrefactorValidationError: The server refused the content.
+            PrefactorValidationError: The server rejected the content.
         """
         key = self._key(idempotency_key)
         environment = as_dict("runtime_environment", runtime_environment)

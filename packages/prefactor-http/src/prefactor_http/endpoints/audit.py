@@ -1,4 +1,4 @@
-"""The audit log: what operators did."""
+"""The audit log: the actions of operators."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class AuditClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[AuditEntry]:
-        """One page of the log, newest first by default.
+        """Return a page of the log, newest first by default.
 
         Args:
-            actor: Only what this token or person did, or `cli`.
-            action: Only this, such as `api_tokens.revoke`.
-            resource_id: Only what was done to this.
-            since: Only from this time on.
-            before: Only before this time, strictly.
-            sorting: `at` for the oldest first.
+            actor: Only actions of this token or person, or of `cli`.
+            action: Only this action, such as `api_tokens.revoke`.
+            resource_id: Only actions on this object.
+            since: Only at this time or later.
+            before: Only before this time (exclusive).
+            sorting: `at` for oldest first.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         filters = _filters(actor, action, resource_id, since, before)
@@ -65,7 +65,7 @@ class AuditClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AuditEntry]:
-        """All entries that `list` would show, page by page."""
+        """Iterate over all entries that `list` returns."""
         filters = _filters(actor, action, resource_id, since, before)
         return self._walk(
             PATH, filters, AuditEntry, sorting=sorting, page_size=page_size, options=options

@@ -31,14 +31,14 @@ class EnvironmentClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[Environment]:
-        """One page of environments.
+        """Return a page of environments.
 
         Args:
             account_id: Only environments of this account; the token's own by default.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
@@ -52,7 +52,7 @@ class EnvironmentClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Environment]:
-        """All environments that `list` would show, page by page."""
+        """Iterate over all environments that `list` returns."""
         return self._walk(
             PATH,
             {"account_id": account_id},
@@ -68,7 +68,7 @@ class EnvironmentClient(Endpoint):
         """Read one environment.
 
         Raises:
-            PrefactorNotFoundError: There is no such environment.
+            PrefactorNotFoundError: The environment does not exist.
         """
         reply = await self._read(_path(environment_id), None, options)
         return to_details(reply, Environment, "environments.get")
@@ -93,7 +93,7 @@ class EnvironmentClient(Endpoint):
 
         Raises:
             ValueError: The key is too long.
-            PrefactorValidationError: The server refused the content.
+            PrefactorValidationError: The server rejected the content.
         """
         key = self._key(idempotency_key)
         details = texts(
@@ -115,7 +115,7 @@ class EnvironmentClient(Endpoint):
         """Rename an environment.
 
         Raises:
-            PrefactorNotFoundError: There is no such environment.
+            PrefactorNotFoundError: The environment does not exist.
         """
         key = self._key(idempotency_key)
         body = {"details": texts(name=name)}
@@ -129,7 +129,7 @@ class EnvironmentClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> Environment | None:
-        """Delete an environment; returns its last state if the server sends it.
+        """Delete an environment. Return its last state if the server sends it.
 
         Raises:
             PrefactorConflictError: Something still refers to it.

@@ -1,4 +1,4 @@
-"""The server: how it is, and what tokens cost."""
+"""The server: its state, and the prices of tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ServerClient(Endpoint):
     """`client.server`."""
 
     async def show(self, *, options: RequestOptions | None = None) -> Server:
-        """Read how the server that answers is: its limits, its database, what it derives.
+        """Read the state of the server that answers: limits, database, and lag of derived data.
 
         Needs the right `administer`.
         """
@@ -26,15 +26,15 @@ class ServerClient(Endpoint):
     async def prices(
         self, models: Iterable[str] = (), *, options: RequestOptions | None = None
     ) -> PriceTable:
-        """Read what tokens cost.
+        """Read the prices of tokens.
 
         Args:
-            models: Names of models, at most 100, none with a comma: tells which price is in force
-                for each.
+            models: Names of at most 100 models, without commas, to learn which price applies to
+                each.
             options: Limits and headers of this call only.
 
         Raises:
-            PrefactorValidationError: There are too many models, or one has no name.
+            PrefactorValidationError: There are too many models, or one has an empty name.
         """
         params = {"models": ",".join(models) or None}
         reply = await self._read("/api/v1/prices", params, options)

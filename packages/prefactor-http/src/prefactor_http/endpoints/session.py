@@ -1,4 +1,4 @@
-"""Sessions: who is calling, signing in and out, passwords, and who has signed in."""
+"""Sessions: the caller, signing in and out, and passwords."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PATH = "/api/v1/sessions"
 
 
 class SessionClient(Endpoint):
-    """`client.sessions`. A program that has a token needs no session: they are for people."""
+    """`client.sessions`. Sessions are for people. A program with a token needs none."""
 
     async def create(
         self,
@@ -40,19 +40,19 @@ class SessionClient(Endpoint):
         account_id: str | None = None,
         options: RequestOptions | None = None,
     ) -> SignedIn:
-        """Sign in. Give one proof of who somebody is; `client.with_session` acts as that person.
+        """Sign a person in with one kind of proof. Pass the cookie to `client.with_session`.
 
         Args:
             token: An API token.
-            code: The code of a one-time link.
-            new_password: With a code, the password that the person has from now on.
+            code: The code of a sign-in link.
+            new_password: With a code, the person's new password.
             email: The person's address, with `password`.
             password: The person's password.
             account_id: The account, if the address has a password in several.
             options: Limits and headers of this call only.
 
         Raises:
-            PrefactorAuthError: The proof does not hold.
+            PrefactorAuthError: The proof is not valid.
             PrefactorRateLimitError: There were too many attempts.
         """
         proof = texts(
@@ -67,7 +67,7 @@ class SessionClient(Endpoint):
         return to_details({"details": details}, SignedIn, "sessions.create")
 
     async def end(self, *, options: RequestOptions | None = None) -> None:
-        """Sign out: end the session that the client was given with `client.with_session`."""
+        """Sign out: end the session of a client from `client.with_session`."""
         await self._http.request("DELETE", CURRENT, options=options)
 
     async def change_password(
@@ -77,10 +77,10 @@ class SessionClient(Endpoint):
         new_password: str,
         options: RequestOptions | None = None,
     ) -> Caller:
-        """Give the person of the session another password; all their other sessions end.
+        """Change the password of the session's person, and end all their other sessions.
 
         Raises:
-            PrefactorAuthError: The current password is another one.
+            PrefactorAuthError: The current password is wrong.
             PrefactorValidationError: The new password is too short or too common.
         """
         body = texts(current_password=current_password, new_password=new_password)
@@ -90,7 +90,7 @@ class SessionClient(Endpoint):
         return to_details(reply, Caller, "sessions.change_password")
 
     async def methods(self, *, options: RequestOptions | None = None) -> SignInMethods:
-        """Tell the ways to sign in that the server offers."""
+        """Return the ways to sign in that the server offers."""
         reply = await self._read(f"{CURRENT}/methods", None, options)
         return to_details(reply, SignInMethods, "sessions.methods")
 
@@ -101,11 +101,11 @@ class SessionClient(Endpoint):
         connect: bool = False,
         options: RequestOptions | None = None,
     ) -> OpenIdStart:
-        """Begin to sign in with the provider, for an application that has the person's browser.
+        """Start a sign-in with the provider, for an application that controls the person's browser.
 
         Args:
-            return_to: The page that the browser comes back to, `#/` and more.
-            connect: Whether a person who has signed in adds the provider to their account.
+            return_to: The page to return to, beginning with `#/`.
+            connect: Whether to connect the provider to the account of a signed-in person.
             options: Limits and headers of this call only.
         """
         body = {**texts(return_to=return_to), "connect": connect}
@@ -115,7 +115,7 @@ class SessionClient(Endpoint):
     async def _post_for_cookie(
         self, path: str, body: dict[str, Any], options: RequestOptions | None
     ) -> dict[str, Any]:
-        """Return the details of an answer, with the cookie that it sets among them."""
+        """Return the details of a response, including the cookie that it sets."""
         reply = await self._http.request_bytes(
             "POST", path, encode_body(body).encoded, options=options
         )
@@ -124,7 +124,7 @@ class SessionClient(Endpoint):
         return {**details, "cookie": cookie}
 
     async def current(self, *, options: RequestOptions | None = None) -> Caller:
-        """Who is calling: the account, the token, the role and its rights."""
+        """Return the caller: the account, the token, the role and its rights."""
         return to_details(await self._read(CURRENT, None, options), Caller, "sessions.current")
 
     async def list(
@@ -137,14 +137,14 @@ class SessionClient(Endpoint):
         after: str | None = None,
         options: RequestOptions | None = None,
     ) -> Page[Session]:
-        """One page of sessions.
+        """Return a page of sessions.
 
         Args:
             admin_user_id: Only sessions of this person.
             sorting: Field to sort by, with a leading `-` for descending order.
             offset: Rows to skip.
             page_size: Rows per page, 1 to 100.
-            after: Cursor from `pagination.next_after` of the page before.
+            after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
@@ -158,7 +158,7 @@ class SessionClient(Endpoint):
         page_size: int | None = None,
         options: RequestOptions | None = None,
     ) -> AsyncIterator[Session]:
-        """All sessions that `list` would show, page by page."""
+        """Iterate over all sessions that `list` returns."""
         return self._walk(
             PATH,
             {"admin_user_id": admin_user_id},
@@ -178,7 +178,7 @@ class SessionClient(Endpoint):
         """End a session.
 
         Raises:
-            PrefactorNotFoundError: There is no such session.
+            PrefactorNotFoundError: The session does not exist.
         """
         path = f"{PATH}/{path_segment('session_id', session_id)}"
         await self._delete(path, idempotency_key, options)

@@ -1,4 +1,4 @@
-"""The objects of the API: what can be sent, and what comes back."""
+"""The objects of the API, in requests and responses."""
 
 from prefactor_http.models.account import Account
 from prefactor_http.models.admin_user import AdminUser

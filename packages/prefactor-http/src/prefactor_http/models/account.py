@@ -1,4 +1,4 @@
-"""Accounts: who owns everything else."""
+"""Accounts, which own everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invitations: of people who are to belong to an account."""
+"""Invitations of people to an account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AdminUserInvite(ReplyModel):
     email: str | None = None
     role: str | None = None
     invite_url: str | None = Field(default=None, repr=False)
-    """The page that accepts it, shown once; kept out of `repr()` like the token in it."""
+    """The page that accepts it, shown only once; hidden in `repr()` like the token in it."""
     token: str | None = Field(default=None, repr=False)
     status: str | None = None
     expires_at: datetime | None = None
@@ -28,7 +28,7 @@ class AdminUserInvite(ReplyModel):
 
 
 class Invitation(ReplyModel):
-    """What an invitation says to the person who was invited."""
+    """The part of an invitation that the invited person may see."""
 
     type: Literal["invitation"] = "invitation"
     email: str | None = None

@@ -1,4 +1,4 @@
-"""Agents: what is registered, run and governed."""
+"""Agents: the programs whose runs are recorded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AgentForCreate(RequestModel):
 
 
 class AgentForUpdate(RequestModel):
-    """Changes to an agent: what is not given stays, what is given as None is cleared."""
+    """Changes to an agent. Fields that are not given do not change; None clears a field."""
 
     name: str | None = None
     description: str | None = None
@@ -35,12 +35,12 @@ class AgentForUpdate(RequestModel):
     """The version that is current in the default environment."""
 
     def to_body(self) -> dict[str, Any]:
-        """Exactly the fields that were given, None included."""
+        """Return exactly the fields that were given, including None."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class AgentAvailableActions(ReplyModel):
-    """What may be done with an agent now."""
+    """The actions that are possible now."""
 
     update: bool = False
     retire: bool = False
@@ -49,7 +49,7 @@ class AgentAvailableActions(ReplyModel):
 
 
 class AgentInstanceCounts(ReplyModel):
-    """Number of instances by state; `finished` are all that have ended."""
+    """The number of instances by status; `finished` counts all that have ended."""
 
     total: int = 0
     pending: int = 0
@@ -62,7 +62,7 @@ class AgentInstanceCounts(ReplyModel):
 
 
 class AgentSummary(ReplyModel):
-    """An agent as lists show it; `status` is pending, active, dormant or retired."""
+    """An agent in a list; `status` is pending, active, dormant or retired."""
 
     type: Literal["agent"] = "agent"
     id: str
@@ -79,7 +79,7 @@ class AgentSummary(ReplyModel):
 
 
 class Agent(AgentSummary):
-    """An agent with everything known about it."""
+    """An agent with all its fields."""
 
     risk_profile_id: str | None = None
     run_cost_limit: float | None = None
@@ -87,4 +87,4 @@ class Agent(AgentSummary):
     theoretical_risk_rollup: dict[str, Any] | None = None
     observed_risk_rollup: dict[str, Any] | None = None
     risk_rollup: dict[str, Any] | None = None
-    """`observed_risk` and `theoretical_risk`, if they were asked for."""
+    """`observed_risk` and `theoretical_risk`, if requested."""

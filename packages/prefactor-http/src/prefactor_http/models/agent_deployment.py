@@ -9,7 +9,7 @@ from prefactor_http.models.base import ReplyModel
 
 
 class AgentDeployment(ReplyModel):
-    """An agent in an environment, and the version that is current there."""
+    """An agent in an environment, with its current version there."""
 
     type: Literal["agent_deployment"] = "agent_deployment"
     id: str

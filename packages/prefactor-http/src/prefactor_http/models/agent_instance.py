@@ -36,7 +36,7 @@ __all__ = [
 
 
 class AgentInstanceSpanCounts(ReplyModel):
-    """Number of spans by state; `finished` is complete + failed + cancelled."""
+    """The number of spans by status; `finished` is complete + failed + cancelled."""
 
     total: int = 0
     pending: int = 0
@@ -48,20 +48,20 @@ class AgentInstanceSpanCounts(ReplyModel):
 
 
 class SearchMatch(ReplyModel):
-    """Where a run has the words of a search."""
+    """The place of a search's words in a run."""
 
     span_id: str
     snippet: str
-    """The text around the first word, as it was recorded."""
+    """The text around the first word, as recorded."""
     truncated: bool = False
-    """Whether the span has more text than is searched."""
+    """Whether the span has more text than is indexed."""
 
 
 class AgentInstance(ReplyModel):
     """One run of an agent.
 
-    `status` is an `AgentStatus` or `terminated`. In a reply, a state that this version does not
-    know is passed on as it is.
+    `status` is an `AgentStatus` or `terminated`. In a response, a status unknown to this version is
+    kept.
     """
 
     type: Literal["agent_instance"]
@@ -80,16 +80,16 @@ class AgentInstance(ReplyModel):
     agent_deployment_id: str | None = None
     termination_reason: str | None = None
     ended_by: str | None = None
-    """Why the server ended it by itself; such an end is provisional."""
+    """Why the server ended it; such an end is provisional."""
     abandoned: bool | None = None
-    """Whether it is active and its agent fell silent; None from a server that does not tell."""
+    """Whether it is active and its agent fell silent; None if the server does not say."""
     purpose: str | None = None
     external_identifier: str | None = None
     quality_payload: dict[str, Any] | None = None
     quality_summary: str | None = None
     quality_payloads: dict[str, Any] | None = None
     quality_summaries: dict[str, Any] | None = None
-    """Texts by name; a judgement without a summary is not in it."""
+    """Summaries by name, without evaluations that have none."""
     quality_payload_validations: dict[str, Any] | None = None
     cost_breakdown: dict[str, Any] | None = None
     span_schema_counts: dict[str, Any] | None = None
@@ -100,13 +100,13 @@ class AgentInstance(ReplyModel):
     metadata: dict[str, Any] | None = None
     """Texts by key, such as the user, conversation, release or experiment of the run."""
     match: SearchMatch | None = None
-    """Where the words of a search were found; on lists that were asked for a text."""
+    """Where the words of a search were found; only in text searches."""
     first_summary: str | None = None
-    """What the first span says; on lists with `include_totals`, like the next three."""
+    """The summary of the first span; with `include_totals` only, like the next three."""
     total_tokens: int | None = None
-    """All tokens, as counted last."""
+    """All tokens, as last counted."""
     total_cost: float | None = None
-    """The cost in `currency`, as counted last; None without prices."""
+    """The cost in `currency`, as last computed; None without prices."""
     currency: str | None = None
 
 
@@ -118,13 +118,13 @@ class HeartbeatControl(ReplyModel):
 
 
 class Heartbeat(ReplyModel):
-    """What the server says of runs that go on."""
+    """The answer to heartbeats of runs."""
 
     type: Literal["heartbeat"]
     controls: dict[str, HeartbeatControl]
-    """Of terminated runs, by run."""
+    """The signals of terminated runs, by run."""
     unknown_ids: list[str]
-    """Runs that are not registered yet, or that the token cannot see."""
+    """Runs that are not registered, or that the token cannot see."""
 
 
 class SkippedRun(ReplyModel):
@@ -132,16 +132,16 @@ class SkippedRun(ReplyModel):
 
     id: str
     why: str
-    """`not_found`, `not_active`, or `no_match` if the filters do not find it."""
+    """`not_found`, `not_active`, or `no_match` if the filters do not match it."""
 
 
 class RunTerminations(ReplyModel):
-    """What was terminated or, in a dry run, what would be."""
+    """The runs that were terminated or, in a dry run, would be."""
 
     type: Literal["agent_instance_terminations"]
     dry_run: bool
     matching: int
-    """How many active runs the filters find, before any is terminated."""
+    """The number of active runs that match, before any was terminated."""
     matching_is_exact: bool = True
     ids: list[str]
     """The first of them, in a dry run."""
@@ -161,7 +161,8 @@ class AgentVersionForRegister(RequestModel):
 class AgentSchemaVersionForRegister(RequestModel):
     """The kinds of spans, quality records and alerts that the run will send.
 
-    `span_type_schemas` wins over the older maps `span_schemas` and `span_result_schemas`.
+    `span_type_schemas` takes precedence over the older maps `span_schemas` and
+    `span_result_schemas`.
     """
 
     external_identifier: str | None = None
@@ -188,7 +189,7 @@ class RegisterAgentInstanceRequest(RequestModel):
 
 
 class SetMetadataRequest(RequestModel):
-    """Body of a change of metadata; a null removes the key."""
+    """Body of a change of metadata; null removes the key."""
 
     metadata: dict[str, str | None]
     idempotency_key: str | None = None
@@ -210,7 +211,7 @@ class FinishInstanceRequest(RequestModel):
 
 
 class AgentInstanceRecordQuality(RequestModel):
-    """Body of a quality record; a null payload removes the record of that name."""
+    """Body of an evaluation; a null payload removes the one of that name."""
 
     name: str = Field(min_length=1)
     payload: dict[str, Any] | None = None

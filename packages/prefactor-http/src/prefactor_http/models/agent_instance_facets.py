@@ -1,4 +1,4 @@
-"""The counts beside a list of runs."""
+"""The counts of a list of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prefactor_http.models.base import ReplyModel
 
 
 class FacetValue(ReplyModel):
-    """A value as its filter takes it, and how many runs it would leave."""
+    """A value of a filter, and the number of runs that it would leave."""
 
     value: str
     count: int
@@ -19,43 +19,43 @@ class Facet(ReplyModel):
 
     values: list[FacetValue]
     more: int = 0
-    """How many other values there are."""
+    """The number of other values."""
 
 
 class MetadataFacets(ReplyModel):
     """The facets of the texts in the metadata of runs."""
 
     keys: dict[str, Facet]
-    """By key, the 20 keys of the most runs."""
+    """The 20 most frequent keys."""
     more: int = 0
-    """How many other keys there are."""
+    """The number of other keys."""
 
 
 class DerivedState(ReplyModel):
-    """How far behind what the server derives from spans is."""
+    """The lag of data that the server derives from spans."""
 
     behind_seconds: float
     complete: bool
-    """False while what was stored before is being filled in."""
+    """False during the backfill of older runs."""
 
 
 class SearchState(ReplyModel):
-    """How far a search for text can be relied on."""
+    """The freshness and completeness of a text search."""
 
     behind_seconds: float
-    """Everything that was recorded until so long ago can be found."""
+    """The index contains everything recorded until this many seconds ago."""
     complete: bool
     """False while the index is being built."""
     limited: bool
-    """Whether more runs may have the words than the 1,000 that a search finds."""
+    """Whether more than the 1,000 runs found may contain the words."""
 
 
 class AgentInstanceFacets(ReplyModel):
-    """How many runs each value of each filter would leave."""
+    """The number of runs that each value of each filter would leave."""
 
     type: Literal["agent_instance_facets"]
     item_count: int
-    """How many of the counted runs pass all filters."""
+    """The number of counted runs that pass all filters."""
     complete: bool
     """Whether every run was counted."""
     facets: dict[str, Facet]
@@ -63,6 +63,6 @@ class AgentInstanceFacets(ReplyModel):
     metadata: MetadataFacets | None = None
     """The counts of texts by key of the metadata; a filter takes them as `metadata[key]`."""
     derived: DerivedState | None = None
-    """How far behind the types of spans and the risk of runs are."""
+    """The lag of the span types and the risk of runs."""
     search: SearchState | None = None
-    """How far a search for text can be relied on; None when no text was asked for."""
+    """The freshness of a text search; None without one."""

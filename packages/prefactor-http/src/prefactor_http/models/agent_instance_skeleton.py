@@ -1,4 +1,4 @@
-"""The skeleton of a run: all of its spans at once, as columns, without their payloads."""
+"""The skeleton of a run: all its spans as columns, without payloads."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from prefactor_http.models.base import ReplyModel
 
 
 class SkeletonSchema(ReplyModel):
-    """A kind of span that the run has."""
+    """A span type that occurs in the run."""
 
     name: str
     title: str | None = None
 
 
 class SkeletonColumns(ReplyModel):
-    """One entry of each column for each span, parents before children.
+    """Columns with one entry per span, parents before children.
 
-    The column of the types is `schema_` here and `schema` on the wire. Older servers leave out the
+    The column of span types is `schema_` here and `schema` on the wire. Older servers omit the
     columns that may be None.
     """
 
     id: list[str]
     parent: list[int | None]
-    """The place of the parent in these columns; None for a root."""
+    """The index of the parent in these columns; None for a root."""
     schema_: list[int] = Field(alias="schema")
-    """A place in the skeleton's `schemas`."""
+    """An index into the skeleton's `schemas`."""
     status: list[str]
     started_at: list[int | None]
     """Microseconds since the skeleton's `origin`; None for a span that has not started."""
@@ -36,26 +36,26 @@ class SkeletonColumns(ReplyModel):
     """Microseconds from start to finish; None for a span that has not finished."""
     summary: list[str | None]
     flags: list[int]
-    """Sums of numbers in the skeleton's `flag_values`."""
+    """Sums of values in the skeleton's `flag_values`."""
     kind: list[str] | None = None
     """`llm`, `tool`, `agent`, `retrieval`, `http`, `guard`, `human` or `other`."""
     tool_name: list[int | None] | None = None
-    """A place in the skeleton's `tool_names`."""
+    """An index into the skeleton's `tool_names`."""
     model: list[int | None] | None = None
-    """A place in the skeleton's `models`."""
+    """An index into the skeleton's `models`."""
     total_tokens: list[int | None] | None = None
     cost: list[float | None] | None = None
-    """In the skeleton's `currency`; None for a span that has no price."""
+    """In the skeleton's `currency`; None for a span without a price."""
 
 
 class AgentInstanceSkeleton(ReplyModel):
-    """All spans of a run, however many they are, in the order of their tree."""
+    """All spans of a run, in the order of their tree."""
 
     type: Literal["agent_instance_skeleton"]
     agent_instance_id: str
     total: int
     origin: datetime | None = None
-    """When the run or its first span started, whichever was first."""
+    """The start of the run or of its first span, whichever was earlier."""
     schemas: list[SkeletonSchema]
     flag_values: dict[str, int] = Field(default_factory=dict)
     tool_names: list[str] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Agent schema versions: the kinds of spans and quality records an agent sends."""
+"""Agent schema versions: the kinds of spans and quality records that an agent sends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SpanTypeSchemaForCreate(RequestModel):
     description: str | None = None
     template: str | None = None
     result_template: str | None = None
-    """Takes the place of `template` once there is a result."""
+    """Replaces `template` once there is a result."""
     data_risk: DataRisk | None = None
 
 
@@ -37,7 +37,7 @@ class QualitySchemaForCreate(RequestModel):
 
 
 class AgentSchemaVersion(ReplyModel):
-    """One set of schemas of an agent. Lists carry `span_schemas_count` instead of the schemas."""
+    """One set of schemas of an agent. Lists contain `span_schemas_count` instead of the schemas."""
 
     type: Literal["agent_schema_version"] = "agent_schema_version"
     id: str

@@ -14,7 +14,7 @@ _Flag = Annotated[bool, Field(strict=True)]
 
 
 class CreateAgentSpanRequest(RequestModel):
-    """The `details` of a span that is created."""
+    """The `details` of a request to create a span."""
 
     agent_instance_id: str
     schema_name: str
@@ -42,8 +42,7 @@ class FinishSpanRequest(RequestModel):
 class AgentSpan(ReplyModel):
     """One step of a run.
 
-    `status` is an `AgentStatus`. In a reply, a state that this version does not know is passed on
-    as it is.
+    `status` is an `AgentStatus`. In a response, a status unknown to this version is kept.
     """
 
     type: Literal["agent_span"]
@@ -57,7 +56,7 @@ class AgentSpan(ReplyModel):
     parent_span_id: str | None = None
     schema_title: str | None = None
     schema_registered: bool | None = None
-    """Whether the run declared the type of the span."""
+    """Whether the run declared the span's type."""
     payload: dict[str, Any] = Field(default_factory=dict)
     result_payload: dict[str, Any] | None = None
     summary: str | None = None
@@ -79,8 +78,8 @@ class AgentSpan(ReplyModel):
     completion_tokens: int | None = None
     total_tokens: int | None = None
     model: str | None = None
-    """The language model, as the payload names it."""
+    """The language model, taken from the payload."""
     tool_name: str | None = None
-    """The tool, as the payload names it."""
+    """The tool, taken from the payload."""
     payload_validation: dict[str, Any] | None = None
     result_payload_validation: dict[str, Any] | None = None

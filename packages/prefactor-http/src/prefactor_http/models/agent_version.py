@@ -1,4 +1,4 @@
-"""Agent versions: what was running."""
+"""Agent versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefactor_http.models.base import ReplyModel, RequestModel
 
 
 class RuntimeEnvironment(RequestModel):
-    """Where a version runs, as its SDK reports it."""
+    """Where a version runs, as reported by its SDK."""
 
     agent_sdk: list[str] | None = None
     os: str | None = None

@@ -1,4 +1,4 @@
-"""Alerts: what somebody may want to look at about a run."""
+"""Alerts about runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_http.models.types import AlertSeverity, AlertStatus
 
 
 class RaiseAlertRequest(RequestModel):
-    """Body of a raise; what is None is left to the alert schema, or stays as it is."""
+    """Body of a raise. None leaves a field to the alert schema, or unchanged."""
 
     agent_instance_id: str
     name: str = Field(min_length=1)
@@ -41,8 +41,8 @@ class AlertSchemaForCreate(RequestModel):
 class Alert(ReplyModel):
     """An alert of a run. At most one of each name is raised at a time.
 
-    `severity` is an `AlertSeverity` and `status` an `AlertStatus`. In a reply, a word that this
-    version does not know is passed on as it is.
+    `severity` is an `AlertSeverity` and `status` an `AlertStatus`. In a response, a word unknown to
+    this version is kept.
     """
 
     type: Literal["alert"] = "alert"
@@ -59,14 +59,14 @@ class Alert(ReplyModel):
     cleared_at: datetime | None = None
     payload: dict[str, Any] | None = None
     payload_validation: dict[str, Any] | None = None
-    """Whether the payload matches the alert schema; None when nothing was checked."""
+    """Whether the payload matches the alert schema; None if it was not checked."""
     summary: str | None = None
     version: int | None = None
-    """How often the alert changed, from 1."""
+    """The number of its changes, from 1."""
     kind: str | None = None
-    """What older servers call an alert that they raised themselves."""
+    """The name that older servers give an alert that they raised themselves."""
     at: datetime | None = None
-    """The same as `raised_at`, which older servers do not send."""
+    """The same as `raised_at`, for older servers."""
     termination_reason: str | None = None
     risk_score: float | None = None
     risk_level: str | None = None
@@ -74,9 +74,9 @@ class Alert(ReplyModel):
 
 
 class AlertCount(ReplyModel):
-    """How many alerts there are; `complete` is False when there may be more."""
+    """The number of alerts; if `complete` is False, there may be more."""
 
     count: int
     complete: bool = True
     behind_seconds: float | None = None
-    """How old the oldest commit is that the server's own alerts do not show yet."""
+    """The age of the oldest commit that the server's own alerts do not reflect yet."""

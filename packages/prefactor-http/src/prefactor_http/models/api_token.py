@@ -1,4 +1,4 @@
-"""API tokens: who may use the API."""
+"""API tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefactor_http.models.base import ReplyModel
 
 
 class ApiTokenAvailableActions(ReplyModel):
-    """What may be done with a token now."""
+    """The actions that are possible now."""
 
     activate: bool = False
     suspend: bool = False
@@ -39,7 +39,7 @@ class ApiToken(ReplyModel):
 
 
 class CreatedApiToken(ApiToken):
-    """A new token's record with the token itself, which the server shows this once only."""
+    """A new token's record with its text, which the server shows only once."""
 
     token: str | None = Field(default=None, repr=False)
-    """The token in plain text; kept out of `repr()`."""
+    """The token in plain text; hidden in `repr()`."""

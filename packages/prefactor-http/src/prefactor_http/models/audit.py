@@ -1,4 +1,4 @@
-"""The audit log: what operators did."""
+"""The audit log: the actions of operators."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefactor_http.models.base import ReplyModel
 
 
 class AuditEntry(ReplyModel):
-    """One thing that an operator did.
+    """One action of an operator.
 
     `actor` is the id of a token or a person, or `cli` for the server's command line.
     """

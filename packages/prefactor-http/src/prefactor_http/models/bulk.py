@@ -26,9 +26,9 @@ class BulkItem(BaseModel):
     type: str = Field(alias="_type")
     """The operation, such as `agent_spans/create`; given and sent as `_type`."""
     idempotency_key: str = Field(min_length=8, max_length=64)
-    """Unique within the request; names the item's output, and makes a repeat of the item safe."""
+    """Unique in the request. It identifies the item's output, and makes repeating it safe."""
 
-    if TYPE_CHECKING:  # a type checker sees neither the alias, with its underscore, nor the extras
+    if TYPE_CHECKING:  # a type checker sees neither the underscored alias nor the extra fields
 
         def __init__(self, *, _type: str, idempotency_key: str, **parameters: Any) -> None:
             """Take the operation, its key, and its parameters by name."""
@@ -43,7 +43,7 @@ class BulkRequest(BaseModel):
 
     @model_validator(mode="after")
     def validate_unique_idempotency_keys(self) -> Self:
-        """Refuse two items under one key: there is only one output per key."""
+        """Reject two items with the same key, because there is one output per key."""
         keys = [item.idempotency_key for item in self.items]
         if len(set(keys)) != len(keys):
             message = "All idempotency keys must be unique within the request"
@@ -56,16 +56,16 @@ def _outcome(value: str, info: ValidationInfo) -> str:
 
 
 class BulkOutput(BaseModel):
-    """The outcome of one item; what it returned (`details`, `code`, …) are further attributes."""
+    """The outcome of one item. Its other fields (`details`, `code`, …) are extra attributes."""
 
     model_config = ConfigDict(extra="allow", defer_build=True, hide_input_in_errors=True)
 
     status: Annotated[str, AfterValidator(_outcome)]
-    """`success` or `error`; in a reply, an outcome that this version does not know as it is."""
+    """`success` or `error`; in a response, an unknown outcome is kept."""
 
     @classmethod
     def validate_status(cls, value: str) -> str:
-        """Refuse anything but the two outcomes."""
+        """Reject anything but the two outcomes."""
         if value not in {"success", "error"}:
             message = "status must be 'success' or 'error'"
             raise ValueError(message)

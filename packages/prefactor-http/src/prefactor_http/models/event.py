@@ -1,4 +1,4 @@
-"""Live events: what is told about runs and spans while they change."""
+"""Live events about runs and spans."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from prefactor_http.models.agent_span import AgentSpan
 from prefactor_http.models.base import OpenWord, ReplyModel
 
 EventKind: TypeAlias = Literal["ready", "changes", "reload"]
-"""What an event says: the stream has begun, rows have changed, or changes were lost."""
+"""The kind of an event: the stream began, rows changed, or changes were lost."""
 
 
 class LiveEvent(ReplyModel):
     """One event of a stream.
 
-    `kind` is an `EventKind`. A kind that this version does not know is passed on as it is.
+    `kind` is an `EventKind`. A kind unknown to this version is kept.
     """
 
     kind: Annotated[str, OpenWord(EventKind)]
     position: int
-    """Up to where everything has been told; `last_event_id` of a later stream."""
+    """The position up to which changes were sent; pass it as `last_event_id` to continue."""
     runs: list[AgentInstance] = Field(default_factory=list[AgentInstance])
-    """Changed runs as they are now, as lists show them, without what is computed from spans."""
+    """The current state of changed runs, as in lists, without data computed from spans."""
     spans: list[AgentSpan] = Field(default_factory=list[AgentSpan])
-    """Changed spans as they are now, with summaries and without payloads."""
+    """The current state of changed spans, with summaries and without payloads."""
     deleted_runs: list[str] = Field(default_factory=list[str])
-    """Ids of runs that are gone, with their spans."""
+    """The ids of runs that were deleted with their spans."""
     reason: str | None = None
-    """Of a `reload`: why changes were lost."""
+    """For a `reload`: why changes were lost."""

@@ -1,4 +1,4 @@
-"""Risk: what a span type may do and which data it sees, and the profiles that weigh it."""
+"""Risk: the data and actions of span types, and the profiles that weigh them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_http.models.types import Classification, Inclusion, RiskAnswer
 
 
 class ActionProfile(RequestModel):
-    """Which kinds of action a span type takes."""
+    """The kinds of actions of a span type."""
 
     create_data: RiskAnswer = "unknown"
     read_data: RiskAnswer = "unknown"
@@ -24,7 +24,7 @@ class ActionProfile(RequestModel):
 
 
 class DataCategories(RequestModel):
-    """Which categories of data a payload holds, and how confidential it is."""
+    """The categories of data in a payload, and their confidentiality."""
 
     personal_identifiers: Inclusion = "unknown"
     contact_information: Inclusion = "unknown"
@@ -55,9 +55,9 @@ class DataRisk(RequestModel):
 
 
 class RiskProfileForUpdate(RequestModel):
-    """Changes to a profile: what is not given stays.
+    """Changes to a profile. Fields that are not given do not change.
 
-    None takes a description or an agreed risk away; the others cannot be taken away.
+    None removes a description or an agreed risk; the other fields cannot be removed.
     """
 
     name: str | None = None
@@ -67,10 +67,10 @@ class RiskProfileForUpdate(RequestModel):
     thresholds: dict[str, Any] | None = None
     agreed_risk: str | None = None
     ruleset: dict[str, Any] | None = None
-    """The rules as plain numbers, in place of the three fields above."""
+    """The rules as plain numbers, instead of the three fields above."""
 
     def to_body(self) -> dict[str, Any]:
-        """Exactly the fields that were given, None included."""
+        """Return exactly the fields that were given, including None."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
@@ -96,7 +96,7 @@ class RiskProfile(ReplyModel):
 
 
 class RiskScore(ReplyModel):
-    """A score, its level, and whether that is more than the profile's agreed risk."""
+    """A score, its level, and whether that exceeds the profile's agreed risk."""
 
     score: float
     level: str
@@ -104,27 +104,27 @@ class RiskScore(ReplyModel):
 
 
 class PreviewedRun(ReplyModel):
-    """A run, with its score now and by the rules that are tried."""
+    """A run with its current score, and its score by the previewed rules."""
 
     agent_instance_id: str
     agent_id: str
     risk_profile_id: str | None = None
-    """The profile that it is scored by now."""
+    """The profile of its current score."""
     now: RiskScore | None = None
     """None if its agent has no profile."""
     preview: RiskScore | None = None
-    """None, as `now` is, while the run's spans have not been counted."""
+    """Like `now`, None while the run's spans are not counted yet."""
 
 
 class RiskProfilePreview(ReplyModel):
-    """What runs would score by rules that are not stored."""
+    """The scores of runs by rules that are not stored."""
 
     type: Literal["risk_profile_preview"] = "risk_profile_preview"
     risk_profile_id: str | None = None
     runs: list[PreviewedRun]
-    """In the order in which they were named; those that do not exist are left out."""
+    """In the requested order, without runs that do not exist."""
     derived: DerivedState
-    """How far behind what is counted of runs is."""
+    """The lag of the counted spans of runs."""
 
 
 class RiskProfileTemplate(ReplyModel):

@@ -1,4 +1,4 @@
-"""Series: what an agent, or an account, did over time, in columns with an entry for each bucket."""
+"""Series: the activity of an agent or account over time, in columns with one entry per bucket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SeriesDurations(ReplyModel):
     """Durations in milliseconds. Quantiles are within 2 %, and None in a bucket without any."""
 
     measured: list[int]
-    """How many durations the quantiles are of."""
+    """The number of durations."""
     p50: list[float | None]
     p95: list[float | None]
     p99: list[float | None]
@@ -22,14 +22,14 @@ class OverallDurations(ReplyModel):
     """Durations of a whole range in milliseconds; quantiles are None if nothing was measured."""
 
     measured: int
-    """How many durations the quantiles are of."""
+    """The number of durations."""
     p50: float | None
     p95: float | None
     p99: float | None
 
 
 class RunSeries(ReplyModel):
-    """How many runs ended, by how they ended, and how long they took."""
+    """The number of ended runs by status, and their durations."""
 
     complete: list[int]
     failed: list[int]
@@ -37,41 +37,41 @@ class RunSeries(ReplyModel):
     terminated: list[int]
     durations: SeriesDurations
     overall: OverallDurations | None = None
-    """All buckets together, because quantiles of buckets do not add up. None on older servers."""
+    """All buckets together, because quantiles of buckets cannot be added. None on older servers."""
 
 
 class SpanTypeSeries(ReplyModel):
-    """The spans of one type, or of several that are added up."""
+    """The spans of one type, or of several types added up."""
 
     schema_name: str | None
     """None for several types."""
     merged_names: int = 1
-    """How many types are added up."""
+    """The number of added types."""
     spans: list[int]
     failed: list[int]
     durations: SeriesDurations
 
 
 class ModelSeries(ReplyModel):
-    """The tokens of one model, or of several that are added up, and what they cost."""
+    """The tokens of one model, or of several models added up, and their cost."""
 
     model: str | None
-    """None for several models, and for spans that tell of tokens and of no model."""
+    """None for several models, and for spans with tokens but no model."""
     merged_names: int = 1
-    """How many models are added up."""
+    """The number of added models."""
     prompt_tokens: list[int]
     completion_tokens: list[int]
     total_tokens: list[int]
     cost: list[float] | None = None
-    """By the server's prices of now; None if it has none."""
+    """At current prices; None without prices."""
     unpriced_spans: list[int]
-    """How many spans the cost leaves out."""
+    """The number of spans that the cost excludes."""
 
 
 class Series(ReplyModel):
-    """What an agent, or an account, did in each bucket of a range.
+    """The activity of an agent or account in each bucket of a range.
 
-    A run is in the bucket in which it ended, a span in that in which it finished.
+    A run counts in the bucket in which it ended, a span in the one in which it finished.
     """
 
     type: Literal["series"]
@@ -84,16 +84,16 @@ class Series(ReplyModel):
     start_time: datetime
     end_time: datetime
     complete_from: datetime | None = None
-    """From here on nothing is missing but what the last `behind_seconds` brought.
+    """From this time on, only changes of the last `behind_seconds` may be missing.
 
-    None while the server fills in what was stored before it was upgraded.
+    None during the backfill of older runs after an upgrade.
     """
     behind_seconds: float = 0
     currency: str | None = None
     starts: list[datetime]
-    """When each bucket begins, in UTC."""
+    """The start of each bucket, in UTC."""
     runs: RunSeries
     span_types: list[SpanTypeSeries]
-    """Those with the most spans first."""
+    """Types with the most spans first."""
     models: list[ModelSeries]
-    """Those with the most tokens first."""
+    """Models with the most tokens first."""

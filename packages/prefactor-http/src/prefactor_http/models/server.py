@@ -1,4 +1,4 @@
-"""The server: how it is, for those who keep it running, and the prices it computes costs with."""
+"""The server: its state, for operators, and the prices it computes costs with."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from prefactor_http.models.base import ReplyModel
 
 
 class Limited(ReplyModel):
-    """How much of something there is now, and the limit; None for none."""
+    """The current amount of something, and its limit; None for no limit."""
 
     now: int
     limit: int | None = None
 
 
 class ServerDatabase(ReplyModel):
-    """The database, with everything of all accounts."""
+    """The database, including the data of all accounts."""
 
     kind: str
     version: str
@@ -24,7 +24,7 @@ class ServerDatabase(ReplyModel):
     """The number of its last migration."""
     size_bytes: int
     free_disk_bytes: int | None = None
-    """None if its disk is that of another machine."""
+    """None if its disk belongs to another machine."""
 
 
 class ServerQueue(ReplyModel):
@@ -35,17 +35,17 @@ class ServerQueue(ReplyModel):
 
 
 class ServerRequests(ReplyModel):
-    """Requests that the process has answered."""
+    """Requests answered by the process."""
 
     answered: int
     rejected: int
-    """Told to come back: 429 and 503."""
+    """Answered 429 or 503."""
     failed: int
-    """Met an error of the server: 500."""
+    """Answered 500 because of an error in the server."""
 
 
 class ServerConsumer(ReplyModel):
-    """What is derived from runs, and how far that is behind them."""
+    """A kind of data derived from runs, and its lag."""
 
     name: str
     position: int
@@ -53,11 +53,11 @@ class ServerConsumer(ReplyModel):
     """In positions of the change feed."""
     behind_seconds: float
     complete: bool
-    """False until what was stored before has been filled in."""
+    """False until its backfill has finished."""
 
 
 class ServerFeed(ReplyModel):
-    """The position of the last commit in the change feed, and who follows it."""
+    """The position of the last commit in the change feed, and the feed's consumers."""
 
     position: int
     consumers: list[ServerConsumer]
@@ -88,24 +88,24 @@ class Server(ReplyModel):
 
 
 class Price(ReplyModel):
-    """What a million tokens cost."""
+    """The price of a million tokens."""
 
     model: str
-    """The name of a model, in which `*` and `?` stand for more."""
+    """The name of a model, in which `*` and `?` are wildcards."""
     prompt: float
     completion: float
 
 
 class ModelPrice(ReplyModel):
-    """A model that was asked for, and the price that is in force for it."""
+    """A requested model, and the price that applies to it."""
 
     model: str
     price: Price | None = None
-    """None if no price fits."""
+    """None if no price matches."""
 
 
 class PriceTable(ReplyModel):
-    """All prices in their order: the first that fits a model is in force."""
+    """All prices in order. The first one that matches a model applies."""
 
     type: Literal["price_table"] = "price_table"
     file: str | None = None
@@ -113,4 +113,4 @@ class PriceTable(ReplyModel):
     currency: str | None = None
     prices: list[Price]
     models: list[ModelPrice]
-    """Those that were asked for."""
+    """The requested models."""

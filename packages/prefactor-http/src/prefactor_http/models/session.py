@@ -1,4 +1,4 @@
-"""Sessions: who has signed in, and who is calling."""
+"""Sessions and callers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Session(ReplyModel):
 
 
 class Caller(ReplyModel):
-    """Who is calling. `id`, `method` and `expires_at` are None for a bearer token."""
+    """The caller. `id`, `method` and `expires_at` are None for a bearer token."""
 
     type: Literal["session"] = "session"
     id: str | None = None
@@ -47,14 +47,14 @@ class Caller(ReplyModel):
 
 
 class SignedIn(Caller):
-    """Who has signed in, with the cookie of the new session."""
+    """A person who has signed in, with the cookie of the new session."""
 
     cookie: str = Field(repr=False)
-    """For `client.with_session`, as `name=value`; kept out of `repr()`."""
+    """For `client.with_session`, as `name=value`; hidden in `repr()`."""
 
 
 class OpenIdMethod(ReplyModel):
-    """The provider of OpenID Connect that people may sign in with."""
+    """The OpenID Connect provider for signing in."""
 
     name: str
 
@@ -73,6 +73,6 @@ class OpenIdStart(ReplyModel):
 
     type: Literal["openid_start"] = "openid_start"
     authorization_url: str
-    """Where the browser of the person has to go."""
+    """The URL to send the person's browser to."""
     cookie: str = Field(repr=False)
-    """What the browser has to bring back with it, as `name=value`."""
+    """A cookie that the browser must send with the callback, as `name=value`."""

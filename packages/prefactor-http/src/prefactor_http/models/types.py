@@ -1,36 +1,36 @@
-"""The words of the API: states, purposes."""
+"""The words of the API, such as statuses and purposes."""
 
 from typing import Literal
 
 AgentStatus = Literal["pending", "active", "complete", "failed", "cancelled"]
-"""States that a request may name, and those of a span."""
+"""The statuses that a request may name, and those of spans."""
 
 InstanceStatus = Literal["pending", "active", "complete", "failed", "cancelled", "terminated"]
-"""States of a run. A reply of a newer server may name others, which are kept as their text."""
+"""The statuses of a run. Others, from a newer server, are kept as text."""
 
 FinishStatus = Literal["complete", "failed", "cancelled"]
-"""How an instance or a span can end."""
+"""The statuses with which a run or span can end."""
 
 InstancePurpose = Literal["live", "smoke_test", "eval"]
-"""What an instance is run for."""
+"""Why a run is executed."""
 
 ExportFormat = Literal["jsonl", "otlp"]
 """How a run is exported."""
 
 RiskAnswer = Literal["unknown", "allowed", "disallowed"]
-"""Whether a kind of action may happen."""
+"""Whether a kind of action is allowed."""
 
 Inclusion = Literal["unknown", "included", "excluded"]
-"""Whether data of a category is present."""
+"""Whether data of a category is included."""
 
 Classification = Literal["unknown", "public", "internal", "confidential", "restricted", "secret"]
-"""How confidential data is."""
+"""The confidentiality of data."""
 
 TokenScope = Literal["account", "agent_deployment"]
 """What a token gives access to."""
 
 AlertSeverity = Literal["info", "warning", "critical"]
-"""How much an alert matters. A reply of a newer server may name others, kept as their text."""
+"""The severity of an alert. Others, from a newer server, are kept as text."""
 
 AlertStatus = Literal["raised", "cleared"]
-"""States of an alert. A reply of a newer server may name others, kept as their text."""
+"""The statuses of an alert. Others, from a newer server, are kept as text."""
