@@ -1,4 +1,4 @@
-"""The version of this distribution; one version for every package of the repository."""
+"""The version of this distribution, the same for every package of the repository."""
 
 PACKAGE_NAME = "prefactor-recorder"
 __version__ = "1.0.0"

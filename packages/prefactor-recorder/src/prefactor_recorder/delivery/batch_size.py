@@ -1,4 +1,4 @@
-"""How large a request may be, learned from what the server refused."""
+"""The size of requests, adapted to the sizes that the server rejects."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from prefactor_recorder.delivery.bulk_items import encode_bulk
 FRAME = len(encode_bulk(()))
 """Bytes of a request without items."""
 TRUST = 64
-"""Requests in a row that have to succeed before a size that was refused is tried again."""
+"""Consecutive successful requests before a rejected size is tried again."""
 
 
 class BatchLimits:
-    """How many items, and how many bytes of them, a request may hold: learned from refusals.
+    """The most items of a request, and the most bytes of them, learned from rejections.
 
-    A size that the server refused is halved, and kept until the server has shown for a while that
-    it is at ease. When one item alone was refused, the item was to blame and not the size.
-    Trouble that is not a refusal may have its cause in one item too (it kills the server that reads
-    it, or never ends): then the size is halved as well, and doubled by each success.
+    A size that the server rejected is halved, and kept until the server has accepted requests for a
+    while. If a single item was rejected, the item is to blame and not the size. A failure without a
+    rejection may also be caused by one item, which crashes the server or never finishes. The number
+    of items is then halved as well, and doubled by each success.
     """
 
     def __init__(self, items: int, size: int) -> None:
-        """Begin with the most that is allowed.
+        """Begin with the largest size.
 
         Args:
-            items: Items.
-            size: Bytes.
+            items: The most items.
+            size: The most bytes.
         """
         self._most_items, self._most_bytes = items, size
         self._accepted = self._steady = items
@@ -33,24 +33,24 @@ class BatchLimits:
 
     @property
     def items(self) -> int:
-        """Items of the next request at most."""
+        """The most items of the next request."""
         return min(self._accepted, self._steady)
 
     @property
     def bytes(self) -> int:
-        """Bytes of the next request at most, unless one item alone has more."""
+        """The most bytes of the next request, unless it has a single larger item."""
         return self._bytes
 
     def refused(self, items: int) -> None:
-        """A request of several items was refused for what it is."""
+        """Record that a request of several items was rejected because of its content."""
         self._accepted, self._calm = max(1, items // 2), 0
 
     def too_large(self, size: int, limit: int | None = None) -> None:
-        """A request was refused for the bytes of its items, of which it had several.
+        """Record that a request of several items was rejected because of its size.
 
         Args:
-            size: The bytes.
-            limit: Bytes of a request that the server takes, if it said so.
+            size: The bytes of its items.
+            limit: The server's limit for a request in bytes, if known.
         """
         if limit is not None and 0 < limit < size + FRAME:
             self._most_bytes = min(self._most_bytes, limit)
@@ -59,15 +59,15 @@ class BatchLimits:
             self._bytes, self._calm = size // 2 + FRAME, 0
 
     def troubled(self, items: int) -> None:
-        """The server has failed on a request of several items, and not for the first time."""
+        """Record that the server has repeatedly failed on a request of several items."""
         self._steady = max(1, items // 2)
 
     def singled_out(self) -> None:
-        """The item to blame was found."""
+        """Record that the item to blame was found."""
         self._accepted = self._steady = self._most_items
 
     def succeeded(self) -> None:
-        """A request was answered as it should be."""
+        """Record that a request succeeded."""
         self._steady = min(self._steady * 2, self._most_items)
         self._calm += 1
         if self._calm >= TRUST:

@@ -1,7 +1,7 @@
 """Decides when to send heartbeats for the open runs.
 
-A heartbeat tells the server that the runs of this process go on, and its response tells which of
-them were terminated. It is sent from memory, never journaled and never repeated.
+A heartbeat tells the server that the runs of this process are still active. Its response contains
+the control signals of terminated ones. It is sent from memory, never journaled and never repeated.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class ResponseHandler:
             self._notify_terminated(run_id, run.get("termination_reason"))
 
     async def send_heartbeat(self, ids: list[str]) -> None:
-        """Tell the server that runs go on. What fails is not repeated: the next one will do."""
+        """Tell the server that runs are active. A failed heartbeat is not retried."""
         try:
             controls = await self._client.post_heartbeat(ids)
         except RequestFailed as lost:
