@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import pytest
@@ -198,47 +197,6 @@ async def test_terminate(client: PrefactorHttpClient, server: ScriptedServer) ->
         await client.agent_instances.terminate(instance, "  ")
 
 
-async def test_record_quality(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A judgement is recorded under its name, and None removes it."""
-    instance = server.add_instance()
-    judged = await client.agent_instances.record_quality(instance, "tone", {"score": 1}, KEY)
-    assert judged.quality_payloads == {"tone": {"score": 1}}
-    assert (await client.agent_instances.record_quality(instance, "tone")).quality_payloads == {}
-    first, second = (request.json for request in server.requests)
-    assert first == {"name": "tone", "payload": {"score": 1}, "idempotency_key": KEY}
-    assert second["payload"] is None
-    with pytest.raises(ValueError, match="name"):
-        await client.agent_instances.record_quality(instance, "")
-
-
-async def test_metadata(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Metadata is given at registration, changed key by key, shown and filtered by."""
-    runs = client.agent_instances
-    run = await runs.register("a", metadata={"user": "u", "release": "1"})
-    await runs.register("a")
-    changed = await runs.set_metadata(run.id, {"release": None, "b]": "2"}, KEY)
-    assert run.metadata == {"user": "u", "release": "1"}
-    assert changed.metadata == {"user": "u", "b]": "2"}
-    sent = server.requests[2]
-    assert (sent.method, sent.path) == ("PUT", f"/api/v1/agent_instance/{run.id}/metadata")
-    assert sent.json == {"metadata": {"release": None, "b]": "2"}, "idempotency_key": KEY}
-    assert "metadata" not in server.requests[1].json
-
-    (found,) = await runs.list(metadata={"user": "u", "b]": "2"})
-    walked = [one.id async for one in runs.iterate(metadata={"b]": "2"})]
-    assert [found.id] == walked == [run.id]
-    assert dict(server.requests[3].query) == {"metadata[user]": "u", "metadata[b]]": "2"}
-
-    wrong = {"user": 5}
-    for call in (
-        lambda: runs.register("a", metadata=wrong),  # type: ignore[dict-item]
-        lambda: runs.set_metadata(run.id, wrong),  # type: ignore[dict-item]
-        lambda: runs.list(metadata=wrong),  # type: ignore[dict-item]
-    ):
-        with pytest.raises(ValueError, match="user"):
-            await call()
-
-
 async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """The export is passed on as it is."""
     server.script(Reply(200, {"status": "success", "agent_context": {"body": [1]}}))
@@ -246,77 +204,6 @@ async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer
     server.script(Reply(200, {"status": "success"}))
     with pytest.raises(PrefactorResponseContractError):
         await client.agent_instances.agent_context("i")
-
-
-async def test_runs_are_found_by_every_filter(
-    client: PrefactorHttpClient, server: ScriptedServer
-) -> None:
-    """Filters are sent as the API spells them, whatever a caller writes them as."""
-    server.script(Reply(200, {"summaries": [], "pagination": None, "sorting": None}))
-    await client.agent_instances.list(
-        agent_ids=["a", "b"],
-        finished_after="2026-01-01T00:00:00Z",
-        finished_before=datetime(2026, 1, 2, tzinfo=UTC),
-        min_duration=0.0000015,
-        max_duration=90,
-        has_failed_spans=False,
-        min_cost=0.0005,
-    )
-    query = dict(parse_qsl(server.requests[0].target.partition("?")[2]))
-    assert query == {
-        "agent_ids": "a,b",
-        "finished_after": "2026-01-01T00:00:00Z",
-        "finished_before": "2026-01-02T00:00:00+00:00",
-        "min_duration": "0.000002",
-        "max_duration": "90",
-        "has_failed_spans": "false",
-        "min_cost": "0.000500000",
-    }
-
-
-async def test_a_run_that_was_searched_for_says_where_it_matched(
-    client: PrefactorHttpClient, server: ScriptedServer
-) -> None:
-    """A run on a list that was asked for a text names the span, and the text around the words."""
-    match = {"span_id": "s", "snippet": "…to <Paris>", "truncated": True}
-    ids = ("id", "account_id", "agent_id", "agent_version_id", "environment_id")
-    times = {"inserted_at": MOMENT, "updated_at": MOMENT}
-    run = {
-        "type": "agent_instance",
-        "status": "active",
-        **dict.fromkeys(ids, "x"),
-        **times,
-        "match": match,
-    }
-    search = {"behind_seconds": 0.5, "complete": True, "limited": False}
-    reply = {"summaries": [run], "pagination": None, "sorting": None, "search": search}
-    server.script(Reply(200, reply))
-    page = await client.agent_instances.list(text="paris")
-    assert server.requests[0].target.endswith("?text=paris")
-    assert page[0].match is not None
-    assert (page[0].match.snippet, page[0].match.truncated) == ("…to <Paris>", True)
-    assert page.raw["search"] == search
-
-
-async def test_the_facets_of_runs(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Facets come by the name of their filter, also those that this version does not know."""
-    facets = {
-        "type": "agent_instance_facets",
-        "item_count": 3,
-        "complete": False,
-        "facets": {
-            "status": {"values": [{"value": "failed", "count": 3}], "more": 2},
-            "new": {"values": []},
-        },
-    }
-    server.script(Reply(200, {"status": "success", "details": facets}))
-    found = await client.agent_instances.facets(agent_ids=("a",), started_after="2026-01-01")
-    target = server.requests[0].target
-    assert target.startswith(f"{PATH}/facets?")
-    assert "agent_ids=a" in target
-    assert (found.item_count, found.complete) == (3, False)
-    assert (found.facets["status"].values[0].count, found.facets["status"].more) == (3, 2)
-    assert found.facets["new"].values == []
 
 
 async def test_the_skeleton_of_a_run(client: PrefactorHttpClient, server: ScriptedServer) -> None:
@@ -354,54 +241,12 @@ async def test_the_skeleton_of_a_run(client: PrefactorHttpClient, server: Script
         await client.agent_instances.skeleton("i")
 
 
-async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Filters, order and page are sent in the form every server knows."""
-    empty = {"status": "success", "summaries": [], "pagination": None, "sorting": None}
-    server.script(Reply(200, empty), Reply(200, empty))
-    moment = datetime(2026, 4, 13)  # noqa: DTZ001 - naive on purpose
-    page = await client.agent_instances.list(
-        agent_id="a", started_after=moment, sorting="-id", offset=5, page_size=7
-    )
-    assert (page, page.pagination, page.sorting) == ([], None, None)
-    [_ async for _ in client.agent_instances.iterate(agent_id="a", started_after=moment)]
-    listed, walked = (dict(request.query) for request in server.requests)
-    assert listed == {
-        "agent_id": "a",
-        "started_after": "2026-04-13T00:00:00+00:00",
-        "sorting[field]": "id",
-        "sorting[direction]": "desc",
-        "pagination[offset]": "5",
-        "pagination[page_size]": "7",
-    }
-    assert walked == {
-        "agent_id": "a",
-        "started_after": "2026-04-13T00:00:00+00:00",
-        "pagination[page_size]": "100",
-    }
-
-
 @pytest.mark.parametrize("method", ["get", "start", "finish"])
 @pytest.mark.parametrize("id_", ["..", ".", ""])
 async def test_ids_that_are_none(client: PrefactorHttpClient, method: str, id_: str) -> None:
     """What a URL would resolve to another place is refused."""
     with pytest.raises(PrefactorRequestError):
         await getattr(client.agent_instances, method)(id_)
-
-
-async def test_the_only_judgement(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """`update` sends a judgement without a name, and None to remove it, under a key."""
-    reply = Reply(body={"status": "success", "details": server.instances[server.add_instance()]})
-    server.script(reply, reply)
-    await client.agent_instances.update("i/1", {"score": None}, "key-1")
-    await client.agent_instances.update("i/1", None)
-    first, second = server.requests
-    assert first.target == "/api/v1/agent_instance/i%2F1/update"
-    assert first.json == {
-        "details": {"quality_payload": {"score": None}},
-        "idempotency_key": "key-1",
-    }
-    assert second.json["details"] == {"quality_payload": None}
-    assert second.headers["idempotency-key"] == second.json["idempotency_key"]
 
 
 async def test_heartbeats(client: PrefactorHttpClient, server: ScriptedServer) -> None:

@@ -1,89 +1,14 @@
 """Sign in with OpenID Connect: who gets in, as whom, and what is not believed."""
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from api_client import LIMITS, Answer, ApiClient, Clock, open_api_client
-from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider, new_key, running_provider
-from people import WRITE, Browser, anonymous, signed_in
-
-from prefactor_server.domain.people.openid import read_role_rules
-from prefactor_server.openid import OpenIdConfig
-
-PUBLIC_URL = "https://prefactor.test/below"
-COOKIE = "__Host-prefactor_openid"
-SESSION = "__Host-prefactor_session"
-EMAIL = "name@example.org"
-PASSWORD = "correct horse battery"
-
-
-@dataclass
-class SignIn:
-    """A person with a browser, between this server and the provider."""
-
-    api_client: ApiClient
-    provider: OpenIdProvider
-    cookies: dict[str, str] = field(default_factory=dict[str, str])
-
-    async def start(self, **fields: Any) -> Answer:
-        """Press the button."""
-        return self._kept(
-            await anonymous(
-                self.api_client, "POST", "/session/openid", fields, self._headers(WRITE)
-            )
-        )
-
-    async def at_provider(self, started: Answer) -> dict[str, str]:
-        """Go to the provider, and return what it sends the browser back with."""
-        url = started.details["authorization_url"]
-        async with self.api_client.session.get(url, allow_redirects=False) as response:
-            location = response.headers["Location"]
-        assert location.startswith(f"{PUBLIC_URL}/api/v1/session/openid/callback?")
-        return dict(parse_qsl(urlsplit(location).query))
-
-    async def come_back(self, answer: Mapping[str, str]) -> str:
-        """Return the page that the browser is sent on to, without the address of the server."""
-        url = f"{self.api_client.url}/api/v1/session/openid/callback"
-        async with self.api_client.session.get(
-            url, params=answer, headers=self._headers(), allow_redirects=False
-        ) as response:
-            assert response.status == 303, await response.text()
-            self._kept(Answer(303, response.headers, ""))
-            base, _, page = response.headers["Location"].partition("/#")
-        assert base == PUBLIC_URL
-        return f"#{page}"
-
-    async def through(self, **fields: Any) -> str:
-        """All of it."""
-        return await self.come_back(await self.at_provider(await self.start(**fields)))
-
-    async def me(self) -> Any:
-        """Who the server says that one is."""
-        return await self._browser().get("/session")
-
-    def _browser(self) -> Browser:
-        return Browser(self.api_client, self.cookies.get(SESSION, ""), name=SESSION)
-
-    def _headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        text = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        return {"Cookie": text, **(more or {})}
-
-    def _kept(self, answer: Answer) -> Answer:
-        for header in answer.headers.getall("Set-Cookie", []):  # type: ignore[attr-defined]
-            name, _, value = header.partition(";")[0].partition("=")
-            assert "Secure" in header
-            assert "HttpOnly" in header
-            self.cookies[name] = value
-            if not value:
-                del self.cookies[name]
-        return answer
-
+from api_client import ApiClient, Clock
+from openid_provider import CLIENT_ID, new_key, running_provider
+from openid_sign_in import COOKIE, SESSION, SignIn, open_openid_server
+from people import EMAIL, PASSWORD, anonymous, signed_in
 
 once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what cannot depend on the database."""
@@ -101,27 +26,9 @@ async def browser(database_url: str, rules: str) -> AsyncIterator[SignIn]:
     clock = Clock()
     async with (
         running_provider(clock) as provider,
-        _server(database_url, provider, rules, clock) as api_client,
+        open_openid_server(database_url, provider, rules, clock) as api_client,
     ):
         yield SignIn(api_client, provider)
-
-
-def _server(
-    database: str, provider: OpenIdProvider, rules: str, clock: Clock
-) -> AbstractAsyncContextManager[ApiClient]:
-    limits = dataclasses.replace(LIMITS, public_url=PUBLIC_URL)
-    return open_api_client(database, limits=limits, openid=_config(provider, rules), clock=clock)
-
-
-def _config(op: OpenIdProvider, rules: str) -> OpenIdConfig:
-    return OpenIdConfig(
-        issuer=op.issuer,
-        client_id=CLIENT_ID,
-        client_secret=CLIENT_SECRET,
-        public_url=PUBLIC_URL,
-        name="Example",
-        rules=read_role_rules(rules),
-    )
 
 
 async def _invite(api_client: ApiClient, role: str = "member", email: str = EMAIL) -> str:
@@ -384,10 +291,14 @@ async def test_another_server_finishes_an_attempt(database_url: str) -> None:
     """Nothing about an attempt is in the memory of the server that it was started on."""
     clock = Clock()
     async with running_provider(clock) as provider:
-        async with _server(database_url, provider, "@example.org=viewer", clock) as api_client:
+        async with open_openid_server(
+            database_url, provider, "@example.org=viewer", clock
+        ) as api_client:
             browser = SignIn(api_client, provider)
             answer = await browser.at_provider(await browser.start())
-        async with _server(database_url, provider, "@example.org=viewer", clock) as api_client:
+        async with open_openid_server(
+            database_url, provider, "@example.org=viewer", clock
+        ) as api_client:
             browser.api_client = api_client
             assert await browser.come_back(answer) == "#/"
 
@@ -398,8 +309,8 @@ async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
     clock, rules = Clock(), "@example.org=viewer"
     async with (
         running_provider(clock) as provider,
-        _server(database_url, provider, rules, clock) as one,
-        _server(database_url, provider, rules, clock) as other,
+        open_openid_server(database_url, provider, rules, clock) as one,
+        open_openid_server(database_url, provider, rules, clock) as other,
     ):
         browsers = [SignIn(api_client, provider) for api_client in (one, other)]
         answers = [await browser.at_provider(await browser.start()) for browser in browsers]

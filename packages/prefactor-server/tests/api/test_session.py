@@ -6,31 +6,24 @@ from typing import Any
 
 import pytest
 from api_client import TOKEN, open_api_client
-from people import Browser, anonymous, cookie_of, link_for, signed_in
+from people import (
+    EMAIL,
+    Browser,
+    anonymous,
+    cookie_of,
+    sign_in,
+    signed_in,
+)
 
 from prefactor_server.api import Limits
 from prefactor_server.domain.client_address import TrustedProxies
 
-PASSWORD = "correct horse battery"
-EMAIL = "name@example.org"
 HOUR = 3600
-
-
-async def _sign_in(api_client: Any, headers: Any = None, **proof: str) -> Any:
-    return await anonymous(api_client, "POST", "/session", proof, headers)
-
-
-async def _invited(api_client: Any, password: str | None = PASSWORD, role: str = "member") -> Any:
-    """A person who accepted an invitation."""
-    details = {"email": EMAIL, "role": role}
-    made = (await api_client.post("/admin_user_invite", {"details": details})).details
-    body = {"token": made["token"], "password": password}
-    return (await anonymous(api_client, "POST", "/admin_user_invite/accept", body)).details
 
 
 async def test_a_token_is_exchanged_for_a_cookie(api_client: Any) -> None:
     """The cookie does what the token does, and is kept from scripts, other sites and caches."""
-    answer = await _sign_in(api_client, token=TOKEN)
+    answer = await sign_in(api_client, token=TOKEN)
     browser = Browser(api_client, cookie_of(answer))
 
     assert answer.details["role"] == "admin"
@@ -49,7 +42,7 @@ async def test_a_session_of_a_deployment_token_is_confined_like_it(api_client: A
     """What a token may not see, its session may not either."""
     token = await api_client.deployment_token(await api_client.run())
     other = await api_client.run(agent_id="agent-2")
-    browser = Browser(api_client, cookie_of(await _sign_in(api_client, token=token)))
+    browser = Browser(api_client, cookie_of(await sign_in(api_client, token=token)))
 
     me = (await browser.get("/session")).details
     assert (me["role"], me["rights"], me["token_scope"]) == (None, [], "agent_deployment")
@@ -60,7 +53,7 @@ async def test_a_session_of_a_deployment_token_is_confined_like_it(api_client: A
 @pytest.mark.parametrize("proof", [{"token": "nobodys-token-at-all"}, {"code": "pf_link_a~b~c"}])
 async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -> None:
     """A token or a code that is unknown answers 401 without a cookie."""
-    answer = await _sign_in(api_client, **proof)
+    answer = await sign_in(api_client, **proof)
 
     answer.refused(401, "bad_credentials")
     assert "Set-Cookie" not in answer.headers
@@ -79,7 +72,7 @@ async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -
 )
 async def test_there_is_one_proof(api_client: Any, proof: Any, field: str) -> None:
     """None, two, half of one, or one with something beside it is refused by name."""
-    refused = (await _sign_in(api_client, **proof)).refused(422, "validation_errors")
+    refused = (await sign_in(api_client, **proof)).refused(422, "validation_errors")
 
     assert field in refused["errors"]
 
@@ -122,12 +115,12 @@ async def test_a_write_comes_from_a_page_of_this_server(
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}])
 async def test_another_site_signs_nobody_in(api_client: Any, headers: dict[str, str]) -> None:
     """A page of another site cannot make a browser take a session of the page's choice."""
-    (await _sign_in(api_client, headers, token=TOKEN)).refused(403, "not_permitted")
+    (await sign_in(api_client, headers, token=TOKEN)).refused(403, "not_permitted")
 
 
 async def test_signing_out_ends_the_session(api_client: Any) -> None:
     """The cookie works no longer and is taken back; a token has no session to end."""
-    browser = Browser(api_client, cookie_of(await _sign_in(api_client, token=TOKEN)))
+    browser = Browser(api_client, cookie_of(await sign_in(api_client, token=TOKEN)))
 
     ended = await browser.call("DELETE", "/session")
 
@@ -144,128 +137,6 @@ async def test_a_token_has_no_session_but_a_caller(api_client: Any) -> None:
 
     assert (me["id"], me["role"], me["email"]) == (None, "admin", None)
     assert me["account_name"] == "Default"
-
-
-async def test_people_sign_in_with_their_password(api_client: Any) -> None:
-    """Accepting an invitation sets the password; it signs in with the e-mail in any case."""
-    person = await _invited(api_client)
-    answer = await _sign_in(api_client, email=EMAIL.upper(), password=PASSWORD)
-    browser = Browser(api_client, cookie_of(answer))
-
-    me = answer.details
-    assert (person["role"], person["has_password"]) == ("member", True)
-    assert (me["email"], me["role"], me["rights"]) == (EMAIL, "member", ["read", "operate"])
-    assert (me["admin_user_id"], me["method"]) == (person["id"], "password")
-    assert (await api_client.get(f"/admin_user/{person['id']}")).details["last_signed_in_at"]
-    refused = await browser.post("/environment", {"details": {"name": "Staging"}})
-    assert "administer" in refused.refused(403, "not_permitted")["message"]
-
-
-async def test_nobody_learns_who_has_a_password(api_client: Any) -> None:
-    """An unknown e-mail, a person without a password and a wrong password get the same answer."""
-    await _invited(api_client)
-    await signed_in(api_client, email="other@example.org")
-
-    told = set()
-    for email in (EMAIL, "other@example.org", "nobody@example.org"):
-        refused = await _sign_in(api_client, email=email, password="wrong wrong wrong")
-        body = refused.refused(401, "bad_credentials")
-        told.add((refused.status, body["message"], "Set-Cookie" in refused.headers))
-
-    assert len(told) == 1
-
-
-async def test_guessing_ends_for_each_e_mail(api_client: Any) -> None:
-    """After ten wrong passwords even the right one waits, whether there is such a person or not."""
-    await _invited(api_client)
-    api_client.clock.stop()
-    for email in (EMAIL, "nobody@example.org"):
-        guesses = [_sign_in(api_client, email=email, password="guess") for _ in range(10)]
-        assert [one.status for one in await asyncio.gather(*guesses)] == [401] * 10
-        refused = await _sign_in(api_client, email=email.upper(), password=PASSWORD)
-        refused.refused(429, "unknown")
-        assert int(refused.headers["Retry-After"]) == 90
-
-    api_client.clock.leap(seconds=90)
-    assert (await _sign_in(api_client, email=EMAIL, password=PASSWORD)).status == 200
-    assert (await _sign_in(api_client, email=EMAIL, password=PASSWORD)).status == 200
-
-
-@pytest.mark.parametrize(
-    "password",
-    ["short", "elevenchars", "passwordpassword", "P@ssw0rd1234!", "qwertyuiopas", "aaaaaaaaaaaaa",
-     "012345678901", EMAIL, "changeme2026", "a" * 201, "long enough\u0000 but"],
-)  # fmt: skip
-async def test_a_password_is_not_easily_guessed(api_client: Any, password: str) -> None:
-    """What is short or common is refused by name, and the invitation stays for a better one."""
-    made = (await api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
-    body = {"token": made["token"], "password": password}
-
-    refused = await anonymous(api_client, "POST", "/admin_user_invite/accept", body)
-
-    assert list(refused.refused(422, "validation_errors")["errors"]) == ["password"]
-    body["password"] = "Pässwörter sind lang"
-    assert (await anonymous(api_client, "POST", "/admin_user_invite/accept", body)).status == 200
-    # The same letters, composed in another way.
-    given = "Pa\u0308sswo\u0308rter sind lang"
-    assert (await _sign_in(api_client, email=EMAIL, password=given)).status == 200
-
-
-async def test_a_link_signs_in_once(api_client: Any) -> None:
-    """Of several uses of one link at once, one succeeds; after ten minutes, none does."""
-    person = await signed_in(api_client, "viewer")
-    code = await link_for(api_client, person.person_id)
-
-    answers = await asyncio.gather(*(_sign_in(api_client, code=code) for _ in range(3)))
-    late = await link_for(api_client, person.person_id)
-    api_client.clock.leap(seconds=600)
-
-    assert sorted(one.status for one in answers) == [200, 401, 401]
-    (signed,) = [one for one in answers if one.status == 200]
-    assert (signed.details["method"], signed.details["role"]) == ("link", "viewer")
-    (await _sign_in(api_client, code=late)).refused(401, "bad_credentials")
-    (await _sign_in(api_client, code=code[:-1] + "x")).refused(401, "bad_credentials")
-
-
-async def test_a_link_sets_a_lost_password(api_client: Any) -> None:
-    """The new password counts, the old one does not, and all earlier sessions have ended."""
-    person = await _invited(api_client)
-    before = Browser(
-        api_client, cookie_of(await _sign_in(api_client, email=EMAIL, password=PASSWORD))
-    )
-    code = await link_for(api_client, person["id"])
-
-    common = await _sign_in(api_client, code=code, new_password="password1234")
-    answer = await _sign_in(api_client, code=code, new_password="a longer one than before")
-
-    common.refused(422, "validation_errors")
-    after = Browser(api_client, cookie_of(answer))
-    assert (await after.get("/session")).status == 200
-    api_client.clock.leap(seconds=11)
-    (await before.get("/session")).refused(401, "bad_authtoken")
-    (await _sign_in(api_client, email=EMAIL, password=PASSWORD)).refused(401, "bad_credentials")
-    again = await _sign_in(api_client, email=EMAIL, password="a longer one than before")
-    assert again.status == 200
-
-
-async def test_a_person_changes_their_password(api_client: Any) -> None:
-    """It needs the old one, ends the person's other sessions, and keeps the present one."""
-    await _invited(api_client)
-    here, there = [
-        Browser(api_client, cookie_of(await _sign_in(api_client, email=EMAIL, password=PASSWORD)))
-        for _ in range(2)
-    ]
-    new = {"new_password": "a longer one than before"}
-
-    wrong = await here.post("/session/password", {"current_password": "guess", **new})
-    done = await here.post("/session/password", {"current_password": PASSWORD, **new})
-
-    wrong.refused(401, "bad_credentials")
-    assert done.details["email"] == EMAIL
-    assert (await here.get("/session")).status == 200
-    (await there.get("/session")).refused(401, "bad_authtoken")
-    both = {"current_password": PASSWORD, **new}
-    (await api_client.post("/session/password", both)).refused(409, "invalid_action")
 
 
 async def test_a_session_that_is_not_used_ends(api_client: Any) -> None:
@@ -396,20 +267,20 @@ async def test_nobody_locks_themselves_out(api_client: Any) -> None:
 async def test_a_session_ends_with_its_token(api_client: Any, move: str) -> None:
     """What was exchanged for a token works no longer than the token does."""
     text, token = await api_client.add_token()
-    browser = Browser(api_client, cookie_of(await _sign_in(api_client, token=text)))
+    browser = Browser(api_client, cookie_of(await sign_in(api_client, token=text)))
 
     assert (await api_client.post(f"/api_token/{token.id}/{move}")).status == 200
 
     (await browser.get("/ping")).refused(401, "bad_authtoken")
-    (await _sign_in(api_client, token=text)).refused(401, "bad_credentials")
+    (await sign_in(api_client, token=text)).refused(401, "bad_credentials")
     assert len(await api_client.rows("SELECT id FROM session")) == (move == "suspend")
 
 
 async def test_sessions_of_one_owner_are_bounded(api_client: Any) -> None:
     """The hundred and first session ends the one that was used longest ago."""
-    first = Browser(api_client, cookie_of(await _sign_in(api_client, token=TOKEN)))
+    first = Browser(api_client, cookie_of(await sign_in(api_client, token=TOKEN)))
     for _ in range(100):
-        assert (await _sign_in(api_client, token=TOKEN)).status == 200
+        assert (await sign_in(api_client, token=TOKEN)).status == 200
 
     assert len(await api_client.rows("SELECT id FROM session")) == 100
     api_client.clock.leap(seconds=11)
@@ -438,7 +309,7 @@ class TestBehindAProxy:
 
     async def test_the_cookie_is_for_tls_and_this_host_alone(self, api_client: Any) -> None:
         """Behind TLS the cookie is Secure and bound to the host, and no other name is taken."""
-        answer = await _sign_in(api_client, token=TOKEN)
+        answer = await sign_in(api_client, token=TOKEN)
         browser = Browser(api_client, cookie_of(answer), name="__Host-prefactor_session")
 
         assert answer.headers["Set-Cookie"].startswith("__Host-prefactor_session=")
@@ -466,11 +337,11 @@ class TestBehindAProxy:
         for number in range(50):
             headers = {"X-Forwarded-For": f"192.0.2.7, 2001:db8::{number:x}"}
             proof = {"email": f"{number}@x", "password": "guess"}
-            assert (await _sign_in(api_client, headers, **proof)).status == 401
+            assert (await sign_in(api_client, headers, **proof)).status == 401
 
-        blocked = await _sign_in(api_client, headers, email="one@more", password="guess")
+        blocked = await sign_in(api_client, headers, email="one@more", password="guess")
         elsewhere = {"X-Forwarded-For": "2001:db8::1, 192.0.2.7"}
-        other = await _sign_in(api_client, elsewhere, email="one@more", password="guess")
+        other = await sign_in(api_client, elsewhere, email="one@more", password="guess")
 
         blocked.refused(429, "unknown")
         assert other.status == 401

@@ -19,6 +19,8 @@ from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
 WRITE = {"X-Prefactor-Request": "1"}
 DAY_US = 24 * 3600 * 1_000_000
+EMAIL = "name@example.org"
+PASSWORD = "correct horse battery"
 
 _numbers = count(1)
 
@@ -137,3 +139,18 @@ async def link_for(api_client: ApiClient, person_id: str) -> str:
 def cookie_of(answer: Answer) -> str:
     """The value of the cookie that an answer sets."""
     return answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+
+
+async def sign_in(api_client: ApiClient, headers: Any = None, **proof: str) -> Any:
+    """The answer to a sign-in with some proof."""
+    return await anonymous(api_client, "POST", "/session", proof, headers)
+
+
+async def invited(
+    api_client: ApiClient, password: str | None = PASSWORD, role: str = "member"
+) -> Any:
+    """A person with the address EMAIL who accepted an invitation."""
+    details = {"email": EMAIL, "role": role}
+    made = (await api_client.post("/admin_user_invite", {"details": details})).details
+    body = {"token": made["token"], "password": password}
+    return (await anonymous(api_client, "POST", "/admin_user_invite/accept", body)).details

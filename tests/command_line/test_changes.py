@@ -1,0 +1,130 @@
+"""`prefactor` commands that change something: terminate runs, and manage tokens."""
+
+import asyncio
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from command_line import Call, Ended, Recorded, of_type, one_run
+from live_server import LiveServer
+from prefactor_cli.main import run
+
+
+class Terminal(io.StringIO):
+    """A standard input with somebody at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+def test_a_run_is_found_stopped_and_exported(
+    serve: Callable[..., LiveServer],
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On either database: list it, decline, terminate it, and export what it was told."""
+    server = serve(tmp_path / "server", database=database)
+    run_id = asyncio.run(one_run(server, "stopped-agent"))
+    monkeypatch.setenv("PREFACTOR_API_URL", server.url)
+    monkeypatch.setenv("PREFACTOR_API_TOKEN", server.token)
+
+    def call(*arguments: str, said: str = "") -> Ended:
+        monkeypatch.setattr(sys, "stdin", Terminal(said))
+        code = run(arguments)
+        return Ended(code, *capsys.readouterr())
+
+    (listed,) = call("runs", "list", "--status", "active", "--json").objects
+    assert listed["id"] == run_id
+    stop = ("runs", "terminate", run_id, "--reason", "too expensive")
+    declined = call(*stop, said="n\n")
+    assert declined.code == 1
+    assert f"Terminate run {run_id} of stopped-agent (active for" in declined.err
+    assert declined.err.endswith("Nothing was done.\n")
+    stopped = call(*stop, said="y\n")
+    assert (stopped.code, stopped.out) == (
+        0,
+        f"terminated {run_id}: its agent is told with the next span it sends\n",
+    )
+    (exported,) = of_type(call("runs", "export", run_id).objects, "agent_instance")
+    assert (exported["status"], exported["termination_reason"]) == ("terminated", "too expensive")
+    assert call(*stop, "--yes").code == 1
+
+    ids = {asyncio.run(one_run(server, "stopped-agent")) for _ in range(2)}
+    other = asyncio.run(one_run(server, "other-agent"))
+    many = ("runs", "terminate", "--agent", "stopped-agent")
+    assert {one["id"] for one in call(*many, "--dry-run", "--json").objects} == ids
+    shown = call(*many, "--dry-run")
+    assert (shown.code, shown.err) == (0, "2 runs would be terminated.\n")
+    assert all(one in shown.out for one in ids)
+    declined = call(*many, "--reason", "stuck", said="n\n")
+    assert declined.err.startswith("Terminate 2 runs? They cannot be started again. [y/N] ")
+    ended = call(*many, "--reason", "stuck", "--json", said="y\n")
+    assert {*json.loads(ended.out)["terminated"]} == ids
+    assert call(*many, "--reason", "stuck", "--yes").err == "No active run matches.\n"
+    (left,) = call("runs", "list", "--status", "active", "--json").objects
+    assert left["id"] == other
+
+
+def test_nothing_is_terminated_without_an_answer(prefactor: Call, recorded: Recorded) -> None:
+    """Where nobody can be asked, --yes is needed."""
+    refused = prefactor("runs", "terminate", recorded.active, "--reason", "x")
+
+    assert refused.code == 2
+    assert refused.err == (
+        "prefactor: Nobody can be asked, because standard input is no terminal: give --yes\n"
+    )
+    assert prefactor("runs", "terminate", recorded.active, "--reason", " ", "--yes").code == 2
+
+
+def test_a_token_lives_and_ends(
+    prefactor: Call, recorded: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A new token alone is on standard output; it works until it is suspended or revoked."""
+    made = prefactor("tokens", "create", "--expires-in", "1d")
+    assert (made.code, len(made.out.splitlines())) == (0, 1)
+    token_id = re.match(r"Token (\w+)\.", made.err)
+    assert token_id
+    file = tmp_path / "token"
+    file.write_text(made.out, encoding="utf-8")
+    monkeypatch.delenv("PREFACTOR_API_TOKEN")
+    with_it = ("runs", "list", "--token-file", str(file))
+
+    assert prefactor(*with_it).code == 0
+    own = ("--token-file", str(owners(recorded, tmp_path)))
+    assert prefactor("tokens", "suspend", token_id[1], *own).out == f"{token_id[1]} is suspended\n"
+    assert prefactor(*with_it).code == 4
+    assert prefactor("tokens", "activate", token_id[1], *own).out == f"{token_id[1]} is active\n"
+    assert prefactor(*with_it).code == 0
+    assert prefactor("tokens", "revoke", token_id[1], *own).out == f"{token_id[1]} is revoked\n"
+    assert re.search(
+        rf"^revoked +{token_id[1]} +account ", prefactor("tokens", "list", *own).out, re.MULTILINE
+    )
+
+
+def owners(recorded: Recorded, folder: Path) -> Path:
+    """A file with the token of the account."""
+    file = folder / "owner"
+    file.write_text(recorded.server.token, encoding="utf-8")
+    return file
+
+
+def test_the_token_of_an_agent_may_not_administer(
+    prefactor: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that the token has no right to ends with 4, and says which right it needs."""
+    made = prefactor("tokens", "create", "--agent", "polite-agent", "--environment", "Default")
+    monkeypatch.setenv("PREFACTOR_API_TOKEN", made.out.strip())
+
+    refused = prefactor("tokens", "list")
+
+    assert refused.code == 4
+    assert refused.err.startswith("prefactor: Not permitted: ")
+    assert refused.err.count("\n") == 1

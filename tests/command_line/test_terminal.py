@@ -1,0 +1,199 @@
+"""`prefactor` in a terminal, a pipe and a shell: what it prints, and errors in one line."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from command_line import HOSTILE, LARGE, PREFACTOR, Call, Recorded
+from live_server import LiveServer
+
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("runs", "show", "no-such-run"), 3, "There is no run 'no-such-run'"),
+        (("spans", "show", "no-such-span"), 3, ""),
+        (("agents", "show", "no-such-agent"), 3, "There is no agent 'no-such-agent'"),
+        (("runs", "list", "--environment", "Nowhere"), 3, "no 'Nowhere', only 'Default'"),
+        (("runs", "list", "--agent", "polite-agent", "--version", "v9"), 3, "has no version 'v9'"),
+        (("tokens", "revoke", "no-such-token"), 3, ""),
+        (("runs", "list", "--since", "soon"), 2, "--since: 'soon' is no moment"),
+        (("runs", "list", "--min-duration", "3x"), 2, "--min-duration: '3x' is no duration"),
+        (("runs", "list", "--metadata", "release"), 2, "must be KEY=TEXT"),
+        (("runs", "list", "--status", "open"), 2, 'Choose from: "pending"'),
+        (("runs", "list", "--limit", "0"), 2, "--limit"),
+        (("runs", "list", "--token", "secret"), 2, "Unknown option: --token"),
+        (("runs", "terminate", "x"), 2, "--reason"),
+        (("runs", "terminate"), 2, "Give RUN, or filters"),
+        (("runs", "terminate", "x", "--abandoned"), 2, "not both"),
+        (("runs", "terminate", "--status", "failed", "--dry-run"), 2, "only active runs"),
+        (("runs", "lost"), 2, 'Unknown command "lost"'),
+        (("search",), 2, "WORDS"),
+        (("runs", "list", "--url", "http://127.0.0.1:9"), 5, "Cannot reach http://127.0.0.1:9"),
+        (("runs", "list", "--url", "example.org"), 2, "must begin with http"),
+        (("runs", "list", "--token-file", "/no/such/file"), 2, "cannot read /no/such/file"),
+        (("tokens", "create", "--agent", "polite-agent"), 2, "--environment: is needed"),
+    ],
+)
+def test_an_error_is_one_line_with_its_exit_code(
+    prefactor: Call, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    """Nothing is printed but one line on standard error, which says what is wrong."""
+    failed = prefactor(*arguments)
+
+    assert (failed.code, failed.out) == (code, "")
+    assert failed.err.startswith("prefactor: ")
+    assert failed.err.count("\n") == 1
+    assert says in failed.err
+
+
+def test_a_caller_without_a_token_is_told(prefactor: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong token and none at all end with 4, and neither line holds a token."""
+    monkeypatch.setenv("PREFACTOR_API_TOKEN", "a-token-that-nobody-ever-made")
+    wrong = prefactor("runs", "list")
+    monkeypatch.delenv("PREFACTOR_API_TOKEN")
+    missing = prefactor("runs", "list")
+
+    assert (wrong.code, missing.code) == (4, 4)
+    assert "a-token-that" not in wrong.err
+    assert "PREFACTOR_API_TOKEN is not set" in missing.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs", "list"),
+        ("runs", "list", "--json"),
+        ("runs", "show", "FAILED"),
+        ("runs", "export", "FAILED"),
+        ("runs", "tail", "FAILED"),
+        ("spans", "show", "hostile-span"),
+        ("spans", "show", "hostile-span", "--json"),
+        ("agents", "list"),
+        ("search", "txt"),
+    ],
+)
+def test_no_text_steers_the_terminal(
+    prefactor: Call, recorded: Recorded, arguments: tuple[str, ...]
+) -> None:
+    """Control characters and marks that reorder text are not printed; JSON keeps their values."""
+    shown = prefactor(*(recorded.failed if each == "FAILED" else each for each in arguments))
+
+    assert shown.code == 0
+    assert OBEYED.findall(shown.out + shown.err) == []
+    if "--json" in arguments and "spans" in arguments:
+        assert json.loads(shown.out)["payload"]["text"] == HOSTILE
+
+
+def on_terminal(server: LiveServer, columns: int, *arguments: str, **variables: str) -> str:
+    """Run the command on a terminal so wide; what it printed."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: text for name, text in server.environment.items() if name != "COLUMNS"}
+    child = subprocess.Popen(
+        [PREFACTOR, *arguments],
+        env={**environment, "TERM": "xterm-256color", **variables},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    printed = b""
+    with suppress(OSError):  # the end of a terminal
+        while piece := os.read(ours, 65536):
+            printed += piece
+    os.close(ours)
+    assert child.wait() == 0
+    return printed.decode()
+
+
+def test_a_terminal_has_colours_and_whole_ids(recorded: Recorded) -> None:
+    """On a narrow terminal names are cut and ids are not; `NO_COLOR` leaves out the colours."""
+    coloured = on_terminal(recorded.server, 60, "runs", "list")
+    plain = on_terminal(recorded.server, 60, "runs", "list", NO_COLOR="1")
+
+    assert "\x1b[32mcomplete\x1b[0m" in coloured
+    assert "\x1b" not in plain
+    for run_id in (recorded.complete, recorded.failed, recorded.active):
+        assert run_id in coloured
+        assert run_id in plain
+
+
+def test_a_closed_pipe_is_quiet(recorded: Recorded) -> None:
+    """A reader that has left ends the command without a word."""
+    piped = 'set -o pipefail; "$0" runs export "$1" | true'
+    ended = subprocess.run(
+        ["bash", "-c", piped, PREFACTOR, LARGE],
+        env=recorded.server.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_output_that_cannot_be_written_is_an_error(recorded: Recorded) -> None:
+    """A full disk behind standard output ends in one line and exit code 1."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = subprocess.run(
+            [PREFACTOR, "runs", "list"],
+            env=recorded.server.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert ended.stderr == "prefactor: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed(prefactor: Call, shell: str) -> None:
+    """Each shell gets a script that names the commands."""
+    script = prefactor("completion", shell)
+
+    assert script.code == 0
+    assert {"terminate", "export", "--status"} <= {*re.findall(r"[\w-]+", script.out)}
+
+
+def test_bash_completes_commands_and_choices() -> None:
+    """Tab completes the name of a command, and the values of an option."""
+    script = (
+        'eval "$("$0" completion bash)"; '
+        'COMP_WORDS=(prefactor runs te); COMP_CWORD=2; _prefactor; echo "${COMPREPLY[@]}"; '
+        "COMP_WORDS=(prefactor runs list --status fa); COMP_CWORD=4; COMPREPLY=(); _prefactor; "
+        'echo "${COMPREPLY[@]}"'
+    )
+    ended = subprocess.run(
+        ["bash", "-c", script, PREFACTOR], capture_output=True, text=True, check=False
+    )
+
+    assert (ended.stdout, ended.stderr) == ("terminate\nfailed\n", "")
+
+
+def test_help_does_not_load_the_client() -> None:
+    """Help, wrong usage and the version answer without importing the client or aiohttp."""
+    program = (
+        "import sys; from prefactor_cli.main import run; "
+        "[run(words.split()) for words in ('--help', 'runs --help', 'nonsense', '--version')]; "
+        "print({'aiohttp', 'pydantic', 'prefactor_http'} & sys.modules.keys(), file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stderr.splitlines()[-1] == "set()"
