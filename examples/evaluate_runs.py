@@ -5,7 +5,7 @@ python examples/evaluate_runs.py answering-agent v2
 prefactor quality compare --agent answering-agent --version v1 v2 --name helpful --fail-below 0.8
 
 The first span of a run has the question and what the answer has to contain in its payload, and the
-answer in its result. Runs that have been scored already are passed over, so it can be repeated, and
+answer in its result. Runs that have been scored already are skipped, so it can be repeated, and
 started again after a failure. Needs the package `openai`.
 """
 

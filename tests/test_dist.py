@@ -123,7 +123,7 @@ def test_every_python_that_is_named_is_one_that_is_tested(dist: Path) -> None:
 
 
 def test_a_readme_has_no_link_into_the_repository(dist: Path) -> None:
-    """Outside of the checkout no link of a README points to a file that is not there."""
+    """Outside of the checkout no link of a README points to a file that does not exist."""
     for _, wheel in wheels(dist):
         assert re.findall(r"\]\((?!https?://)[^)]*\)", str(metadata(wheel).get_payload())) == []
 

@@ -343,7 +343,7 @@ def test_a_page_is_taken_apart_correctly() -> None:
 
 
 def test_a_misspelled_mark_is_an_error() -> None:
-    """A block that nothing would run, because of a typing error in its mark, is not passed over."""
+    """A block that nothing would run, because of a typing error in its mark, is not skipped."""
     page = Page("page.md", "<!-- run: agains-server -->\n```python\nx = 1\n```\n")
 
     with pytest.raises(ValueError, match=r"page\.md:2: only python blocks"):

@@ -47,7 +47,7 @@ def test_a_question_becomes_terms() -> None:
 
 
 def test_documents_are_found(tmp_path: Path) -> None:
-    """Hidden, installed and linked files and other kinds of files are passed over."""
+    """Hidden, installed and linked files and other kinds of files are skipped."""
     for name in ("b.md", "sub/a.txt", ".git/c.md", "node_modules/d.md", "e.py", "sub/.f.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("text", encoding="utf-8")

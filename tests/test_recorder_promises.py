@@ -98,8 +98,8 @@ def compare(server: LiveServer, ledger: Ledger) -> None:
         assert [span for span, count in Counter(s.id for s in spans).items() if count > 1] == []
         by_id = {span.id: span for span in spans}
         begun, ended = ledger.begun.get(run_id, {}), ledger.ended.get(run_id, {})
-        assert set(ended) <= set(by_id), "a span that had ended is not there"
-        assert set(begun) <= set(by_id), "a span that had begun is not there"
+        assert set(ended) <= set(by_id), "a span that had ended is missing"
+        assert set(begun) <= set(by_id), "a span that had begun is missing"
         # The program may die between recording and writing that down: one span at most.
         assert len(set(by_id) - set(begun)) <= 1
         for span_id, number in ended.items():

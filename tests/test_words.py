@@ -29,6 +29,14 @@ PHRASES = {
     r"\bhurr(?:y|ies|ied)\b": "say 'flush now'",
     r"\bforgiv(?:e|es|en|ing)\b": "say 'unblock' or 'accept'",
     r"\bheirs?\b": "say which process: 'the next process'",
+    r"\banew\b": "say 'again'",
+    r"\bat the most\b": "say 'at most'",
+    r"\b(?:is|are) not there\b": "say 'does not exist' or 'is missing'",
+    r"\bpass(?:es|ed)? over\b": "say 'skip'",
+    r"\bso long ago\b": "say 'N seconds ago'",
+    r"\bwhat there is to\b": "name it: 'the details', 'the values'",
+    r"\b(?:the )?only time that it\b": "say 'only once'",
+    r"\bnone of (?:its|their) own\b": "say 'no X', or 'without one'",
 }
 """What is not said here, each with what to say instead."""
 

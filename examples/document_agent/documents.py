@@ -49,7 +49,7 @@ class Passage:
 def find(folder: Path) -> list[str]:
     """Return the documents below a folder, as sorted paths relative to it.
 
-    Hidden files, symbolic links and folders of built or installed things are passed over.
+    Hidden files, symbolic links and folders of built or installed things are skipped.
     """
     found: list[str] = []
     for here, folders, names in os.walk(folder):
@@ -67,7 +67,7 @@ def read(folder: Path, path: str, *, limit: int) -> list[str]:
     """Return the lines of a document of at most `limit` bytes.
 
     Raises:
-        FileNotFoundError: The document is not there, or not in the folder.
+        FileNotFoundError: The document does not exist, or not in the folder.
         TooLargeError: It is longer than `limit`.
         NotTextError: It is not UTF-8 text.
     """
@@ -84,7 +84,7 @@ def read_lines(folder: Path, path: str, first: int, last: int) -> list[str]:
     """Return some lines of a document, however long the document is.
 
     Raises:
-        FileNotFoundError: The document is not there, or not in the folder.
+        FileNotFoundError: The document does not exist, or not in the folder.
         NotTextError: The lines are not UTF-8 text.
     """
     wanted: list[bytes] = []

@@ -29,8 +29,8 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
         (("runs", "list", "--environment", "Nowhere"), 3, "no 'Nowhere', only 'Default'"),
         (("runs", "list", "--agent", "polite-agent", "--version", "v9"), 3, "has no version 'v9'"),
         (("tokens", "revoke", "no-such-token"), 3, ""),
-        (("runs", "list", "--since", "soon"), 2, "--since: 'soon' is no moment"),
-        (("runs", "list", "--min-duration", "3x"), 2, "--min-duration: '3x' is no duration"),
+        (("runs", "list", "--since", "soon"), 2, "--since: 'soon' is not a time"),
+        (("runs", "list", "--min-duration", "3x"), 2, "--min-duration: '3x' is not a duration"),
         (("runs", "list", "--metadata", "release"), 2, "must be KEY=TEXT"),
         (("runs", "list", "--status", "open"), 2, 'Choose from: "pending"'),
         (("runs", "list", "--limit", "0"), 2, "--limit"),
@@ -44,7 +44,7 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
         (("runs", "list", "--url", "http://127.0.0.1:9"), 5, "Cannot reach http://127.0.0.1:9"),
         (("runs", "list", "--url", "example.org"), 2, "must begin with http"),
         (("runs", "list", "--token-file", "/no/such/file"), 2, "cannot read /no/such/file"),
-        (("tokens", "create", "--agent", "polite-agent"), 2, "--environment: is needed"),
+        (("tokens", "create", "--agent", "polite-agent"), 2, "--environment: is required"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(

@@ -21,7 +21,7 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "-3", "5 m", "3x", "m5", "1h30", "1e3", "٣"])
 def test_what_is_no_duration_is_rejected(text: str) -> None:
     """Nothing is guessed, and the message says what to write."""
-    with pytest.raises(ValueError, match="is no duration: give seconds"):
+    with pytest.raises(ValueError, match="is not a duration: give seconds"):
         read_seconds(text)
 
 
@@ -37,7 +37,7 @@ def test_what_is_no_duration_is_rejected(text: str) -> None:
     ],
 )
 def test_a_moment_is_read(text: str, moment: datetime) -> None:
-    """A moment is so long ago, or a time with its offset."""
+    """A time is a duration ago, or a time with its offset."""
     assert read_moment(text, NOW) == moment
 
 
@@ -53,7 +53,7 @@ def test_a_moment_without_an_offset_is_local() -> None:
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "9999999999w", "99:00"])
 def test_what_is_no_moment_is_rejected(text: str) -> None:
     """The message shows each way to write one."""
-    with pytest.raises(ValueError, match="is no moment: give how long ago"):
+    with pytest.raises(ValueError, match="is not a time: give how long ago"):
         read_moment(text, NOW)
 
 

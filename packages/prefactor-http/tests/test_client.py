@@ -94,7 +94,7 @@ async def test_bad_input_never_leaves(client: PrefactorHttpClient, server: Scrip
 
 def test_a_token_with_a_line_break_is_refused() -> None:
     """The newline of a secrets file is found at once, and the token is not shown."""
-    with pytest.raises(PrefactorRequestError, match="api_token holds a line break") as info:
+    with pytest.raises(PrefactorRequestError, match="api_token contains a line break") as info:
         PrefactorHttpClient(HttpClientConfig("https://h", "s3cr3t-value\n"))
     assert "s3cr3t" not in str(info.value)
 

@@ -160,7 +160,7 @@ async def test_long_keys_are_refused(
 
 
 async def test_get_and_errors(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A run can be read; one that is not there is not found."""
+    """A run can be read; one that does not exist is not found."""
     instance = await client.agent_instances.get(server.add_instance())
     assert (instance.status, instance.span_counts) != (None, None)
     assert instance.raw["id"] == instance.id

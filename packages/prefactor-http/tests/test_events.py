@@ -132,7 +132,7 @@ async def test_events(client: PrefactorHttpClient, server: ScriptedServer) -> No
 async def test_reconnect(
     client: PrefactorHttpClient, server: ScriptedServer, between: Iterable[Any]
 ) -> None:
-    """A stream that is cut off goes on after the last event, and does not begin anew."""
+    """A stream that is cut off goes on after the last event, and does not begin again."""
     server.script(stream(READY, block(2)), *between, stream(block(2, "ready"), block(3), block(4)))
 
     assert await positions(client, 4) == [1, 2, 3, 4]

@@ -315,7 +315,7 @@ class TestTokens:
     def test_a_token_that_makes_no_sense_is_refused(
         self, serve: Callable[..., Server], run: Run, arguments: list[str], says: str
     ) -> None:
-        """A scope without its agent, an agent that is not there, and an agent without its scope."""
+        """A scope without its agent, an unknown agent, and an agent without its scope."""
         serve()
         ended = run("token", "create", *arguments)
         assert ended.returncode == 1
@@ -339,7 +339,7 @@ class TestTokens:
     def test_a_token_that_cannot_be_moved_is_named(
         self, serve: Callable[..., Server], run: Run, move: str, says: str
     ) -> None:
-        """A move that its status does not allow, and a token that is not there, end in one line."""
+        """A move that its status does not allow, and an unknown token, end in one line."""
         listed = serve().request("GET", "/api/v1/api_token")[1]["summaries"]
         ended = run("token", move, listed[0]["id"] if move == "activate" else "nobody")
         assert ended.returncode == 1

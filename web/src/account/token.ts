@@ -1,4 +1,4 @@
-/** What there is to say about a token. */
+/** The details of a token. */
 
 import type { components } from "../openapi";
 import { moment } from "../format";

@@ -1,4 +1,4 @@
-/** One connection to the stream of events, made anew whenever it is lost. */
+/** One connection to the stream of events, made again whenever it is lost. */
 
 import { EventReader } from "./sse";
 import type { Changes } from "./topic";

@@ -3,7 +3,7 @@
 import { Connection } from "./connection";
 import { Hub, type Tab, type ToHub } from "./hub";
 
-// What is followed anew is asked for soon; what is left is still told for a while, because the next
+// What is followed again is asked for soon; what is left is still told for a while, because the next
 // page often follows it again.
 const SOON_MS = 30;
 const LATER_MS = 5_000;

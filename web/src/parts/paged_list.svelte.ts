@@ -29,7 +29,7 @@ export class PagedList<Row> {
     void this.reload();
   }
 
-  /** Read the first page anew. */
+  /** Read the first page again. */
   async reload(): Promise<void> {
     await this.#page(undefined);
   }

@@ -36,7 +36,7 @@ export class RunWatcher {
   /** Whether `total` is exact, or the server stopped counting there. */
   isExact = $state(true);
   failure = $state("");
-  /** Whether more runs have begun than a page holds; showing them begins the list anew. */
+  /** Whether more runs have begun than a page holds; showing them begins the list again. */
   hasMoreNew = $state(false);
   /** How a search went; null without one. */
   search = $state.raw<Page["search"] | null>(null);

@@ -1,6 +1,6 @@
 """Crashes between delivery and acknowledgement, against the real server: everything is there once.
 
-A crash is a journal that begins anew with the same records, as a spool does that was never told
+A crash is a journal that begins again with the same records, as a spool does that was never told
 that they were taken.
 """
 

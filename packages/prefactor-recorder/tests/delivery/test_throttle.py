@@ -190,7 +190,7 @@ def test_open_runs_are_asked_for_in_turn(runs: list[str]) -> None:
 
 
 def test_a_run_that_was_heard_of_is_left_alone() -> None:
-    """A word from the server starts the interval anew, and a new run begins with one."""
+    """A word from the server starts the interval again, and a new run begins with one."""
     polling = PollSchedule(30)
     polling.record_response("run-1", 0)
     polling.record_response("run-1", 20)

@@ -85,7 +85,7 @@ async def test_what_is_too_much_is_refused_and_not_cut(
 
 
 async def test_an_export_shows_what_its_caller_may_see(api_client: Any) -> None:
-    """A deployment token exports its own runs, masked; another's and unknown runs are not there."""
+    """A deployment token exports its own runs, masked; another's and unknown runs do not exist."""
     run = await api_client.run()
     other = await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(run)

@@ -87,7 +87,7 @@ async def test_only_the_agents_own_versions_can_be_current(api_client: Any) -> N
 
 
 async def test_a_deployment_of_nothing_is_refused(api_client: Any) -> None:
-    """An agent or an environment that is not there cannot be deployed, or be deployed in."""
+    """An agent or an environment that does not exist cannot be deployed, or be deployed in."""
     environment = await _environment(api_client)
     details = {"agent_id": "nobody", "environment_id": environment["id"]}
     (await api_client.post(PATH, {"details": details})).refused(404, "not_found")

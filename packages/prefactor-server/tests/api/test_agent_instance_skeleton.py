@@ -184,7 +184,7 @@ async def test_a_large_run_is_not_cut(api_client: Any) -> None:
 
 
 async def test_a_skeleton_is_there_for_whom_its_run_is(api_client: Any) -> None:
-    """A deployment token has those of its own runs; another's and unknown runs are not there."""
+    """A deployment token has those of its own runs; another's and unknown runs do not exist."""
     run, other = await api_client.run(), await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(run)
     await api_client.span(run)

@@ -161,7 +161,7 @@ async def test_a_schema_version_says_where_it_is_current(api_client: Any) -> Non
 
 @pytest.mark.parametrize("missing", ["agent_id", "external_identifier"])
 async def test_a_schema_version_needs_its_agent_and_its_name(api_client: Any, missing: str) -> None:
-    """Both are required, and an agent that is not there is not found."""
+    """Both are required, and an agent that does not exist is not found."""
     details = {"agent_id": "agent-1", "external_identifier": "s"}
     (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
     del details[missing]

@@ -155,7 +155,7 @@ async def test_a_held_run_is_left_alone(api_client: Any) -> None:
 
 
 async def test_only_account_tokens_discard(api_client: Any) -> None:
-    """A deployment token may not, and a span that is not there is not found."""
+    """A deployment token may not, and a span that does not exist is not found."""
     span = await _span(api_client)
     token = await _deployment_token(api_client, span)
 

@@ -95,7 +95,7 @@ async def test_what_is_wrong_with_a_new_token_is_named(
 
 
 async def test_a_token_of_nothing_is_not_made(api_client: Any) -> None:
-    """An agent or an environment that is not there has no token, and another account neither."""
+    """An agent or an environment that does not exist has no token, and another account neither."""
     details = {"token_scope": "agent_deployment", "agent_id": "a", "environment_id": "e"}
 
     (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
@@ -146,7 +146,7 @@ async def test_a_token_is_moved_only_where_its_status_leads(api_client: Any, sta
 
 
 async def test_a_deleted_token_is_gone(api_client: Any) -> None:
-    """A deleted token does not work and is not there, and its deletion can be repeated."""
+    """A deleted token neither works nor exists, and its deletion can be repeated."""
     token = await _create(api_client)
     path = f"{PATH}/{token['details']['id']}"
     await _move(api_client, token, "revoke")

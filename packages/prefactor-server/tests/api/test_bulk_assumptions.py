@@ -53,9 +53,9 @@ def _mix(kind: str) -> list[dict[str, Any]]:
         match kind:
             case "none declares":
                 fields.append({})
-            case "every other declares anew" if number % 2:
+            case "every other declares again" if number % 2:
                 fields.append({})
-            case "every other declares anew":
+            case "every other declares again":
                 fields.append({"agent_schema_version": _schema(number)})
             case "one declares without becoming current" if number == 0:
                 unused = {"agent_schema_version": _schema(99), "update_current_version": False}
@@ -72,7 +72,7 @@ def _mix(kind: str) -> list[dict[str, Any]]:
     "kind",
     [
         "none declares",
-        "every other declares anew",
+        "every other declares again",
         "one declares without becoming current",
         "each for a new agent",
     ],
@@ -135,7 +135,7 @@ def _type(number: int) -> dict[str, Any]:
 async def test_the_id_of_a_pruned_run_can_be_used_again(
     api_client: Any, *, elsewhere: bool
 ) -> None:
-    """What is kept of a run is given up when it was deleted and registered anew, here or not."""
+    """What is kept of a run is given up when it was deleted and registered again, here or not."""
     run = await api_client.run("complete", id="run-1", agent_schema_version=_schema(0))
     await api_client.span(run, id="span-1")
     now = api_client.clock.now + 1

@@ -35,7 +35,7 @@ async def test_the_server_gives_the_document(api_client: Any) -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    """No schema refers to one that is not there."""
+    """No schema refers to one that does not exist."""
     names = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
 
     assert _references(DOCUMENT) <= names

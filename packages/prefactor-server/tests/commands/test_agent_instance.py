@@ -153,7 +153,7 @@ async def test_a_termination_of_one_run_leaves_the_others(database: Database) ->
 
 @pytest.mark.parametrize("command", [start, finish, terminate])
 async def test_a_deployment_token_knows_its_own_runs(database: Database, command: Any) -> None:
-    """A run of another agent or environment is not there for a deployment token."""
+    """A run of another agent or environment does not exist for a deployment token."""
     run = await database.do(register("run"))
 
     for stranger in (deployed("other"), deployed(run.agent_id, STAGING)):
@@ -172,7 +172,7 @@ async def test_a_deployment_token_drives_its_own_run(database: Database) -> None
 
 
 async def test_an_unknown_run_is_not_found(database: Database) -> None:
-    """A run that is not there, or is another account's, cannot be started, finished or stopped."""
+    """An unknown run, or is another account's, cannot be started, finished or stopped."""
     await database.do(register("run", request=request(OTHER_ACCOUNT)))
 
     for command in (start("run"), finish("run"), terminate("run")):

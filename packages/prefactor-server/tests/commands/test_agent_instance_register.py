@@ -122,7 +122,7 @@ async def test_a_retired_agent_is_refused(database: Database) -> None:
 
 
 async def test_an_unknown_environment_is_refused(database: Database) -> None:
-    """A registration in an environment that is not there is refused, and makes no agent."""
+    """A registration in an environment that does not exist is refused, and makes no agent."""
     refusal = await database.refuse(register("r", environment_id="nowhere"), NotFound)
 
     assert refusal.message == "Environment 'nowhere' not found"

@@ -139,7 +139,7 @@ async def test_payloads_of_the_same_id_in_two_accounts(database: Database) -> No
 
 
 async def test_an_unknown_run_is_not_found(database: Database) -> None:
-    """A span of a run that is not there, or is another account's, is refused."""
+    """A span of a run that does not exist, or is another account's, is refused."""
     run = await registered(database)
 
     await database.refuse(create_span("a", run._replace(id="other")), NotFound)
@@ -168,7 +168,7 @@ async def test_a_finish_without_facts_is_prepared_again(database: Database) -> N
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_a_finish_sets_what_is_known_last(database: Database, together: bool) -> None:
-    """A finished span has its end, its result and what was found in it, and is counted anew."""
+    """A finished span has its end, its result and what was found in it, and is counted again."""
     run = await registered(database)
     facts = SpanFacts("Title", True, None, "wrong", "sum", Usage(1, 2, 3, "m", "t"))
     end = finish_span("a", "failed", payloads=(result("a"),), result_size=11, facts=facts)
@@ -222,7 +222,7 @@ async def test_the_same_key_counts_a_span_once(database: Database) -> None:
 
 
 async def test_a_deployment_token_knows_its_own_spans(database: Database) -> None:
-    """Runs and spans of another agent or environment are not there for a deployment token."""
+    """Runs and spans of another agent or environment do not exist for a deployment token."""
     run = await registered(database)
     await database.do(create_span("a", run, principal=deployed(run.agent_id)))
 

@@ -188,7 +188,7 @@ def test_a_key_belongs_to_one_account() -> None:
 
 
 def test_no_key_is_never_a_repeat() -> None:
-    """Requests without a key are each decided anew, and nothing is remembered of them."""
+    """Requests without a key are each decided again, and nothing is remembered of them."""
     decided = decide([Make(request(), "a")], [Make(request(), "a")])
 
     assert [type(outcomes[0]) for outcomes in decided.outcomes] == [Done, Refused]

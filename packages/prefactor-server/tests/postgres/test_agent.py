@@ -47,7 +47,7 @@ async def test_agents_are_found_by_environment(storage: PostgresStorage) -> None
 
 
 async def test_agents_change_and_go(storage: PostgresStorage) -> None:
-    """A changed agent is stored with what its status depends on, and a deleted one is not there."""
+    """A changed agent is stored with what its status depends on, and a deleted one is gone."""
     run = await do(storage, register("run-1", agent_ref="busy"))
     await do(storage, create_agent("idle"))
 

@@ -126,7 +126,7 @@ async def test_writing_reads_no_table_whole(filled: PostgresStorage) -> None:
 
 
 def test_plans_are_renewed_as_tables_grow() -> None:
-    """A connection plans anew with every doubling of its uses, and after some time at the least."""
+    """A connection replans with every doubling of its uses, and after some time at the least."""
     now = [0.0]
     renewal = PlanRenewal(lambda: now[0])
 

@@ -65,7 +65,7 @@ class World:
 
     @property
     def places(self) -> Places:
-        """What there is to be put into calls."""
+        """Values to put into calls."""
         return Places(DESCRIBED, self.known, self.intruder.ids)
 
     def attempt(self, calls: list[Call]) -> None:

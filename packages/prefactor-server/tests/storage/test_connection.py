@@ -185,7 +185,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_a_folder_that_is_missing(tmp_path: Path, exclusive: bool) -> None:
-    """A path into a folder that is not there is refused with what to do."""
+    """A path into a folder that does not exist is refused with what to do."""
     with pytest.raises(DatabaseFileError, match="nowhere does not exist: create it first"):
         SqliteStorage.open(tmp_path / "nowhere" / "prefactor.db", exclusive=exclusive)
 

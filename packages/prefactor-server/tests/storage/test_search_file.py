@@ -1,4 +1,4 @@
-"""The file of words beside a database file: whatever happens to it, it is made anew."""
+"""The file of words beside a database file: whatever happens to it, it is made again."""
 
 import sqlite3
 from contextlib import closing, suppress

@@ -192,7 +192,7 @@ def test_rows_that_never_change_cannot_be_updated(connection: sqlite3.Connection
 
 
 def test_an_unknown_account_cannot_own_rows(connection: sqlite3.Connection) -> None:
-    """The database itself refuses an agent of an account that is not there."""
+    """The database itself refuses an agent of an account that does not exist."""
     snapshot = Snapshot()
     snapshot.apply(Changes(inserted=(ROWS[2][1]._replace(account_id="nobody"),)))  # type: ignore[attr-defined]
 

@@ -44,7 +44,7 @@ class Call:
 
 
 class Places:
-    """What there is to be put into calls of operations."""
+    """Values to put into calls of operations."""
 
     def __init__(self, operations: Sequence[Described], theirs: Ids, mine: Ids) -> None:
         self.operations = operations
@@ -166,7 +166,7 @@ def any_call(
 async def attempt(
     caller: Tenant, call: Call, key: str, theirs: Ids, marks: Mapping[str, str]
 ) -> Answered:
-    """Make a call for a caller; ``key`` is for an item that has none of its own.
+    """Make a call for a caller; ``key`` is for an item without one.
 
     ``theirs`` are the ids of others; ``marks`` is what other texts in brackets stand for.
     """

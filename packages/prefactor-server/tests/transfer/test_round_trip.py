@@ -108,7 +108,7 @@ async def test_otlp_comes_back_as_it_was(source: Any, target: Any) -> None:
 
 
 async def test_a_run_of_the_api_is_imported_from_otlp(source: Any, target: Any) -> None:
-    """The API writes one document, which is the same after another program wrote it anew."""
+    """The API writes one document, which is the same after another program wrote it again."""
     await record_everything(source)
     for number, run in enumerate((await source.get("/agent_instance")).summaries):
         path = f"/agent_instance/{run['id']}"

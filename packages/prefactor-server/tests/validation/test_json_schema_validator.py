@@ -135,7 +135,7 @@ def test_a_schema_that_is_wrong_says_what_is(schema: object, says: str) -> None:
         ({"$ref": "https://example.com/schema"}, "another document"),
         ({"$schema": "https://example.com/dialect"}, "$schema"),
         ({"$id": "https://example.com/a", "$ref": "b"}, "another document"),
-        ({"$defs": {"a": {"$id": "b", "$ref": "#/c"}}}, "$id of its own"),
+        ({"$defs": {"a": {"$id": "b", "$ref": "#/c"}}}, "its own $id"),
         ({"$dynamicRef": "#a"}, "$dynamicRef"),
         (nested(129), "deeper than 128"),
         ({"default": [[[nested(127)]]]}, "deeper than 128"),

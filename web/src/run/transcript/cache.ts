@@ -28,7 +28,7 @@ export class ReadCache {
 
   /**
    * Keep what was read for an order, with the status that the order was for: the skeleton may be
-   * behind the spans. What is not there any more has nothing to say. The oldest gives way.
+   * behind the spans. What no longer exists has nothing to say. The oldest gives way.
    */
   put(read: readonly Read[], ordered: readonly Wanted[], wanted: readonly Wanted[]): void {
     const found = new Map(read.map((one) => [one.id, one]));

@@ -161,7 +161,7 @@ async def test_a_graph_within_a_graph_hangs_from_its_node(
 async def test_a_question_is_no_failure(
     recorder: InMemoryRecorder, handler: Any, asynchronous: bool
 ) -> None:
-    """A node that asks is cancelled, with its question, and runs anew when it is answered."""
+    """A node that asks is cancelled, with its question, and runs again when it is answered."""
 
     def ask(_: Words) -> Any:
         return {"said": [interrupt("Really?")]}

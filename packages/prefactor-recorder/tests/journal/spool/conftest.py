@@ -31,7 +31,7 @@ def record() -> Callable[..., bytes]:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Path:
-    """A place for spools that is not there yet."""
+    """A place for spools that does not exist yet."""
     return tmp_path / "state" / "spool"
 
 

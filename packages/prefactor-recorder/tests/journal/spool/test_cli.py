@@ -145,7 +145,7 @@ def test_flush_needs_to_know_where_to(run: Run, left: SpoolJournal) -> None:
 
 
 def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> None:
-    """A server that is not there costs the timeout; what is left is counted, and still there."""
+    """A server that does not exist costs the timeout; what is left is counted, and still there."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and nothing listens
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"

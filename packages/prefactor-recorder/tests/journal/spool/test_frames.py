@@ -128,7 +128,7 @@ def test_a_length_beyond_reason_asks_for_nothing() -> None:
 
 
 def test_damage_of_a_segment_is_passed_over_in_one_go() -> None:
-    """Megabytes that look like the heads of records everywhere are still passed over."""
+    """Megabytes that look like the heads of records everywhere are still skipped."""
     sound = encode(Operation.FINISH_SPAN, b"run", b"span", b'"2026-01-31T09:30:00.000000Z"')
     data = b"\x01" * 2_000_000 + sound
 

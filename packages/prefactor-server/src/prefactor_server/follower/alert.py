@@ -222,7 +222,7 @@ def _derived(checks: Mapping[str, Mapping[str, Check]], outbox: Outbox, now: int
 def _reviewed(
     review: AlertReview, after: str | None, needs: Needs, decide: Callable[[Snapshot], Changes]
 ) -> Derived:
-    """What a part of a review changes, unless it was asked for anew meanwhile."""
+    """What a part of a review changes, unless it was asked for again meanwhile."""
     needs.rows.add((AlertReview, review.id))
 
     def decide_all(snapshots: Mapping[str, Snapshot]) -> None:

@@ -90,7 +90,7 @@ class Outbox:
         times: Iterator[int],
         **data: Any,
     ) -> Iterator[WebhookDelivery]:
-        """Return the deliveries of an event that are not there yet."""
+        """Return the deliveries of an event that does not exist yet."""
         body: bytes | None = None
         for one in self._subscriptions.get(run.account_id, ()):
             if not one.wants(event.type, run, event.at):

@@ -48,7 +48,7 @@ class Progress:
 
         A consumer begins with the last commit, and what was stored before is filled in. One whose
         position is ahead of the feed, or before what is left of it, belongs to another copy of the
-        database or was away for too long: it begins anew.
+        database or was away for too long: it begins again.
         """
         if state is None:
             state = await self._store.begin(ConsumerState(self.name, last, str(START)))
@@ -170,5 +170,5 @@ class Progress:
 
     async def _advance(self, after: ConsumerState, derived: Derived) -> None:
         if self.state is not None:
-            # None when somebody else moved it: the state is read anew, and nothing was written.
+            # None when somebody else moved it: the state is read again, and nothing was written.
             self.state = await self._store.advance(self.state, after, derived)

@@ -45,7 +45,7 @@ _REFRESH_SECONDS: Final = 5.0
 
 
 class _Work(NamedTuple):
-    """What has been put off: runs to be counted, or totals to be made anew of their tokens."""
+    """What has been put off: runs to be counted, or totals to be made again of their tokens."""
 
     due: Sequence[RunTotalDue] = ()
     outdated: Sequence[RunTotal] = ()
@@ -111,7 +111,7 @@ class RunTotalsConsumer(Consumer):
 
     async def deferred(self) -> Derived | None:
         """See ``Consumer.deferred``."""
-        # Looked up anew: what was found before may have been counted since.
+        # Looked up again: what was found before may have been counted since.
         work = await self._put_off()
         if not any(work):
             return None
@@ -155,7 +155,7 @@ class RunTotalsConsumer(Consumer):
         )
 
     async def _refresh(self, outdated: Sequence[RunTotal]) -> Derived:
-        """Make cost and risk anew of the tokens that were counted."""
+        """Compute cost and risk again from the tokens that were counted."""
         upserted: list[RunTotal] = []
         for account_id, totals in _by_account((one.account_id, one) for one in outdated).items():
             runs = await self._totals.runs(account_id, [one.id for one in totals])

@@ -13,7 +13,7 @@ _THERE = Filter("deleted_at", "is null", None)
 
 
 class WebhookQueries:
-    """Reads webhooks; deleted ones are not there."""
+    """Reads webhooks; deleted ones do not exist."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

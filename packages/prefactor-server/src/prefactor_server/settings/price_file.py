@@ -87,6 +87,6 @@ def _object(given: object, where: str, known: frozenset[str]) -> Mapping[str, An
     unknown = sorted(set(whole) - known)
     if unknown:
         raise SettingError(
-            f"{where} has {', '.join(unknown)}; allowed are {', '.join(sorted(known))}"
+            f"{where} has {', '.join(unknown)}; known here: {', '.join(sorted(known))}"
         )
     return whole

@@ -1,6 +1,6 @@
 """The import of rows that another server exported: what is new is stored as it was there.
 
-A row that is stored already stays as it is: an identical one is passed over, another one is
+A row that is stored already stays as it is: an identical one is skipped, another one is
 reported. Nothing of a run that is reported is imported.
 """
 

@@ -27,25 +27,12 @@ from otlp_request import (
     told,
 )
 
-from prefactor_server.commands.otlp_trace import EndSilentTrace
-from prefactor_server.upkeep.silent_traces import end_some
-
 OTHER = "1" * 32
-MINUTE_US = 60_000_000
 CONVERSATION = [
     span(1, None, {**AGENT, "session.id": "s-1", "user.id": "u-1"}, name="invoke_agent helper"),
     span(2, 1, CHAT, name="chat m-1"),
     span(3, 1, TOOL, name="execute_tool find", **failed("no such table")),
 ]
-
-
-async def _end_silent(api_client: Any, minutes: int = 60) -> int:
-    return await end_some(
-        api_client.storage.maintenance,
-        api_client.writer,
-        idle_us=minutes * MINUTE_US,
-        now=api_client.clock(),
-    )
 
 
 async def test_a_trace_is_a_run(api_client: Any) -> None:
@@ -190,71 +177,6 @@ async def test_a_failed_root_fails_the_run(api_client: Any) -> None:
     assert (active["status"], active["finished_at"]) == ("active", None)
     assert ended["status"] == "failed"
     assert (await outcome(api_client, OTHER))[0]["status"] == "cancelled"
-
-
-async def test_silence_ends_a_run_until_its_root_comes(api_client: Any) -> None:
-    """A run whose root stays away ends provisionally; the root replaces that, once."""
-    await export(api_client, [span(2, 1, CHAT)])
-    assert await _end_silent(api_client) == 0
-    api_client.clock.leap(seconds=3601)
-    assert await _end_silent(api_client) == 1
-    idle, _ = await outcome(api_client)
-    await export(api_client, [span(3, 1, TOOL)])
-    late, _ = await outcome(api_client)
-    await export(api_client, [span(1, None, AGENT, **failed("boom"))])
-    ended, _ = await outcome(api_client)
-
-    assert (idle["status"], idle["ended_by"]) == ("complete", "idle")
-    assert idle["finished_at"] == "2026-01-01T00:01:38.000000Z"
-    assert (late["status"], late["ended_by"], late["span_counts"]["total"]) == (
-        "complete",
-        "idle",
-        2,
-    )
-    assert (ended["status"], ended["ended_by"]) == ("failed", None)
-    assert await api_client.rows("SELECT count(*) FROM otlp_trace WHERE is_open") == [(0,)]
-
-
-async def test_the_agents_own_finish_replaces_a_provisional_end(api_client: Any) -> None:
-    """A finish through the API takes effect with 200, and the next one is refused."""
-    await export(api_client, [span(2, 1, CHAT)])
-    api_client.clock.leap(seconds=3601)
-    await _end_silent(api_client)
-    (run,) = await runs(api_client)
-    path = f"/agent_instance/{run['id']}/finish"
-
-    first = (await api_client.post(path, {"status": "failed"})).details
-    again = await api_client.post(path, {"status": "complete"})
-
-    assert (first["status"], first["ended_by"]) == ("failed", None)
-    again.refused(409, "invalid_action")
-
-
-async def test_terminated_always_wins(api_client: Any) -> None:
-    """A terminated run stays so whatever its spans and its root say, and keeps their spans."""
-    await export(api_client, [span(2, 1, CHAT)])
-    api_client.clock.leap(seconds=3601)
-    await _end_silent(api_client)
-    (run,) = await runs(api_client)
-    stopped = await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
-    await export(api_client, CONVERSATION)
-
-    assert stopped.details["status"] == "terminated"
-    ended, spans = await outcome(api_client)
-    assert (ended["status"], ended["ended_by"], len(spans)) == ("terminated", None, 3)
-
-
-async def test_a_trace_that_goes_on_is_not_ended(api_client: Any) -> None:
-    """Whether a trace is silent is decided when its end is written, not when it was found."""
-    await export(api_client, [span(2, 1, CHAT)])
-    (found,) = await api_client.storage.maintenance.silent_traces(api_client.clock() + 1, 10)
-    await export(api_client, [span(3, 1, TOOL)])
-    from prefactor_server.commands.base import Request  # noqa: PLC0415 - for this step alone
-
-    request_ = Request(found.account_id, "test", api_client.clock(), None, b"")
-    await api_client.writer.submit([EndSilentTrace(request_, found)], 0)
-
-    assert (await outcome(api_client))[0]["status"] == "active"
 
 
 async def test_a_deployment_token_says_whose_spans_they_are(api_client: Any) -> None:

@@ -147,7 +147,7 @@ class Subscription:
         return log.message(self.taken - 1)
 
     def pass_over(self) -> None:
-        """Pass over everything that is not taken yet."""
+        """Skip everything that was not taken yet."""
         self.taken = self.view.log.end
 
     def backlog(self) -> AsyncGenerator[Message | None]:

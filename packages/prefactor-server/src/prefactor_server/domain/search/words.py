@@ -21,10 +21,10 @@ An index may keep them whole, because a word of a query that is as long finds wh
 """
 
 MAX_QUERY: Final = 200
-"""How many characters a query has at the most."""
+"""The most characters of a query."""
 
 MAX_TERMS: Final = 16
-"""How many words a query has at the most."""
+"""The most words of a query."""
 
 _UNSPACED: Final = (
     "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"

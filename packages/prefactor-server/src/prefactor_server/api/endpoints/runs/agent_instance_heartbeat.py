@@ -26,7 +26,7 @@ class HeartbeatFields(msgspec.Struct, kw_only=True):
 
 
 class HeartbeatView(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to say about runs that go on.
+    """The control signals of active runs.
 
     ``controls`` holds the control signals of terminated runs, by run. ``unknown_ids`` are the runs
     that the caller cannot see, or that are not registered yet.

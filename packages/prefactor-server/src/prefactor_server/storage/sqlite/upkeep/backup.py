@@ -26,7 +26,7 @@ def back_up_file(source: Path, target: Path) -> None:
 
 def _copy(source: Path, draft: Path) -> None:
     with closing(_opened(source, "mode=ro")) as original, closing(sqlite3.connect(draft)) as copy:
-        # All pages in one step. Several would begin anew with every write of the server, and one
+        # All pages in one step. Several would begin again with every write of the server, and one
         # holds up nobody: writers go on in the log meanwhile.
         original.backup(copy)
         # One file: no log is to be kept beside it before somebody uses it.
