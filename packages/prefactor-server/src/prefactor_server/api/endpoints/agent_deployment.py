@@ -156,8 +156,8 @@ OPERATIONS = (
         right="administer",
         summary="Deploy an agent",
         description=(
-            "There is one deployment per agent and environment; a registration makes it when it is "
-            "not there. Needs an account token."
+            "There is one deployment per agent and environment; a registration creates a "
+            "missing one. Needs an account token."
         ),
         body=AgentDeploymentFields,
         wrapped=True,
