@@ -154,10 +154,12 @@ def test_by_command_line(
         time.sleep(0.05)
     assert receiver.events[2].id == receiver.events[1].id
 
-    rotated, _ = prefactor("rotate", found, "--overlap-hours", "0")
-    prefactor("test", found)
-    assert receiver.events[-1].is_signed_with(rotated.strip())
-    assert not receiver.events[-1].is_signed_with(secret.strip())
+    secrets = [secret.strip()]
+    # By default the one before signs as well; without an overlap, the newest alone.
+    for more, signing in (((), (True, True)), (("--overlap-hours", "0"), (False, False, True))):
+        secrets.append(prefactor("rotate", found, *more)[0].strip())
+        prefactor("test", found)
+        assert tuple(map(receiver.events[-1].is_signed_with, secrets)) == signing
     assert prefactor("disable", found)[0] == f"{found} is disabled\n"
     assert "disabled: enable it first" in prefactor("resend", delivery, code=1)[1]
     assert '"status": "enabled"' in prefactor("enable", found, "--json")[0]

@@ -2,8 +2,13 @@
 
 from typing import Any
 
+import pytest
 from api_client import ApiClient, open_api_client
+from people import signed_in
 from webhook_receiver import Receiver
+
+from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.domain.people.role import Role
 
 DETAILS = {"url": "https://hooks.example.org/in", "events": ["run.failed"]}
 
@@ -166,3 +171,20 @@ async def test_a_deployment_token_knows_no_webhooks(api_client: ApiClient) -> No
     (await api_client.get("/webhook", token=token)).refused(403, "not_permitted")
     answer = await api_client.post("/webhook", {"details": DETAILS}, token=token)
     answer.refused(403, "not_permitted")
+
+
+@pytest.mark.parametrize("role", ["viewer", "member"])
+async def test_only_an_admin_knows_webhooks(
+    api_client: ApiClient, role: Role, webhook: Any
+) -> None:
+    """Who may not administer gets 403 for every operation of webhooks, and none says a word."""
+    person = await signed_in(api_client, role)
+    operations = [one for one in OPERATIONS if one.name.startswith("webhook")]
+    assert len(operations) == 10
+    for operation in operations:
+        path = operation.path.removeprefix("/api/v1")
+        path = path.replace(f"{{{operation.path_parameter}}}", webhook["details"]["id"])
+        answer = await person.call(operation.method, path, {"details": DETAILS})
+
+        answer.refused(403, "not_permitted")
+        assert webhook["details"]["url"] not in answer.text
