@@ -25,7 +25,7 @@ from prefactor_server.transfer.export import Origins, Selection
 from prefactor_server.transfer.lines import SPAN_FLAGS
 
 MANIFEST: Final = "_export.json"
-"""The file that says how far an export is. Programs that read Parquet pass over its name."""
+"""The file that says how far an export is. Programs that read Parquet skip its name."""
 
 _FORMAT_VERSION: Final = 1
 _ROWS: Final = 20_000
