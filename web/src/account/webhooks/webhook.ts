@@ -1,4 +1,4 @@
-/** What there is to say about a webhook and its deliveries. */
+/** The details of a webhook and its deliveries. */
 
 import { duration } from "../../format";
 import type { components } from "../../openapi";

@@ -98,7 +98,7 @@ def create_webhook(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Make a webhook and print its secret: the only time that it can be seen.
+    """Create a webhook and print its secret. It cannot be shown again.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def rotate_secret(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Give a webhook a new secret and print it: the only time that it can be seen.
+    """Give a webhook a new secret and print it. It cannot be shown again.
 
     Parameters
     ----------
