@@ -118,3 +118,30 @@ async def test_runs_tell_their_totals(api_client: Any, prices: PriceTable) -> No
     assert (await rows())[run["id"]] == ("Refund", 1_000_000, 1.0, "USD")
     assert "total_tokens" not in (await api_client.get("/agent_instance")).summaries[0]
     assert (await api_client.get("/agent_instance", {"include_totals": "maybe"})).status == 422
+
+
+async def test_scores_of_counted_runs_are_those_of_their_spans(api_client: Any) -> None:
+    """A list shows the same scores before and after its runs are counted, and with spans since."""
+    profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
+    agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}
+    await api_client.post("/agent", {"details": agent})
+    runs = [
+        await api_client.run("active", agent_schema_version={"span_type_schemas": TYPES})
+        for _ in range(2)
+    ]
+    for name in ("crm", "crm", "llm"):
+        await api_client.span(runs[0], schema_name=name, status="complete")
+
+    async def scores() -> list[tuple[float, str]]:
+        asked = {"include_risk_score": "true", "sorting": "id"}
+        page = (await api_client.get("/agent_instance", asked)).summaries
+        return [(run["risk_score"], run["risk_level"]) for run in page]
+
+    counted_now = await scores()
+    await catch_up(follower_of_all(api_client.storage))
+    counted_before = await scores()
+    await api_client.span(runs[1], schema_name="crm", status="complete")
+    with_one_more = await scores()
+
+    assert counted_now == counted_before == [(16.0, "high"), (0.0, "low")]
+    assert with_one_more == [(16.0, "high"), (8.0, "medium")]

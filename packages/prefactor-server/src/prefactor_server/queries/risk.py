@@ -1,7 +1,8 @@
 """The reads of risk: scores, computed from declarations, recorded spans and profiles.
 
-Scores are not stored, so a changed profile changes every score at once, and without a profile there
-is none. A page costs two statements, and one more per schema version that is not cached.
+Scores are computed when they are asked for, so a changed profile changes every score at once, and
+without a profile there is none. Of a run that was counted, the number of its spans costs nothing.
+A page costs at most three statements, and one more per schema version that is not cached.
 """
 
 from __future__ import annotations
@@ -91,10 +92,9 @@ class RiskQueries:
         weighed = [run for run in runs if run.agent_id in profiles]
         if not weighed:
             return {}
-        usage = await self._storage.span_usage(account_id, [run.id for run in weighed])
-        counts = _counts(usage)
+        counts = await self._span_counts(account_id, weighed)
         return {
-            run.id: await self._scored(run, profiles[run.agent_id], counts[run.id])
+            run.id: await self._scored(run, profiles[run.agent_id], counts.get(run.id, {}))
             for run in weighed
         }
 
@@ -234,6 +234,23 @@ class RiskQueries:
         if not agents:
             return {}
         return await self._storage.risk_profiles_of(account_id, sorted(agents))
+
+    async def _span_counts(
+        self, account_id: str, runs: Sequence[AgentInstance]
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Return how many spans of each type runs have, from their totals where these are current.
+
+        A span never changes its type, so a total that has as many spans as its run is current.
+        """
+        sizes = {run.id: run.span_total for run in runs}
+        counts: dict[str, Mapping[str, int]] = {}
+        for total in await self._storage.run_totals.totals(account_id, list(sizes)):
+            counted = span_counts(read_usage(total.usage))
+            if sum(counted.values()) == sizes[total.id]:
+                counts[total.id] = counted
+        if rest := sizes.keys() - counts.keys():
+            counts |= _counts(await self._storage.span_usage(account_id, sorted(rest)))
+        return counts
 
     async def _scored(
         self, run: AgentInstance, profile: RiskProfile, counts: Mapping[str, int]
