@@ -10,6 +10,9 @@ from __future__ import annotations
 import base64
 import math
 import struct
+import sys
+from array import array
+from binascii import a2b_base64
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,9 +49,9 @@ class Histogram(NamedTuple):
     @classmethod
     def sum_of(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Return the histogram of the durations of all."""
-        counts: Counter[int] = Counter()
+        counts: dict[int, int] = {}
         for one in histograms:
-            counts.update(dict(zip(one.bins, one.counts, strict=True)))
+            _add(counts, one)
         return cls.of_bins(counts)
 
     @property
@@ -60,8 +63,8 @@ class Histogram(NamedTuple):
         """Return the histogram of the durations of both."""
         if not self.bins or not other.bins:
             return self if self.bins else other
-        counts = Counter(dict(zip(self.bins, self.counts, strict=True)))
-        counts.update(dict(zip(other.bins, other.counts, strict=True)))
+        counts = dict(zip(self.bins, self.counts, strict=True))
+        _add(counts, other)
         return self.of_bins(counts)
 
     def quantiles(self, shares: Sequence[float]) -> list[float | None]:
@@ -84,11 +87,7 @@ class Histogram(NamedTuple):
     @classmethod
     def decode(cls, bins: str, counts: str) -> Histogram:
         """Read what ``encode`` wrote."""
-        raw = base64.b64decode(bins)
-        size = len(raw) // 2
-        return cls(
-            struct.unpack(f"<{size}H", raw), struct.unpack(f"<{size}Q", base64.b64decode(counts))
-        )
+        return cls(_numbers("H", bins), _numbers("Q", counts))
 
 
 EMPTY: Final = Histogram()
@@ -104,6 +103,21 @@ def bin_of(duration: int) -> int:
 def middle_of(number: int) -> float:
     """Return the duration that is off by the same share from both ends of a bin."""
     return 1.0 if number == 0 else 2 * GROWTH**number / (GROWTH + 1)
+
+
+def _add(counts: dict[int, int], histogram: Histogram) -> None:
+    # A series adds up thousands of histograms. A Counter takes twice as long.
+    known = counts.get
+    for number, count in zip(histogram.bins, histogram.counts, strict=True):
+        counts[number] = known(number, 0) + count
+
+
+def _numbers(code: str, text: str) -> tuple[int, ...]:
+    # A Struct would parse its format for every other length.
+    numbers = array(code, a2b_base64(text))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return tuple(numbers)
 
 
 def _text(packed: bytes) -> str:
