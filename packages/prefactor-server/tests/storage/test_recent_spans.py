@@ -18,7 +18,7 @@ from rows import (
 )
 from upkeep import prune_all
 
-from prefactor_server.domain.runs.agent_span import PARAMS
+from prefactor_server.domain.runs.agent_span import PARAMS, AgentSpan
 from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.storage.batch import Snapshot
 from prefactor_server.storage.recent_spans import RecentSpans
@@ -35,7 +35,12 @@ async def seen(storage: SqliteStorage) -> list[object]:
     finder, series = storage.finder, storage.series
     texts = await finder.each_text(ACCOUNT, SPANS, lambda texts: texts)
     types = await finder.types_of_spans(ACCOUNT, SPANS)
-    return [sorted(texts), sorted(types), sorted(await series.spans_by_id(ACCOUNT, SPANS))]
+    return [
+        sorted(texts),
+        sorted(types),
+        sorted(await series.spans_by_id(ACCOUNT, SPANS)),
+        sorted(await storage.rows_by_id(AgentSpan, ACCOUNT, SPANS)),
+    ]
 
 
 async def check(database: Database) -> None:
@@ -57,8 +62,8 @@ async def test_what_is_in_memory_is_what_is_stored(database: Database) -> None:
     await database.do(create_span("early", run, payloads=(said,)))
     await database.do(create_span("open", run))
     await database.do(create_span("gone", ended))
-    kept, _ = database.storage._recent.find(ACCOUNT, SPANS, lambda one: one.span.id)
-    assert kept == ["early", "open", "gone"]
+    kept, _ = database.storage._recent.find(ACCOUNT, SPANS)
+    assert [one.span.id for one in kept] == ["early", "open", "gone"]
     await check(database)
     await database.do(finish_span("early", payloads=(result("early"),)))
     # Created and finished by one batch, whose later payload counts.
@@ -75,7 +80,7 @@ async def test_what_is_in_memory_is_what_is_stored(database: Database) -> None:
     await prune_all(database.storage, Retention(ACCOUNT, NOW * 2))
 
     await check(database)
-    assert await seen(database.storage) == [[], [], []]
+    assert await seen(database.storage) == [[], [], [], []]
 
 
 async def test_a_batch_that_fails_leaves_what_is_stored(database: Database) -> None:
@@ -103,10 +108,10 @@ def test_the_oldest_make_room() -> None:
         recent.withdraw({ACCOUNT: snapshot})
         recent.keep({ACCOUNT: snapshot})
 
-    found, others = recent.find(ACCOUNT, names, lambda one: one.span.id)
+    found, others = recent.find(ACCOUNT, names)
 
     assert 0 < len(found) < 50
-    assert [*others, *found] == names
-    assert recent.find("account-2", names, lambda one: one) == ([], names)
+    assert [*others, *(one.span.id for one in found)] == names
+    assert recent.find("account-2", names) == ([], names)
     recent.clear()
-    assert recent.find(ACCOUNT, names, lambda one: one) == ([], names)
+    assert recent.find(ACCOUNT, names) == ([], names)

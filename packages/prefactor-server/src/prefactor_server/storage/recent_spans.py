@@ -7,14 +7,13 @@ one writer keeps the newest rows in memory, exactly as they were committed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
 from prefactor_server.storage.batch import Snapshot
 
-T = TypeVar("T")
 Body: TypeAlias = tuple[int, bytes]
 _Key: TypeAlias = tuple[str, str]
 
@@ -85,17 +84,17 @@ class RecentSpans:
         self._withdrawn = {}
 
     def find(
-        self, account_id: str, ids: Sequence[str], make: Callable[[RecentSpan], T]
-    ) -> tuple[list[T], Sequence[str]]:
-        """Return what ``make`` makes of the spans that are here, and the ids of all others."""
-        found: list[T] = []
+        self, account_id: str, ids: Sequence[str]
+    ) -> tuple[Sequence[RecentSpan], Sequence[str]]:
+        """Return the spans that are here, and the ids of all others."""
+        found: list[RecentSpan] = []
         others: list[str] = []
         for span_id in ids:
             one = self._spans.get((account_id, span_id))
             if one is None:
                 others.append(span_id)
             else:
-                found.append(make(one))
+                found.append(one)
         return found, others
 
     def _put(

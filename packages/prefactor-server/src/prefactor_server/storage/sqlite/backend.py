@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
@@ -27,6 +27,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage.base import (
     AgentRecord,
     Changes,
@@ -253,7 +254,11 @@ class SqliteStorage:
 
     async def rows_by_id(self, kind: type[R], account_id: str, ids: Collection[str]) -> Sequence[R]:
         """See ``Storage.rows_by_id``."""
-        return await self._read(read.rows_by_id, kind, account_id, ids)
+        found: list[Any] = []
+        if kind is AgentSpan:
+            recent, ids = self._recent.find(account_id, tuple(ids))
+            found += (one.span for one in recent)
+        return found + list(await self._read(read.rows_by_id, kind, account_id, ids) if ids else ())
 
     async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
         """See ``Storage.rows``."""

@@ -89,9 +89,8 @@ class SqliteRunFinder:
         """See ``RunFinder.each_text``; one span at a time is in memory."""
 
         def each(connection: sqlite3.Connection) -> list[T]:
-            made, others = self._recent.find(
-                account_id, span_ids, lambda one: make(_texts_of_recent(one))
-            )
+            recent, others = self._recent.find(account_id, span_ids)
+            made = [make(_texts_of_recent(one)) for one in recent]
             if others:
                 values = (json.dumps(others), account_id)
                 made += [make(_texts(record)) for record in connection.execute(_TEXTS, values)]
@@ -103,8 +102,8 @@ class SqliteRunFinder:
         self, account_id: str, span_ids: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
         """See ``RunFinder.types_of_spans``."""
-        recent, others = self._recent.find(account_id, span_ids, _type_of_recent)
-        pairs = dict.fromkeys(recent)
+        recent, others = self._recent.find(account_id, span_ids)
+        pairs = {(one.span.agent_instance_id, one.span.schema_name): None for one in recent}
         if others:
             values = (account_id, json.dumps(others))
             pairs |= dict.fromkeys(
@@ -113,10 +112,6 @@ class SqliteRunFinder:
                 )
             )
         return tuple(pairs)
-
-
-def _type_of_recent(one: RecentSpan) -> tuple[str, str]:
-    return one.span.agent_instance_id, one.span.schema_name
 
 
 def _texts_of_recent(one: RecentSpan) -> SpanTexts:

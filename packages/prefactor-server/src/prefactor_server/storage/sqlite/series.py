@@ -52,9 +52,11 @@ class SqliteSeries:
 
     async def spans_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[FinishedSpan]:
         """See ``SeriesStorage.spans_by_id``."""
-        recent, others = self._recent.find(account_id, ids, lambda one: one.span)
+        recent, others = self._recent.find(account_id, ids)
         found = [
-            FinishedSpan._make(_COUNTED(span)) for span in recent if span.finished_at is not None
+            FinishedSpan._make(_COUNTED(one.span))
+            for one in recent
+            if one.span.finished_at is not None
         ]
         if others:
             named = {"account_id": account_id, "ids": json.dumps(others)}
