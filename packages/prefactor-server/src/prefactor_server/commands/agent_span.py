@@ -98,31 +98,29 @@ class CreateSpan(NamedTuple):
         """Return the new span of a run."""
         facts, usage = self.facts, self.facts.usage
         unregistered = 0 if facts.registered else UNREGISTERED_TYPE
+        now = self.request.now
+        # By position, in the order of the columns: a third of the cost, and once for every span.
         return AgentSpan(
-            id=self.id,
-            account_id=run.account_id,
-            agent_id=run.agent_id,
-            environment_id=run.environment_id,
-            agent_instance_id=run.id,
-            parent_span_id=self.parent_span_id,
-            schema_name=self.schema_name,
-            schema_title=facts.schema_title,
-            inserted_at=self.request.now,
-            payload_size=self.payload_size,
-            payload_problem=facts.payload_problem,
-            status=self.status,
-            started_at=self.started_at,
-            finished_at=self.finished_at,
-            summary=facts.summary,
-            flags=self.flags | unregistered | time_flags(self.started_at, self.finished_at),
-            result_size=self.result_size,
-            result_problem=facts.result_problem,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            total_tokens=usage.total_tokens,
-            model=usage.model,
-            tool_name=usage.tool_name,
-            updated_at=self.request.now,
+            self.id,
+            run.account_id,
+            run.agent_id,
+            run.environment_id,
+            run.id,
+            self.parent_span_id,
+            self.schema_name,
+            facts.schema_title,
+            now,
+            self.payload_size,
+            facts.payload_problem,
+            self.status,
+            self.started_at,
+            self.finished_at,
+            facts.summary,
+            self.flags | unregistered | time_flags(self.started_at, self.finished_at),
+            self.result_size,
+            facts.result_problem,
+            *usage,
+            now,
         )
 
 

@@ -192,10 +192,10 @@ def _repeat(used: IdempotencyKey, request: Request) -> Outcome:
 def _remember(command: Command, stored_key: str, done: Done) -> IdempotencyKey:
     request = command.request
     return IdempotencyKey(
-        account_id=request.account_id,
-        operation=command.operation,
-        key=stored_key,
-        fingerprint=request.fingerprint,
-        resource_id=done.resource_id,
-        inserted_at=request.now,
+        request.account_id,
+        command.operation,
+        stored_key,
+        request.fingerprint,
+        done.resource_id,
+        request.now,
     )

@@ -295,13 +295,14 @@ def span_facts(
     for lacking it.
     """
     check = check_span(types, schema_name, payload, result, finished=complete, budget=budget)
+    title, registered, params_problem, result_problem, summary = check
     return SpanFacts(
-        schema_title=_storable(check.title),
-        registered=check.registered,
-        payload_problem=_storable(check.params_problem),
-        result_problem=_storable(check.result_problem),
-        summary=_storable(check.summary),
-        usage=extract_usage(payload, result, schema_name),
+        _storable(title),
+        registered,
+        _storable(params_problem),
+        _storable(result_problem),
+        _storable(summary),
+        extract_usage(payload, result, schema_name),
     )
 
 

@@ -84,25 +84,26 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     result = GivenPayload.of("result_payload", body.result_payload, limit)
     run = await call.services.span_preparer.run(principal, body.agent_instance_id, call.pending)
     span_id = body.id or call.new_id_in_run(body.agent_instance_id)
+    # By position, in the order of its fields: a third of the cost, and once for every span.
     command = CreateSpan(
-        request=call.request(),
-        principal=principal,
-        id=span_id,
-        agent_instance_id=body.agent_instance_id,
-        parent_span_id=body.parent_span_id,
-        schema_name=body.schema_name,
-        status=status,
-        started_at=_time(body.started_at, None if status == "pending" else call.now),
-        finished_at=_time(body.finished_at, call.now if status in FINISHED else None),
-        flags=SENSITIVE_ENCODING if body.sensitive_encoding else 0,
-        payload_size=payload.size,
-        result_size=result.size,
-        payloads=(
+        call.request(),
+        principal,
+        span_id,
+        body.agent_instance_id,
+        body.parent_span_id,
+        body.schema_name,
+        status,
+        _time(body.started_at, None if status == "pending" else call.now),
+        _time(body.finished_at, call.now if status in FINISHED else None),
+        SENSITIVE_ENCODING if body.sensitive_encoding else 0,
+        payload.size,
+        result.size,
+        (
             *(payload.stored(principal.account_id, span_id, PARAMS) if payload.value else ()),
             *result.stored(principal.account_id, span_id, RESULT),
         ),
-        schema_version_id=None if run is None else run.schema_version_id,
-        facts=await _facts(call, run, body.schema_name, (payload, result), status),
+        None if run is None else run.schema_version_id,
+        await _facts(call, run, body.schema_name, (payload, result), status),
     )
     start = SpanStart(body.agent_instance_id, body.schema_name, payload.document)
     open_span = status not in FINISHED
