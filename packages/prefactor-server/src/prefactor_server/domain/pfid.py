@@ -10,6 +10,7 @@ partition and 80 random bits. Text order is time order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -28,6 +29,8 @@ _LOW_HALF = 2**40 - 1
 # that start at nearby numbers do not generate the same ids.
 _STEP_BYTES = 6
 _PARTITION_STEP_BYTES = 2
+
+_PFID = re.compile(f"[0-7][{ALPHABET}]{{{LENGTH - 1}}}")
 
 # Two characters at a time halves the steps, for a table of 1,024 entries.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
@@ -68,7 +71,7 @@ def _suffix(high: int, low: int) -> str:
 
 def is_pfid(text: str) -> bool:
     """Return whether the text is a PFID: 32 lowercase characters, the first of them 0 to 7."""
-    return len(text) == LENGTH and text[0] in "01234567" and all(c in ALPHABET for c in text)
+    return _PFID.fullmatch(text) is not None
 
 
 class PfidMaker:
