@@ -250,3 +250,28 @@ async def test_what_a_deletion_does_not_understand_stops_it(api_client: Any) -> 
         assert "differ" in answer.refused(400, "bad_request")["message"]
     too_long.refused(422, "validation_errors")
     assert (await api_client.get(path)).status == 200
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+async def test_a_key_stored_by_an_earlier_version_stays_a_repeat(
+    api_client: Any, in_bulk: bool
+) -> None:
+    """What a span's request is fingerprinted by does not change, alone or in bulk."""
+    await api_client.register("run")
+    asked = {
+        "agent_instance_id": "run",
+        "schema_name": "step",
+        "status": "complete",
+        "payload": {"b": [1, 2.5, None], "a": "ä"},
+        "started_at": "2026-01-01T00:00:00Z",
+    }
+    item = {"_type": "agent_spans/create", "idempotency_key": "key-of-span", **asked}
+
+    if in_bulk:
+        await api_client.post("/bulk", {"items": [item]})
+    else:
+        await api_client.post("/agent_spans", {"details": asked, "idempotency_key": "key-of-span"})
+
+    stored = "SELECT fingerprint FROM idempotency_key WHERE operation = 'agent_spans.create'"
+    ((fingerprint,),) = await api_client.rows(stored)
+    assert fingerprint.hex() == "4673cf99623e74ab59b5c0d9180309a8"

@@ -117,13 +117,20 @@ class SpanPreparer:
         self._bindings: LatestCache[str] = LatestCache(_MAX_BINDINGS)
         self._spans: LatestCache[SpanStart] = LatestCache(_MAX_OPEN_SPAN_BYTES)
 
+    def known_run(
+        self, principal: Principal, run_id: str, pending: PendingWrites
+    ) -> RunFacts | None:
+        """Return the facts about a run if they are cached."""
+        known = pending.runs.get(run_id)
+        if known is None and not pending.reread:
+            known = self._runs.get(_scoped(principal, run_id))
+        return known
+
     async def run(
         self, principal: Principal, run_id: str, pending: PendingWrites
     ) -> RunFacts | None:
         """Return the facts about a run, or None if it does not exist for this caller."""
-        known = pending.runs.get(run_id)
-        if known is None and not pending.reread:
-            known = self._runs.get(_scoped(principal, run_id))
+        known = self.known_run(principal, run_id, pending)
         if known is not None:
             return known
         run = await self._reader.agent_instances.find(principal, run_id)
@@ -160,7 +167,10 @@ class SpanPreparer:
             types = self._span_types(_Content.of(fresh))
             return pending.types.setdefault(schema_version_id, types)
         content = await self._content(principal, schema_version_id)
-        return NO_SPAN_TYPES if content is None else self._span_types(content)
+        if content is None:
+            return NO_SPAN_TYPES
+        # For the next span of the same request, which is of the same run as a rule.
+        return pending.types.setdefault(schema_version_id, self._span_types(content))
 
     async def compile_ahead(self, types: SpanTypes, name: str, work: Work) -> None:
         """Compile a type, in a thread if that takes long."""

@@ -82,14 +82,17 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     limit = call.services.limits.max_payload_bytes
     payload = GivenPayload.of("payload", body.payload or {}, limit)
     result = GivenPayload.of("result_payload", body.result_payload, limit)
-    run = await call.services.span_preparer.run(principal, body.agent_instance_id, call.pending)
-    span_id = body.id or call.new_id_in_run(body.agent_instance_id)
+    span_preparer, run_id = call.services.span_preparer, body.agent_instance_id
+    run = span_preparer.known_run(principal, run_id, call.pending)
+    if run is None:
+        run = await span_preparer.run(principal, run_id, call.pending)
+    span_id = body.id or call.new_id_in_run(run_id)
     # By position, in the order of its fields: a third of the cost, and once for every span.
     command = CreateSpan(
         call.request(),
         principal,
         span_id,
-        body.agent_instance_id,
+        run_id,
         body.parent_span_id,
         body.schema_name,
         status,
@@ -105,7 +108,7 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
         None if run is None else run.schema_version_id,
         await _facts(call, run, body.schema_name, (payload, result), status),
     )
-    start = SpanStart(body.agent_instance_id, body.schema_name, payload.document)
+    start = SpanStart(run_id, body.schema_name, payload.document)
     open_span = status not in FINISHED
     if open_span:
         call.pending.spans[span_id] = start
@@ -166,7 +169,11 @@ async def _facts(
     types = NO_SPAN_TYPES
     if run is not None:
         span_preparer = call.services.span_preparer
-        types = await span_preparer.types(call.principal, run.schema_version_id, call.pending)
+        version = run.schema_version_id
+        known = call.pending.types.get(version)
+        if known is None:
+            known = await span_preparer.types(call.principal, version, call.pending)
+        types = known
         if schema_name not in types.compiled:
             await span_preparer.compile_ahead(types, schema_name, call.work)
     return span_facts(
