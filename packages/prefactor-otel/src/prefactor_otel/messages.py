@@ -106,6 +106,8 @@ def _event_message(attributes: JsonObject) -> JsonObject:
 
 def as_messages(value: Any) -> list[JsonObject]:
     """Return messages from JSON, from a list, or from a single text."""
+    if value is None:
+        return []
     decoded = parse_arguments(value)
     if isinstance(decoded, list):
         return [members(each) or {"content": each} for each in cast("Any", decoded)]

@@ -48,6 +48,17 @@ _PREFIXES = (
     "retrieval.",
 )
 """What names of attributes that are taken by a prefix begin with."""
+_USAGE = ("gen_ai.usage.", "llm.usage.", "llm.token_count.")
+_COUNTS = (
+    ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    (
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.completion_tokens",
+        "llm.token_count.completion",
+    ),
+    ("llm.usage.total_tokens", "llm.token_count.total"),
+)
+"""The names of the tokens of the prompt, of the completion, and of both."""
 _CALLS = frozenset({"llm", "embedding", "reranker"})
 _DETAILS_EVENT = "gen_ai.client.inference.operation.details"
 _REQUEST = "gen_ai.request."
@@ -63,6 +74,22 @@ class _Attributes:
             if name == _DETAILS_EVENT:
                 self.remaining = {**attributes, **self.remaining}
         self._nested = [name for name in self.remaining if name.startswith(_PREFIXES)]
+        self._names = "\n".join(self.remaining)
+
+    def has_any(self, part: str) -> bool:
+        """Return whether the name of any attribute contains a text.
+
+        Most spans have few of the known attributes, so this saves looking for each of them.
+        """
+        return part in self._names
+
+    def take_all(self, prefixes: tuple[str, ...]) -> JsonObject:
+        """Take the attributes whose names begin with one of the prefixes, which are nested ones."""
+        names = [name for name in self._nested if name.startswith(prefixes)]
+        if not names:
+            return {}
+        self._nested = [name for name in self._nested if not name.startswith(prefixes)]
+        return {name: self.remaining.pop(name) for name in names}
 
     def take(self, *names: str) -> Any:
         """Take all names of one attribute. Return the first value that is not None."""
@@ -75,7 +102,8 @@ class _Attributes:
 
     def take_json(self, *names: str) -> Any:
         """Take an attribute, decoded if it is JSON."""
-        return parse_arguments(self.take(*names))
+        value = self.take(*names)
+        return None if value is None else parse_arguments(value)
 
     def take_value(self, name: str, *names: str) -> JsonObject:
         """Take an attribute as an object with the member `name`; empty if the attribute is missing.
@@ -87,6 +115,8 @@ class _Attributes:
 
     def take_prefix(self, prefix: str) -> Any:
         """Take all attributes `prefix.…` as one nested value."""
+        if not self._nested:
+            return None
         dotted = f"{prefix}."
         names = [name for name in self._nested if name.startswith(dotted)]
         # One that was taken by its own name is gone already.
@@ -97,14 +127,16 @@ class _Attributes:
 def payload_and_result(span: OtelSpan) -> tuple[JsonObject, JsonObject]:
     """Return the payload and the result of a span, from its current attributes."""
     attributes = _Attributes(span)
-    result = _result(attributes)
     usage = _usage(attributes)
+    result = _result(attributes)
     if kind_of(span) not in _CALLS and usage:
         # Totals of the calls below. As `token_usage`, they would be counted twice.
         usage = {"totals": usage.get("token_usage", usage["usage"])}
     # Logfire names spans by templates, and has the text beside it, with a schema of its attributes.
-    name = attributes.take("logfire.msg") or span.name
-    attributes.take("logfire.json_schema", "logfire.msg_template")
+    name = span.name
+    if attributes.has_any("logfire."):
+        name = attributes.take("logfire.msg") or name
+        attributes.take("logfire.json_schema", "logfire.msg_template")
     payload = _payload(attributes)
     origin = without_empty(trace_id=span.trace_id, span_id=span.span_id, scope=span.scope)
     more = without_empty(attributes=attributes.remaining, otel=origin)
@@ -163,6 +195,8 @@ def _output_messages(attributes: _Attributes) -> list[JsonObject]:
 
 
 def _tools(attributes: _Attributes) -> Any:
+    if not (attributes.has_any("tool") or attributes.has_any("functions")):
+        return None
     declared = attributes.take_json("gen_ai.tool.definitions")
     openinference = attributes.take_prefix("llm.tools")
     if isinstance(openinference, list):
@@ -174,6 +208,8 @@ def _tools(attributes: _Attributes) -> Any:
 
 
 def _tool(attributes: _Attributes) -> JsonObject:
+    if not attributes.has_any("tool"):
+        return {}
     return without_empty(
         id=attributes.take("gen_ai.tool.call.id", "tool_call.id", "tool.id"),
         type=attributes.take("gen_ai.tool.type"),
@@ -182,6 +218,8 @@ def _tool(attributes: _Attributes) -> JsonObject:
 
 
 def _agent(attributes: _Attributes) -> JsonObject:
+    if not (attributes.has_any("agent.") or attributes.has_any("workflow.")):
+        return {}
     return without_empty(
         name=attributes.take("gen_ai.agent.name", "agent.name", "gen_ai.workflow.name"),
         id=attributes.take("gen_ai.agent.id"),
@@ -223,8 +261,8 @@ def _result(attributes: _Attributes) -> JsonObject:
     result = without_empty(
         model=attributes.take("gen_ai.response.model"),
         response_id=attributes.take("gen_ai.response.id"),
-        text=text_of(first),
-        tool_calls=tool_calls_of(first),
+        text=text_of(first) if first else None,
+        tool_calls=tool_calls_of(first) if first else None,
         messages=messages,
         finish_reason=_first(reasons) or first.get("finish_reason"),
         time_to_first_token=attributes.take("gen_ai.response.time_to_first_chunk"),
@@ -240,6 +278,8 @@ def _first(reasons: Any) -> Any:
 
 def _documents(attributes: _Attributes) -> JsonObject:
     """Return the documents found, as `documents`. An empty list is kept."""
+    if not attributes.has_any("documents"):
+        return {}
     written = attributes.take_value("documents", "gen_ai.retrieval.documents")
     for prefix in ("retrieval.documents", "reranker.output_documents"):
         found = attributes.take_prefix(prefix)
@@ -249,18 +289,16 @@ def _documents(attributes: _Attributes) -> JsonObject:
 
 
 def _usage(attributes: _Attributes) -> JsonObject:
+    found = attributes.take_all(_USAGE)
+    if not found:
+        return {}
     usage = {
         name.rpartition("usage.")[2].removeprefix("llm.token_count."): value
-        for name, value in attributes.remaining.items()
-        if name.startswith(("gen_ai.usage.", "llm.usage.", "llm.token_count."))
+        for name, value in found.items()
     }
-    prompt = attributes.take(
-        "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"
-    )
-    completion = attributes.take(
-        "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"
-    )
-    total = attributes.take("llm.usage.total_tokens", "llm.token_count.total")
-    for prefix in ("gen_ai.usage", "llm.usage", "llm.token_count"):
-        attributes.take_prefix(prefix)
-    return without_empty(usage=usage, token_usage=tokens(prompt, completion, total))
+    counts = [_first_of(found, names) for names in _COUNTS]
+    return without_empty(usage=usage, token_usage=tokens(*counts))
+
+
+def _first_of(found: JsonObject, names: tuple[str, ...]) -> Any:
+    return next((found[name] for name in names if found.get(name) is not None), None)
