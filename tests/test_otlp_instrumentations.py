@@ -158,40 +158,61 @@ async def test_logfire(live_server: LiveServer, model: ModelApi) -> None:
 
 
 async def test_pydantic_ai(live_server: LiveServer) -> None:
-    """An agent of pydantic-ai, which traces itself, with a tool."""
+    """An agent of pydantic-ai, which traces itself: tools, one of which fails, and a stream."""
     run, spans = await recorded("pydantic_ai", live_server)
 
-    names = [each.schema_name for each in spans]
-    assert (names[0], names.count("otel:llm"), names.count("otel:tool")) == ("otel:agent", 2, 1)
+    ids = {each.id for each in spans}
+    assert [each.schema_name for each in spans if each.parent_span_id not in ids] == ["otel:agent"]
+    tools = [each for each in spans if each.schema_name == "otel:tool"]
+    assert [(each.tool_name, each.status) for each in tools][:2] == [("add", "complete")] * 2
+    assert ("divide", "failed") in [(each.tool_name, each.status) for each in tools]
+    (failed,) = [each for each in tools if each.status == "failed"]
+    assert "division by zero" in json.dumps(failed.result_payload)
+    calls = [each for each in spans if each.schema_name == "otel:llm"]
+    answers = [each for each in calls if "It is 3." in json.dumps(each.result_payload)]
+    assert len(answers) == 2
+    for answer in answers:
+        assert "What is 1 and 2?" in json.dumps(answer.payload)
+        assert answer.total_tokens
     assert run.status == "complete"
-    (tool,) = [each for each in spans if each.schema_name == "otel:tool"]
-    assert tool.tool_name == "add"
-    answer = [each for each in spans if each.schema_name == "otel:llm"][-1]
-    assert "It is 3." in json.dumps(answer.result_payload)
-    assert "What is 1 and 2?" in json.dumps(answer.payload)
-    assert answer.total_tokens
 
 
 async def test_langchain_through_openinference(live_server: LiveServer) -> None:
-    """A chain of LangChain with a tool that fails, through OpenInference."""
+    """A chain of LangChain with a tool that fails and a streamed answer, through OpenInference."""
     run, spans = await recorded("langchain", live_server)
 
     found = {each.schema_name: each for each in spans}
     assert found["otel:tool"].status == "failed"
     assert found["otel:chain"].status == "complete"
-    assert found["otel:llm"].parent_span_id == found["otel:chain"].id
-    assert "It is 3." in json.dumps(found["otel:llm"].result_payload)
+    called, streamed = [each for each in spans if each.schema_name == "otel:llm"]
+    assert {called.parent_span_id, streamed.parent_span_id} == {found["otel:chain"].id}
+    assert "It is 3." in json.dumps(called.result_payload)
+    assert "What is 1 and 2?" in json.dumps(called.payload)
+    assert called.total_tokens == 7
+    assert "It is still 3." in json.dumps(streamed.result_payload)
     assert "division by zero" in json.dumps(found["otel:tool"].result_payload)
     assert run.status == "complete"
 
 
 async def test_openai_agents_through_openinference(live_server: LiveServer) -> None:
-    """A run of the OpenAI Agents SDK with a tool, through OpenInference."""
-    run, spans = await recorded("openai_agents", live_server)
+    """The OpenAI Agents SDK: a tool, a streamed answer, a call that is refused; OpenInference."""
+    with serving() as api:
+        api.answer(completion(CALLS))
+        api.answer(completion({"role": "assistant", "content": "It is 3."}))
+        api.answer(chunks())
+        api.answer({"error": {"message": "no more credit", "type": "x"}}, status=400)
+        run, spans = await recorded("openai_agents", live_server, api)
 
-    (tool,) = [each for each in spans if each.schema_name == "otel:tool"]
-    assert (tool.tool_name, tool.result_payload["output"]) == ("add", 3)
+    ids = {each.id for each in spans}
+    assert len([each for each in spans if each.parent_span_id not in ids]) == 1
     assert "otel:agent" in {each.schema_name for each in spans}
+    (tool,) = [each for each in spans if each.schema_name == "otel:tool"]
+    assert (tool.tool_name, tool.status, tool.result_payload["output"]) == ("add", "complete", 3)
+    calls = [each for each in spans if each.schema_name == "otel:llm"]
+    assert [each.status for each in calls] == ["complete", "complete", "complete", "failed"]
+    assert all("What is 1 and 2?" in json.dumps(each.payload) for each in calls)
+    assert [each.total_tokens for each in calls[:3]] == [7, 7, 7]
+    assert all("It is 3." in json.dumps(each.result_payload) for each in calls[1:3])
     assert run.status == "complete"
 
 

@@ -5,6 +5,7 @@ variables that OpenTelemetry names. A process of its own for each of them, as th
 not every instrumentation takes back all that it patched.
 """
 
+import asyncio
 import os
 import sys
 import warnings
@@ -62,6 +63,13 @@ def _texts(stream: Any) -> Iterator[str]:
             yield choice.delta.content or ""
 
 
+def _whole() -> Any:
+    """A span around several runs of an agent, so that they are one trace."""
+    whole = {"gen_ai.operation.name": "invoke_agent"}
+    tracer = TRACERS.get_tracer("agent")
+    return tracer.start_as_current_span("invoke_agent whole", attributes=whole)
+
+
 def openinference() -> None:
     """OpenInference's instrumentation of the OpenAI client."""
     from openinference.instrumentation.openai import OpenAIInstrumentor  # noqa: PLC0415 - one each
@@ -92,7 +100,7 @@ def traceloop() -> None:
 
 
 def pydantic_ai() -> None:
-    """An agent of pydantic-ai, which traces itself, with a tool."""
+    """An agent of pydantic-ai, which traces itself: tools, one of which fails, and a stream."""
     from pydantic_ai import Agent  # noqa: PLC0415 - one each
     from pydantic_ai.capabilities import Instrumentation  # noqa: PLC0415 - one each
     from pydantic_ai.models.instrumented import InstrumentationSettings  # noqa: PLC0415 - one each
@@ -109,7 +117,20 @@ def pydantic_ai() -> None:
     def add(a: int, b: int) -> int:
         return a + b
 
-    agent.run_sync("What is 1 and 2?")
+    with _whole():
+        agent.run_sync("What is 1 and 2?")
+        with agent.run_stream_sync("What is 1 and 2?") as streamed:
+            assert list(streamed.stream_text())[-1] == "It is 3."
+
+        @agent.tool_plain
+        def divide(a: int) -> float:
+            return a / 0
+
+        try:
+            agent.run_sync("What is 1 by 0?")
+        except ZeroDivisionError:
+            return
+        raise AssertionError("the tool did not fail")
 
 
 def logfire() -> None:
@@ -137,7 +158,8 @@ def langchain() -> None:
 
     LangChainInstrumentor().instrument(tracer_provider=TRACERS)
     usage: Any = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
-    answers = iter([AIMessage("It is 3.", usage_metadata=usage)])
+    # The scripted model streams without its usage.
+    answers = iter([AIMessage("It is 3.", usage_metadata=usage), AIMessage("It is still 3.")])
     chat = GenericFakeChatModel(messages=answers)
 
     @tool
@@ -149,21 +171,16 @@ def langchain() -> None:
         try:
             divide.invoke({"a": 1})
         except ZeroDivisionError:
+            chat.invoke(text)
             return "".join(str(part.content) for part in chat.stream(text))
         raise AssertionError("the tool did not fail")
 
-    assert RunnableLambda(act).invoke("What is 1 and 2?") == "It is 3."
+    assert RunnableLambda(act).invoke("What is 1 and 2?") == "It is still 3."
 
 
 def openai_agents() -> None:
-    """A run of the OpenAI Agents SDK with a tool, through OpenInference."""
+    """The OpenAI Agents SDK: a tool, a streamed answer, a call that is refused; OpenInference."""
     import agents  # noqa: PLC0415 - one each
-    from agents.testing import (  # noqa: PLC0415 - one each
-        ModelStep,
-        ScriptedModel,
-        assistant_message,
-        function_call,
-    )
     from openinference.instrumentation.openai_agents import (  # noqa: PLC0415 - one each
         OpenAIAgentsInstrumentor,
     )
@@ -171,17 +188,26 @@ def openai_agents() -> None:
     OpenAIAgentsInstrumentor().instrument(tracer_provider=TRACERS)
 
     @agents.function_tool
-    def add(a: int, b: int) -> int:
+    def add(a: int, b: int = 2) -> int:
         """Add."""
         return a + b
 
-    script = ScriptedModel(
-        [
-            ModelStep(output=[function_call("add", '{"a": 1, "b": 2}', call_id="c1")]),
-            ModelStep(output=[assistant_message("It is 3.")]),
-        ]
-    )
-    agents.Runner.run_sync(agents.Agent(name="adder", model=script, tools=[add]), ASKED)
+    model = agents.OpenAIChatCompletionsModel("m-1", openai.AsyncOpenAI(max_retries=0))
+    agent = agents.Agent(name="adder", model=model, tools=[add])
+
+    async def run() -> None:
+        called = await agents.Runner.run(agent, ASKED)
+        streamed = agents.Runner.run_streamed(agent, ASKED)
+        assert [event async for event in streamed.stream_events()]
+        assert [called.final_output, streamed.final_output] == ["It is 3."] * 2
+        try:
+            await agents.Runner.run(agent, ASKED)
+        except openai.BadRequestError:
+            return
+        raise AssertionError("the last call was not refused")
+
+    with agents.trace("whole"):
+        asyncio.run(run())
 
 
 AGENTS: dict[str, Callable[[], None]] = {
