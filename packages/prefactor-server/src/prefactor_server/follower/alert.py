@@ -44,9 +44,9 @@ _THRESHOLDS: Final = (RISK_EXCEEDED, COST_EXCEEDED)
 class AlertConsumer(Consumer):
     """Raises alerts for runs that ended badly or exceed risk or cost, and clears them.
 
-    It also fills the outbox of webhooks: an alert that is raised and what they are told of it are
-    written together. An alert's id follows from its run and name, and it is compared with its cause
-    in the transaction that writes it. Doing a slice again, or everything, changes nothing.
+    It also fills the outbox of webhooks: an alert and its deliveries are written in one
+    transaction. An alert's id is derived from its run and name, and the alert is compared with its
+    cause in the transaction that writes it. Applying a slice, or everything, again changes nothing.
     """
 
     name = ALERTS_CONSUMER
@@ -89,11 +89,11 @@ class AlertConsumer(Consumer):
         return None
 
     async def has_deferred(self) -> bool:
-        """Return whether there is a review to do."""
+        """Return whether a review is waiting."""
         return bool(await self._storage.feed.some(AlertReview, 1))
 
     async def deferred(self) -> Derived | None:
-        """Do a part of a review."""
+        """Return the alerts of the next part of a review."""
         found = await self._storage.feed.some(AlertReview, 1)
         if not found:
             return None
@@ -109,7 +109,7 @@ class AlertConsumer(Consumer):
     async def _stored(
         self, account_id: str, runs: Mapping[str, Seen]
     ) -> Mapping[str, AgentInstance]:
-        """The runs that may have alerts by what the changes say, as they are now."""
+        """Return the current rows of the runs whose changes may raise or clear an alert."""
         named = [run_id for run_id, seen in runs.items() if seen.spans or seen.flags & TELLS_OF_RUN]
         found = await self._storage.run_totals.runs(account_id, named) if named else ()
         return {run.id: run for run in found}
@@ -117,9 +117,9 @@ class AlertConsumer(Consumer):
     async def _concerned(
         self, account_id: str, checks: Mapping[str, Check], stored: Mapping[str, AgentInstance]
     ) -> Mapping[str, Check]:
-        """Leave out the runs that have neither an alert nor a cause for one, as nearly all.
+        """Leave out the runs with neither an alert nor a cause for one, which are nearly all.
 
-        Nothing but this consumer gives a run its server's alerts, so none appears meanwhile.
+        Only this consumer writes the server's alerts, so none can appear in between.
         """
         quiet = {
             alert_id(run_id, name): run_id
@@ -140,7 +140,7 @@ class AlertConsumer(Consumer):
     async def _figures(
         self, account_id: str, runs: Mapping[str, Seen], stored: Mapping[str, AgentInstance]
     ) -> Figures:
-        """Return what the runs come to whose spans have changed, if it matters."""
+        """Return the risk and cost of the runs whose spans have changed, where there is a limit."""
         scored = [
             run
             for run in stored.values()

@@ -1,4 +1,4 @@
-"""What a slice of changes says of runs, and the alerts and events that follow from it."""
+"""Derives alerts and webhook events from a slice of changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _GROWTH: Final = 1.1
 
 
 class Seen(NamedTuple):
-    """What a slice of changes says of one run; ``at`` is when the last of them was committed."""
+    """The changes of one run in a slice; ``at`` is the time of the last commit among them."""
 
     flags: int = 0
     spans: int = 0
@@ -59,9 +59,9 @@ class Seen(NamedTuple):
 
     def add(self, change: Change) -> Seen:
         """Return the same with one change more."""
-        # A walk tells of a large run in parts; its score needs all spans, and is the same for each.
-        tells = not change.flags & BACKFILLED or change.flags & RUN_CREATED
-        spans = len(change.span_ids) if tells else 0
+        # A backfill names the spans of a large run in parts. Scoring it once is enough.
+        is_first = not change.flags & BACKFILLED or change.flags & RUN_CREATED
+        spans = len(change.span_ids) if is_first else 0
         return Seen(
             self.flags | change.flags,
             self.spans + spans,
@@ -70,9 +70,9 @@ class Seen(NamedTuple):
         )
 
     def is_scored(self, run: AgentInstance) -> bool:
-        """Whether the run is to be scored now: scoring reads all of its spans.
+        """Return whether to score the run now, which may read all of its spans.
 
-        A large run that goes on is scored again for every tenth more of spans, and at its end.
+        A large open run is scored again when it has grown by a tenth, and when it ends.
         """
         if not self.spans and not self.flags & RUN_ENDED:
             return False
@@ -84,9 +84,9 @@ class Seen(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """The runs whose risk or cost may have changed, with what they come to by now.
+    """The current risk and cost of the runs for which these may have changed.
 
-    A run without a score is far from what is agreed.
+    A run whose score is None cannot exceed its limit.
     """
 
     scores: Mapping[str, ScoredRun | None] = {}
@@ -94,10 +94,10 @@ class Figures(NamedTuple):
 
 
 class Check(NamedTuple):
-    """The alerts of one run that are held against their causes, by name, and its other events.
+    """The names of the alerts of one run to compare with their causes, and its other events.
 
-    With ``looks_back``, nobody was told of the run when it changed: its risk was exceeded at its
-    last change at the latest, a cause that is too old raises no alert, and webhooks hear nothing.
+    With ``looks_back``, the run was stored before this consumer began. Its risk was exceeded at its
+    last change at the latest, a cause that is too old raises no alert, and webhooks get no events.
     """
 
     names: Sequence[str]
@@ -118,7 +118,7 @@ def seen_by_account(changes: Iterable[Change]) -> Mapping[str, Mapping[str, Seen
 
 
 def _events(change: Change) -> Iterator[Event]:
-    """Return what webhooks can be told of a change, beside alerts."""
+    """Yield the webhook events of a change, other than alerts."""
     if change.flags & (BACKFILLED | IMPORTED):
         return
     if change.flags & RUN_ENDED:
@@ -128,7 +128,7 @@ def _events(change: Change) -> Iterator[Event]:
 
 
 def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Check:
-    """Return what is to be looked at of a run; ``listens`` is whether any webhook is told."""
+    """Return the check of a run; ``listens`` is whether any webhook of its account is enabled."""
     names: list[str] = []
     if seen.flags & RUN_DELETED:
         names = list(CAUSES)
@@ -147,7 +147,7 @@ def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Ch
 
 
 def needs_of(account_id: str, checks: Mapping[str, Check], outbox: Outbox) -> Needs:
-    """Return the rows that ``followed`` looks at."""
+    """Return the rows that ``followed`` needs."""
     needs = Needs()
     for run_id, check in checks.items():
         needs.instances.add(run_id)
@@ -159,7 +159,7 @@ def needs_of(account_id: str, checks: Mapping[str, Check], outbox: Outbox) -> Ne
 
 
 def followed(snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, now: int) -> Changes:
-    """Return the alerts as they have to be, and what webhooks are told of runs."""
+    """Return the changes that bring alerts in line with their causes, and webhook deliveries."""
     inserted: list[Alert | WebhookDelivery] = []
     updated: list[Alert] = []
     deleted: list[Alert] = []
@@ -168,7 +168,7 @@ def followed(snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, no
         run = snapshot.get(AgentInstance, run_id)
         found = {name: snapshot.get(Alert, alert_id(run_id, name)) for name in check.names}
         if run is None:
-            # Its own deletion took its alerts along, except those that were written meanwhile.
+            # Deleting the run deleted its alerts, except those that were written in between.
             deleted += [alert for alert in found.values() if alert is not None]
             continue
         for name, alert in found.items():

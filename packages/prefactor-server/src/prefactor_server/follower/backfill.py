@@ -1,8 +1,8 @@
 """Backfill of what was stored before a consumer started: the pure part.
 
-A backfill walks all runs in the order of their accounts and ids, while the feed goes on. Every
-transition is told once: the feed's changes are cut down to what the walk has passed, and what the
-walk tells of a run is cut down to what the feed will not tell.
+A backfill walks all runs in the order of their accounts and ids, while new changes are followed.
+Every transition is reported exactly once: a change from the feed is limited to runs and spans that
+the walk has passed, and the walk leaves out the transitions that the feed has yet to deliver.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _OPEN: Final = frozenset({"pending", "active"})
 
 
 class Cursor(NamedTuple):
-    """How far the walk is: this run has been told, and its spans up to ``span_id``.
+    """The position of the walk: this run has been reported, with its spans up to ``span_id``.
 
-    ``span_id`` is None when all of its spans have been.
+    ``span_id`` is None after all spans of the run.
     """
 
     account_id: str = ""
@@ -47,7 +47,7 @@ class Cursor(NamedTuple):
         return _SEPARATOR.join(part for part in self if part is not None)
 
     def passed(self, change: Change) -> Change | None:
-        """Return the part of a change that the walk will not come to any more; None if no part."""
+        """Return the part of a change that the walk has passed, or None."""
         place = (change.account_id, change.agent_instance_id)
         reached = (self.account_id, self.run_id)
         if place > reached:
@@ -88,13 +88,13 @@ class Pending(NamedTuple):
         return cls(frozenset(created), frozenset(ended), frozenset(finished))
 
 
-def tell(
+def report(
     position: int, run: StoredRun, spans: Sequence[StoredSpan], pending: Pending, *, first: bool
 ) -> Change | None:
-    """Return the change that tells of a stored run and some of its spans.
+    """Return the change that reports a stored run and some of its spans.
 
-    None when the feed is going to tell everything of it, from its registration on. Only the
-    ``first`` change of a run tells of its registration and its end.
+    None if the feed has yet to deliver the run's registration, and so everything else of it. Only
+    the ``first`` change of a run reports its registration and its end.
     """
     place = (run.account_id, run.id)
     if place in pending.created:

@@ -24,9 +24,9 @@ class Consumer(ABC):
     async def apply(self, changes: Sequence[Change]) -> Derived:
         """Return what becomes of the derived rows with these changes.
 
-        A change with the flag BACKFILLED is no commit. It tells of a run that was stored before,
+        A change with the flag BACKFILLED is no commit. It reports a run that was stored before,
         and names some of its spans; several of them may come for one run. Every transition (a run
-        created or ended, a span finished) is told once, either by such a change or by a commit's.
+        created or ended, a span finished) is reported once, by such a change or by a commit's.
         """
 
     @abstractmethod

@@ -23,7 +23,7 @@ _log = structlog.get_logger("prefactor_server")
 _POLL_SECONDS: Final = 2.0
 """After how long other servers' commits are looked for."""
 _GATHER_SECONDS: Final = 0.5
-"""How long commits are left to become one slice: each costs reads and a commit of its own."""
+"""How long commits gather before a slice is read: each slice costs reads and commits."""
 _MOST_GATHER_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 60.0
 _KEPT_US: Final = 24 * 3600 * 1_000_000
@@ -192,10 +192,10 @@ class Follower:
 
     async def _pause(self, *, worked: bool) -> None:
         if worked:
-            # Others of this process get their turn; the next slice is waiting.
+            # Let other tasks run. The next slice is waiting.
             await asyncio.sleep(0)
         elif await self._waiter.wait(_POLL_SECONDS):
-            # The more the last slice took, the more are left to become the next one.
+            # The longer the last slice took, the longer commits gather for the next one.
             seconds = max(_GATHER_SECONDS, 2 * self._turn_seconds)
             await asyncio.sleep(min(seconds, _MOST_GATHER_SECONDS))
 

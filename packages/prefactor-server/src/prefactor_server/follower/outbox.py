@@ -1,4 +1,4 @@
-"""The outbox of webhooks while a slice of changes is worked on: who is told of which events."""
+"""The outbox of webhooks while a slice is applied: which webhooks get which events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Event(NamedTuple):
 
 
 class Outbox:
-    """The enabled webhooks of some accounts, and what they are told.
+    """The enabled webhooks of some accounts, and their deliveries.
 
     Without any, which is the usual case, nothing is looked up and nothing is written.
     """
@@ -95,15 +95,15 @@ class Outbox:
         for one in self._subscriptions.get(run.account_id, ()):
             if not one.wants(event.type, run, event.at):
                 continue
-            told = event.id_for(run.id)
-            if snapshot.get(WebhookDelivery, delivery_id(one.webhook.id, told)) is not None:
+            event_id = event.id_for(run.id)
+            if snapshot.get(WebhookDelivery, delivery_id(one.webhook.id, event_id)) is not None:
                 continue
             if body is None:
                 body = run_event(event.type, event.at, run, self._public_url, **data)
             yield new_delivery(
                 one.webhook,
                 run_id=run.id,
-                event_id=told,
+                event_id=event_id,
                 event_type=event.type,
                 body=body,
                 inserted_at=next(times),

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prefactor_server.domain.change import Change
-from prefactor_server.follower.backfill import RESET, START, Cursor, Pending, tell
+from prefactor_server.follower.backfill import RESET, START, Cursor, Pending, report
 from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.slices import Slices
 from prefactor_server.storage.feed import ConsumerState, Derived, Feed, StoredRun, StoredSpan
 
 _BACKFILL_SPANS: Final = 2000
 _BACKFILL_RUNS: Final = 50
-# A backfill has to know what the feed has not told yet; behind more than this, the feed goes first.
+# A backfill needs the changes that the feed has not delivered. With more than this, it waits.
 _MAX_PENDING: Final = 20_000
 
 
 class _Found(NamedTuple):
-    """A run that a walk has come to, with some of its spans, and whether these are its first."""
+    """A run that the walk has reached, with some of its spans, and whether these are its first."""
 
     run: StoredRun
     spans: Sequence[StoredSpan]
@@ -93,7 +93,7 @@ class Progress:
         if derived is not None:
             await self._advance(state, derived)
         else:
-            # What is committed from here on is told by the feed, everything before by the walk.
+            # The feed reports what is committed from here on, the walk everything before.
             position = await self._feed.position()
             await self._advance(state._replace(position=position, backfill=str(START)), Derived())
         return True
@@ -113,16 +113,16 @@ class Progress:
     async def _fill(self, state: ConsumerState, cursor: Cursor) -> bool:
         """Backfill the next runs; return whether the walk advanced."""
         found, following = await self._next(cursor)
-        # Read after the rows: whatever they show and the feed has not told yet is among these.
+        # Read after the rows, to include every undelivered change that they show.
         pending = await self._pending(state.position)
         if pending is None:
             return False
-        told = [
-            tell(state.position, run, spans, pending, first=first) for run, spans, first in found
+        changes = [
+            report(state.position, run, spans, pending, first=first) for run, spans, first in found
         ]
         backfill = None if following is None else str(following)
         await self._apply(
-            state._replace(backfill=backfill), [change for change in told if change is not None]
+            state._replace(backfill=backfill), [change for change in changes if change is not None]
         )
         return True
 
@@ -146,7 +146,7 @@ class Progress:
         return found, Cursor(runs[-1].account_id, runs[-1].id)
 
     async def _pending(self, position: int) -> Pending | None:
-        """Return what the feed has not told after a position; None when that is a lot."""
+        """Return the changes after a position, or None if there are too many."""
         changes: list[Change] = []
         room = _MAX_PENDING
         while some := await self._feed.changes(position, room, settled=False):

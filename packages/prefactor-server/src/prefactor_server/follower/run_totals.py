@@ -1,4 +1,4 @@
-"""The consumer that keeps what the spans of each run come to: tokens, cost and risk.
+"""The consumer that keeps the totals of each run: tokens, cost and risk.
 
 A run is counted as a whole, which costs the more the more spans it has. So one that has ended is
 counted at once, and one that still goes on is noted as due, and counted when that is a small part
@@ -38,14 +38,14 @@ _SPANS_AT_ONCE: Final = 5000
 """How many spans are counted in one go; a run of more is counted alone."""
 _REFRESHED: Final = 200
 _RESET_ROWS: Final = 500
-# Of its time, the consumer spends one part in so many on counting again what still goes on.
+# The consumer spends one part in twenty of its time on counting open runs again.
 _SHARE: Final = 20
 _REFRESH_SECONDS: Final = 5.0
 """How often changed prices and profiles are looked for."""
 
 
 class _Work(NamedTuple):
-    """What has been put off: runs to be counted, or totals to be made again of their tokens."""
+    """Deferred work: runs to count, or totals to compute again from their tokens."""
 
     due: Sequence[RunTotalDue] = ()
     outdated: Sequence[RunTotal] = ()
@@ -65,7 +65,7 @@ class RunTotalsConsumer(Consumer):
         self._next_refresh = 0.0
 
     async def apply(self, changes: Sequence[Change]) -> Derived:
-        """Count what has ended, and note what goes on."""
+        """Count runs that ended, and mark open runs as due."""
         now: dict[tuple[str, str], None] = {}
         later: dict[tuple[str, str], int] = {}
         deleted: set[tuple[str, str]] = set()
@@ -172,7 +172,7 @@ class RunTotalsConsumer(Consumer):
     async def _count(
         self, runs: Iterable[tuple[str, str]]
     ) -> tuple[Mapping[tuple[str, str], RunTotal], set[tuple[str, str]]]:
-        """Count the spans of runs; those that are too many for now are left."""
+        """Count the spans of runs, and leave the runs that are too large for this slice."""
         counted: dict[tuple[str, str], RunTotal] = {}
         left: set[tuple[str, str]] = set()
         room = _SPANS_AT_ONCE

@@ -44,7 +44,7 @@ class SeriesConsumer(Consumer):
         self._look_at = 0
 
     async def apply(self, changes: Sequence[Change]) -> Derived:
-        """Return the rollups with what the changes add, and without what is not kept any more."""
+        """Return the rollups with the changes added, and the deletion of expired ones."""
         now = self._now_us()
         spans, late = await self._spans(changes, now)
         added = added_by(await self._runs(changes), spans, now)
@@ -60,7 +60,7 @@ class SeriesConsumer(Consumer):
         )
 
     async def reset(self) -> Derived | None:
-        """Return the deletion of some rollups; what they told of deleted runs goes with them."""
+        """Return the deletion of some rollups. The counts of deleted runs are lost with them."""
         for kind in (Rollup, CountedLateSpan):
             if some := await self._feed.some(kind, _RESET_SLICE):
                 return Derived(deleted=some)
@@ -108,7 +108,7 @@ class SeriesConsumer(Consumer):
         return {row.span_id for row in rows}
 
     async def _expired(self, now: int) -> Sequence[Deleted]:
-        """Return the deletion of some rollups that are not kept, looked for now and then."""
+        """Return the deletion of some expired rollups, looked for every ten minutes."""
         if now < self._look_at:
             return ()
         starts = {one.seconds: one.kept_from(now) for one in BUCKETS}

@@ -1,7 +1,7 @@
-"""The spans that were written last, for what follows the change feed a moment later.
+"""A cache of the newest spans, for readers that follow the change feed.
 
-Reading a span back, with its payloads, costs more than what is derived from it. So a backend with
-one writer keeps the newest rows in memory, exactly as they were committed.
+Reading a span back with its payloads costs more than deriving anything from it. A backend with one
+writer therefore keeps the newest rows in memory, exactly as they were committed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Body: TypeAlias = tuple[int, bytes]
 _Key: TypeAlias = tuple[str, str]
 
 _MAX_BYTES: Final = 16 * 1024 * 1024
-# About what the columns of a span take, and the place that it has here.
+# The approximate size of a span's columns and of its entry here.
 _ROW_BYTES: Final = 2048
 
 
 class RecentSpan(NamedTuple):
-    """A span with its payloads, each as codec and body; None when it has none."""
+    """A span with its payloads, each as codec and body, or None."""
 
     span: AgentSpan
     payload: Body | None
@@ -31,7 +31,7 @@ class RecentSpan(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes in memory."""
+        """The approximate size in memory, in bytes."""
         return _ROW_BYTES + sum(len(body[1]) for body in self[1:] if body is not None)
 
 
@@ -50,13 +50,13 @@ class RecentSpans:
         self._withdrawn: dict[_Key, RecentSpan] = {}
 
     def clear(self) -> None:
-        """Forget everything: before a commit that changes spans by a statement of its own."""
+        """Empty the cache, before a commit that changes spans by a statement of its own."""
         with self._lock:
             self._spans.clear()
             self._bytes = 0
 
     def withdraw(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Take out what a batch changes, before it commits."""
+        """Remove the spans that a batch changes, before it commits."""
         self._withdrawn = {}
         if any(snapshot.closed_runs for snapshot in snapshots.values()):
             self.clear()
@@ -69,7 +69,7 @@ class RecentSpans:
                         self._withdrawn[account_id, span.id] = found
 
     def keep(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Put in what a batch has committed, after it was withdrawn."""
+        """Add the spans that a batch has committed, after ``withdraw``."""
         for account_id, snapshot in snapshots.items():
             bodies = {
                 (payload.span_id, payload.part): (payload.codec, payload.body)
@@ -86,7 +86,7 @@ class RecentSpans:
     def find(
         self, account_id: str, ids: Sequence[str]
     ) -> tuple[Sequence[RecentSpan], Sequence[str]]:
-        """Return the spans that are here, and the ids of all others."""
+        """Return the cached spans among ``ids``, and the ids of all others."""
         found: list[RecentSpan] = []
         others: list[str] = []
         for span_id in ids:

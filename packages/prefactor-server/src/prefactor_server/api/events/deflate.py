@@ -19,7 +19,7 @@ _BASE: Final = 65521
 
 
 class Message:
-    """A block of an event stream, as it is and, once a stream asks for that, compressed."""
+    """A block of an event stream, plain and, once a stream needs it, compressed."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data

@@ -52,7 +52,7 @@ class EventLimits:
     """How many streams there may be, and how they are timed.
 
     ``window_seconds`` is the least time between two messages of a stream. ``stream_seconds`` is how
-    long a stream stays open; 0 means any time. So it does for the numbers of streams.
+    long a stream stays open. For it and for the numbers of streams, 0 means no limit.
     """
 
     max_streams: int = 0
@@ -71,7 +71,7 @@ class EventObserver(Protocol):
         ...
 
     def reload_sent(self) -> None:
-        """A subscriber was told to read everything again."""
+        """A subscriber was asked to read everything again."""
         ...
 
 
@@ -93,7 +93,7 @@ class View:
             one.wake()
 
     def lose(self) -> None:
-        """Make every subscriber read everything again, because changes could not be told."""
+        """Make every subscriber read everything again, because changes could not be sent."""
         self.log.append(Message(b""))
         self.log.clear()
         for one in self.subscriptions:
@@ -130,7 +130,7 @@ class Subscription:
 
     @property
     def position(self) -> int:
-        """The position up to which everything was told once all messages are taken."""
+        """The position up to which a subscriber is current once it has taken all messages."""
         return self._hub.position
 
     @property
@@ -204,7 +204,7 @@ class EventHub:
         self._reading: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
-        # Held while a slice becomes messages: who joins is told of all of it, or of none.
+        # Held while a slice becomes messages, so that a new subscriber gets all of them or none.
         self._lock = asyncio.Lock()
         self._draining = False
 
@@ -299,7 +299,7 @@ class EventHub:
         if self._reading is None:
             self.position = await self._queries.position()
         elif resume_after is not None and resume_after > self.position:
-            # Another replica has told it of more than this one has read yet.
+            # Another replica has sent it changes that this one has not read yet.
             while await self._read_slice():
                 pass
         view = self._views.get(which)
@@ -340,7 +340,7 @@ class EventHub:
                     await self._woken.wait()
 
     async def _read_once(self) -> float:
-        """Turn what is new into messages; return how long to wait at least before the next time."""
+        """Turn new changes into messages; return the least time until the next call."""
         try:
             async with self._lock:
                 if await self._read_slice():

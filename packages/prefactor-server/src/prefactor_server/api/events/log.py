@@ -13,7 +13,7 @@ MAX_MESSAGES: Final = 64
 """How many messages a subscriber may be behind: sixteen seconds at four messages a second."""
 
 MAX_BYTES: Final = 256 * 1024
-"""How many bytes of messages are held for those who are behind, beside the newest message."""
+"""How many bytes of messages are held for slow subscribers, in addition to the newest message."""
 
 
 class MessageLog:

@@ -18,7 +18,7 @@ def ready_message(position: int) -> bytes:
 
 
 def reload_message(position: int, reason: ReloadReason) -> bytes:
-    """Return the event that tells a subscriber to read everything again."""
+    """Return the event that asks a subscriber to read everything again."""
     return b'id: %d\nevent: reload\ndata: {"reason":"%b"}\n\n' % (position, reason.encode())
 
 

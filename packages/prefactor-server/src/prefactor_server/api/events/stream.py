@@ -40,7 +40,7 @@ _POLL_SECONDS: Final = 0.1
 _SLICE_BYTES: Final = 64 * 1024
 
 _LAST_WRITE_SECONDS: Final = 1.0
-"""How long a client may take for what is being sent when its stream is closed."""
+"""How long a client may take to read the current message when its stream is closed."""
 
 
 class EventStream:
@@ -133,7 +133,7 @@ class EventStream:
         self._give_up = self._loop.call_later(_LAST_WRITE_SECONDS, self._sending.cancel)
 
     async def _begin(self) -> None:
-        """Send where the stream begins, and what the subscriber has missed."""
+        """Send the first event, and the messages that the subscriber has missed."""
         subscription = self._subscription
         after, begin = subscription.resume_after, subscription.begin
         if after is not None and after > begin:
@@ -154,7 +154,7 @@ class EventStream:
             self._observer.reload_sent()
 
     async def _step(self) -> None:
-        """Send the messages that wait, and do what is due."""
+        """Send waiting messages, and a heartbeat if it is due."""
         subscription = self._subscription
         while await self._may_go_on():
             if subscription.has_lost:
@@ -195,7 +195,7 @@ class EventStream:
             self._observer.message_sent()
 
     def _on_timer(self) -> None:
-        """Wake the stream if something is due, and set the timer for what is due next.
+        """Wake the stream if something is due, and set the timer for the next time.
 
         One timer that is set rarely costs less than a timeout of every wait.
         """

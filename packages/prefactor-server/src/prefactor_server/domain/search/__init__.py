@@ -1,1 +1,1 @@
-"""Searching for text in spans: what is searched, how it becomes words, and where words are."""
+"""Search for text in spans: its extraction, its words, and snippets."""

@@ -1,4 +1,4 @@
-"""The index of words: its rows, and what is found in it."""
+"""The index of words: its rows, and the matches of a search."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ NAME: Final = "search"
 """The consumer of the change feed that keeps the index up to date."""
 
 MAX_SPANS: Final = 5000
-"""How many of the spans with all words are looked at, the newest first."""
+"""How many matching spans a search reads, the newest first."""
 
 MAX_RUNS: Final = 1000
-"""How many runs a search finds."""
+"""How many runs a search returns."""
 
 
 class SearchDocument(NamedTuple):
@@ -41,7 +41,7 @@ class Matches(NamedTuple):
 
 
 def first_of_each_run(spans: Iterable[Match]) -> Matches:
-    """Return what a search found, from the spans that it found."""
+    """Return one match for each run, from matching spans in order."""
     found: dict[str, Match] = {}
     number = 0
     for number, one in enumerate(spans, 1):  # noqa: B007 - it is used below

@@ -1,4 +1,4 @@
-"""Where a query was found in a text, in a few words around it."""
+"""A snippet of a text around the first match of a query."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ class _Pieces(list[str]):
         self._room = MAX_TEXT_BYTES + 1
 
     def add(self, value: object, depth: int) -> None:
-        """Add what is text in a value. It is called for every value: the common kinds go first."""
+        """Add the texts in a value. It is called for every value, so common kinds come first."""
         if isinstance(value, str):
             if value and self._room >= 0:
-                # A character has at least one byte: what is cut here is cut later as well.
+                # A character has at least one byte, so nothing is lost that would be kept later.
                 part = value[: MAX_TEXT_BYTES + 1]
                 self.append(part)
                 self._room -= len(part) + 1

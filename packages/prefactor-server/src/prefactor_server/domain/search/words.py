@@ -1,4 +1,4 @@
-"""From texts to words: the same for what is stored and what is asked, on every database.
+"""Splits texts into words, in the same way for stored texts and queries, on every database.
 
 A word is a run of letters and digits, without regard to case, accents and compatibility forms.
 Chinese and Japanese have no spaces between words: a run of their characters becomes its pairs of
@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 MAX_WORD: Final = 64
-"""Longer words are told apart by their first 64 characters.
+"""Only the first 64 characters of a word are compared.
 
 An index may keep them whole, because a word of a query that is as long finds what begins with it.
 """
@@ -122,5 +122,5 @@ def _normal(text: str) -> str:
         return text.lower()
     # Some characters have another case only once they are taken apart.
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    # Accents go, and what is written from several other parts becomes one character again.
+    # Remove accents, and compose all other characters again.
     return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))

@@ -1,4 +1,4 @@
-"""Buckets of time, in UTC: which there are, how long they are kept, and what makes up a range."""
+"""Buckets of time in UTC: their sizes, how long they are kept, and ranges of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What is counted in one bucket: runs that ended, spans that finished, and tokens.
 
 A run is counted in the bucket in which it ended, a span in that in which it finished, both by the
-times that their agent told. Everything here can be added up.
+times that their agent sent. All figures can be added up.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MAX_NAMES: Final = 100
-"""How many span types, and models, a bucket tells apart. Further ones are added up as OTHERS."""
+"""How many span types, and models, a bucket keeps apart. Others are added up as OTHERS."""
 
 OTHERS: Final = ""
 """In place of a name. No span type and no model is called so."""
@@ -63,7 +63,7 @@ class TypeFigures(NamedTuple):
 
 
 class ModelFigures(NamedTuple):
-    """The spans with one model that tell of tokens; ``split_spans`` tell the parts of the total."""
+    """The spans of one model with tokens; ``split_spans`` also have the parts of the total."""
 
     counted_spans: int = 0
     split_spans: int = 0
@@ -76,7 +76,7 @@ class ModelFigures(NamedTuple):
         return ModelFigures(*(one + more for one, more in zip(self, other, strict=True)))
 
     def use(self, model: str | None) -> TokenUse:
-        """Return what is to be paid for."""
+        """Return the tokens to be priced."""
         return TokenUse(
             model,
             self.counted_spans,
@@ -90,7 +90,7 @@ class ModelFigures(NamedTuple):
 class Figures(NamedTuple):
     """What is counted in a bucket: runs by status, spans by type, tokens by model.
 
-    A model of None is that of spans that tell of tokens and of no model.
+    A model of None is that of spans with tokens and without a model.
     """
 
     runs: Mapping[str, int] = {}
@@ -148,8 +148,8 @@ class Tally:
         if not split and total is None:
             return
         known = self._models.get(span.model) or [0] * len(ModelFigures._fields)
-        told = (prompt or 0) + (completion or 0) if total is None else total
-        more = (1, int(split), prompt or 0, completion or 0, told)
+        counted = (prompt or 0) + (completion or 0) if total is None else total
+        more = (1, int(split), prompt or 0, completion or 0, counted)
         self._models[span.model] = [one + other for one, other in zip(known, more, strict=True)]
 
     def figures(self) -> Figures:

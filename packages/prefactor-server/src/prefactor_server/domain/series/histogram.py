@@ -1,8 +1,8 @@
 """Histograms of durations that can be added up, because percentiles cannot.
 
 Bin n holds the durations above GROWTH ** (n - 1) and up to GROWTH ** n microseconds; a duration of
-a microsecond or less is in bin 0. A quantile is told as the middle of its bin, so it is off by at
-most ERROR of itself, however many histograms it was added up from.
+a microsecond or less is in bin 0. A quantile is reported as the middle of its bin. It is off by at
+most ERROR of itself, however many histograms were added up.
 """
 
 from __future__ import annotations

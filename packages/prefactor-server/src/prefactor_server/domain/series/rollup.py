@@ -60,14 +60,14 @@ _Place: TypeAlias = tuple[str, str, str, int]
 """Account, agent, environment and the start of a minute."""
 
 Added: TypeAlias = Mapping[RollupKey, Figures]
-"""Figures to add to what is stored."""
+"""Figures to add to the stored ones."""
 
 
 def is_counted(span: FinishedSpan) -> bool:
-    """Return whether a span is counted as it is now.
+    """Return whether a span counts in its current state.
 
-    The end that a termination gave a span says nothing of how long its work takes, so it is counted
-    when its agent finishes it, if that happens.
+    The end that a termination gave a span is not how long its work took. Such a span counts once
+    its agent finishes it.
     """
     return span.status in FINISHED and not span.flags & CLOSED_BY_TERMINATION
 
@@ -75,8 +75,8 @@ def is_counted(span: FinishedSpan) -> bool:
 def is_late(span: FinishedSpan) -> bool:
     """Return whether a span was finished by its agent after a termination had closed it.
 
-    The change feed tells of that, and of later changes of the span, in the same words. So such a
-    span is remembered when it is counted.
+    The change feed does not distinguish that from later changes of the span, so such a span is
+    remembered once it is counted.
     """
     return bool(span.flags & FINISHED_LATE)
 
@@ -112,7 +112,7 @@ def _tally(tallies: dict[_Place, Tally], place: tuple[str, str, str], at: int) -
 
 
 def merged(added: Added, stored: Sequence[Rollup]) -> list[Rollup]:
-    """Return the stored rollups with what is added to them, and those that are new."""
+    """Return the stored rollups with the added figures, and new ones."""
     known = {row.key: row for row in stored}
     return [
         Rollup(*key, encode_figures(_stored(known.get(key)).plus(figures)))

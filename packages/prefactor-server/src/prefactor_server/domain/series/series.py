@@ -1,4 +1,4 @@
-"""A series: rollups put into the columns that a chart needs, one entry for each bucket."""
+"""A series: the columns of a chart, made from rollups, with one entry for each bucket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefactor_server.domain.series.rollup import Rollup
 V = TypeVar("V")
 
 MAX_LINES: Final = 50
-"""How many span types, and models, a series tells apart. Further ones are added up in one line."""
+"""How many span types, and models, a series keeps apart. Others are added up in one line."""
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 _MILLISECOND_US: Final = 1000
@@ -39,7 +39,7 @@ class Durations(NamedTuple):
 
 
 class TypeLine(NamedTuple):
-    """The columns of one span type, or of several that are added up and have no name."""
+    """The columns of one span type, or of several added up under no name."""
 
     schema_name: str | None
     merged_names: int
@@ -49,7 +49,7 @@ class TypeLine(NamedTuple):
 
 
 class ModelLine(NamedTuple):
-    """The columns of one model, or of several that are added up and have no name.
+    """The columns of one model, or of several added up under no name.
 
     ``cost`` is what the tokens that have a price cost; ``unpriced_spans`` have none.
     """
@@ -77,22 +77,22 @@ class Buckets:
         self._by_start[row.start] = figures if known is None else known.plus(figures)
 
     def figures(self) -> Sequence[Figures]:
-        """Return the figures of each bucket, also of those in which nothing happened."""
+        """Return the figures of each bucket, including empty ones."""
         return [self._by_start.get(start, NOTHING) for start in self._asked.starts]
 
 
 def runs_by_status(buckets: Sequence[Figures], status: str) -> Sequence[int]:
-    """Return how many runs ended so, bucket by bucket."""
+    """Return the number of runs that ended with a status, for each bucket."""
     return [one.runs.get(status, 0) for one in buckets]
 
 
 def run_durations(buckets: Sequence[Figures]) -> Durations:
-    """Return how long the runs took that ended."""
+    """Return the durations of the runs that ended, for each bucket."""
     return _durations([one.run_durations for one in buckets])
 
 
 def overall_durations(buckets: Sequence[Figures]) -> Durations:
-    """Return how long the runs of all buckets together took, as one bucket."""
+    """Return the durations of the runs of all buckets together, as one bucket."""
     return _durations([Histogram.sum_of(one.run_durations for one in buckets)])
 
 
