@@ -7,12 +7,14 @@ from postgres_database import PostgresDatabase
 
 from prefactor_server.storage.postgres import feed, find, run_totals, series, webhooks
 from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.upkeep import heartbeats
 
 STATEMENTS: Mapping[str, str] = {
     **feed._SQL,
     **run_totals._SQL,
     **series._SQL,
     **webhooks._SQL,
+    **heartbeats._SQL,
     "find.texts": find._TEXTS,
     "find.types_of_spans": find._TYPES_OF_SPANS,
     "people.by_identity": "SELECT * FROM admin_user WHERE account_id = $1::text "
@@ -20,8 +22,9 @@ STATEMENTS: Mapping[str, str] = {
     "people.pending_invite": "SELECT * FROM admin_user_invite WHERE account_id = $1::text "
     "AND email = $2::text AND status = $3::text",
 }
-# A row for each consumer and a row for the database; and all agents are compared with profiles.
-FEW = {"feed_consumer", "feed_state", "agent", "risk_profile"}
+# A row for each consumer, a row for the database and for each time in which a server was there; and
+# all agents are compared with profiles.
+FEW = {"feed_consumer", "feed_state", "server_uptime", "agent", "risk_profile"}
 
 
 async def test_what_is_derived_has_an_index(

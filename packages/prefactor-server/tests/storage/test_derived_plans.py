@@ -12,12 +12,14 @@ from prefactor_server.storage.find import metadata_counts_sql
 from prefactor_server.storage.sqlite import feed, find, run_totals, series, webhooks
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.tables import ADMIN_USER, ADMIN_USER_INVITE
+from prefactor_server.storage.sqlite.upkeep import heartbeats
 
 STATEMENTS: Mapping[str, str] = {
     **feed._SQL,
     **run_totals._SQL,
     **series._SQL,
     **webhooks._SQL,
+    **heartbeats._SQL,
     "find.texts": find._TEXTS,
     "find.types_of_spans": find._TYPES_OF_SPANS,
     "find.metadata_counts": metadata_counts_sql("account", (), (), 10).sql,
@@ -28,12 +30,14 @@ STATEMENTS: Mapping[str, str] = {
 }
 # A row for each consumer, a row for the database, what a statement itself brings (ids, and the 64
 # first spans of each), the runs that facets examine, and the rows of a limited statement in order,
-# or counted.
+# or counted; the times in which a server was there, the first heartbeat of all, and abandoned runs.
 FEW = re.compile(
     r"SCAN (named|json_each|run VIRTUAL TABLE|first\Z|feed_consumer|feed_state"
     r"|CONSTANT ROW|current|\(subquery|(examined|counted)\Z"
     r"|run_total_due USING INDEX run_total_due_since\Z"
-    r"|webhook_delivery USING INDEX webhook_delivery_due\Z)"
+    r"|webhook_delivery USING INDEX webhook_delivery_due\Z"
+    r"|server_uptime\Z|run_heartbeat USING COVERING INDEX run_heartbeat_silent\Z"
+    r"|(agent_instance|run) USING INDEX agent_instance_abandoned\Z)"
 )
 # Each agent has a risk profile, and all of them are compared. Each enabled webhook is asked whether
 # it has something to send, and there are few in an account.
@@ -56,7 +60,7 @@ def schema_file(request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_what_is_derived_is_found_by_index(name: str, schema_file: Path) -> None:
-    """No statement of the feed, totals, series and webhooks goes through a table row by row."""
+    """No statement of what is derived, or of heartbeats, goes through a table row by row."""
     sql = STATEMENTS[name]
     values = (1,) * sql.count("?") if "?" in sql else _Any()
     with closing(open_reader(schema_file)) as connection:

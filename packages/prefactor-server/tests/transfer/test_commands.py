@@ -23,6 +23,8 @@ async def test_a_file_goes_from_one_server_to_another(
     assert "imported 4 agent_span\n" in first.stdout
     assert "0 lines were stored already" in first.stdout
     assert again.stdout.count('"type":"agent_instance",') == 1
+    whole = await call("export", "--after", "", database=target.database)
+    assert whole.stdout.count('"type":"agent_instance",') == 2
     (entry,) = (await target.get("/audit", {"action": "data.import"})).summaries
     assert entry["detail"].startswith("all.jsonl: 1 agent, ")
 

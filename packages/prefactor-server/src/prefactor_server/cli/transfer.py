@@ -79,11 +79,13 @@ def export(
     agent
         Only this agent and its runs, by its id or external identifier.
     after
-        Only runs after this one, by its id, to continue an interrupted export.
+        Only runs after this one, by its id, to continue an interrupted export; an empty text for
+        all.
     output
         The file to write, which must not exist; standard output when not given. With parquet, the
         folder.
     """
+    after = after or None
     filters: list[Filter] = []
     if since is not None:
         filters.append(Filter("inserted_at", ">=", _time("--since", since)))
