@@ -33,10 +33,7 @@ class OldAgent(NamedTuple):
     id: str
     risk_profile_id: str
     request: Request = request()
-
-    @property
-    def operation(self) -> str:
-        return "tests.old_agent"
+    operation: str = "tests.old_agent"
 
     def needs(self, needs: Needs) -> None:
         del needs

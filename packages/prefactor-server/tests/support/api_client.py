@@ -47,10 +47,7 @@ class PutToken(NamedTuple):
     request: Request
     token: ApiToken
     new: bool
-
-    @property
-    def operation(self) -> str:
-        return "tests.put_token"
+    operation: str = "tests.put_token"
 
     def needs(self, needs: Needs) -> None:
         needs.tokens.add(self.token.id)

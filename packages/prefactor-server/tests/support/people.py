@@ -30,10 +30,7 @@ class PutPeople(NamedTuple):
 
     request: Request
     rows: tuple[Row, ...]
-
-    @property
-    def operation(self) -> str:
-        return "tests.put_people"
+    operation: str = "tests.put_people"
 
     def needs(self, needs: Needs) -> None:
         del needs

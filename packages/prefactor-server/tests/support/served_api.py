@@ -43,10 +43,7 @@ class PutRows(NamedTuple):
 
     request: Request
     rows: tuple[Row, ...]
-
-    @property
-    def operation(self) -> str:
-        return "tests.put_rows"
+    operation: str = "tests.put_rows"
 
     def needs(self, needs: Needs) -> None:
         del needs

@@ -15,11 +15,7 @@ class UpdateAccount(NamedTuple):
 
     request: Request
     name: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "accounts.update"
+    operation: str = "accounts.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the account."""

@@ -32,11 +32,7 @@ class CreateAgent(NamedTuple):
     risk_profile_id: str | None
     team_id: str | None
     run_cost_limit: int | None = None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agents.create"
+    operation: str = "agents.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the agents with the same id or external identifier, and the risk profile."""
@@ -89,11 +85,7 @@ class UpdateAgent(NamedTuple):
     id: str
     given: Mapping[str, Any]
     pin: Pin | None = None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agents.update"
+    operation: str = "agents.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, what its status depends on, its new profile, and its review."""
@@ -149,11 +141,7 @@ class RetireAgent(NamedTuple):
     request: Request
     ref: str
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agents.retire"
+    operation: str = "agents.retire"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, and what its status depends on."""
@@ -171,11 +159,7 @@ class ReinstateAgent(NamedTuple):
     request: Request
     ref: str
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agents.reinstate"
+    operation: str = "agents.reinstate"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, and what its status depends on."""
@@ -193,11 +177,7 @@ class DeleteAgent(NamedTuple):
     request: Request
     ref: str
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agents.delete"
+    operation: str = "agents.delete"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, and what refers to it."""

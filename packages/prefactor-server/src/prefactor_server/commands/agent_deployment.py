@@ -23,11 +23,7 @@ class CreateDeployment(NamedTuple):
     agent_ref: str
     environment_id: str
     current_version_id: str | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_deployments.create"
+    operation: str = "agent_deployments.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, the environment, an existing deployment, and the current version."""
@@ -66,11 +62,7 @@ class UpdateDeployment(NamedTuple):
     request: Request
     id: str
     current_version_id: str | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_deployments.update"
+    operation: str = "agent_deployments.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the deployment and the version."""
@@ -98,11 +90,7 @@ class DeleteDeployment(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_deployments.delete"
+    operation: str = "agent_deployments.delete"
 
     def needs(self, needs: Needs) -> None:
         """Add the deployment, its tokens, and whether it has runs."""

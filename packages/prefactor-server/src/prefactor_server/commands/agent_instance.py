@@ -23,11 +23,7 @@ class StartInstance(NamedTuple):
     id: str
     at: int
     shows_all: bool = True
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.start"
+    operation: str = "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, and what the answer shows with it."""
@@ -48,11 +44,7 @@ class FinishInstance(NamedTuple):
     status: FinishStatus
     at: int
     shows_all: bool = True
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.finish"
+    operation: str = "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, and what the answer shows with it."""
@@ -73,11 +65,7 @@ class TerminateInstance(NamedTuple):
     id: str
     reason: str
     shows_all: bool = True
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.terminate"
+    operation: str = "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, and what the answer shows with it."""

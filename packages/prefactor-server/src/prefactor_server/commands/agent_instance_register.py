@@ -112,11 +112,7 @@ class RegisterInstance(NamedTuple):
     new_ids: NewIds
     create_agent: bool
     run_metadata: Mapping[str, str] = {}
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.register"
+    operation: str = "agent_instances.register"
 
     def needs(self, needs: Needs) -> None:
         """Add everything that the run belongs to, and an existing run with the same id."""

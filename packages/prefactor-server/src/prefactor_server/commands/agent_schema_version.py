@@ -20,11 +20,7 @@ class CreateSchemaVersion(NamedTuple):
     chosen_id: bool
     agent_ref: str
     declared: DeclaredSchema
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_schema_versions.create"
+    operation: str = "agent_schema_versions.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, and its schema versions with the same content or the same id."""

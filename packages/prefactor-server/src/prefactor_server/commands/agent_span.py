@@ -65,11 +65,7 @@ class CreateSpan(NamedTuple):
     payloads: tuple[SpanPayload, ...]
     schema_version_id: str | None
     facts: SpanFacts
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_spans.create"
+    operation: str = "agent_spans.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, and an existing span with the same id."""
@@ -131,11 +127,7 @@ class CreateTestSpans(NamedTuple):
     principal: Principal
     agent_instance_id: str
     spans: tuple[CreateSpan, ...]
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_spans.create_test_spans"
+    operation: str = "agent_spans.create_test_spans"
 
     def needs(self, needs: Needs) -> None:
         """Add what each of the spans needs."""
@@ -173,11 +165,7 @@ class FinishSpan(NamedTuple):
     result_size: int
     payloads: tuple[SpanPayload, ...]
     facts: SpanFacts | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_spans.finish"
+    operation: str = "agent_spans.finish"
 
     def needs(self, needs: Needs) -> None:
         """Add the span. The backend loads its run with it."""
@@ -241,11 +229,7 @@ class DiscardSensitive(NamedTuple):
     payload_size: int
     result_size: int
     payloads: tuple[SpanPayload, ...]
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_spans.discard_sensitive"
+    operation: str = "agent_spans.discard_sensitive"
 
     def needs(self, needs: Needs) -> None:
         """Add the span, and any legal hold on its run. The backend loads the run with the span."""

@@ -31,11 +31,7 @@ class CreateVersion(NamedTuple):
     newest: str | None
     empty_schema: DeclaredSchema
     new_schema_version_id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_versions.create"
+    operation: str = "agent_versions.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, the schema version, and versions with the same metadata or id."""

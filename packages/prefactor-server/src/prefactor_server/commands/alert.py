@@ -28,11 +28,7 @@ class RaiseAlert(NamedTuple):
     facts: AlertFacts
     schema_version_id: str | None
     is_full: bool
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "alerts.raise"
+    operation: str = "alerts.raise"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, and its raised alert with this name."""
@@ -93,11 +89,7 @@ class ClearAlert(NamedTuple):
     principal: Principal
     agent_instance_id: str
     name: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "alerts.clear"
+    operation: str = "alerts.clear"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, and its raised alert with this name."""

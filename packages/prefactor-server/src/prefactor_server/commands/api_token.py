@@ -27,11 +27,7 @@ class CreateToken(NamedTuple):
     agent_ref: str | None
     environment_id: str | None
     new_deployment_id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "api_tokens.create"
+    operation: str = "api_tokens.create"
 
     def needs(self, needs: Needs) -> None:
         """Add what a deployment token is bound to."""
@@ -120,11 +116,7 @@ class DeleteToken(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "api_tokens.delete"
+    operation: str = "api_tokens.delete"
 
     def needs(self, needs: Needs) -> None:
         """Add the token."""
@@ -143,11 +135,7 @@ class TouchToken(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "api_tokens.touch"
+    operation: str = "api_tokens.touch"
 
     def needs(self, needs: Needs) -> None:
         """Add the token."""

@@ -17,11 +17,7 @@ class CreateEnvironment(NamedTuple):
     request: Request
     id: str
     name: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "environments.create"
+    operation: str = "environments.create"
 
     def needs(self, needs: Needs) -> None:
         """Add an existing environment with the same id."""
@@ -50,11 +46,7 @@ class UpdateEnvironment(NamedTuple):
     request: Request
     id: str
     name: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "environments.update"
+    operation: str = "environments.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the environment."""
@@ -74,11 +66,7 @@ class DeleteEnvironment(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "environments.delete"
+    operation: str = "environments.delete"
 
     def needs(self, needs: Needs) -> None:
         """Add the environment and its deployments, which runs and tokens belong to."""

@@ -26,11 +26,7 @@ class SetMetadata(NamedTuple):
     id: str
     changes: Mapping[str, str | None]
     shows_all: bool = True
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.set_metadata"
+    operation: str = "agent_instances.set_metadata"
 
     def needs(self, needs: Needs) -> None:
         """Add the run, its metadata, and its quality if the answer shows it."""

@@ -46,11 +46,7 @@ class RecordEvents(NamedTuple):
     run_id: str
     amended: tuple[AmendedSpan, ...]
     remembered: bytes
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "otlp.logs"
+    operation: str = "otlp.logs"
 
     def needs(self, needs: Needs) -> None:
         """Add the row of the trace, and the spans."""

@@ -47,11 +47,7 @@ class RecordTrace(NamedTuple):
     root: RootEnd | None
     metadata: Mapping[str, str]
     remembered: bytes
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "otlp.traces"
+    operation: str = "otlp.traces"
 
     def needs(self, needs: Needs) -> None:
         """Add what the registration needs, the row of the trace, and spans that may exist."""
@@ -191,11 +187,7 @@ class EndSilentTrace(NamedTuple):
 
     request: Request
     seen: OtlpTrace
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "otlp.end_silent"
+    operation: str = "otlp.end_silent"
 
     def needs(self, needs: Needs) -> None:
         """Add the row of the trace, and its run."""

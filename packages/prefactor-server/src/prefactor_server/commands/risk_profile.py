@@ -18,11 +18,7 @@ class CreateRiskProfile(NamedTuple):
 
     request: Request
     profile: RiskProfile
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "risk_profiles.create"
+    operation: str = "risk_profiles.create"
 
     def needs(self, needs: Needs) -> None:
         """Add an existing profile with the same id."""
@@ -43,11 +39,7 @@ class UpdateRiskProfile(NamedTuple):
     request: Request
     id: str
     given: Mapping[str, Any]
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "risk_profiles.update"
+    operation: str = "risk_profiles.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the profile, and the review that its change requires."""
@@ -66,11 +58,7 @@ class DeleteRiskProfile(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "risk_profiles.delete"
+    operation: str = "risk_profiles.delete"
 
     def needs(self, needs: Needs) -> None:
         """Add the profile, and the review that its deletion requires."""

@@ -58,11 +58,7 @@ class CreateWebhook(NamedTuple):
     webhook: Webhook
     scope: Scope
     is_full: bool
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhooks.create"
+    operation: str = "webhooks.create"
 
     def needs(self, needs: Needs) -> None:
         """What its filters name."""
@@ -88,11 +84,7 @@ class UpdateWebhook(NamedTuple):
     given: Mapping[str, Any]
     scope: Scope
     status: WebhookStatus | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhooks.update"
+    operation: str = "webhooks.update"
 
     def needs(self, needs: Needs) -> None:
         """The webhook, and what its filters name."""
@@ -121,11 +113,7 @@ class RotateSecret(NamedTuple):
     id: str
     secret: bytes
     overlap_us: int
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhooks.rotate_secret"
+    operation: str = "webhooks.rotate_secret"
 
     def needs(self, needs: Needs) -> None:
         """The webhook."""
@@ -143,11 +131,7 @@ class DeleteWebhook(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhooks.delete"
+    operation: str = "webhooks.delete"
 
     def needs(self, needs: Needs) -> None:
         """The webhook."""

@@ -19,11 +19,7 @@ class RecordAttempt(NamedTuple):
     id: str
     attempt: Attempt
     jitter: float
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhook_deliveries.record"
+    operation: str = "webhook_deliveries.record"
 
     def needs(self, needs: Needs) -> None:
         """The delivery and its webhook."""
@@ -58,11 +54,7 @@ class RecordTest(NamedTuple):
 
     request: Request
     delivery: WebhookDelivery
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhooks.test"
+    operation: str = "webhooks.test"
 
     def needs(self, needs: Needs) -> None:
         """The webhook, which may be gone by now."""
@@ -83,11 +75,7 @@ class ResendDelivery(NamedTuple):
     request: Request
     id: str
     webhook_id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "webhook_deliveries.resend"
+    operation: str = "webhook_deliveries.resend"
 
     def needs(self, needs: Needs) -> None:
         """The delivery and its webhook."""

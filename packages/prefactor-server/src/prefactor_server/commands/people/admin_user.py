@@ -20,11 +20,7 @@ class ChangeRole(NamedTuple):
     request: Request
     id: str
     role: Role
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "admin_users.update"
+    operation: str = "admin_users.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the person."""
@@ -45,11 +41,7 @@ class RemoveAdminUser(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "admin_users.delete"
+    operation: str = "admin_users.delete"
 
     def needs(self, needs: Needs) -> None:
         """Add the person and their sessions."""
@@ -73,11 +65,7 @@ class ChangePassword(NamedTuple):
     old_hash: str
     new_hash: str
     session_id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "sessions.change_password"
+    operation: str = "sessions.change_password"
 
     def needs(self, needs: Needs) -> None:
         """Add the person and their sessions."""
@@ -101,11 +89,7 @@ class CreateSignInLink(NamedTuple):
 
     request: Request
     link: SignInLink
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "sign_in_links.create"
+    operation: str = "sign_in_links.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the person or the token."""

@@ -17,11 +17,7 @@ class CreateInvite(NamedTuple):
 
     request: Request
     invite: AdminUserInvite
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "admin_user_invites.create"
+    operation: str = "admin_user_invites.create"
 
     def needs(self, needs: Needs) -> None:
         """Add nothing, because the id and the token are new."""
@@ -40,11 +36,7 @@ class RevokeInvite(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "admin_user_invites.revoke"
+    operation: str = "admin_user_invites.revoke"
 
     def needs(self, needs: Needs) -> None:
         """Add the invitation."""
@@ -72,11 +64,7 @@ class AcceptInvite(NamedTuple):
     token_hash: bytes
     user_id: str
     password_hash: str | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "admin_user_invites.accept"
+    operation: str = "admin_user_invites.accept"
 
     def needs(self, needs: Needs) -> None:
         """Add the invitation, and the admin user."""

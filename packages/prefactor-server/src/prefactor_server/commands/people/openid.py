@@ -30,11 +30,7 @@ class SignInWithOpenId(NamedTuple):
     found: str | None
     invite: str | None
     is_connecting: bool
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "sessions.create"
+    operation: str = "sessions.create"
 
     def needs(self, needs: Needs) -> None:
         """Add the person, their sessions and their invitation."""

@@ -22,11 +22,7 @@ class SignInWithToken(NamedTuple):
 
     request: Request
     session: Session
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return _OPERATION
+    operation: str = _OPERATION
 
     def needs(self, needs: Needs) -> None:
         """Add the token and its sessions."""
@@ -47,11 +43,7 @@ class SignInWithPassword(NamedTuple):
     request: Request
     session: Session
     password_hash: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return _OPERATION
+    operation: str = _OPERATION
 
     def needs(self, needs: Needs) -> None:
         """Add the person and their sessions."""
@@ -77,11 +69,7 @@ class SignInWithLink(NamedTuple):
     link_id: str
     code_hash: bytes
     new_password_hash: str | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return _OPERATION
+    operation: str = _OPERATION
 
     def needs(self, needs: Needs) -> None:
         """Add the link, the person and their sessions."""
@@ -113,11 +101,7 @@ class SignInWithTokenLink(NamedTuple):
     session: Session
     link_id: str
     code_hash: bytes
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return _OPERATION
+    operation: str = _OPERATION
 
     def needs(self, needs: Needs) -> None:
         """Add the link, the token and its sessions."""
@@ -164,11 +148,7 @@ class TouchSession(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "sessions.touch"
+    operation: str = "sessions.touch"
 
     def needs(self, needs: Needs) -> None:
         """Add the session."""

@@ -14,11 +14,7 @@ class HearRun(NamedTuple):
 
     request: Request
     id: str
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.hear"
+    operation: str = "agent_instances.hear"
 
     def needs(self, needs: Needs) -> None:
         """The run."""
@@ -38,11 +34,7 @@ class MarkAbandoned(NamedTuple):
     request: Request
     id: str
     before: int
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.mark_abandoned"
+    operation: str = "agent_instances.mark_abandoned"
 
     def needs(self, needs: Needs) -> None:
         """The run."""
@@ -64,11 +56,7 @@ class EndAbandoned(NamedTuple):
     request: Request
     id: str
     before: int
-
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return "agent_instances.end_abandoned"
+    operation: str = "agent_instances.end_abandoned"
 
     def needs(self, needs: Needs) -> None:
         """The run."""
