@@ -204,11 +204,6 @@ def connect_timeout_only(config: HttpClientConfig) -> aiohttp.ClientTimeout:
     )
 
 
-def is_aiohttp_session(session: object) -> bool:
-    """Return whether it is a session of aiohttp rather than a test double."""
-    return isinstance(session, aiohttp.ClientSession) and "request" not in vars(session)
-
-
 def session_arguments(
     arguments: Mapping[str, Any], timeout: aiohttp.ClientTimeout, *, given: bool
 ) -> dict[str, Any]:
@@ -299,21 +294,6 @@ async def _inflated(body: bytes, coding: str, limit: int) -> bytes:
         message = f"Can not decode content-encoding: {coding}"
         raise aiohttp.ClientPayloadError(message) from error
     return bytes(whole)
-
-
-async def ask_double(
-    session: aiohttp.ClientSession, path: str, arguments: Mapping[str, Any]
-) -> Reply:
-    """Make a request with a test double of a session, which accepts five arguments."""
-    async with session.request(**arguments) as response:
-        return await read_double(response, path, arguments)
-
-
-async def read_double(response: Any, path: str, arguments: Mapping[str, Any]) -> Reply:
-    """Read the text of a test double of a response."""
-    real = isinstance(response, aiohttp.ClientResponse)
-    body: bytes | str = await (response.read() if real else response.text())
-    return Reply(path, arguments["method"], response.status, body, response.headers)
 
 
 class StreamedResponse:
