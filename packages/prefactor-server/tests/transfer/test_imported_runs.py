@@ -4,6 +4,7 @@ from typing import Any
 
 from moved import exported, imported, record_everything
 
+from prefactor_server.domain.runs.webhooks.webhook import EVENTS
 from prefactor_server.follower.consumer import Derived
 from prefactor_server.upkeep import AbandonedRuns, SilenceLimits
 
@@ -65,12 +66,17 @@ async def import_without_alerts(source: Any, target: Any) -> None:
     kept = [line for line in (await exported(source)).splitlines() if b'"type":"alert"' not in line]
     target.clock.leap(seconds=30 * DAY)
     await target.follow()
+    webhook = {"url": "https://127.0.0.1:9/", "events": list(EVENTS)}
+    assert (await target.post("/webhook", {"details": webhook})).status == 200
     await imported(target, b"\n".join(kept) + b"\n")
     await target.follow()
 
 
 async def test_nobody_is_told_of_imported_runs_later(source: Any, target: Any) -> None:
-    """Time that passes, a rebuild of alerts and a new risk profile change nothing of them."""
+    """The import, time, a rebuild of alerts and a new risk profile raise nothing and tell no one.
+
+    There is a webhook for every event, which hears of none.
+    """
     await import_without_alerts(source, target)
     before = await exported(target)
     assert b'"abandoned_at":"2' in before
@@ -85,6 +91,7 @@ async def test_nobody_is_told_of_imported_runs_later(source: Any, target: Any) -
     await target.follow()
 
     assert await alerts_of(target) == []
+    assert (await target.get("/webhook_delivery")).summaries == []
     assert runs_of(before) == runs_of(await exported(target))
 
 
@@ -108,3 +115,5 @@ async def test_an_imported_run_that_goes_on_is_one_like_the_others(
     await target.follow()
     await rebuild_alerts(target)
     assert await alerts_of(target) == ["run.abandoned", "run.failed"]
+    told = (await target.get("/webhook_delivery")).summaries
+    assert sorted(one["event_type"] for one in told) == ["run.failed", "run.finished"]
