@@ -45,6 +45,19 @@ async def test_sign_out(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
 
 
+async def test_signed_in_already(page: Page) -> None:
+    """A person who is signed in is led from the sign-in page to the runs, and sees no form."""
+    await page.add_init_script(
+        """new MutationObserver(() => {
+            if (document.querySelector("[type=password]")) window.formSeen = true;
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    await page.goto("/#/sign-in")
+    await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    assert page.url.endswith("#/runs")
+    assert not await page.evaluate("window.formSeen")
+
+
 async def test_session_ends(page: Page) -> None:
     """A session that ended elsewhere leads to signing in, not to an error."""
     await page.goto("/#/runs")
