@@ -28,7 +28,7 @@ export function navigate(
     try {
       history.replaceState(null, "", hash);
     } catch {
-      // A browser that finds this too often (a key that is held down) leaves the address behind.
+      // Browsers refuse this when a held key asks too often. The address catches up with the next call.
     }
     address = location.hash;
     current = parseRoute(hash);
@@ -39,7 +39,7 @@ export function navigate(
 
 /** Change some parameters of the shown page in place; an empty value removes one. */
 export function setParams(changes: Readonly<Record<string, string>>): void {
-  // The page is being left: what it still has to say must not bring the reader back.
+  // The page is being left: a late change must not bring the reader back.
   if (location.hash !== address) return;
   const params = { ...Object.fromEntries(current.params), ...changes };
   navigate(current.page, [current.id, current.other], params, { replace: true });

@@ -47,7 +47,7 @@ export class ChartScope {
         await body(api.GET("/api/v1/environment", { params: { query } }))
       ).summaries;
     } catch {
-      // Without them there is nothing to choose; what the page is about says what is wrong.
+      // Without environments there is nothing to choose. The page's own request reports the error.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** The minimap: all spans of a run drawn in a strip, whatever their number. */
+/** The minimap: all spans of a run, drawn in one strip. */
 
 import { FAILED, type Skeleton } from "./skeleton";
 

@@ -5,7 +5,7 @@ export interface SavedView {
   query: string;
 }
 
-/** Read what is stored. What is no list of views counts as nothing. */
+/** Read what is stored. Anything but a list of views is read as an empty one. */
 export function readViews(stored: string | null): readonly SavedView[] {
   try {
     const found: unknown = JSON.parse(stored ?? "[]");

@@ -1,4 +1,4 @@
-/** What a worker answers with, and the page's side of it is `ask.ts`. */
+/** The worker's side of questions and answers. The page's side is `ask.ts`. */
 
 export interface Question {
   number: number;

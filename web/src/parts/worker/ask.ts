@@ -1,4 +1,4 @@
-/** Workers of the pages: what would hold up the page is done beside it. */
+/** Workers of the pages, for what would block the page. */
 
 import { trustedUrl } from "./trusted_worker";
 import type { Answer } from "./answer";
@@ -29,7 +29,7 @@ export class Asked {
     });
   }
 
-  /** End the worker. Nobody is told who still waits. */
+  /** End the worker. What is still being waited for never comes. */
   close(): void {
     this.#worker?.terminate();
     this.#worker = null;

@@ -37,7 +37,7 @@ const [LLM, KIND_AGENT, TOOL, HTTP, OTHER] = (
 // More steps between two calls are not looked at for the tools that the calls name.
 const MOST_STEPS = 500;
 
-// A chain, a graph or a turn groups steps; it is nobody who has a conversation of its own.
+// A chain, a graph or a turn only groups steps. It has no conversation of its own.
 const AGENT_WORD = /(^|[:._-])(sub)?(agent|crew|supervisor)s?$/i;
 
 /** Find the entries of a run. */

@@ -6,7 +6,7 @@ import { callsBefore, stepsBeside, type Entries } from "./entries";
 import { freshInput, heard, toolNames, withoutShownTools } from "./fresh";
 import type { Part } from "./parts";
 
-/** So many calls before a call say what is no news in it. */
+/** How many earlier calls are searched for the parts that a call repeats. */
 export const REMEMBERED = 4;
 
 export interface Shown {
