@@ -26,7 +26,7 @@ _SLICE: Final = 1000
 _MAX_SLICES_TO_CATCH_UP: Final = 40
 """How many slices a subscriber that resumes may be behind. Reading all again is cheaper then."""
 
-_SECONDS_PER_STREAM: Final = 0.005
+_SECONDS_PER_STREAM: Final = 0.003
 _MAX_WINDOW_SECONDS: Final = 1.0
 """Messages are rarer the more streams there are, down to one a second: each is a system call."""
 
