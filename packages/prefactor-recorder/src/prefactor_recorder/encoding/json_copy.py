@@ -1,8 +1,8 @@
 """Copies any value into plain JSON values, within a budget that does not depend on the value.
 
 It copies level by level, so that a huge member loses its own end and not its siblings. There are
-two budgets: bytes, which bound the size, and steps, which bound the time. The paths of what was
-left out are recorded; see `truncation`.
+two budgets: bytes, which bound the size, and steps, which bound the time. The paths of omitted
+members are recorded; see `prefactor_otel.truncation`.
 """
 
 from __future__ import annotations

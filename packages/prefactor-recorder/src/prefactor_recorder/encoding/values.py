@@ -45,7 +45,8 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
     """Encode any value as a JSON object of at most `limit` bytes.
 
     A value that is not an object becomes `{"value": …}`, and None becomes `{}`. If the limit forces
-    a truncation, the member `prefactor.truncated` names what is missing; see `truncation`.
+    a truncation, the member `prefactor.truncated` names what is missing; see
+    `prefactor_otel.truncation`.
     """
     size = 0
     if type_of(value) is dict:
