@@ -1,1 +1,1 @@
-"""Reads what OpenTelemetry sends, and says what its spans are here. Pure functions."""
+"""Decodes OTLP and maps its spans to ours, with pure functions."""

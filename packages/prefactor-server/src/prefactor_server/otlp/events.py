@@ -1,13 +1,12 @@
-"""The events of a trace that came as log records: kept with its state until their span comes."""
+"""Events that arrived as log records, kept with the state of their trace until their span does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from prefactor_otel.late_events import with_events
 from prefactor_server.otlp.received import ReceivedEvent, ReceivedSpan
 from prefactor_server.otlp.trace_state import TraceState
 
@@ -27,13 +26,13 @@ def events_of(state: TraceState, span_id: str) -> list[tuple[str, JsonObject]]:
 
 
 def with_remembered(state: TraceState, span: ReceivedSpan) -> ReceivedSpan:
-    """Return a span with the events that came before it."""
+    """Return a span with the events that arrived before it."""
     found = events_of(state, span.span_id) if state.events else []
     return span._replace(events=[*span.events, *found]) if found else span
 
 
 def add_events(state: TraceState, new: Iterable[ReceivedEvent]) -> TraceState:
-    """Return the state with more events; one that came before is there once."""
+    """Return the state with more events. An event that is repeated is kept once."""
     events: list[StoredEvent] = list(state.events)
     for one in new:
         stored = (one.span_id, one.at, one.name, one.attributes)
@@ -47,13 +46,3 @@ def add_events(state: TraceState, new: Iterable[ReceivedEvent]) -> TraceState:
             events = events[place + 1 :]
             break
     return TraceState(state.awaited, state.waiting, events)
-
-
-def amended(
-    payload: JsonObject,
-    result: JsonObject,
-    before: Sequence[tuple[str, JsonObject]],
-    after: Sequence[tuple[str, JsonObject]],
-) -> tuple[JsonObject, JsonObject]:
-    """Return what was recorded of a span with the messages of events that came after it."""
-    return with_events(payload, result, before, after)

@@ -53,7 +53,7 @@ def read_span(span: JsonObject, scope: str | None) -> ReceivedSpan:
 
     Raises:
         BadRequest: something is not of the type that OTLP gives it.
-        Rejected: it cannot be kept; the message names it.
+        Rejected: it cannot be kept. The message names it.
     """
     counter = Counter()
     name = span.get("name")

@@ -30,7 +30,7 @@ class KnownTrace(NamedTuple):
 
 
 class OtlpMemory:
-    """Traces that have a run, spans that came before their trace had one, and environments.
+    """Traces that have a run, spans that arrived before their trace had one, and environments.
 
     ``spans`` counts spans by what became of them.
     """
@@ -55,9 +55,9 @@ class OtlpMemory:
         return self._early.get(ref, ())
 
     def add_early(self, ref: TraceRef, spans: Sequence[ReceivedSpan]) -> None:
-        """Keep spans until something about agents comes of their trace.
+        """Keep spans until their trace has a span about agents.
 
-        Roots stay longest, because they end the run. Others are noise unless something comes.
+        Roots stay longest, because they end the run. The others are noise otherwise.
         """
         known = {span.span_id: span for span in (*self._early.pop(ref, ()), *spans)}
         ordered = sorted(known.values(), key=lambda span: span.is_root)

@@ -37,6 +37,7 @@ MAX_GROUP_BYTES: Final = 256 * 1024
 """The largest resource or instrumentation scope, in bytes."""
 
 _BYTES: Final = 2
+_SPAN_ID: Final = 2
 _FIXED: Final = {1: 8, 5: 4}
 _MAX_VARINT: Final = 10
 _HAS_IS_REMOTE: Final = 0x100
@@ -78,9 +79,9 @@ def read_span(message: bytes, scope: str | None, max_bytes: int) -> ReceivedSpan
 
     Raises:
         BadRequest: it is not a span.
-        Rejected: it is one that cannot be kept; the message names it.
+        Rejected: it cannot be kept. The message names it.
     """
-    _check_size(message, max_bytes)
+    _check_size(message, max_bytes, "span", next(_messages(message, _SPAN_ID), b"").hex())
     span = Span()
     _parse(span, message)
     counter = Counter()
@@ -118,7 +119,7 @@ def read_event(message: bytes, max_bytes: int) -> ReceivedEvent | None:
         BadRequest: it is not a log record.
         Rejected: it is too large.
     """
-    _check_size(message, max_bytes)
+    _check_size(message, max_bytes, "record")
     record = LogRecord()
     _parse(record, message)
     counter = Counter()
@@ -228,9 +229,10 @@ def _check_left(left: int) -> None:
         raise BadRequest(f"The body holds more than {MAX_MESSAGES} messages: send smaller batches")
 
 
-def _check_size(message: bytes, max_bytes: int) -> None:
+def _check_size(message: bytes, max_bytes: int, kind: str, name: str = "") -> None:
     if len(message) > max_bytes:
-        raise Rejected(f"a span or record of {len(message)} bytes: at most {max_bytes} are taken")
+        named = f"{kind} {name[:16]}".strip()
+        raise Rejected(f"{named} has {len(message)} bytes: at most {max_bytes} are accepted")
 
 
 def _check_group(message: bytes) -> None:
@@ -243,7 +245,7 @@ def _malformed() -> BadRequest:
 
 
 def partial_success(rejected: int, message: str) -> bytes:
-    """Return the answer of an export: empty, or how many were rejected and why."""
+    """Return the body of a successful answer: empty, or how many were rejected and why."""
     if not rejected:
         return b""
     partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)

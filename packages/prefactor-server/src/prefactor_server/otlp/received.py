@@ -1,4 +1,4 @@
-"""A span, a resource and an event of a log as OTLP tells of them, in either of its encodings."""
+"""Spans, resources and log events as OTLP describes them, whichever encoding they arrived in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Rejected(Exception):
 
 
 class Resource(NamedTuple):
-    """Who sent spans: the attributes that every batch of a process repeats."""
+    """The sender of spans: the attributes that every batch of a process repeats."""
 
     service: str
     version: str | None
@@ -37,7 +37,7 @@ class Resource(NamedTuple):
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Resource:
-        """Read the attributes of a resource. Texts that are too long for a name are cut."""
+        """Read the attributes of a resource. Texts that are too long for a name are truncated."""
         environment = attributes.get("deployment.environment.name")
         if environment is None:
             environment = attributes.get("deployment.environment")
@@ -68,7 +68,7 @@ class ReceivedSpan(NamedTuple):
     scope: str | None
 
     def metadata(self) -> dict[str, str]:
-        """Return the ids of the conversation, the session and the user that it names."""
+        """Return the ids of the conversation, the session and the user in its attributes."""
         found: dict[str, str] = {}
         for attribute, key in _METADATA:
             value = self.attributes.get(attribute)
@@ -100,7 +100,7 @@ class ReceivedEvent(NamedTuple):
     ) -> ReceivedEvent | None:
         """Return the event in a log record, or None if it is not about a model.
 
-        Older instrumentations name it by an attribute, and put what it holds into the body.
+        Older instrumentations put its name into an attribute, and its content into the body.
         """
         name = name or str(attributes.get("event.name", ""))
         if not name.startswith("gen_ai."):

@@ -1,9 +1,9 @@
-"""Decides which spans of a trace are kept, from what has come so far.
+"""Decides which spans of a trace are kept, from the spans that have arrived so far.
 
 A span about a model, a tool or an agent is kept. Any other is kept if it lies between two of those:
 it waits until one is known above it and one below. Waiting spans and the parents that kept spans
-name are the state of a trace. Whatever the order and the batches that the spans come in, the same
-are kept, as long as no more wait than the bounds below.
+name are the state of a trace. The same spans are kept in every order and every division into
+batches, as long as no more wait than the bounds below.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MAX_WAITING: Final = 64
 MAX_BETWEEN: Final = 512
 """How many spans with a kept one below them wait for one above."""
 MAX_AWAITED: Final = 2_000
-"""How many parents are remembered that kept spans name and that have not come."""
+"""How many parents of kept spans are remembered until they arrive."""
 MAX_WAITING_BYTES: Final = 64 * 1024
 """The largest span that waits, in bytes as JSON."""
 
 
 class TraceState(msgspec.Struct, array_like=True):
-    """What is remembered of a trace between its batches."""
+    """The state of a trace between its batches."""
 
     awaited: list[str] = []
     waiting: list[ReceivedSpan] = []

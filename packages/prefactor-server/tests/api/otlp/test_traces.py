@@ -292,6 +292,19 @@ async def test_too_many_values_cost_one_span(api_client: Any) -> None:
     assert "more than 20000 values" in said["errorMessage"]
 
 
+async def test_a_span_that_is_too_large_is_named(api_client: Any) -> None:
+    """A span of more bytes than the server takes is rejected by its id, undecoded."""
+    large = span(4, 1, {**CHAT, "text": "x" * 2_200_000})
+    body = gzip.compress(protobuf(request([*CONVERSATION, large])))
+    headers = {**PROTOBUF, "Content-Encoding": "gzip"}
+    answer = await api_client.post("/otlp/v1/traces", body, headers=headers)
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+
+    assert partial.rejected_spans == 1
+    assert partial.error_message.startswith("span 0000000000000004 has 22")
+    assert len((await outcome(api_client))[1]) == 3
+
+
 async def test_metrics_are_taken_and_not_kept(api_client: Any) -> None:
     """Exporters that send metrics to the same address are told that all is well."""
     answer = await api_client.post("/otlp/v1/metrics", b"\x0a\x00", headers=PROTOBUF)
