@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from prefactor_otel.late_events import with_events
 from prefactor_server.otlp.received import ReceivedEvent, ReceivedSpan
 from prefactor_server.otlp.trace_state import TraceState
 
@@ -46,3 +47,13 @@ def add_events(state: TraceState, new: Iterable[ReceivedEvent]) -> TraceState:
             events = events[place + 1 :]
             break
     return TraceState(state.awaited, state.waiting, events)
+
+
+def amended(
+    payload: JsonObject,
+    result: JsonObject,
+    before: Sequence[tuple[str, JsonObject]],
+    after: Sequence[tuple[str, JsonObject]],
+) -> tuple[JsonObject, JsonObject]:
+    """Return what was recorded of a span, with the messages of events that arrived after it."""
+    return with_events(payload, result, before, after)

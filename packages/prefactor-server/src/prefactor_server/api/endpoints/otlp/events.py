@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from prefactor_otel.late_events import with_events
 from prefactor_server.api.endpoints.otlp.recording import Outcome
 from prefactor_server.api.kernel.operation import Call
 from prefactor_server.api.kernel.span_payload import GivenPayload
@@ -17,7 +16,7 @@ from prefactor_server.commands.otlp_events import AmendedSpan, RecordEvents
 from prefactor_server.domain.errors import Contended
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, SENSITIVE_DISCARDED
 from prefactor_server.domain.runs.otlp_trace import span_id, trace_key
-from prefactor_server.otlp.events import add_events, events_of
+from prefactor_server.otlp.events import add_events, amended, events_of
 from prefactor_server.otlp.mapping import within
 from prefactor_server.otlp.memory import KnownTrace
 from prefactor_server.otlp.received import ReceivedEvent, Rejected, Resource
@@ -108,7 +107,7 @@ async def _amend(
     """Return the stored span with its events, or nothing if they change nothing."""
     payload = msgspec.json.decode(record.payload)
     result = msgspec.json.decode(record.result or b"{}")
-    changed = with_events(payload, result, events_of(before, own), events_of(after, own))
+    changed = amended(payload, result, events_of(before, own), events_of(after, own))
     if changed == (payload, result):
         return []
     limit = call.services.limits.max_payload_bytes
