@@ -1,4 +1,4 @@
-"""A server whose database file is taken from under it: it says so, and acknowledges nothing."""
+"""A server that loses its database file reports it and acknowledges nothing."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def _log(server: LiveServer, event: str) -> list[Any]:
 def test_a_server_without_its_database_is_not_ready(
     server: LiveServer, folder: Path, damage: Break
 ) -> None:
-    """Writes are answered 503 in words, the server is not ready, and its log says why."""
+    """Writes get a 503 with a reason, the server is unready, and its log says why."""
     assert ask(server, "GET", "/readyz", token="").status == 200
     damage(folder / "server.db")
 
@@ -129,7 +129,7 @@ def test_a_damaged_database_is_found_by_the_probe_alone(server: LiveServer, fold
 
 
 def test_a_database_that_comes_back_is_used_again(server: LiveServer, folder: Path) -> None:
-    """A folder that was renamed and is put back makes the server ready, and nothing is missing."""
+    """When a renamed folder is put back, the server is ready and nothing is missing."""
     _rename_folder(folder / "server.db")
     assert _write(server).status == 503
     folder.with_name("elsewhere").rename(folder)
@@ -146,7 +146,7 @@ def test_a_database_that_comes_back_is_used_again(server: LiveServer, folder: Pa
 def test_what_was_acknowledged_before_the_log_was_deleted_is_saved(
     server: LiveServer, folder: Path, tmp_path: Path
 ) -> None:
-    """Stopped by SIGTERM, as its message says, the server writes what its open log holds."""
+    """Stopped by SIGTERM, as its message advises, the server saves what its open log holds."""
     (folder / "server.db-wal").unlink()
     assert "SIGTERM" in _write(server).body["message"]
     assert server.stop() == 0

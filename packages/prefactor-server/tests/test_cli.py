@@ -194,7 +194,7 @@ def test_a_second_server_on_the_file_is_refused(serve: Callable[..., Server], ru
 
 
 def test_the_database_is_its_owners_alone(serve: Callable[..., Server], tmp_path: Path) -> None:
-    """A new database and the files beside it can be read by nobody else."""
+    """Only the owner can read a new database and the files beside it."""
     serve().request("POST", "/api/v1/agent", {"details": {"name": "secret"}})
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("prefactor.db*")}
     assert set(modes) >= {"prefactor.db", "prefactor.db-wal", "prefactor.db.lock"}
@@ -236,7 +236,7 @@ def test_a_port_in_use_is_named(run: Run) -> None:
 def test_what_cannot_work_ends_in_one_line(
     run: Run, arguments: list[str], variables: dict[str, str], says: str
 ) -> None:
-    """What an operator can mend ends with status 1 and one line on stderr, without a traceback."""
+    """A mistake that the operator can fix exits with 1 and one line on stderr, no traceback."""
     ended = run(*arguments, **variables)
     assert ended.returncode == 1
     assert says in ended.stderr
@@ -253,7 +253,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(run: Run, tmp_path: Path
 
 
 def test_migrate_says_what_it_would_do_and_does_it_once(run: Run, tmp_path: Path) -> None:
-    """A dry run changes nothing, a real one brings the schema up to date, a second finds it so."""
+    """A dry run changes nothing, a real run migrates, and a second run has nothing to do."""
     dry = run("migrate", "--dry-run")
     assert "would apply 0001 initial" in dry.stdout
     assert not (tmp_path / "prefactor.db").exists()
@@ -323,7 +323,7 @@ class TestTokens:
         assert ended.stdout == ""
 
     def test_a_token_is_stopped_and_let_go_on(self, serve: Callable[..., Server], run: Run) -> None:
-        """Suspending, activating and revoking reach a running server that keeps none in mind."""
+        """Suspending, activating and revoking a token take effect on a running server at once."""
         server = serve("--token-cache-seconds", "0")
         token = run("token", "create").stdout.strip()
         token_id = server.request("GET", "/api/v1/api_token?sorting=-id")[1]["summaries"][0]["id"]
@@ -348,7 +348,7 @@ class TestTokens:
     def test_a_token_with_days_expires(
         self, serve: Callable[..., Server], run: Run, database_url: str
     ) -> None:
-        """A token works until its days are over, and the list says when that is."""
+        """A token works until it expires, and the list shows when that is."""
         server = serve("--token-cache-seconds", "0")
         token = run("token", "create", "--days", "1").stdout.strip()
         assert server.request("GET", "/api/v1/ping", token=token)[0] == 200
@@ -370,7 +370,7 @@ def test_the_document_that_is_printed_is_the_one_that_is_served(
 def test_the_ready_file_of_an_earlier_server_is_replaced(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """The ready file that a killed server left behind gives way to that of the next one."""
+    """The next server replaces the ready file that a killed server left behind."""
     killed = serve()
     killed.process.kill()
     killed.process.wait()
@@ -381,6 +381,6 @@ def test_the_ready_file_of_an_earlier_server_is_replaced(
 
 
 def test_the_secret_has_no_flag(run: Run) -> None:
-    """The bootstrap token cannot be given where the list of processes would show it."""
+    """The bootstrap token cannot be passed as a flag, where the process list would show it."""
     assert "--bootstrap-token" not in run("serve", "--help").stdout
     assert "--max-queue-bytes" in run("serve", "--help").stdout

@@ -68,7 +68,7 @@ def objects(text: str) -> list[Any]:
 
 
 def test_an_id_is_whole_at_any_width(server: LiveServer, database_url: str) -> None:
-    """In a pipe and on a terminal, however narrow, each id stands in one piece on its line."""
+    """In a pipe and on a terminal of any width, an id is never split over two lines."""
     tokens = [one["id"] for one in ask(server, "GET", "/api/v1/api_token").body["summaries"]]
 
     holds = on_terminal(database_url, "hold", "list")

@@ -1,4 +1,4 @@
-"""The log of a process: every line is JSON, and no line quotes an exception."""
+"""The JSON log of a process: every line is JSON, and no line quotes an exception."""
 
 import json
 import subprocess

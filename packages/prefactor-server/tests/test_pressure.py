@@ -36,7 +36,7 @@ def serve(tmp_path: Path, database_url: str) -> Iterator[Serve]:
 def test_a_full_queue_sends_writes_away_and_takes_them_again(
     serve: Serve, database_url: str
 ) -> None:
-    """While a commit is stuck, more writes get 429 with Retry-After, reads go on, none is lost."""
+    """While a commit is stuck, further writes get 429 with Retry-After, and none is lost."""
     server = serve("--max-queue-bytes", "1")
     register(server, "run-1")
     first, second = bulk_of_spans("run-1", 0, 1), bulk_of_spans("run-1", 1, 1)
@@ -71,7 +71,7 @@ def test_a_token_has_its_rate(serve: Serve) -> None:
 def test_nothing_answered_is_lost_when_the_server_stops_under_load(
     serve: Serve, database_url: str
 ) -> None:
-    """SIGTERM in the middle of bulk requests: everything answered is there, and the exit is 0."""
+    """After SIGTERM during bulk requests, every acknowledged write is stored, and the exit is 0."""
     server = serve()
     answered: set[str] = set()
     enough = threading.Event()

@@ -1,4 +1,4 @@
-"""What a server says of itself to those who keep it running, asked of real processes."""
+"""What a server reports about itself to its operators, asked of real processes."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 def metric(server: LiveServer, name: str) -> float:
-    """The value of a metric, its labels as they are written; 0 when there is none yet."""
+    """Return a metric's value, with its labels as they are written; 0 if it has none yet."""
     for line in ask(server, "GET", "/metrics", token="").text.splitlines():
         if line.startswith(name + " "):
             return float(line.rpartition(" ")[2])
@@ -42,12 +42,12 @@ def metric(server: LiveServer, name: str) -> float:
 
 
 def log(server: LiveServer) -> list[dict[str, object]]:
-    """The lines of the log, without what the command line said to a person."""
+    """Return the lines of the log, without the messages meant for a person."""
     return [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
 
 
 def test_health_and_readiness_need_no_token(serve: Serve) -> None:
-    """A server that answers is alive, one that can write is ready; neither asks who it is."""
+    """A server that answers is alive and one that can write is ready, without a token."""
     server = serve()
 
     alive = ask(server, "GET", "/healthz", token="")
@@ -60,7 +60,7 @@ def test_health_and_readiness_need_no_token(serve: Serve) -> None:
 
 
 def test_a_page_of_this_kind_cannot_be_written(serve: Serve) -> None:
-    """Whatever is no GET goes to the API, which has nothing at these paths."""
+    """Any method except GET goes to the API, which has nothing at these paths."""
     server = serve()
 
     answer = ask(server, "POST", "/healthz", {})
@@ -69,7 +69,7 @@ def test_a_page_of_this_kind_cannot_be_written(serve: Serve) -> None:
 
 
 def test_a_server_without_room_is_alive_and_not_ready(serve: Serve) -> None:
-    """Too little free disk answers writes with 503, makes the server unready, and leaves reads."""
+    """Without enough free disk, writes get 503, the server is unready, and reads still work."""
     server = serve()
     register(server, "run-1")
     server.stop()
@@ -87,7 +87,7 @@ def test_a_server_without_room_is_alive_and_not_ready(serve: Serve) -> None:
 
 
 def test_a_locked_database_is_not_ready(serve: Serve, tmp_path: Path) -> None:
-    """A database that another program holds is one that takes no writes now."""
+    """A server whose database is locked by another program is not ready."""
     server = serve()
     with closing(sqlite3.connect(tmp_path / "server.db")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -98,7 +98,7 @@ def test_a_locked_database_is_not_ready(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_server_that_drains_says_so_first(serve: Serve) -> None:
-    """After SIGTERM the server says that it is not ready, goes on answering, and ends with 0."""
+    """After SIGTERM the server is not ready, keeps answering, and exits with 0."""
     server = serve("--drain-seconds", "3")
     assert ask(server, "GET", "/readyz", token="").status == 200
 
@@ -113,7 +113,7 @@ def test_a_server_that_drains_says_so_first(serve: Serve) -> None:
 
 
 def test_a_second_signal_does_not_wait(serve: Serve) -> None:
-    """Who signals twice wants the server to stop now, however long it was to drain."""
+    """A second signal stops the server at once, however long it was meant to drain."""
     server = serve("--drain-seconds", "600")
 
     server.process.send_signal(signal.SIGTERM)
@@ -145,7 +145,7 @@ def test_requests_are_counted_by_operation_and_status(serve: Serve) -> None:
 
 
 def test_writes_are_counted_one_by_one(serve: Serve) -> None:
-    """Items of a bulk request are counted by what became of each, and so are the commits."""
+    """Bulk items are counted by their outcome, and commits are counted too."""
     server = serve()
     register(server, "run-1")
     bulk = bulk_of_spans("run-1", 0, 5)
@@ -167,7 +167,7 @@ def test_writes_are_counted_one_by_one(serve: Serve) -> None:
 
 
 def test_metrics_name_nothing_that_a_caller_made_up(serve: Serve) -> None:
-    """Ids, paths and texts of callers are no labels: there is no bound to them."""
+    """Callers' ids, paths and texts are never labels, because their number is unbounded."""
     server = serve()
     register(server, "made-up-run", agent_id="made-up-agent")
     ask(server, "GET", "/api/v1/made-up-path")
@@ -178,7 +178,7 @@ def test_metrics_name_nothing_that_a_caller_made_up(serve: Serve) -> None:
 
 
 def test_metrics_can_be_switched_off(serve: Serve) -> None:
-    """With --no-metrics there is nothing at /metrics, and the probes go on."""
+    """With --no-metrics, /metrics does not exist, and the probes still work."""
     server = serve("--no-metrics")
 
     assert ask(server, "GET", "/metrics", token="").status == 404
@@ -215,7 +215,7 @@ def test_every_request_has_a_line_when_asked_for(serve: Serve) -> None:
 
 
 def test_a_slow_request_has_a_line(serve: Serve, tmp_path: Path) -> None:
-    """A request that takes longer than slow_request_ms has a line by itself; others have none."""
+    """Only a request that takes longer than slow_request_ms is logged as slow."""
     server = serve("--slow-request-ms", "200")
     ask(server, "GET", "/api/v1/ping")
     register(server, "run-1")

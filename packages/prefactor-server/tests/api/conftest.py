@@ -15,19 +15,19 @@ from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 
 @pytest.fixture
 def limits() -> Limits:
-    """The limits of the server; a test module may have others."""
+    """The limits of the server; a test module may override them."""
     return LIMITS
 
 
 @pytest.fixture
 def prices() -> PriceTable:
-    """What tokens cost; a test module may know."""
+    """The token prices; a test module may override them."""
     return NO_PRICES
 
 
 @pytest.fixture
 def event_limits() -> EventLimits:
-    """How event streams are bounded and timed; a test module may have others."""
+    """The limits of event streams; a test module may override them."""
     return EventLimits()
 
 

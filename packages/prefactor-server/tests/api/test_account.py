@@ -11,7 +11,7 @@ async def _own(api_client: Any) -> Any:
 
 
 async def test_a_token_knows_its_own_account(api_client: Any) -> None:
-    """The list holds the token's account and nothing under `details`, and the account is shown."""
+    """The list holds only the token's account, and the account can be read."""
     listed = await api_client.get("/account")
     (account,) = listed.summaries
 
@@ -22,7 +22,7 @@ async def test_a_token_knows_its_own_account(api_client: Any) -> None:
 
 
 async def test_the_list_of_accounts_has_one_page(api_client: Any) -> None:
-    """Beyond the first row there is none, in whatever order."""
+    """The list has one row in every order, and nothing beyond it."""
     beyond = await api_client.get("/account", {"pagination[offset]": "1", "sorting": "-name"})
 
     assert beyond.summaries == []
@@ -30,7 +30,7 @@ async def test_the_list_of_accounts_has_one_page(api_client: Any) -> None:
 
 
 async def test_an_account_is_renamed(api_client: Any) -> None:
-    """A new name is there for the next reader, and everything else stays."""
+    """A new name is visible to the next reader, and everything else is unchanged."""
     account = await _own(api_client)
 
     renamed = await api_client.call(
@@ -44,7 +44,7 @@ async def test_an_account_is_renamed(api_client: Any) -> None:
 
 
 async def test_renaming_an_account_again_with_its_key_does_nothing(api_client: Any) -> None:
-    """A repeated request answers with the account as it is now."""
+    """A repeated request returns the account as it is now."""
     path = f"/account/{(await _own(api_client))['id']}"
     first = {"details": {"name": "First"}, "idempotency_key": "rename"}
     await api_client.call("PUT", path, first)
@@ -64,7 +64,7 @@ async def test_other_accounts_are_not_there(api_client: Any) -> None:
 
 
 async def test_an_account_needs_a_name(api_client: Any) -> None:
-    """Renaming to nothing names the field."""
+    """An empty name is refused, and the error names the field."""
     path = f"/account/{(await _own(api_client))['id']}"
 
     refused = await api_client.call("PUT", path, {"details": {}})

@@ -19,7 +19,7 @@ async def _invite(api_client: Any, email: str = EMAIL, **more: Any) -> Any:
 
 
 async def test_a_token_is_shown_once_and_stored_as_a_hash(api_client: Any) -> None:
-    """The inviter sees the token and the address with it once; the database never does."""
+    """The inviter sees the token and its address once; the database never stores it."""
     made = (await _invite(api_client)).details
 
     assert (made["type"], made["email"], made["status"]) == ("admin_user_invite", EMAIL, "pending")
@@ -31,7 +31,7 @@ async def test_a_token_is_shown_once_and_stored_as_a_hash(api_client: Any) -> No
 
 
 async def test_a_repeat_does_not_show_the_token_again(api_client: Any) -> None:
-    """A repeat with the same key invites nobody else, and answers without the secret."""
+    """A repeat with the same key invites nobody else and answers without the token."""
     key = {"Idempotency-Key": "k"}
 
     first, again = await _invite(api_client, headers=key), await _invite(api_client, headers=key)
@@ -69,7 +69,7 @@ async def test_the_invited_person_sees_what_it_is_for(api_client: Any) -> None:
 
 
 async def test_an_invitation_is_revoked_once(api_client: Any) -> None:
-    """A pending invitation can be withdrawn, and then no more."""
+    """A pending invitation can be revoked, but only once."""
     made = (await _invite(api_client)).details
     path = f"/admin_user_invite/{made['id']}/revoke"
 
@@ -98,7 +98,7 @@ async def test_invitations_are_listed(api_client: Any) -> None:
 
 @pytest.mark.parametrize("email", ["", "name", "a b@c", "@", "a@b@c", "a@" + "b" * 254, None, 5])
 async def test_an_invitation_needs_an_address(api_client: Any, email: Any) -> None:
-    """What cannot be an address is refused by name."""
+    """An impossible address is refused by its field's name."""
     refused = await _invite(api_client, email)
 
     errors = refused.refused(422, "validation_errors")["errors"]
@@ -106,7 +106,7 @@ async def test_an_invitation_needs_an_address(api_client: Any, email: Any) -> No
 
 
 async def test_people_and_invitations_are_for_account_tokens(api_client: Any) -> None:
-    """A deployment token sees nobody and invites nobody, and no token another account's."""
+    """A deployment token neither sees nor invites people, and no token reaches another account."""
     token = await api_client.deployment_token(await api_client.run())
     for path in ("/admin_user", "/admin_user/u", "/admin_user_invite", "/admin_user_invite/i"):
         (await api_client.get(path, token=token)).refused(403, "not_permitted")
@@ -134,13 +134,13 @@ async def test_who_belongs_to_the_account_is_listed(api_client: Any) -> None:
 
 
 async def _accept(api_client: Any, token: str) -> Any:
-    """Accept an invitation as the invited person: with its token, and no other."""
+    """Accept an invitation as the invited person, with only its token."""
     invited = dataclasses.replace(api_client, token=None)
     return await invited.post("/admin_user_invite/accept", {"token": token})
 
 
 async def test_who_accepts_an_invitation_is_an_admin_user(api_client: Any) -> None:
-    """The token is all that it takes; the person is listed, and the invitation is used."""
+    """Accepting takes only the token; the person is listed, and the invitation is used up."""
     made = (await _invite(api_client)).details
 
     user = (await _accept(api_client, made["token"])).details
@@ -163,7 +163,7 @@ async def test_who_accepts_an_invitation_is_an_admin_user(api_client: Any) -> No
 
 
 async def test_an_address_is_one_admin_user_however_often_it_is_invited(api_client: Any) -> None:
-    """Two invitations to one address, accepted at once or one after the other, make one person."""
+    """Two invitations to one address, accepted at once or in turn, create one person."""
     tokens = [(await _invite(api_client)).details["token"] for _ in range(3)]
 
     both = await asyncio.gather(*(_accept(api_client, token) for token in tokens[:2]))
@@ -176,7 +176,7 @@ async def test_an_address_is_one_admin_user_however_often_it_is_invited(api_clie
 
 
 async def test_an_invitation_has_its_time(api_client: Any) -> None:
-    """One that was revoked, or that is a week old, is accepted no more and makes nobody."""
+    """A revoked invitation, or one a week old, can no longer be accepted."""
     revoked, late = (
         (await _invite(api_client)).details,
         (await _invite(api_client, "late@x")).details,
@@ -194,7 +194,7 @@ async def test_an_invitation_has_its_time(api_client: Any) -> None:
 
 
 async def test_only_the_token_of_an_invitation_is_one(api_client: Any) -> None:
-    """Whatever resembles a token is told the same, whether its invitation exists or not."""
+    """Every invalid token gets the same answer, whether its invitation exists or not."""
     made = (await _invite(api_client)).details
     kind, account_and_more = made["token"][:10], made["token"][10:]
     account, invite, secret = account_and_more.split("~")
@@ -222,7 +222,7 @@ async def test_only_the_token_of_an_invitation_is_one(api_client: Any) -> None:
 
 
 async def test_inviting_and_revoking_are_in_the_audit_log(api_client: Any) -> None:
-    """Who was invited, and that it was withdrawn, is written down."""
+    """An invitation and its revocation are in the audit log."""
     made = (await _invite(api_client)).details
     await api_client.post(f"/admin_user_invite/{made['id']}/revoke", {})
 
@@ -238,14 +238,14 @@ async def test_inviting_and_revoking_are_in_the_audit_log(api_client: Any) -> No
 
 @pytest.mark.parametrize("host", ["evil.example/?", "a b", "x@y", "<script>"])
 async def test_a_host_that_is_none_is_not_repeated(api_client: Any, host: str) -> None:
-    """What a request claims to be its host is repeated only when it can be one."""
+    """A request's Host header is repeated only if it is a valid host."""
     made = (await _invite(api_client, headers={"Host": host})).details
 
     assert made["invite_url"] == f"/#/invite?token={made['token']}"
 
 
 class TestWithAPublicAddress:
-    """A server that knows what people call it."""
+    """A server that knows its public address."""
 
     @pytest.fixture
     def limits(self, limits: Limits) -> Limits:
@@ -253,7 +253,7 @@ class TestWithAPublicAddress:
         return dataclasses.replace(limits, public_url="https://runs.example.org/prefactor/")
 
     async def test_the_public_address_is_used(self, api_client: Any) -> None:
-        """The setting wins over whatever the request came to, in bulk as well."""
+        """The setting wins over the host of the request, in bulk as well."""
         made = (await _invite(api_client)).details
         item = {"_type": "admin_user_invites/create", "idempotency_key": "key-0001", "email": EMAIL}
         output = (await api_client.post("/bulk", {"items": [item]})).body["outputs"]["key-0001"]

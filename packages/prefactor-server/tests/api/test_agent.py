@@ -11,7 +11,7 @@ async def _create(api_client: Any, **fields: Any) -> Any:
 
 
 async def test_an_agent_is_created_and_found_by_each_of_its_names(api_client: Any) -> None:
-    """An agent answers to its id and to its external identifier, in the path and in the query."""
+    """An agent is found by its id and its external identifier, in the path and in the query."""
     created = await _create(
         api_client, external_identifier="ext", description="D", team_id="t", id="my-agent"
     )
@@ -41,7 +41,7 @@ async def test_any_text_can_name_an_agent_in_a_path(api_client: Any) -> None:
 
 
 async def test_an_external_identifier_is_not_taken_for_an_id(api_client: Any) -> None:
-    """Asked for by external identifier, an agent of that id is not the one that was meant."""
+    """A lookup by external identifier does not match another agent's id."""
     await _create(api_client, id="my-agent")
 
     answer = await api_client.get("/agent/show", {"external_identifier": "my-agent"})
@@ -53,7 +53,7 @@ async def test_an_external_identifier_is_not_taken_for_an_id(api_client: Any) ->
 async def test_finding_an_agent_takes_exactly_one_name(
     api_client: Any, query: dict[str, str]
 ) -> None:
-    """Neither name and both names are requests that cannot be understood."""
+    """A lookup with neither name, or with both, is refused."""
     (await api_client.get("/agent/show", query)).refused(400, "bad_request")
 
 
@@ -141,7 +141,7 @@ async def test_runs_are_counted_on_request(api_client: Any) -> None:
 
 
 async def test_the_list_finds_agents_by_what_they_have(api_client: Any) -> None:
-    """The filters of the list take an id, or the text null for agents that have none."""
+    """List filters take an id, or the text null for agents that have none."""
     first = await _create(api_client, team_id="t", owner_person_id="o")
     await api_client.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
     second = await _create(api_client, risk_profile_id="r")
@@ -175,7 +175,7 @@ async def test_the_list_finds_agents_by_where_they_are_deployed(api_client: Any)
 
 
 async def test_an_update_changes_what_it_names(api_client: Any) -> None:
-    """What is left out stays; null clears owner, profile and team, not name and description."""
+    """Missing fields are unchanged; null clears owner, profile and team, but no other field."""
     await api_client.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
     created = await _create(
         api_client, description="D", owner_person_id="o", risk_profile_id="r", team_id="t"
@@ -223,7 +223,7 @@ async def test_an_agent_is_changed_under_each_of_its_names(api_client: Any) -> N
 
 
 async def test_a_retired_agent_registers_nothing_until_it_is_reinstated(api_client: Any) -> None:
-    """Each of the two moves works once, and the other undoes it."""
+    """Retiring and reinstating each work once, and each undoes the other."""
     await api_client.register()
     fields = {"agent_id": "agent-1"}
 
@@ -269,7 +269,7 @@ async def test_what_an_agent_offers_is_what_works(api_client: Any, made: str) ->
 
 
 async def test_a_deleted_agent_is_gone(api_client: Any) -> None:
-    """The answer shows the agent once more; then its names are free, and a repeat does nothing."""
+    """Deleting returns the agent and frees its names, and a repeat does nothing."""
     agent = await _create(api_client, external_identifier="ext")
     path = f"/agent/{agent['id']}"
 
@@ -285,7 +285,7 @@ async def test_a_deleted_agent_is_gone(api_client: Any) -> None:
 
 
 async def test_an_agent_with_runs_stays(api_client: Any) -> None:
-    """An agent that recorded something cannot be deleted, and the message says what can be done."""
+    """An agent with runs cannot be deleted, and the message says what to do instead."""
     await api_client.register()
 
     refused = await api_client.call("DELETE", "/agent/agent-1")
@@ -295,7 +295,7 @@ async def test_an_agent_with_runs_stays(api_client: Any) -> None:
 
 
 async def test_changing_agents_needs_an_account_token(api_client: Any) -> None:
-    """A deployment token may not change its agent, and hears which scope may."""
+    """A deployment token cannot change its agent, and the error names the scope that can."""
     run = await api_client.register()
     token = await api_client.deployment_token(run)
 
@@ -306,7 +306,7 @@ async def test_changing_agents_needs_an_account_token(api_client: Any) -> None:
 
 
 async def test_what_was_done_to_agents_is_in_the_audit_log(api_client: Any) -> None:
-    """Each change of an agent leaves who did it, and a refused one leaves nothing."""
+    """Each change of an agent is logged with its actor, and a refused one is not."""
     agent = await _create(api_client)
     path = f"/agent/{agent['id']}"
     await api_client.call("PUT", path, {"details": {"name": "B"}})

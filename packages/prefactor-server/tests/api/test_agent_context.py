@@ -33,7 +33,7 @@ async def test_a_run_is_exported_with_everything_around_it(api_client: Any) -> N
 
 
 async def test_an_export_says_when_it_was_made_and_how_much_it_holds(api_client: Any) -> None:
-    """Beside the body stand the moment of the export and the number of its spans."""
+    """Beside the body, an export has its time and its number of spans."""
     run = await api_client.run()
     for _ in range(3):
         last = await api_client.span(run)
@@ -47,7 +47,7 @@ async def test_an_export_says_when_it_was_made_and_how_much_it_holds(api_client:
 
 
 async def test_many_spans_are_all_there(api_client: Any) -> None:
-    """An export of more spans than are read at a time has each of them once."""
+    """An export larger than one page of spans has each span once."""
     run = await api_client.run()
     ids = {f"span-{number:04}" for number in range(1200)}
     items = [
@@ -73,7 +73,7 @@ async def test_many_spans_are_all_there(api_client: Any) -> None:
 async def test_what_is_too_much_is_refused_and_not_cut(
     api_client: Any, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run beyond a limit answers 413, and the message says what to do instead."""
+    """A run beyond a limit is a 413, and the message says what to do instead."""
     run = await api_client.run()
     for _ in range(3):
         await api_client.span(run, payload={"text": "x"})

@@ -13,7 +13,7 @@ async def _current(api_client: Any, run: Any) -> Any:
 
 
 async def test_a_version_becomes_current_in_the_default_environment(api_client: Any) -> None:
-    """It is pinned there and nowhere else, with the other changes; null leaves no version."""
+    """The version is pinned only there, together with the other changes; null unpins it."""
     environment = (await api_client.post("/environment", {"details": {"name": "Staging"}})).details
     old = await api_client.register(agent_version={"external_identifier": "1"})
     new = await api_client.register(agent_version={"external_identifier": "2"})

@@ -21,7 +21,7 @@ async def _create(api_client: Any, **details: Any) -> Any:
 
 
 async def test_an_agent_is_deployed_where_it_then_runs(api_client: Any) -> None:
-    """A deployment is shown and listed as it was created, and a registration finds it."""
+    """A deployment reads back as created, and a registration finds it."""
     agent, environment = await _agent(api_client), await _environment(api_client)
     created = await _create(
         api_client, agent_id="agent-1", environment_id=environment["id"], id="mine"
@@ -54,7 +54,7 @@ async def test_an_agent_is_deployed_once_in_an_environment(api_client: Any) -> N
 
 
 async def test_a_version_is_pinned_and_let_go(api_client: Any) -> None:
-    """The current version of a deployment is what it was set to, and null for none."""
+    """The current version of a deployment can be set, and null unpins it."""
     run = await api_client.register(agent_version={"external_identifier": "v1"})
     newer = await api_client.register(
         agent_version={"external_identifier": "v2"}, update_current_version=False
@@ -71,7 +71,7 @@ async def test_a_version_is_pinned_and_let_go(api_client: Any) -> None:
 
 
 async def test_only_the_agents_own_versions_can_be_current(api_client: Any) -> None:
-    """The version of another agent, or of nobody, is named as the wrong field."""
+    """A version of another agent, or an unknown one, is refused by its field."""
     run = await api_client.register()
     other = await api_client.register(agent_id="agent-2")
     path = f"{PATH}/{run['agent_deployment_id']}"
@@ -97,7 +97,7 @@ async def test_a_deployment_of_nothing_is_refused(api_client: Any) -> None:
 
 
 async def test_an_unused_deployment_is_deleted(api_client: Any) -> None:
-    """A deployment without runs and tokens goes, and its environment may follow."""
+    """A deployment without runs or tokens can be deleted, and then its environment."""
     await _agent(api_client)
     environment = await _environment(api_client)
     created = await _create(api_client, agent_id="agent-1", environment_id=environment["id"])
@@ -172,7 +172,7 @@ async def test_a_list_is_about_one_agent(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_knows_its_own(api_client: Any) -> None:
-    """It sees its own deployment and changes none."""
+    """It reads its own deployment and cannot change it."""
     run = await api_client.register()
     environment = await _environment(api_client)
     other = await api_client.register(environment_id=environment["id"])

@@ -1,4 +1,4 @@
-"""Runs through the API: what each status allows, and what an answer holds."""
+"""Runs through the API: what each status allows, and what an answer contains."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ async def test_a_pending_run_starts(api_client: Any) -> None:
 
 @pytest.mark.parametrize("body", [None, {}, {"timestamp": None}, {"unknown": 1}])
 async def test_a_start_needs_no_body(api_client: Any, body: Any) -> None:
-    """No body, an empty one and an explicit null all mean: now."""
+    """No body, an empty one and an explicit null all mean now."""
     await api_client.register("run-1")
 
     started = await api_client.post("/agent_instance/run-1/start", body)
@@ -61,7 +61,7 @@ async def test_only_a_pending_run_starts(api_client: Any, status: str) -> None:
 
 @pytest.mark.parametrize("status", FINISHES)
 async def test_an_active_run_finishes(api_client: Any, status: str) -> None:
-    """An active run ends in each of the three ways that it can end by itself."""
+    """An active run can finish with each of three statuses."""
     run = await api_client.run("active")
 
     ended = await api_client.post(
@@ -95,7 +95,7 @@ async def test_a_pending_run_can_be_cancelled(api_client: Any) -> None:
 
 @pytest.mark.parametrize("status", ["complete", "failed"])
 async def test_a_pending_run_cannot_have_succeeded(api_client: Any, status: str) -> None:
-    """Completing or failing a run that never started is a conflict that says what is needed."""
+    """A run that never started cannot complete or fail, and the conflict says what is needed."""
     run = await api_client.run("pending")
 
     refused = await api_client.post(f"/agent_instance/{run['id']}/finish", {"status": status})
@@ -106,7 +106,7 @@ async def test_a_pending_run_cannot_have_succeeded(api_client: Any, status: str)
 @pytest.mark.parametrize("before", ENDED)
 @pytest.mark.parametrize("status", FINISHES)
 async def test_an_ended_run_stays_as_it_ended(api_client: Any, before: str, status: str) -> None:
-    """Finishing a run that has ended, however it did, is a conflict and changes nothing."""
+    """Finishing a run that has ended, in any way, is a conflict and changes nothing."""
     run = await api_client.run(before)
     path = f"/agent_instance/{run['id']}"
     shown = (await api_client.get(path)).details
@@ -164,7 +164,7 @@ async def test_only_an_active_run_is_terminated(api_client: Any, status: str) ->
     ],
 )
 async def test_a_termination_says_why(api_client: Any, body: Any, code: str) -> None:
-    """A reason that is missing, blank, too long or no text is refused, and the run goes on."""
+    """A missing, blank, long or non-text reason is refused, and the run stays active."""
     run = await api_client.run("active")
 
     refused = await api_client.post(f"/agent_instance/{run['id']}/terminate", body)
@@ -176,7 +176,7 @@ async def test_a_termination_says_why(api_client: Any, body: Any, code: str) -> 
 @pytest.mark.parametrize("action", ["/start", "/finish", "/terminate", ""])
 @pytest.mark.parametrize("run_id", ["nobody", "a b", "x" * 65, "%00", "a%2Fb", "é"])
 async def test_an_unknown_run_is_not_found(api_client: Any, action: str, run_id: str) -> None:
-    """Whatever stands in the path, be it possible as an id or not, is answered with 404."""
+    """An id that does not exist, possible or not, is a 404."""
     method, body = ("POST", {"reason": "enough"}) if action else ("GET", None)
 
     answer = await api_client.call(method, f"/agent_instance/{run_id}{action}", body)
@@ -231,7 +231,7 @@ async def test_the_list_finds_runs_by_what_they_are(api_client: Any) -> None:
 async def test_a_filter_with_an_impossible_value_is_refused(
     api_client: Any, query: dict[str, str]
 ) -> None:
-    """A filter value that nothing can have is refused by name, and not answered with nothing."""
+    """An impossible filter value is refused by name, not answered with an empty list."""
     refused = await api_client.get("/agent_instance", query)
 
     (name,) = query

@@ -44,7 +44,7 @@ async def recorded(api_client: Any) -> Any:
 
 
 async def test_an_export_holds_everything_of_a_run(api_client: Any) -> None:
-    """What a run belongs to comes first, then the run and what it has; the last line counts it."""
+    """The owners of a run come first, then the run and its records; the last line counts them."""
     run = await recorded(api_client)
 
     lines = await export(api_client, run)
@@ -79,7 +79,7 @@ async def test_an_export_holds_everything_of_a_run(api_client: Any) -> None:
 
 
 async def test_sensitive_values_follow_the_rights_of_the_caller(api_client: Any) -> None:
-    """A deployment token exports its own run, masked, and nothing of the account."""
+    """A deployment token exports only its own run, masked, and nothing of the account."""
     run = await recorded(api_client)
     token = await api_client.deployment_token(run)
 
@@ -92,7 +92,7 @@ async def test_sensitive_values_follow_the_rights_of_the_caller(api_client: Any)
 
 
 async def test_a_large_run_is_sent_in_pieces(api_client: Any) -> None:
-    """Spans are read a slice at a time, each once, and a compressed answer is the same text."""
+    """Spans are read a slice at a time, each once, and compression does not change the text."""
     run = await api_client.register()
     await api_client.post(f"/agent_instance/{run['id']}/start", {})
     made = [await api_client.span(run, payload={"text": "x" * 400_000, "n": n}) for n in range(7)]

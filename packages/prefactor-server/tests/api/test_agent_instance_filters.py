@@ -54,7 +54,7 @@ async def listed(api_client: Any, **query: str) -> list[str]:
 async def test_runs_are_found_by_end_duration_and_failures(
     api_client: Any, runs: dict[str, str], query: dict[str, str], expected: list[str]
 ) -> None:
-    """Both bounds of a duration include it, and an open run has neither an end nor a duration."""
+    """Both bounds of a duration are inclusive, and an open run has no end or duration."""
     assert runs
     assert await listed(api_client, **query) == expected
 
@@ -150,7 +150,7 @@ async def test_facets_of_an_agent_still_count_the_others(
 
 
 async def test_a_deployment_counts_its_own_runs(api_client: Any, runs: dict[str, str]) -> None:
-    """The facets that a deployment token reads hold nothing of other agents."""
+    """The facets that a deployment token reads count only its own agent's runs."""
     run = (await api_client.get("/agent_instance/short-run")).details
     token, _ = await api_client.add_token(
         token_scope="agent_deployment",

@@ -45,7 +45,7 @@ async def test_a_run_is_found_by_either_name(api_client: Any) -> None:
 
 
 async def test_a_name_that_several_agents_use_is_a_conflict(api_client: Any) -> None:
-    """A caller who sees runs of several agents by that name hears so; one who sees one gets it."""
+    """A name shared by several agents is a conflict, unless the caller sees only one of them."""
     mine = await api_client.run(external_identifier="nightly")
     await api_client.run(external_identifier="nightly", agent_id="agent-2")
     token = await api_client.deployment_token(mine)
@@ -59,7 +59,7 @@ async def test_a_name_that_several_agents_use_is_a_conflict(api_client: Any) -> 
 
 
 async def test_a_run_out_of_sight_is_not_found(api_client: Any) -> None:
-    """A deployment token finds nothing of another agent, by neither name."""
+    """A deployment token finds no run of another agent, by either name."""
     token = await api_client.deployment_token(await api_client.run())
     other = await api_client.run(external_identifier="theirs", agent_id="agent-2")
 
@@ -72,7 +72,7 @@ async def test_a_run_out_of_sight_is_not_found(api_client: Any) -> None:
 async def test_figures_are_left_out_when_they_are_not_wanted(
     api_client: Any, left_out: str
 ) -> None:
-    """Every figure is there by default and when asked for, and null when it is not wanted."""
+    """Every figure is returned by default, and null on request."""
     run = await _weighed(api_client)
     await api_client.span(run, schema_name="school")
 
@@ -88,7 +88,7 @@ async def test_figures_are_left_out_when_they_are_not_wanted(
 
 
 async def test_a_run_tells_of_its_last_activity(api_client: Any) -> None:
-    """It is when the last of its spans started or finished, and null before there are any."""
+    """It is the latest start or finish of a span, and null before the first span."""
     run = await api_client.run()
     path = f"/agent_instance/{run['id']}"
     before = (await api_client.get(path)).details
@@ -107,7 +107,7 @@ async def test_a_run_tells_of_its_last_activity(api_client: Any) -> None:
 
 
 async def test_a_run_counts_the_alerts_about_it(api_client: Any) -> None:
-    """The count is that of the alerts about the run: its bad end, and risk that was not agreed."""
+    """The count includes every alert about the run: a bad end, and risk above the agreed level."""
     run = await _weighed(api_client)
     path = f"/agent_instance/{run['id']}"
     counts = [(await api_client.get(path)).details["raised_alert_count"]]
@@ -127,7 +127,7 @@ async def test_a_run_counts_the_alerts_about_it(api_client: Any) -> None:
 
 
 async def test_a_run_is_found_in_bulk(api_client: Any) -> None:
-    """In a bulk request, a run is found as it is by itself."""
+    """A bulk request finds a run as a single request does."""
     run = await api_client.run(external_identifier="nightly")
     item = {"_type": "agent_instances/find", "idempotency_key": "key-0001"}
 

@@ -27,7 +27,7 @@ def _watch(api_client: Any, end_minutes: int = 0, holder: str = "test") -> Aband
 
 
 async def _pass(api_client: Any, watch: AbandonedRuns, minutes: int) -> None:
-    """Let time pass while a server is there."""
+    """Let time pass on a running server."""
     for _ in range(minutes):
         await watch.turn(api_client.heartbeats)
         api_client.clock.leap(seconds=60)
@@ -55,7 +55,7 @@ async def _alerts(api_client: Any) -> list[tuple[str, str]]:
 
 
 async def test_a_heartbeat_brings_the_control_signals(api_client: Any) -> None:
-    """Terminated runs come with their reasons, and runs that nobody knows are named."""
+    """Terminated runs come with their reasons, and unknown runs are named."""
     active, stopped = await api_client.run(), await api_client.run("terminated")
     unknown = {"id": "nobody"}
 
@@ -70,7 +70,7 @@ async def test_a_heartbeat_brings_the_control_signals(api_client: Any) -> None:
 
 @pytest.mark.parametrize("ids", [[], ["run"] * 1001, ["a b"], [7], "run", None])
 async def test_ids_are_checked(api_client: Any, ids: Any) -> None:
-    """What cannot be ids of runs is refused with the place of the mistake."""
+    """An impossible run id is refused, and the error names its place."""
     refused = await api_client.post(PATH, {"ids": ids})
 
     errors = refused.refused(422, "validation_errors")["errors"]
@@ -78,7 +78,7 @@ async def test_ids_are_checked(api_client: Any, ids: Any) -> None:
 
 
 async def test_a_silent_run_is_marked_until_it_is_heard_of(api_client: Any) -> None:
-    """The mark is a flag beside the status; a heartbeat and a span take it off."""
+    """The flag is separate from the status, and a heartbeat or a span clears it."""
     run, other, watch = await api_client.run(), await api_client.run(), _watch(api_client)
     for speaks in ("heartbeat", "span"):
         await _beat(api_client, run, other)
@@ -145,7 +145,7 @@ async def test_one_replica_looks_at_a_time(api_client: Any) -> None:
 
 
 async def test_heartbeats_cost_no_commit_and_no_change(api_client: Any) -> None:
-    """They are stored together with the next turn, and a server with nothing to watch is idle."""
+    """Heartbeats are stored in batches, and a server with nothing to watch is idle."""
     watch = _watch(api_client)
     await watch.turn(api_client.heartbeats)
     run = await api_client.run()
@@ -161,7 +161,7 @@ async def test_heartbeats_cost_no_commit_and_no_change(api_client: Any) -> None:
 
 
 async def test_a_run_without_heartbeats_is_marked_after_days(api_client: Any) -> None:
-    """Published clients send none: a day of silence says nothing of their runs."""
+    """Published clients send no heartbeats, so their runs are flagged only after days."""
     old, watch = await api_client.run(), _watch(api_client)
     await api_client.run("pending")
     await api_client.run("complete")
@@ -178,7 +178,7 @@ async def test_a_run_without_heartbeats_is_marked_after_days(api_client: Any) ->
 
 
 async def test_an_abandoned_run_ends_until_its_agent_says_how(api_client: Any) -> None:
-    """The end is provisional: the agent's own replaces it, once, with 200."""
+    """The end is provisional: the agent's own end replaces it, once, with 200."""
     run, watch = await api_client.run(), _watch(api_client, end_minutes=30)
     await _beat(api_client, run)
     await _pass(api_client, watch, 16)
@@ -238,7 +238,7 @@ async def test_a_mark_goes_with_any_end(api_client: Any, status: str) -> None:
 
 
 async def test_a_deployment_speaks_for_its_own_runs_only(api_client: Any) -> None:
-    """Another agent's runs are unknown to it, and its heartbeat does nothing for them."""
+    """Another agent's runs are unknown, and a heartbeat does nothing for them."""
     mine, theirs = await api_client.run(), await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(mine)
     answer = await _beat(api_client, mine, theirs, token=token)
@@ -249,7 +249,7 @@ async def test_a_deployment_speaks_for_its_own_runs_only(api_client: Any) -> Non
 
 
 async def test_heartbeats_are_forgotten_with_their_runs(api_client: Any) -> None:
-    """Neither an ended run nor a deleted one leaves a heartbeat behind."""
+    """Heartbeats are deleted when their run ends or is deleted."""
     ended, gone = await api_client.run(), await api_client.run()
     watch = _watch(api_client)
     await _beat(api_client, ended, gone)
@@ -266,7 +266,7 @@ async def test_heartbeats_are_forgotten_with_their_runs(api_client: Any) -> None
 
 
 async def test_the_flag_is_a_facet(api_client: Any) -> None:
-    """The facets count abandoned runs, and the filter works with the others."""
+    """Facets count abandoned runs, and the filter combines with others."""
     run, watch = await api_client.run(), _watch(api_client)
     await api_client.run("complete")
     await _beat(api_client, run)

@@ -1,4 +1,4 @@
-"""Registration: what is found, what is made, and what is refused."""
+"""Registration: what is found, created and refused."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ async def test_an_unknown_environment_is_not_found(api_client: Any) -> None:
 
 
 async def test_an_account_token_has_to_name_the_agent(api_client: Any) -> None:
-    """Without an agent there is nothing that an account token could register."""
+    """A registration with an account token is refused without an agent."""
     refused = await api_client.post("/agent_instance/register", {})
 
     errors = refused.refused(422, "validation_errors")["errors"]
@@ -47,7 +47,7 @@ async def test_an_account_token_has_to_name_the_agent(api_client: Any) -> None:
 
 
 async def test_the_same_words_are_the_same_version(api_client: Any) -> None:
-    """Versions are found by content: metadata, schema, and the order of types means nothing."""
+    """Versions are found by content: metadata and schema count, the order of types does not."""
     fields = {"agent_version": {"external_identifier": "v1"}}
     first = await api_client.register(agent_schema_version=_schema(TYPE, OTHER), **fields)
     same = await api_client.register(agent_schema_version=_schema(OTHER, TYPE), **fields)
@@ -76,7 +76,7 @@ async def test_an_identifier_may_recur_with_other_content(api_client: Any) -> No
 
 @pytest.mark.parametrize("nothing", [{}, None, {"external_identifier": None}])
 async def test_saying_nothing_keeps_the_current_version(api_client: Any, nothing: Any) -> None:
-    """An omitted, empty or null version means the one that is current in the deployment."""
+    """A missing, empty or null version means the current one of the deployment."""
     first = await api_client.register(
         agent_version={"external_identifier": "v1"}, agent_schema_version=_schema(TYPE)
     )
@@ -115,7 +115,7 @@ async def test_the_older_maps_declare_the_same_types(api_client: Any) -> None:
 
 
 async def test_the_list_wins_over_the_maps(api_client: Any) -> None:
-    """When both forms are there, the maps are not even looked at."""
+    """When both forms are given, the maps are ignored."""
     listed = await api_client.register(agent_schema_version=_schema(TYPE))
     both = await api_client.register(
         agent_schema_version={
@@ -153,7 +153,7 @@ async def test_result_schemas_alone_say_nothing(api_client: Any) -> None:
 async def test_a_declaration_that_makes_no_sense_is_refused(
     api_client: Any, schema: Any, path: tuple[str, ...]
 ) -> None:
-    """What is wrong with a declaration is named by its place in the request."""
+    """An invalid declaration is refused, and the error names its place in the request."""
     body = {"agent_id": "agent-1", "agent_schema_version": schema}
 
     refused = await api_client.post("/agent_instance/register", body)
@@ -188,7 +188,7 @@ async def test_ids_and_external_identifiers_are_unique(api_client: Any) -> None:
 
 @pytest.mark.parametrize("run_id", ["", "x" * 65, "a b", "a/b", "run\n", 5])
 async def test_an_id_has_to_be_possible(api_client: Any, run_id: Any) -> None:
-    """An id that could not stand in a path is refused where it is chosen."""
+    """A chosen id that cannot appear in a path is refused."""
     body = {"agent_id": "agent-1", "id": run_id}
 
     refused = await api_client.post("/agent_instance/register", body)
@@ -220,7 +220,7 @@ class TestWithoutAutomaticAgents:
         )
 
     async def test_an_unknown_agent_is_not_found(self, api_client: Any) -> None:
-        """Where agents are not made by themselves, a registration needs one that exists."""
+        """If agents are not created automatically, an unknown agent is a 404."""
         body = {"agent_id": "agent-1"}
         (await api_client.post("/agent_instance/register", body)).refused(404, "not_found")
 
@@ -231,7 +231,7 @@ class TestWithoutAutomaticAgents:
 
 
 async def test_a_registration_tells_which_schema_version_it_was_bound_to(api_client: Any) -> None:
-    """Beside the run stands what it declared, as it was found or made; alone and in bulk."""
+    """The answer has the schema version, found or created, alone and in bulk."""
     declared = {
         "external_identifier": "s1",
         "span_type_schemas": [{"name": "step", "params_schema": {}}],

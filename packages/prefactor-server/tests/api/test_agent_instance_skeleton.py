@@ -1,4 +1,4 @@
-"""The skeleton of a run, in one answer."""
+"""A run's skeleton in one answer."""
 
 from decimal import Decimal
 from typing import Any
@@ -96,7 +96,7 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(api_client: 
     ids=["priced"],
 )
 async def test_a_skeleton_shows_what_spans_used(api_client: Any) -> None:
-    """Kind, tool, model, tokens and cost of each span are columns; names are there once."""
+    """Each span has its kind, tool, model, tokens and cost in columns; each name is sent once."""
     run = await api_client.run()
     usage = {"prompt_tokens": 1000, "completion_tokens": 500}
     for number, (schema_name, payload) in enumerate(
@@ -141,7 +141,7 @@ async def test_spans_of_nobody_and_circles_are_there(api_client: Any) -> None:
 
 @pytest.mark.parametrize("status", ["pending", "active"])
 async def test_a_run_without_spans_has_a_skeleton(api_client: Any, status: str) -> None:
-    """Nothing recorded is an answer too; only a run that started has an origin."""
+    """An empty run has a skeleton; only a started run has an origin."""
     run = await api_client.run(status)
 
     found = await skeleton(api_client, run)
@@ -152,7 +152,7 @@ async def test_a_run_without_spans_has_a_skeleton(api_client: Any, status: str) 
 
 
 async def test_a_large_run_is_not_cut(api_client: Any) -> None:
-    """Of a run of twenty thousand spans, each is there once, and in its place."""
+    """A run of twenty thousand spans has each span once, in its place."""
     run = await api_client.run()
     total, part = 20_000, 1000
     for start in range(0, total, part):
@@ -184,7 +184,7 @@ async def test_a_large_run_is_not_cut(api_client: Any) -> None:
 
 
 async def test_a_skeleton_is_there_for_whom_its_run_is(api_client: Any) -> None:
-    """A deployment token has those of its own runs; another's and unknown runs do not exist."""
+    """A deployment token reads its own runs' skeletons; others' and unknown ones are a 404."""
     run, other = await api_client.run(), await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(run)
     await api_client.span(run)

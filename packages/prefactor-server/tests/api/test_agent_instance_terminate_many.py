@@ -1,4 +1,4 @@
-"""Terminating many runs: what is shown first, and that nothing else ends."""
+"""Terminating many runs: the preview, and that no other run ends."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ async def _statuses(api_client: Any, *runs: Any) -> list[str]:
 
 
 async def test_a_dry_run_shows_what_would_end(api_client: Any) -> None:
-    """It counts and names the active runs that the filters find, and changes nothing."""
+    """It counts and names the active runs that match, and changes nothing."""
     runs = [await api_client.run(agent_id="agent-1") for _ in range(2)]
     await api_client.run("pending", agent_id="agent-1")
     await api_client.run("complete", agent_id="agent-1")
@@ -70,7 +70,7 @@ async def test_exactly_the_named_runs_end(api_client: Any) -> None:
 
 
 async def test_many_runs_end_part_by_part(api_client: Any) -> None:
-    """A call takes 100 runs, and the next dry run finds what is left."""
+    """One call terminates 100 runs, and the next dry run finds the rest."""
     for number in range(105):
         await api_client.run(run_id=f"run-{number:03}")
     left: list[int] = []
@@ -105,7 +105,7 @@ async def test_nothing_ends_by_mistake(api_client: Any, body: Any, field: str) -
 
 @pytest.mark.parametrize("body", [{"filter": {}}, {"filters": {"agent": "a"}, "dry_run": True}])
 async def test_what_nobody_understands_is_refused(api_client: Any, body: Any) -> None:
-    """A misspelt field or filter would end other runs than were meant."""
+    """A misspelt field or filter is refused, because it would match other runs."""
     (await api_client.post(PATH, body)).refused(400, "bad_request")
 
 

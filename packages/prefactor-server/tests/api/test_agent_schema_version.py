@@ -64,7 +64,7 @@ async def test_a_list_counts_the_span_types(api_client: Any) -> None:
 
 
 async def test_the_older_form_is_taken_unless_the_list_is_there(api_client: Any) -> None:
-    """Maps of schemas declare types; beside the list of types they are not looked at."""
+    """A map of schemas declares types; if there is also a list of types, the map is ignored."""
     await _agent(api_client)
     maps = {"span_schemas": {"old": OBJECT}, "span_result_schemas": {"old": OBJECT}}
     older = await _create(api_client, **maps)
@@ -127,7 +127,7 @@ async def test_quality_schemas_are_shown(api_client: Any) -> None:
 
 
 async def test_the_same_content_is_one_schema_version(api_client: Any) -> None:
-    """What was declared in the same words and name is the same, of registrations too."""
+    """Declarations with the same content and name share one version, registrations included."""
     await _agent(api_client)
     first = await _create(api_client, span_schemas={"a": OBJECT})
     again = await _create(api_client, span_schemas={"a": OBJECT})
@@ -140,7 +140,7 @@ async def test_the_same_content_is_one_schema_version(api_client: Any) -> None:
 
 
 async def test_an_identifier_may_come_again_with_other_schemas(api_client: Any) -> None:
-    """Schema versions of the same identifier are counted, and the id of one is taken."""
+    """Versions with the same identifier are numbered, and an id cannot be reused."""
     await _agent(api_client)
     await _create(api_client, id="mine", span_schemas={"a": OBJECT})
     other = await _create(api_client, span_schemas={"b": OBJECT})
@@ -172,7 +172,7 @@ async def test_a_schema_version_needs_its_agent_and_its_name(api_client: Any, mi
 
 
 async def test_a_deployment_token_knows_its_agents_schema_versions(api_client: Any) -> None:
-    """It sees those of its own agent, and makes none but by registering."""
+    """It sees its own agent's schema versions, and creates them only by registering."""
     run = await api_client.register()
     other = await api_client.register(agent_id="agent-2")
     token = await api_client.deployment_token(run)

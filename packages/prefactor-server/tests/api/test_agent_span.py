@@ -48,7 +48,7 @@ async def test_a_span_is_active_if_nothing_is_said(api_client: Any) -> None:
 
 
 async def test_what_was_sent_is_what_is_read(api_client: Any) -> None:
-    """Every field of a span comes back as it was sent, nulls inside payloads included."""
+    """Every field of a span reads back as it was sent, including nulls inside payloads."""
     run = await api_client.run("active")
     parent = await api_client.span(run)
     sent = {
@@ -91,7 +91,7 @@ async def test_a_span_that_goes_on_has_no_result(api_client: Any, status: str) -
 
 @pytest.mark.parametrize("status", FINISHES)
 async def test_an_active_span_finishes(api_client: Any, status: str) -> None:
-    """An active span ends in each way, with its result and at the client's time."""
+    """An active span can end in each way, with its result and at the client's time."""
     run = await api_client.run()
     span = await api_client.span(run, payload={"a": 1})
 
@@ -146,7 +146,7 @@ async def test_an_ended_span_stays_as_it_ended(api_client: Any, before: str, sta
 async def test_spans_come_before_their_run_starts_and_after_it_ends(
     api_client: Any, status: str
 ) -> None:
-    """A run's status keeps no span away: queues of clients let them arrive early and late."""
+    """A run's status never rejects a span, because client queues deliver early and late."""
     run = await api_client.run(status)
 
     answer = await api_client.post(
@@ -177,7 +177,7 @@ async def test_a_terminated_run_tells_its_agent_on_every_write(api_client: Any) 
 
 
 async def test_a_span_closed_by_termination_is_finished_once(api_client: Any) -> None:
-    """The last result of a stopped run is kept; after that the span has ended like any other."""
+    """The last result of a terminated run is kept; a second finish is refused as usual."""
     run = await api_client.run()
     span = await api_client.span(run)
     await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
@@ -194,7 +194,7 @@ async def test_a_span_closed_by_termination_is_finished_once(api_client: Any) ->
 
 
 async def test_payloads_are_checked_and_never_refused(api_client: Any) -> None:
-    """A payload against its schema is stored with 200 and marked; a matching one is marked too."""
+    """A payload that does not match its schema is stored and flagged; a match is flagged too."""
     run = await _typed_run(api_client)
 
     good = await api_client.span(run, schema_name="llm", payload={"model": "m"})
@@ -222,7 +222,7 @@ async def test_an_undeclared_type_is_accepted_and_marked(api_client: Any) -> Non
 
 
 async def test_a_result_without_a_schema_is_held_to_be_empty(api_client: Any) -> None:
-    """A type without a result schema declares an empty result: any content is a mismatch."""
+    """A type without a result schema declares an empty result, so any content is a mismatch."""
     run = await _typed_run(api_client, {"name": "t", "params_schema": {}})
     ends = [{"result_payload": {"a": 1}}, {}, {"status": "failed"}]
 
@@ -263,7 +263,7 @@ async def test_lists_carry_summaries_only_when_asked(api_client: Any) -> None:
 
 
 async def test_usage_is_read_out_of_the_payloads(api_client: Any) -> None:
-    """Tokens, model and tool are on the span, taken from where the SDKs put them."""
+    """A span's tokens, model and tool are read from where the SDKs put them."""
     run = await api_client.run()
     span = await api_client.span(
         run, schema_name="x:tool", payload={"model": "m", "name": "search"}
@@ -279,7 +279,7 @@ async def test_usage_is_read_out_of_the_payloads(api_client: Any) -> None:
 
 
 async def test_clocks_that_disagree_are_marked(api_client: Any) -> None:
-    """A span that ends before it starts is stored as it was sent, and marked."""
+    """A span that ends before it starts is stored as sent, and flagged."""
     span = await api_client.span(
         await api_client.run(),
         status="complete",
@@ -292,7 +292,7 @@ async def test_clocks_that_disagree_are_marked(api_client: Any) -> None:
 
 
 async def test_a_second_span_with_the_same_id_is_a_conflict(api_client: Any) -> None:
-    """An id names one span; another create with it is refused, whatever else it says."""
+    """Creating another span with an existing id is refused, whatever its content."""
     run = await api_client.run()
     await api_client.span(run, id="span-1")
     details = {"agent_instance_id": run["id"], "schema_name": "other", "id": "span-1"}
@@ -301,7 +301,7 @@ async def test_a_second_span_with_the_same_id_is_a_conflict(api_client: Any) -> 
 
 
 async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(api_client: Any) -> None:
-    """A span of no run is not found, and nothing is made."""
+    """A span of an unknown run is a 404, and nothing is created."""
     details = {"agent_instance_id": "nobody", "schema_name": "step"}
 
     (await api_client.post("/agent_spans", {"details": details})).refused(404, "not_found")
@@ -310,7 +310,7 @@ async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(api_client:
 
 
 async def test_every_wrong_field_is_named_under_details(api_client: Any) -> None:
-    """The errors of a wrapped request are nested as it is, and none is left out."""
+    """The errors of a wrapped request are nested like the request, and none is left out."""
     refused = await api_client.post(
         "/agent_spans",
         {"details": {"status": "done", "payload": [], "id": "a b", "started_at": 5}},
@@ -357,7 +357,7 @@ async def test_the_list_finds_spans_by_what_they_are(api_client: Any) -> None:
 
 
 async def test_a_list_of_spans_needs_a_run_or_an_agent(api_client: Any) -> None:
-    """All spans of an account at once is never what was meant: one of two ids is needed."""
+    """Listing all spans of an account is refused: a run or an agent is required."""
     refused = await api_client.get("/agent_spans", {"status": "failed"})
 
     errors = refused.refused(422, "validation_errors")["errors"]

@@ -6,7 +6,7 @@ import pytest
 
 
 async def test_spans_are_read_by_their_ids(api_client: Any) -> None:
-    """Those that exist come on one page by id, whatever run they are of, as if read alone."""
+    """The existing spans come on one page by id, from any run, each as if read alone."""
     one, other = await api_client.run(), await api_client.run()
     spans = [
         await api_client.span(run, id=f"span-{number:02}", payload={"n": number})
@@ -27,7 +27,7 @@ async def test_spans_are_read_by_their_ids(api_client: Any) -> None:
 
 
 async def test_ids_show_nothing_out_of_sight(api_client: Any) -> None:
-    """A deployment token reads the spans of its own agent, and no others, by their ids."""
+    """By their ids, a deployment token reads the spans of its own agent only."""
     own, other = await api_client.run(), await api_client.run(agent_id="agent-2")
     mine, theirs = await api_client.span(own), await api_client.span(other)
     token = await api_client.deployment_token(own)
@@ -52,5 +52,5 @@ async def test_ids_show_nothing_out_of_sight(api_client: Any) -> None:
     ],
 )
 async def test_ids_stand_alone(api_client: Any, query: Any, status: int, code: str) -> None:
-    """Ids beyond a hundred, texts that are no ids, and filters beside them are refused."""
+    """More than a hundred ids, invalid ids, and filters together with ids are refused."""
     (await api_client.get("/agent_spans", query)).refused(status, code)

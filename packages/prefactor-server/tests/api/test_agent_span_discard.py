@@ -1,4 +1,4 @@
-"""Discarding the sensitive values of a span: for good, once, and with a trace in the audit log."""
+"""Discarding the sensitive values of a span: permanent, once, and in the audit log."""
 
 import json
 from typing import Any
@@ -61,7 +61,7 @@ async def _everything(api_client: Any, span: Any) -> str:
 
 
 async def test_every_sensitive_value_is_replaced_for_good(api_client: Any) -> None:
-    """Payload and result keep all but the values, and nothing that can be read shows those."""
+    """Payload and result keep everything else, and no answer shows the values again."""
     span = await _span(api_client)
     assert SECRET in await _everything(api_client, span)
 
@@ -96,7 +96,7 @@ async def test_nothing_that_is_derived_held_a_value(api_client: Any) -> None:
 
 
 async def test_discarding_happens_once_and_is_audited(api_client: Any) -> None:
-    """The first leaves a trace in the audit log; another finds nothing, and changes nothing."""
+    """The first discard is in the audit log; another finds nothing and changes nothing."""
     span = await _span(api_client)
     headers = {"Idempotency-Key": "k"}
 
@@ -114,14 +114,14 @@ async def test_discarding_happens_once_and_is_audited(api_client: Any) -> None:
 
 
 async def test_a_span_without_sensitive_values_stays_as_it_is(api_client: Any) -> None:
-    """Where nothing is marked, nothing is written."""
+    """A span without marked values is not written."""
     span = await api_client.span(await api_client.run(), payload={"said": "$sensitive"})
 
     assert (await _discard(api_client, span)).details == span
 
 
 async def test_what_a_later_finish_answers_holds_nothing_discarded(api_client: Any) -> None:
-    """An open span may be finished afterwards; its payload stays discarded, its result is new."""
+    """An open span can be finished later: its payload stays discarded, and its result is new."""
     span = await _span(api_client, "active")
     await _discard(api_client, span)
 
@@ -136,7 +136,7 @@ async def test_what_a_later_finish_answers_holds_nothing_discarded(api_client: A
 
 
 async def test_a_held_run_is_left_alone(api_client: Any) -> None:
-    """Under a legal hold nothing is discarded, and the answer says why; afterwards it is."""
+    """Under a legal hold discarding is refused with a reason; afterwards it works."""
     span = await _span(api_client)
     account_id, run_id = span["account_id"], span["agent_instance_id"]
     maintenance, entry = (
@@ -155,7 +155,7 @@ async def test_a_held_run_is_left_alone(api_client: Any) -> None:
 
 
 async def test_only_account_tokens_discard(api_client: Any) -> None:
-    """A deployment token may not, and a span that does not exist is not found."""
+    """A deployment token cannot discard, and an unknown span is a 404."""
     span = await _span(api_client)
     token = await _deployment_token(api_client, span)
 
@@ -164,7 +164,7 @@ async def test_only_account_tokens_discard(api_client: Any) -> None:
 
 
 async def test_a_bulk_request_discards_what_it_created(api_client: Any) -> None:
-    """In bulk, a span may be created and its values discarded by the next item."""
+    """In a bulk request, an item may discard the values of a span that an earlier one created."""
     run = await api_client.run()
     items = [
         {
@@ -189,7 +189,7 @@ async def test_a_bulk_request_discards_what_it_created(api_client: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["number", {"what": SECRET}])
 async def test_a_wrapper_tells_its_type_and_its_labels_alone(api_client: Any, kind: Any) -> None:
-    """What is no type and no label in a wrapper goes with the value."""
+    """Anything in a wrapper other than its type and labels goes with the value."""
     odd = {"$sensitive": kind, "value": 7, "labels": ["a", {"b": SECRET}], SECRET: 1}
     span = await api_client.span(await api_client.run(), payload={"odd": odd})
 
@@ -200,7 +200,7 @@ async def test_a_wrapper_tells_its_type_and_its_labels_alone(api_client: Any, ki
 
 
 async def test_a_span_is_shown_redacted_on_demand(api_client: Any) -> None:
-    """Those who may see sensitive values see null on demand; others see null whatever they ask."""
+    """Callers who may see sensitive values can ask for null; others always get null."""
     span = await _span(api_client)
     token = await _deployment_token(api_client, span)
     path = f"/agent_spans/{span['id']}"

@@ -43,7 +43,7 @@ RUNS = ("pending", "active", "complete", "terminated")
 
 
 class Twins:
-    """A server, on which everything is recorded twice: in one request and in two."""
+    """A server on which each span is recorded in one request and in two."""
 
     def __init__(self, api: ServedApi) -> None:
         self.api = api
@@ -84,7 +84,7 @@ class Twins:
     def in_one(
         self, run_id: str, begin: Mapping[str, Any], end: Mapping[str, Any], *, bulk: bool
     ) -> tuple[str, Any]:
-        """Create a span with its end; its id and the answer."""
+        """Create a span with its end; return its id and the answer."""
         span_id = self.name("span")
         at = {"finished_at": end["timestamp"]} if "timestamp" in end else {}
         rest = {name: value for name, value in end.items() if name != "timestamp"}
@@ -118,7 +118,7 @@ class Twins:
         return span_id, self.post(f"/agent_spans/{span_id}/finish", dict(end))
 
     def bulk(self, *items: Mapping[str, Any]) -> Any:
-        """The answer to the last of some items."""
+        """Return the answer to the last of the items."""
         named = [{**item, "idempotency_key": self.name("key-of-item")} for item in items]
         outputs = self.post("/bulk", {"items": named})["outputs"]
         last = outputs[named[-1]["idempotency_key"]]
@@ -205,7 +205,7 @@ def test_a_span_created_with_its_end_is_one_created_and_finished(
 def test_an_end_that_comes_after_a_termination_is_taken_either_way(
     twins: Twins, status: str, bulk: bool
 ) -> None:
-    """A late end that was accepted gives the span that comes whole after it, and a flag."""
+    """Both ways give the same span after a termination, apart from the flag for a late finish."""
     begin = {"schema_name": "step", "started_at": STARTED, "payload": {"n": "one"}}
     end = {"status": status, "timestamp": FINISHED, "result_payload": {"out": 5}}
     late, accepted = twins.run("terminated"), twins.run("active")
@@ -268,7 +268,7 @@ _END = _merged(
 
 @pytest.mark.parametrize("bulk", [False, True])
 def test_it_is_the_same_whatever_is_in_it(twins: Twins, bulk: bool) -> None:
-    """Any payloads, results, times and flags: what is stored and shown is equal, field by field."""
+    """For any payloads, results, times and flags, both ways store and show the same fields."""
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(_BEGIN, _END, st.sampled_from(RUNS))

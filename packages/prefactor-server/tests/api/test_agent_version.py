@@ -21,7 +21,7 @@ async def _create(api_client: Any, **details: Any) -> Any:
 
 
 async def test_a_version_is_created_shown_and_listed(api_client: Any) -> None:
-    """A version is what its creation says, and bound to the schema version that it names."""
+    """A version reads back as created, bound to the schema version that it names."""
     agent = await _agent(api_client)
     schema = await _schema(api_client, "s1")
     await _schema(api_client, "s2")
@@ -75,7 +75,7 @@ async def test_a_version_takes_the_schema_version_of_its_own_request(api_client:
 
 
 async def test_a_version_names_its_agent(api_client: Any) -> None:
-    """Name and description become those of the agent, and stay where nothing is said."""
+    """Its name and description become the agent's; missing ones stay."""
     await _agent(api_client)
     await _create(api_client, name="Support", description="Answers")
     named = (await api_client.get("/agent/agent-1")).details
@@ -86,7 +86,7 @@ async def test_a_version_names_its_agent(api_client: Any) -> None:
 
 
 async def test_the_same_version_is_made_once(api_client: Any) -> None:
-    """What was said in the same words is the same version, of creations and registrations alike."""
+    """The same content gives the same version, whether created or registered."""
     await _agent(api_client)
     first = await _create(api_client)
     again = await _create(api_client)
@@ -99,7 +99,7 @@ async def test_the_same_version_is_made_once(api_client: Any) -> None:
 
 
 async def test_an_identifier_may_come_again_with_other_content(api_client: Any) -> None:
-    """Versions of the same identifier are counted, and the id of one is taken."""
+    """Versions with the same identifier are numbered, and an id cannot be reused."""
     await _agent(api_client)
     await _create(api_client, id="mine")
     other = await _create(api_client, name="Other words")
@@ -138,7 +138,7 @@ async def test_what_a_version_refers_to_must_be_there(api_client: Any) -> None:
 
 
 async def test_a_repeated_creation_answers_with_the_version(api_client: Any) -> None:
-    """With its key, a creation is carried out once and shown again."""
+    """Repeating a creation with its key does nothing more and returns the version."""
     await _agent(api_client)
     asked = {
         "details": {"agent_id": "agent-1", "external_identifier": "v1"},
@@ -151,7 +151,7 @@ async def test_a_repeated_creation_answers_with_the_version(api_client: Any) -> 
 
 
 async def test_a_deployment_token_knows_its_agents_versions(api_client: Any) -> None:
-    """It sees the versions of its own agent, where they are current for itself, and makes none."""
+    """It sees its own agent's versions, current where they are for it, and creates none."""
     run = await api_client.register(agent_version={"external_identifier": "v1"})
     other = await api_client.register("r", agent_id="agent-2", agent_version={"name": "B"})
     environment = (await api_client.post("/environment", {"details": {"name": "S"}})).details

@@ -1,4 +1,4 @@
-"""Alerts through the API: what the server raises itself, and how alerts are found."""
+"""Alerts through the API: which ones the server raises, and how they are found."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ async def _weighed(api_client: Any, agreed: str | None = "low", **fields: Any) -
 
 
 async def _alerts(api_client: Any, **query: str) -> Any:
-    """What a list shows once the server has caught up."""
+    """Return the listed alerts once the server has caught up."""
     await api_client.follow()
     return (await api_client.get("/alerts", query)).summaries
 
@@ -106,7 +106,7 @@ async def test_a_large_run_is_scored_when_it_ends(api_client: Any, monkeypatch: 
 
 
 async def test_what_was_agreed_to_is_no_alert(api_client: Any) -> None:
-    """A run at the agreed level raises no alert; nor do many spans of types without risk."""
+    """A run at the agreed level raises no alert, and neither do many spans without risk."""
     run = await _weighed(api_client, "medium")
     for name in ("school", "other", "other"):
         await api_client.span(run, schema_name=name)
@@ -139,7 +139,7 @@ async def test_an_alert_is_cleared_when_the_cause_is_gone(api_client: Any, how: 
 
 
 async def test_what_a_caller_cleared_is_not_raised_again(api_client: Any) -> None:
-    """An acknowledged alert stays cleared while the run goes on, until its risk is worse."""
+    """An acknowledged alert stays cleared while the run continues, until its risk increases."""
     failed, risky = await api_client.run("failed"), await _weighed(api_client)
     await api_client.span(risky, schema_name="school")
     await api_client.follow()
@@ -184,7 +184,7 @@ async def test_doing_everything_again_changes_nothing(api_client: Any) -> None:
 
 
 async def test_an_upgrade_makes_the_alerts_of_the_last_days(api_client: Any) -> None:
-    """Runs from before alerts were kept have theirs, unless they ended more than 90 days ago."""
+    """Runs from before alerts existed get theirs, unless they ended over 90 days ago."""
     await api_client.run("failed")
     api_client.clock.leap(seconds=60 * 24 * 3600)
     await api_client.run("failed")
@@ -198,7 +198,7 @@ async def test_an_upgrade_makes_the_alerts_of_the_last_days(api_client: Any) -> 
 
 
 async def test_alerts_go_with_their_run(api_client: Any) -> None:
-    """When old runs are pruned, their alerts are gone too, raised by whom they may be."""
+    """Pruning a run deletes all of its alerts, raised by the server or by callers."""
     run = await api_client.run("failed")
     kept = await api_client.run("complete")
     await _raise(api_client, run, "mine")
@@ -214,7 +214,7 @@ async def test_alerts_go_with_their_run(api_client: Any) -> None:
 
 
 async def test_alerts_are_of_the_last_days(api_client: Any) -> None:
-    """Without a filter, what is older than the window is left out; with one it is not."""
+    """Without a filter, alerts older than the window are left out; with one they are not."""
     await api_client.run("failed")
     await api_client.span(await _weighed(api_client), schema_name="school")
     await api_client.follow()
@@ -248,7 +248,7 @@ FILTERS: list[tuple[dict[str, str], str]] = [
 
 
 async def test_alerts_are_found_by_filters(api_client: Any) -> None:
-    """Each filter keeps what it says, in the list and in the count alike."""
+    """Each filter applies to both the list and the count."""
     first = await api_client.register("run-1", agent_id="one")
     second = await api_client.register("run-2", agent_id="two")
     times = {"<early>": first["inserted_at"]}
@@ -280,7 +280,7 @@ async def test_wrong_filters_are_refused(api_client: Any) -> None:
 
 
 async def test_alerts_are_for_account_tokens(api_client: Any) -> None:
-    """A deployment token is told of no alerts."""
+    """A deployment token cannot read alerts."""
     token = await api_client.deployment_token(await api_client.run("failed"))
 
     for path in ("/alerts", "/alerts/count"):
@@ -288,7 +288,7 @@ async def test_alerts_are_for_account_tokens(api_client: Any) -> None:
 
 
 async def test_alerts_come_in_pages(api_client: Any) -> None:
-    """Walking by offset and by cursor finds every alert once, in the same order."""
+    """Paging by offset and by cursor finds every alert once, in the same order."""
     run = await api_client.run()
     for number in range(5):
         await _raise(api_client, run, str(number))

@@ -1,4 +1,4 @@
-"""Alerts that callers raise: one of a name at a time, checked, kept after they are cleared."""
+"""Alerts that callers raise: one per name, checked, and kept after they are cleared."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ async def _raise(api_client: Any, run: Any, name: str = "budget.low", **fields: 
 
 @pytest.mark.parametrize("status", ["pending", "terminated"])
 async def test_an_alert_is_raised_and_shown(api_client: Any, status: str) -> None:
-    """Whatever state its run is in, an alert is stored, and shown by its id as it was answered."""
+    """In every run status an alert is stored, and its id returns what the write answered."""
     run = await api_client.run(status)
 
     answer = await api_client.post(
@@ -63,7 +63,7 @@ async def test_an_alert_is_raised_and_shown(api_client: Any, status: str) -> Non
 
 
 async def test_raising_again_updates_what_is_said(api_client: Any) -> None:
-    """The open alert of a name is updated, and what the second request leaves out stays."""
+    """An alert raised again is updated, and the fields that are missing stay."""
     run = await api_client.run()
     first = await _raise(api_client, run, payload={"left": 3}, severity="info")
 
@@ -102,7 +102,7 @@ async def test_a_cleared_alert_stays_and_the_next_is_another(api_client: Any) ->
 
 
 async def test_only_what_is_raised_can_be_cleared(api_client: Any) -> None:
-    """A name that is not raised, or is cleared already, is not found; nor is an unknown run."""
+    """An alert that is not raised, or already cleared, is a 404; so is an unknown run."""
     run = await api_client.run()
     await _raise(api_client, run)
     await api_client.post("/alerts/clear", _named(run))
@@ -114,7 +114,7 @@ async def test_only_what_is_raised_can_be_cleared(api_client: Any) -> None:
 
 
 async def test_a_declared_alert_has_its_title_severity_and_summary(api_client: Any) -> None:
-    """The schema of the name says how the alert is called and rendered, and checks its payload."""
+    """The name's declared schema gives an alert its title and summary, and checks its payload."""
     run = await api_client.run(agent_schema_version=DECLARED)
 
     good = await _raise(api_client, run, payload={"left": 3})
@@ -152,7 +152,7 @@ async def test_reserved_names_are_the_servers(api_client: Any) -> None:
 
 
 async def test_a_payload_has_its_limit(api_client: Any) -> None:
-    """A payload beyond the limit is refused, so that a page of alerts stays small."""
+    """A payload over the limit is refused, so that a page of alerts stays small."""
     run = await api_client.run()
     payload = {"text": "x" * (MAX_PAYLOAD_BYTES - 11)}
 
@@ -165,7 +165,7 @@ async def test_a_payload_has_its_limit(api_client: Any) -> None:
 
 
 async def test_a_run_has_a_thousand_raised_alerts_at_most(api_client: Any) -> None:
-    """Beyond that new names are refused, while those that are raised can be raised and cleared."""
+    """At the limit new names are refused, while raised ones can be raised again and cleared."""
     run = await api_client.run()
     for batch in range(2):
         items = [
@@ -208,7 +208,7 @@ async def test_items_of_a_bulk_request_see_each_other(api_client: Any) -> None:
 
 
 async def test_callers_who_raise_at_once_raise_one_alert(api_client: Any) -> None:
-    """However many raise the same name at the same time, one alert is raised, and none is lost."""
+    """However many callers raise one name at once, one alert is raised and no call is lost."""
     run = await api_client.run()
 
     raised = await asyncio.gather(*(_raise(api_client, run) for _ in range(20)))
@@ -218,7 +218,7 @@ async def test_callers_who_raise_at_once_raise_one_alert(api_client: Any) -> Non
 
 
 async def test_a_repeated_write_is_done_once(api_client: Any) -> None:
-    """The same request under the same key raises once and clears once, and shows the alert."""
+    """A request repeated with its key raises once, clears once, and returns the alert."""
     run = await api_client.run()
     for path, version in (("/alerts/raise", 1), ("/alerts/clear", 2)):
         body = {**_named(run), "idempotency_key": "a-key-of-mine"}
@@ -232,7 +232,7 @@ async def test_a_repeated_write_is_done_once(api_client: Any) -> None:
 
 
 async def test_a_deployment_raises_and_clears_on_its_own_runs(api_client: Any) -> None:
-    """An agent's token works for its own runs, sees no sensitive value, and reaches no others."""
+    """An agent's token works on its own runs only, and sees no sensitive value."""
     run, other = await api_client.run(), await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(run)
     secret = {"who": {"$sensitive": "name", "value": "Ada"}}

@@ -25,7 +25,7 @@ async def _works(api_client: Any, token: Any) -> bool:
 
 
 async def test_a_token_is_shown_once_and_works(api_client: Any) -> None:
-    """The answer to a creation has the text beside the details, and nothing else ever has it."""
+    """The creation's answer has the token's text, and no other answer does."""
     created = await _create(api_client, expires_at="2030-01-01T00:00:00Z")
     details = created["details"]
 
@@ -53,7 +53,7 @@ async def test_a_secret_is_not_replayed(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_is_bound(api_client: Any) -> None:
-    """It belongs to one agent in one environment, which it may name or leave out."""
+    """It belongs to one agent in one environment, which requests may name or omit."""
     run = await api_client.register()
     bound = {"agent_id": run["agent_id"], "environment_id": run["environment_id"]}
     created = await _create(api_client, token_scope="agent_deployment", **bound)
@@ -95,7 +95,7 @@ async def test_what_is_wrong_with_a_new_token_is_named(
 
 
 async def test_a_token_of_nothing_is_not_made(api_client: Any) -> None:
-    """An agent or an environment that does not exist has no token, and another account neither."""
+    """A token needs an existing agent and environment, and one of this account."""
     details = {"token_scope": "agent_deployment", "agent_id": "a", "environment_id": "e"}
 
     (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
@@ -104,7 +104,7 @@ async def test_a_token_of_nothing_is_not_made(api_client: Any) -> None:
 
 
 async def test_a_token_works_as_its_status_says_at_once(api_client: Any) -> None:
-    """Suspending and revoking stop a token that worked a moment ago, activating lets it go on."""
+    """Suspending and revoking stop a token at once, and activating resumes it."""
     token = await _create(api_client)
     seen = [("active", await _works(api_client, token))]
     for move in ("suspend", "activate", "revoke"):
@@ -123,7 +123,7 @@ MOVES = {
 
 @pytest.mark.parametrize("status", MOVES)
 async def test_a_token_is_moved_only_where_its_status_leads(api_client: Any, status: str) -> None:
-    """What `available_actions` offers works, and everything else is a conflict."""
+    """Each action in `available_actions` works, and any other is a conflict."""
     leads = {"suspended": "suspend", "revoked": "revoke"}
     for action in ("activate", "suspend", "revoke", "delete"):
         token = await _create(api_client)
@@ -176,7 +176,7 @@ async def test_a_repeated_move_is_made_once(api_client: Any) -> None:
 
 
 async def test_a_look_up_that_a_change_overtakes_is_not_believed(api_client: Any) -> None:
-    """However many requests are under way while a token is revoked, none after it works."""
+    """However many requests are in flight when a token is revoked, none works afterwards."""
     token = await _create(api_client)
     path = f"{PATH}/{token['details']['id']}/revoke"
     await asyncio.gather(
@@ -203,7 +203,7 @@ async def test_the_list_finds_tokens_by_what_they_are(api_client: Any) -> None:
 
 
 async def test_a_use_is_noted(api_client: Any) -> None:
-    """A token that was used says when."""
+    """A token shows when it was last used."""
     token = await _create(api_client)
     await _works(api_client, token)
     await api_client.post(

@@ -19,7 +19,7 @@ async def _history(api_client: Any) -> tuple[Any, Any]:
 
 
 async def test_the_newest_entries_come_first(api_client: Any) -> None:
-    """An entry says who did it, what was done, to what, when and why; no other action is noted."""
+    """An entry says who did what to what, when and why; other operations write no entry."""
     run, made = await _history(api_client)
 
     listed = await api_client.get("/audit")
@@ -70,7 +70,7 @@ async def test_the_log_is_narrowed_by_every_filter(api_client: Any) -> None:
 
 @pytest.mark.parametrize("sorting", ["at", "-at"])
 async def test_a_walk_sees_every_entry_once(api_client: Any, sorting: str) -> None:
-    """Pages by cursor neither repeat nor skip entries, of one time as well and if more come."""
+    """Paging by cursor neither repeats nor skips entries, even at equal times or with new ones."""
     api_client.clock.stop()
     for _ in range(4):
         await api_client.run("terminated")
@@ -94,7 +94,7 @@ async def test_a_walk_sees_every_entry_once(api_client: Any, sorting: str) -> No
 
 
 async def test_a_deployment_reads_no_log(api_client: Any) -> None:
-    """The log is for those who administer the account."""
+    """A deployment token cannot read the audit log."""
     run, _ = await _history(api_client)
     token = await api_client.deployment_token(run)
 

@@ -35,7 +35,7 @@ class Operator:
         return done
 
     async def administer(self) -> None:
-        """Carry out every administering operation once."""
+        """Carry out every administrative operation once."""
         api_client, do = self.api_client, self.do
         account = (await api_client.get("/account")).summaries[0]["id"]
         await do("accounts.update", account, {"name": "Ours"})

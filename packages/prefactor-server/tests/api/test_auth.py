@@ -1,4 +1,4 @@
-"""Who may call: tokens, their lifecycle, and what a deployment token sees."""
+"""Authentication: tokens, their lifecycle, and what a deployment token can see."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from prefactor_server.domain.api_token import make_token
     "operation", [one for one in OPERATIONS if one.access != "public"], ids=lambda one: one.name
 )
 async def test_every_operation_needs_a_token(api_client: Any, operation: Any) -> None:
-    """Without a token nothing is answered but that one is needed, whatever is asked for."""
+    """Without a token every operation answers only that a token is needed."""
     api_client.token = None
     path = operation.path.removeprefix("/api/v1").replace("{", "").replace("}", "")
 
@@ -25,7 +25,7 @@ async def test_every_operation_needs_a_token(api_client: Any, operation: Any) ->
 
 
 async def test_the_description_needs_no_token(api_client: Any) -> None:
-    """Anyone may ask how to ask."""
+    """The API's description needs no token."""
     api_client.token = None
 
     assert (await api_client.get("/openapi")).body["openapi"] == "3.1.0"
@@ -58,7 +58,7 @@ async def test_a_token_that_does_not_work_is_told_from_none(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER  "])
 async def test_the_scheme_is_written_in_any_case(api_client: Any, scheme: str) -> None:
-    """The word before the token is compared as HTTP compares such words."""
+    """The scheme in the Authorization header is case-insensitive, as in HTTP."""
     headers = {"Authorization": f"{scheme} {api_client.token}"}
     api_client.token = None
 
@@ -82,7 +82,7 @@ async def test_ping_says_what_a_token_stands_for(api_client: Any) -> None:
 
 @pytest.mark.parametrize("status", ["suspended", "revoked"])
 async def test_a_stopped_token_stops_within_seconds(api_client: Any, status: str) -> None:
-    """A token that is suspended or revoked is refused as soon as it is no longer believed."""
+    """A suspended or revoked token is refused once the cached lookup expires."""
     text, token = await api_client.add_token()
     assert (await api_client.get("/ping", token=text)).status == 200
 
@@ -116,7 +116,7 @@ async def test_a_token_ends_when_it_expires(api_client: Any) -> None:
 
 
 async def test_the_use_of_a_token_is_noted_now_and_then(api_client: Any) -> None:
-    """The last use is written once a minute at most, and no request waits for it."""
+    """The last use is written at most once a minute, and no request waits for it."""
     text, token = await api_client.add_token()
     account = token.account_id
 
@@ -144,7 +144,7 @@ async def test_the_use_of_a_token_is_noted_now_and_then(api_client: Any) -> None
 
 
 async def test_a_deployment_token_brings_agent_and_environment(api_client: Any) -> None:
-    """Under a deployment token a registration names neither, or its own by any name."""
+    """With a deployment token a registration may omit the agent and environment or name its own."""
     run = await api_client.register(agent_id="agent-1")
     token = await api_client.deployment_token(run)
     own = [
@@ -174,7 +174,7 @@ async def test_a_deployment_token_registers_for_nobody_else(
 
 
 async def test_a_deployment_token_sees_only_its_own(api_client: Any) -> None:
-    """What belongs to another agent is absent for a deployment token, to read and to write."""
+    """To a deployment token, everything of another agent does not exist."""
     mine, other = await api_client.run(agent_id="agent-1"), await api_client.run(agent_id="agent-2")
     my_span, other_span = await api_client.span(mine), await api_client.span(other)
     token = await api_client.deployment_token(mine)
@@ -227,7 +227,7 @@ async def test_a_deployment_token_records_a_whole_run(api_client: Any) -> None:
     ],
 )
 async def test_operators_work_needs_an_account_token(api_client: Any, path: str, body: Any) -> None:
-    """A working token of the wrong scope is told which scope is needed, alone and in bulk."""
+    """A valid token of the wrong scope gets an error that names the scope, alone and in bulk."""
     token = await api_client.deployment_token(await api_client.run(id="run-1"))
     kind = "agents/create" if path == "/agent" else "agent_instances/terminate"
     item = {"_type": kind, "idempotency_key": "key-0001", "id": "run-1", **body}
@@ -241,7 +241,7 @@ async def test_operators_work_needs_an_account_token(api_client: Any, path: str,
 
 
 async def test_two_deployments_are_not_each_other_s_repeat(api_client: Any) -> None:
-    """Keys belong to a deployment: the same key and words of another make a run of their own."""
+    """Keys belong to a deployment: the same key and request in another creates a separate run."""
     tokens = [
         await api_client.deployment_token(await api_client.register(agent_id=agent_id))
         for agent_id in ("agent-1", "agent-2")

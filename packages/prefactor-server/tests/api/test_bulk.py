@@ -28,7 +28,7 @@ async def _outputs(api_client: Any, *items: Any) -> Any:
 
 
 async def test_a_whole_run_fits_into_one_request(api_client: Any) -> None:
-    """Items see what the items before them made: a run is registered, recorded and read back."""
+    """Items see what earlier items wrote: a run is registered, recorded and read back."""
     declared = {
         "span_type_schemas": [
             {"name": "step", "params_schema": {"required": ["a"]}, "template": "{{ a }}{{ b }}"}
@@ -86,7 +86,7 @@ async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(api_client
 
 
 async def test_a_failing_item_ends_the_request_and_undoes_nothing(api_client: Any) -> None:
-    """What came before the failure is done, the failure is told, what comes after is absent."""
+    """Items before the failure are done, the failure is reported, and later ones are absent."""
     outputs = await _outputs(
         api_client,
         _register(),
@@ -118,7 +118,7 @@ async def test_a_failing_item_ends_the_request_and_undoes_nothing(api_client: An
 async def test_every_kind_of_failure_stops_in_its_place(
     api_client: Any, item: dict[str, Any], code: str
 ) -> None:
-    """Whatever is wrong with an item, those before it are done and those after it are not."""
+    """For every kind of failure, earlier items are done and later ones are not."""
     outputs = await _outputs(api_client, _register(), item, _span("after", "span-1"))
 
     assert [output["status"] for output in outputs.values()] == ["success", "error"]
@@ -146,7 +146,7 @@ async def test_repeating_a_request_goes_on_where_it_stopped(api_client: Any) -> 
 
 
 async def test_an_item_and_a_request_by_itself_are_the_same_request(api_client: Any) -> None:
-    """A key used by a single request is a repeat in bulk: flat, wrapped and by itself are one."""
+    """A key used by a single request is a repeat in bulk, whether flat or wrapped."""
     fields = {"agent_instance_id": RUN, "schema_name": "step", "payload": {"a": 1}}
     await api_client.register(RUN)
     alone = await api_client.post(
@@ -237,7 +237,7 @@ async def test_a_termination_inside_a_request_is_heard_by_what_follows(api_clien
 async def test_a_request_that_is_wrong_as_a_whole_does_nothing(
     api_client: Any, body: Any, path: tuple[str, ...]
 ) -> None:
-    """Wrong as a whole means refused as a whole, with the place, and no item is carried out."""
+    """A malformed request is refused with the error's place, and no item is carried out."""
     answer = await api_client.post("/bulk", body)
 
     error = answer.refused(422, "validation_errors")["errors"]
@@ -268,7 +268,7 @@ async def test_a_thousand_items_fit(api_client: Any) -> None:
 
 
 async def test_items_read_what_was_written_before_them(api_client: Any) -> None:
-    """A read between writes sees those before it and not those after it."""
+    """A read between writes sees the earlier ones and not the later ones."""
     await api_client.register(RUN)
     count = _item("agent_instances/show", "show", id=RUN)
 
@@ -285,7 +285,7 @@ async def test_items_read_what_was_written_before_them(api_client: Any) -> None:
 
 
 async def test_pages_of_a_list_are_asked_for_in_either_spelling(api_client: Any) -> None:
-    """An item may nest what a query has in brackets, or spell it like the query."""
+    """An item may nest what a query puts in brackets, or spell it like the query."""
     for number in range(3):
         await api_client.register(f"run-{number}")
 
@@ -305,7 +305,7 @@ async def test_pages_of_a_list_are_asked_for_in_either_spelling(api_client: Any)
 
 
 async def test_the_same_request_twice_at_once_has_one_effect(api_client: Any) -> None:
-    """Two copies in flight answer the same thing, and nothing is doubled."""
+    """Two copies in flight get the same answer, and nothing is done twice."""
     items = [_register(), *(_span(str(number), f"span-{number}") for number in range(20))]
 
     first, second = await asyncio.gather(_outputs(api_client, *items), _outputs(api_client, *items))
@@ -318,7 +318,7 @@ async def test_the_same_request_twice_at_once_has_one_effect(api_client: Any) ->
 
 
 async def test_finishes_of_stored_spans_are_checked_with_their_payloads(api_client: Any) -> None:
-    """Spans that were created long before are finished in bulk with their summaries whole."""
+    """Spans created long before can be finished in bulk, with complete summaries."""
     declared = {"span_type_schemas": [
         {"name": "step", "params_schema": {}, "template": "{{ a }}{{ b }}"}
     ]}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a bulk request assumes about what it has not written yet, and what a wrong guess costs."""
+"""What a bulk request assumes about unwritten rows, and the cost of a wrong guess."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _schema(number: int) -> dict[str, Any]:
 
 
 def _run(number: int, **fields: Any) -> list[dict[str, Any]]:
-    """A run from its registration to its end, with one span that ends at once."""
+    """Return a run from registration to end, with one completed span."""
     run_id, key = f"bulk-{number}", f"key-{number:05}"
     return [
         {
@@ -135,7 +135,7 @@ def _type(number: int) -> dict[str, Any]:
 async def test_the_id_of_a_pruned_run_can_be_used_again(
     api_client: Any, *, elsewhere: bool
 ) -> None:
-    """What is kept of a run is given up when it was deleted and registered again, here or not."""
+    """A cached run is dropped once it was deleted and registered again, on any server."""
     run = await api_client.run("complete", id="run-1", agent_schema_version=_schema(0))
     await api_client.span(run, id="span-1")
     now = api_client.clock.now + 1

@@ -1,4 +1,4 @@
-"""Bulk requests as a recorder sends them: what it may do, and what it learns from the answers."""
+"""Bulk requests as a recorder sends them: its rights, and what the answers tell it."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ async def _outputs(api_client: Any, *items: Any) -> Any:
 async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
     api_client: Any, scope: str
 ) -> None:
-    """What an agent does, its deployment's token may do in bulk, and every answer has its place."""
+    """A deployment token may send in bulk what it may send alone, and each item is answered."""
     other = await api_client.register()
     token = await api_client.deployment_token(other) if scope == "agent_deployment" else None
     run = {"id": RUN} if token else {"id": RUN, "agent_id": "agent-1"}
@@ -69,7 +69,7 @@ async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
 
 @pytest.mark.parametrize("scope", ["account", "agent_deployment"])
 async def test_every_item_about_a_terminated_run_says_so(api_client: Any, scope: str) -> None:
-    """Done, repeated or refused, alone or in bulk: an agent hears of a termination at once."""
+    """Done, repeated or refused, alone or in bulk, an answer reports the termination."""
     run = await api_client.register(RUN)
     token = (
         await api_client.deployment_token(run) if scope == "agent_deployment" else api_client.token
@@ -107,7 +107,7 @@ async def test_every_item_about_a_terminated_run_says_so(api_client: Any, scope:
 
 
 async def test_a_request_of_too_many_items_hears_how_many_are_taken(api_client: Any) -> None:
-    """A client learns from the answer into how many items it has to cut what it has."""
+    """The error says how many items a request may have."""
     items = [_item("ping", str(number)) for number in range(1001)]
 
     body = (await api_client.post("/bulk", {"items": items})).refused(422, "validation_errors")
@@ -119,7 +119,7 @@ async def test_a_request_of_too_many_items_hears_how_many_are_taken(api_client: 
 
 
 async def test_a_payload_that_is_too_large_is_told_from_a_request_that_is(api_client: Any) -> None:
-    """One payload is a failing item with its own limit; the whole request is refused with its."""
+    """A large payload fails its item with its own limit; a large request is refused whole."""
     await api_client.register(RUN)
     large = _span("large", "span-1", payload={"text": "x" * 10_000})
 

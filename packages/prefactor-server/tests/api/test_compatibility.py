@@ -75,7 +75,7 @@ async def test_the_first_python_client(api_client: Any) -> None:
 
 
 async def test_the_python_core_and_its_integrations(api_client: Any) -> None:
-    """Under a deployment token: ping, a run without agent, its poll, quality, and the end."""
+    """With a deployment token: ping, a run without agent, its poll, quality, and the end."""
     token = await api_client.deployment_token(await api_client.register())
     keys = (f"5f0c9a{number:06}" for number in range(100))
 

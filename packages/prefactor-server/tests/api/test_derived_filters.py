@@ -36,7 +36,7 @@ async def found(api_client: Any, **query: str) -> list[str]:
 
 
 async def test_runs_are_found_by_types_cost_and_risk(api_client: Any, prices: PriceTable) -> None:
-    """What spans come to is filtered by and counted, and the answer says how far behind it is."""
+    """Totals of spans can be filtered and counted, and the answer says how far behind they are."""
     profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
     agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}
     await api_client.post("/agent", {"details": agent})
@@ -91,7 +91,7 @@ async def test_a_filter_that_cannot_be_read_is_refused(
 
 
 async def test_runs_tell_their_totals(api_client: Any, prices: PriceTable) -> None:
-    """A list that is asked for totals says what each run is about and its tokens and cost."""
+    """A list with totals shows each run's types, tokens and cost."""
     types = [{"name": "llm", "params_schema": {}, "template": "{{ goal }}"}]
     run = await api_client.run("active", agent_schema_version={"span_type_schemas": types})
     empty = await api_client.run("active")

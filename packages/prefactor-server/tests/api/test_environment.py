@@ -16,7 +16,7 @@ async def _default(api_client: Any) -> Any:
 
 
 async def test_an_environment_is_created_shown_and_listed(api_client: Any) -> None:
-    """An environment is what its creation says, wherever it is looked at."""
+    """An environment reads back as created, wherever it is shown."""
     default = await _default(api_client)
     created = await _create(api_client, account_id=default["account_id"], id="staging")
 
@@ -32,7 +32,7 @@ async def test_an_environment_is_created_shown_and_listed(api_client: Any) -> No
 
 
 async def test_a_run_is_registered_in_a_new_environment(api_client: Any) -> None:
-    """A registration that names the environment runs there."""
+    """A registration that names the new environment runs there."""
     created = await _create(api_client)
 
     assert (await api_client.register(environment_id=created["id"]))["environment_id"] == created[
@@ -41,7 +41,7 @@ async def test_a_run_is_registered_in_a_new_environment(api_client: Any) -> None
 
 
 async def test_an_environment_is_renamed(api_client: Any) -> None:
-    """Also the default environment takes another name, and stays the default one."""
+    """The default environment can be renamed too, and remains the default."""
     default = await _default(api_client)
 
     path = f"/environment/{default['id']}"
@@ -52,7 +52,7 @@ async def test_an_environment_is_renamed(api_client: Any) -> None:
 
 
 async def test_an_unused_environment_is_deleted(api_client: Any) -> None:
-    """A deletion answers with what was deleted, is written down, and can be repeated."""
+    """A deletion returns what was deleted, is logged, and can be repeated."""
     created = await _create(api_client)
     path = f"/environment/{created['id']}"
     asked = {"idempotency_key": "delete-it"}

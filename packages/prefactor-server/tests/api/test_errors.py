@@ -57,7 +57,7 @@ def _check_field(error: Any) -> None:
 async def test_every_operation_fails_in_the_same_shape(
     api_client: Any, method: str, path: str
 ) -> None:
-    """Without a token, with an unknown parameter, with invalid bodies: always one body."""
+    """A missing token, an unknown parameter and an invalid body all give the same error body."""
     path = path.removeprefix("/api/v1").replace("{", "x").replace("}", "x")
     known = api_client.token
     api_client.token = None
@@ -93,7 +93,7 @@ async def test_every_operation_fails_in_the_same_shape(
 async def test_what_does_not_exist_fails_in_the_same_shape(
     api_client: Any, method: str, path: str, status: int, code: str
 ) -> None:
-    """Unknown paths and methods are errors like all others; a wrong method hears the right ones."""
+    """Unknown paths and methods give the same body; a wrong method gets the allowed ones."""
     answer = await api_client.call(method, path)
 
     answer.refused(status, code)
@@ -102,7 +102,7 @@ async def test_what_does_not_exist_fails_in_the_same_shape(
 
 
 async def test_success_carries_an_id_too_and_never_the_same(api_client: Any) -> None:
-    """Every response has an id of its own, made by the server whatever the client sends."""
+    """Every response has a unique id made by the server, whatever the client sends."""
     sent = {"X-Request-Id": "mine"}
 
     ids = {(await api_client.get("/ping", headers=sent)).headers["X-Request-Id"] for _ in range(5)}
@@ -114,7 +114,7 @@ async def test_success_carries_an_id_too_and_never_the_same(api_client: Any) -> 
 async def test_a_failure_of_the_server_says_nothing_of_its_inside(
     api_client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unexpected error answers 500 with an id; the log has its place, and no word of values."""
+    """An unexpected error is a 500 with an id; the log has its place, and no values."""
 
     async def fail(account_id: str, ref: str) -> Any:
         payload = "payload-of-somebody"
@@ -157,7 +157,7 @@ async def test_a_full_queue_says_when_to_come_back(api_client: Any) -> None:
 
 
 async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(api_client: Any) -> None:
-    """What has to be prepared again and again is answered 503 in the end, with a time to wait."""
+    """A write that keeps conflicting is a 503 in the end, with a Retry-After."""
     run = await api_client.register()
     submit = api_client.writer.submit
 
@@ -174,7 +174,7 @@ async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(api_clien
 
 
 async def test_a_storage_that_takes_no_writes_says_so(api_client: Any) -> None:
-    """Writes that cannot be taken now are answered 503, and reads go on."""
+    """Writes that cannot be stored now are a 503, and reads still work."""
     run = await api_client.register()
     submit = api_client.writer.submit
 
@@ -196,7 +196,7 @@ async def test_a_storage_that_takes_no_writes_says_so(api_client: Any) -> None:
 
 
 def test_every_refusal_has_a_status() -> None:
-    """No class of refusals is forgotten: each has a status of its own or that of its base."""
+    """Every class of refusal has a status, its own or its base's."""
     kinds = [
         kind
         for kind in vars(errors).values()

@@ -1,4 +1,4 @@
-"""Requests that nobody means well with: every one gets a clear answer, and none is a 5xx."""
+"""Hostile requests: each gets a clear answer, and none is a 5xx."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ DEEP = 160
 
 
 def _nested(levels: int) -> str:
-    """Objects inside each other, so many levels in all."""
+    """Return nested objects of the given depth."""
     return '{"a":' * (levels - 1) + "{}" + "}" * (levels - 1)
 
 
@@ -105,7 +105,7 @@ async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(
 
 
 async def test_depth_is_limited_and_counted_exactly(api_client: Any) -> None:
-    """A request may be nested 160 levels deep and not one more; texts hold no brackets."""
+    """A request may be nested 160 levels deep; brackets inside texts do not count."""
     await api_client.register("run-1")
     brackets = json.dumps({"a": '[{"\\' * 200, "b": "]}" * 200})
 
@@ -121,7 +121,7 @@ async def test_depth_is_limited_and_counted_exactly(api_client: Any) -> None:
 
 
 async def test_depth_is_limited_in_bulk_too(api_client: Any) -> None:
-    """An item that is nested too deeply fails like any other, and a hopeless request as a whole."""
+    """An item that is nested too deeply fails alone, and far too deep a request fails whole."""
     await api_client.register("run-1")
     item = (
         '{"_type":"agent_spans/create","idempotency_key":"key-0001","agent_instance_id":"run-1",'
@@ -139,7 +139,7 @@ async def test_depth_is_limited_in_bulk_too(api_client: Any) -> None:
     "text", ["' OR 1=1 --", "a%00b", "../../etc/passwd", "<script>", "{{ 7 * 7 }}", "\U0001f600"]
 )
 async def test_texts_are_only_texts(api_client: Any, text: str) -> None:
-    """Whatever a name looks like, it is stored, shown and searched for as it stands."""
+    """Any name is stored, shown and searched for literally."""
     run = await api_client.register(agent_id=text, external_identifier=text)
 
     found = (await api_client.get("/agent_instance", {"external_identifier": text})).summaries
@@ -151,7 +151,7 @@ async def test_texts_are_only_texts(api_client: Any, text: str) -> None:
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/xml", "nonsense"])
 async def test_the_content_type_does_not_matter(api_client: Any, content_type: str) -> None:
-    """Bodies are JSON whatever their header says: some clients send none."""
+    """Every body is parsed as JSON, because some clients send no content type."""
     answer = await api_client.post(
         "/agent", {"details": {"name": "A"}}, headers={"Content-Type": content_type}
     )
@@ -198,7 +198,7 @@ class TestSizes:
         assert "10000 bytes" in answer.refused(413, "bad_request")["message"]
 
     async def test_a_request_without_a_size_is_cut_off(self, api_client: Any) -> None:
-        """A body that comes in chunks is refused as soon as it is too large."""
+        """A chunked body is refused as soon as it exceeds the limit."""
 
         async def chunks() -> Any:
             for _ in range(11):
@@ -241,7 +241,7 @@ class TestSizes:
             assert "1000" in message
 
     async def test_an_item_that_is_too_large_stops_its_request(self, api_client: Any) -> None:
-        """In bulk, a payload beyond the limit fails its item and undoes nothing."""
+        """In bulk, a payload over the limit fails its item and undoes nothing."""
         await api_client.register("run-1")
         common = {"_type": "agent_spans/create", "agent_instance_id": "run-1", "schema_name": "s"}
         items = [
@@ -255,7 +255,7 @@ class TestSizes:
         assert outputs["key-0002"]["code"] == "bad_request"
 
     async def test_a_caller_that_leaves_takes_nothing_with_it(self, api_client: Any) -> None:
-        """Half a request does nothing, and the server goes on."""
+        """Half a request does nothing, and the server continues."""
         address = urlsplit(api_client.url)
         connection = http.client.HTTPConnection(str(address.hostname), address.port)
         connection.connect()

@@ -31,7 +31,7 @@ async def _prepare(api_client: Any) -> None:
 async def test_a_repeated_request_has_one_effect(
     api_client: Any, path: str, body: Any, other: Any
 ) -> None:
-    """The same key and request answer the same thing again, marked, and do nothing more."""
+    """The same key and request get the same answer, marked as a repeat, and do nothing more."""
     await _prepare(api_client)
     body = {**body, "idempotency_key": "key-1"}
 
@@ -48,7 +48,7 @@ async def test_a_repeated_request_has_one_effect(
 async def test_a_key_belongs_to_one_request(
     api_client: Any, path: str, body: Any, other: Any
 ) -> None:
-    """The same key with another request is a conflict of its own kind, and does nothing."""
+    """The same key with another request is a conflict with its own code, and does nothing."""
     await _prepare(api_client)
 
     done = await api_client.post(path, {**body, "idempotency_key": "key-1"})
@@ -80,7 +80,7 @@ async def test_header_and_body_hold_the_same_key(api_client: Any) -> None:
 
 
 async def test_header_and_body_must_not_differ(api_client: Any) -> None:
-    """Two different keys on one request cannot be understood."""
+    """Two different keys on one request are refused."""
     answer = await api_client.post(
         "/agent",
         {"details": {"name": "A"}, "idempotency_key": "key-1"},
@@ -101,7 +101,7 @@ async def test_a_key_has_to_be_possible(api_client: Any, key: Any) -> None:
 
 @pytest.mark.parametrize("key", ["k", "x" * 128, "ключ 1"])
 async def test_a_key_is_any_text_up_to_its_limit(api_client: Any, key: str) -> None:
-    """Keys are opaque: one character or 128, of whatever script."""
+    """A key is any text of 1 to 128 characters, in any script."""
     body = {"details": {"name": "A"}, "idempotency_key": key}
 
     await api_client.post("/agent", body)
@@ -129,7 +129,7 @@ async def test_the_order_and_spelling_of_a_request_mean_nothing(api_client: Any)
 
 
 async def test_a_key_belongs_to_one_operation(api_client: Any) -> None:
-    """The same key may be used once for each kind of request."""
+    """The same key can be used once by each operation."""
     await api_client.register("run-1")
 
     for path in ("/agent_instance/run-1/start", "/agent_instance/run-1/finish"):
@@ -148,7 +148,7 @@ async def test_the_id_in_the_path_is_part_of_the_request(api_client: Any) -> Non
 
 
 async def test_a_refused_request_leaves_its_key_free(api_client: Any) -> None:
-    """Only success uses a key up: the same request may succeed later."""
+    """Only success uses up a key: the same request may succeed later."""
     body = {
         "details": {"agent_instance_id": "run-1", "schema_name": "step"},
         "idempotency_key": "key-1",
@@ -178,7 +178,7 @@ async def test_a_repeat_answers_what_is_so_now(api_client: Any) -> None:
 
 
 async def test_requests_at_the_same_time_have_one_effect(api_client: Any) -> None:
-    """Twenty copies of a request in flight at once: one is done, the others are repeats of it."""
+    """Of twenty copies of a request in flight, one is done and the others are repeats."""
     run = await api_client.run()
     body = {
         "details": {"agent_instance_id": run["id"], "schema_name": "step"},
@@ -194,7 +194,7 @@ async def test_requests_at_the_same_time_have_one_effect(api_client: Any) -> Non
 
 
 async def test_of_two_ends_at_the_same_time_one_wins(api_client: Any) -> None:
-    """Different finishes of one run at once: one takes effect, the other is a conflict."""
+    """Of two different finishes at once, one takes effect and the other is a conflict."""
     run = await api_client.run()
     path = f"/agent_instance/{run['id']}/finish"
 
@@ -206,7 +206,7 @@ async def test_of_two_ends_at_the_same_time_one_wins(api_client: Any) -> None:
 
 
 async def test_a_deletion_takes_its_key_from_the_query(api_client: Any) -> None:
-    """The key counts wherever it stands, so a repeat of a deletion is one and no 404."""
+    """The key counts in the query too, so a repeated deletion is not a 404."""
     made = [
         (await api_client.post("/environment", {"details": {"name": name}})).details["id"]
         for name in ("one", "two")
@@ -231,7 +231,7 @@ async def test_a_deletion_takes_its_key_from_the_query(api_client: Any) -> None:
 
 
 async def test_what_a_deletion_does_not_understand_stops_it(api_client: Any) -> None:
-    """Unknown parameters, two keys and impossible ones are refused, and nothing is deleted."""
+    """Unknown parameters, two keys and invalid keys are refused, and nothing is deleted."""
     environment = (await api_client.post("/environment", {"details": {"name": "one"}})).details
     path = f"/environment/{environment['id']}"
 
@@ -256,7 +256,7 @@ async def test_what_a_deletion_does_not_understand_stops_it(api_client: Any) -> 
 async def test_a_key_stored_by_an_earlier_version_stays_a_repeat(
     api_client: Any, in_bulk: bool
 ) -> None:
-    """What a span's request is fingerprinted by does not change, alone or in bulk."""
+    """The fingerprint of a span's request stays the same between versions, alone and in bulk."""
     await api_client.register("run")
     asked = {
         "agent_instance_id": "run",

@@ -1,4 +1,4 @@
-"""Lists: pages, cursors, both spellings of an order, and what is refused."""
+"""Lists: pages, cursors, both spellings of an order, and refused parameters."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def _numbers(pagination: Any) -> dict[str, Any]:
 async def test_the_numbers_of_a_page(
     api_client: Any, rows: int, offset: int, expected: tuple[int | None, ...]
 ) -> None:
-    """Empty lists, exact multiples, a last part, a page beyond the end: each has its numbers."""
+    """Empty lists, exact multiples, a last part and a page beyond the end have right numbers."""
     await _runs(api_client, rows)
     query = {"pagination[offset]": str(offset), "pagination[page_size]": "2"}
 
@@ -98,7 +98,7 @@ async def test_a_walk_by_cursor_is_the_walk_by_offset(api_client: Any, sorting: 
 
 
 async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(api_client: Any) -> None:
-    """New rows shift offsets and not cursors: newest first, the walk goes on where it stopped."""
+    """New rows shift offsets but not cursors: paging newest first continues where it stopped."""
     await _runs(api_client, 4)
     query = {"sorting": "-id", "pagination[page_size]": "2"}
     first = (await api_client.get("/agent_instance", query)).body
@@ -125,7 +125,7 @@ async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(api_client: A
 async def test_both_spellings_of_an_order_are_honoured(
     api_client: Any, query: dict[str, str], field: str, direction: str
 ) -> None:
-    """The bare and the structured form both sort, and the answer says what was in force."""
+    """The bare and the structured form both sort, and the answer says which order applied."""
     runs = await _runs(api_client, 3)
 
     answer = await api_client.get("/agent_instance", query)
@@ -170,7 +170,7 @@ async def test_what_a_list_cannot_do_it_refuses(
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_harmless_parameters_of_clients_are_let_through(api_client: Any, path: str) -> None:
-    """What changes nothing is accepted: flags for what there is not, and one's own account."""
+    """Parameters without an effect are accepted, such as unused flags and the own account."""
     account_id = (await api_client.get("/ping")).details["account_id"]
     query = {"include_risk_score": "true", "include_counts": "maybe", "account_id": account_id}
     if path == "/agent_spans":
@@ -187,14 +187,14 @@ async def test_another_account_is_not_this_one(api_client: Any) -> None:
 
 
 async def test_a_parameter_comes_once(api_client: Any) -> None:
-    """A duplicate parameter could mean either value: it is refused by name."""
+    """A duplicate parameter is ambiguous, so it is refused by name."""
     answer = await api_client.get("/agent_instance?status=active&status=failed")
 
     assert "'status'" in answer.refused(400, "bad_request")["message"]
 
 
 async def test_a_cursor_belongs_to_its_list(api_client: Any) -> None:
-    """A cursor of a list with other filters or another order is refused, not misunderstood."""
+    """A cursor from a list with other filters or another order is refused."""
     await _runs(api_client, 3)
     query = {"pagination[page_size]": "2"}
     cursor = (await api_client.get("/agent_instance", query)).body["pagination"]["next_after"]

@@ -1,4 +1,4 @@
-"""Metadata of runs: given at registration or later, shown, and filtered by."""
+"""Metadata of runs: set at registration or later, shown, and filtered by."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ async def _found(api_client: Any, token: str | None = None, **query: str) -> lis
 
 
 async def test_metadata_is_shown_wherever_its_run_is(api_client: Any) -> None:
-    """What a registration gives is in its answer, in lists, in exports and in answers to writes."""
+    """A registration's metadata is in its answer, in lists, exports and answers to writes."""
     run = await api_client.register(metadata=USER)
     path = f"/agent_instance/{run['id']}"
     plain = await api_client.register()
@@ -40,7 +40,7 @@ async def test_metadata_is_shown_wherever_its_run_is(api_client: Any) -> None:
 
 @pytest.mark.parametrize("status", ["pending", "complete", "terminated"])
 async def test_metadata_changes_key_by_key(api_client: Any, status: str) -> None:
-    """In every state, named keys are set, null removes one, and the others stay."""
+    """In every status, named keys are set, null removes a key, and the others stay."""
     run = await api_client.run(status, metadata=USER)
 
     changed = await _set(api_client, run, {"release": None, "experiment": "b", "gone": None})
@@ -71,7 +71,7 @@ async def test_a_repeat_answers_with_what_is(api_client: Any) -> None:
 
 
 async def test_lists_find_runs_by_all_of_the_metadata(api_client: Any) -> None:
-    """Several keys narrow a list together, page by page, whatever characters they are made of."""
+    """Several keys narrow a list together, on every page, with any characters in them."""
     odd = "a]b[ü'%"
     runs = [
         await api_client.register(metadata={"half": str(number % 2), odd: str(number // 2)})
@@ -95,7 +95,7 @@ async def test_lists_find_runs_by_all_of_the_metadata(api_client: Any) -> None:
 
 
 async def test_a_deployment_finds_and_changes_its_own_runs_only(api_client: Any) -> None:
-    """A deployment token neither finds nor labels a run of another agent."""
+    """A deployment token neither finds nor labels runs of another agent."""
     own = await api_client.register(metadata=USER)
     other = await api_client.register(agent_id="agent-2", metadata=USER)
     token = await api_client.deployment_token(own)
@@ -129,7 +129,7 @@ WRONG: list[tuple[Any, list[str]]] = [
 async def test_wrong_metadata_is_refused_by_place(
     api_client: Any, metadata: Any, place: Any
 ) -> None:
-    """The error names the key that is wrong, and nothing is registered or changed."""
+    """The error names the wrong key, and nothing is registered or changed."""
     run = await api_client.register(metadata=USER)
 
     changed = await _set(api_client, run, metadata)
@@ -148,7 +148,7 @@ async def test_wrong_metadata_is_refused_by_place(
 
 
 async def test_a_run_has_sixteen_keys(api_client: Any) -> None:
-    """Sixteen of the longest keys and values fit; one more is refused, with what there is."""
+    """Sixteen of the longest keys and values fit; one more is refused with the current number."""
     most = {f"{number:02}" + "ü" * 62: "日" * 256 for number in range(16)}
     run = await api_client.register(metadata=most)
     first = next(iter(most))
@@ -195,7 +195,7 @@ async def test_items_of_a_bulk_request_say_nothing_of_metadata(api_client: Any) 
 
 
 async def test_a_registration_without_metadata_is_what_it_was(api_client: Any) -> None:
-    """The fingerprint of a request without metadata is the one that older servers have stored."""
+    """A request without metadata has the fingerprint that older servers stored."""
     body = {"agent_id": "a", "id": "run-1", "idempotency_key": "key-1"}
     await api_client.post("/agent_instance/register", body)
     (before,) = await api_client.rows("SELECT fingerprint FROM idempotency_key")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, consistent, and true of the server that gives it."""
+"""The OpenAPI document is complete, consistent, and matches the server."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ def _schema(schema: Any) -> Any:
 
 
 async def test_the_server_gives_the_document(api_client: Any) -> None:
-    """What is served is the document about all operations, itself included."""
+    """The served document covers every operation, including its own."""
     served = (await api_client.get("/openapi")).body
 
     assert served == DOCUMENT
@@ -35,7 +35,7 @@ async def test_the_server_gives_the_document(api_client: Any) -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    """No schema refers to one that does not exist."""
+    """Every schema reference exists."""
     names = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
 
     assert _references(DOCUMENT) <= names
@@ -73,7 +73,7 @@ def test_every_operation_is_described(operation: Any) -> None:
     ids=lambda one: one.name,
 )
 def test_every_example_fits_its_schema(operation: Any) -> None:
-    """What the document shows as a request is one, by its own words."""
+    """Every request example validates against its schema."""
     described = DOCUMENT["paths"][operation.path][operation.method.lower()]["requestBody"][
         "content"
     ]
@@ -85,7 +85,7 @@ def test_every_example_fits_its_schema(operation: Any) -> None:
 
 
 async def test_answers_are_what_the_document_says(api_client: Any) -> None:
-    """The answers of a whole run validate against the schemas that are given for them."""
+    """The answers of a whole run validate against their documented schemas."""
     run = await api_client.run("active")
     span = await api_client.span(run, payload={"a": 1})
     await api_client.span(run, status="complete", result_payload={})
@@ -125,7 +125,7 @@ async def test_refusals_are_what_the_document_says(api_client: Any) -> None:
 
 
 def test_parameters_are_known_to_those_who_take_them() -> None:
-    """Every query parameter is described, and none twice."""
+    """Every query parameter has a description and a unique name."""
     for operation in OPERATIONS:
         if isinstance(operation, Read | Streamed):
             names = [parameter.name for parameter in operation.parameters]

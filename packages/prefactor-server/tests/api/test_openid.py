@@ -1,4 +1,4 @@
-"""Sign in with OpenID Connect: who gets in, as whom, and what is not believed."""
+"""Sign-in with OpenID Connect: who is let in, as whom, and what is rejected."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def rules() -> str:
-    """The setting ``openid_roles``; a test may have one."""
+    """The setting ``openid_roles``; a test may override it."""
     return ""
 
 
@@ -64,7 +64,7 @@ async def test_an_invited_person_signs_in(browser: SignIn) -> None:
 
 
 async def test_nobody_else_gets_in(browser: SignIn) -> None:
-    """Without an invitation, or with an expired or revoked one, nobody becomes a person."""
+    """Without a valid invitation nobody can sign in for the first time."""
     assert await browser.through() == "#/?openid_error=not_invited"
     made = (
         await browser.api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})
@@ -94,7 +94,7 @@ async def test_an_email_must_be_verified(browser: SignIn) -> None:
 
 @once
 async def test_userinfo_completes_the_token(browser: SignIn) -> None:
-    """E-mail and groups may come from there, but a verification never counts for another e-mail."""
+    """E-mail and groups may come from userinfo, but verification applies only to its own e-mail."""
     await _invite(browser.api_client)
     browser.provider.claims = {"email_verified": None}
     browser.provider.userinfo = {"email_verified": True}
@@ -125,7 +125,7 @@ async def test_rules_decide_roles(browser: SignIn) -> None:
 
 
 async def test_an_account_at_the_provider_takes_over_nobody(browser: SignIn) -> None:
-    """Who has a password connects while signed in; a subject is never replaced by another."""
+    """A person with a password links while signed in, and a linked subject cannot be replaced."""
     token = await _invite(browser.api_client)
     accepted = {"token": token, "password": PASSWORD}
     await anonymous(browser.api_client, "POST", "/admin_user_invite/accept", accepted)
@@ -147,7 +147,7 @@ async def test_an_account_at_the_provider_takes_over_nobody(browser: SignIn) -> 
 
 
 async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
-    """A subject that is somebody's already is connected to nobody else."""
+    """A subject that is already linked cannot be linked to another person."""
     await _invite(browser.api_client)
     await browser.through()
     other = await signed_in(browser.api_client)
@@ -160,7 +160,7 @@ async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
 
 @once
 async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
-    """An answer of the provider is worth nothing elsewhere, later, again, or in another attempt."""
+    """A provider's answer is useless in another browser, later, again, or in another attempt."""
     await _invite(browser.api_client)
     answer = await browser.at_provider(await browser.start())
     elsewhere = SignIn(browser.api_client, browser.provider)
@@ -205,7 +205,7 @@ async def test_an_id_token_is_for_this_sign_in(browser: SignIn) -> None:
 
 @once
 async def test_clocks_may_differ_by_a_minute(browser: SignIn) -> None:
-    """A provider whose clock is a minute ahead or behind is believed."""
+    """A provider whose clock is a minute ahead or behind is accepted."""
     await _invite(browser.api_client)
     for ahead in (60, -60):
         seconds = browser.api_client.clock() // 1_000_000 + ahead
@@ -215,7 +215,7 @@ async def test_clocks_may_differ_by_a_minute(browser: SignIn) -> None:
 
 @once
 async def test_keys_are_replaced(browser: SignIn) -> None:
-    """A new key is asked for when a token has it, and one that the provider lacks is refused."""
+    """An unknown key is fetched when a token names it, and refused if the provider lacks it."""
     await _invite(browser.api_client)
     assert await browser.through() == "#/"
     browser.provider.signs_with = new_key()
@@ -232,7 +232,7 @@ async def test_keys_are_replaced(browser: SignIn) -> None:
 
 @once
 async def test_a_provider_that_is_down_is_named(browser: SignIn) -> None:
-    """The start answers 503 with what to do, and works again when the provider does."""
+    """Signing in answers 503 with what to do, and works again when the provider does."""
     browser.provider.is_down = True
     body = (await browser.start()).refused(503, "unexpected")
     assert "Example cannot be reached" in body["message"]
@@ -249,7 +249,7 @@ async def test_a_provider_that_is_down_is_named(browser: SignIn) -> None:
 
 @once
 async def test_providers_are_not_mixed_up(browser: SignIn) -> None:
-    """An answer that names another issuer is refused, and so is one that should name it."""
+    """An answer that names another issuer, or lacks a required issuer, is refused."""
     await _invite(browser.api_client)
     browser.provider.answer = {"iss": "https://attacker.example"}
     assert await browser.through() == "#/?openid_error=provider"
@@ -272,7 +272,7 @@ async def test_a_discovery_document_is_about_its_issuer(browser: SignIn) -> None
 
 @once
 async def test_a_person_may_cancel(browser: SignIn) -> None:
-    """What the provider says instead of a code is told apart."""
+    """Cancelling at the provider returns to the page with its own error."""
     answer = await browser.at_provider(await browser.start())
     del answer["code"]
     assert await browser.come_back(answer | {"error": "access_denied"}) == (
@@ -282,7 +282,7 @@ async def test_a_person_may_cancel(browser: SignIn) -> None:
 
 @once
 async def test_only_pages_are_returned_to(browser: SignIn) -> None:
-    """What is not a part of an address from # on is refused."""
+    """A return address must be a fragment of this site's address, starting with #."""
     for page in ["https://evil.example", "//evil.example", "#", "#/a b", "#/é"]:
         (await browser.start(return_to=page)).refused(422, "validation_errors")
 
@@ -305,7 +305,7 @@ async def test_another_server_finishes_an_attempt(database_url: str) -> None:
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
-    """The same new person signs in on two replicas at once, and is one person on both."""
+    """A new person who signs in on two replicas at once becomes one person."""
     clock, rules = Clock(), "@example.org=viewer"
     async with (
         running_provider(clock) as provider,
@@ -322,7 +322,7 @@ async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
 
 
 async def test_without_a_provider_there_is_no_button(api_client: ApiClient) -> None:
-    """The ways to sign in say so, and the start answers 404."""
+    """The list of sign-in methods omits it, and starting it is a 404."""
     methods = (await anonymous(api_client, "GET", "/session/methods")).details
 
     assert methods == {"type": "sign_in_methods", "password": True, "token": True, "openid": None}

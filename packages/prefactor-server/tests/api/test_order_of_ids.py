@@ -9,7 +9,7 @@ COUNT = 60
 
 @pytest.fixture
 async def instant(api_client: Any) -> Any:
-    """A server whose clock stands still: everything is made within one millisecond."""
+    """A server with a stopped clock: everything is created within one millisecond."""
     api_client.clock.stop()
     return api_client
 
@@ -49,7 +49,7 @@ async def test_a_list_has_the_order_of_the_items_that_made_it(instant: Any) -> N
 
 
 async def test_requests_one_after_another_are_in_order(instant: Any) -> None:
-    """What single requests make within a millisecond is listed in their order as well."""
+    """Objects that single requests create within a millisecond are listed in order."""
     made = [(await instant.register())["id"] for _ in range(10)]
 
     assert await _listed(instant, "/agent_instance") == made

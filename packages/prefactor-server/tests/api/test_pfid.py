@@ -26,7 +26,7 @@ async def test_ids_share_the_partition_of_their_account(
 
 
 async def test_ids_below_a_run_have_its_partition(api_client: Any) -> None:
-    """A run's id has a partition of its own; its spans and alerts repeat it, as its shard."""
+    """Each run's id has its own partition, and its spans and alerts have the same one."""
     register = {"agent_id": "agent-1", "agent_version": {"external_identifier": "1"}}
     runs = [(await api_client.post("/agent_instance/register", register)).details for _ in range(8)]
 
@@ -66,7 +66,7 @@ async def test_an_impossible_number_of_ids_is_refused(api_client: Any, count: An
 
 
 async def test_ids_come_in_a_bulk_request(api_client: Any) -> None:
-    """An item makes ids, its fields beside its key or under `details`, and names what is wrong."""
+    """A bulk item creates ids, with its fields flat or under `details`, and names errors."""
     items = [
         {"_type": "pfids/generate", "idempotency_key": "flat-0000", "count": 2},
         {"_type": "pfids/generate", "idempotency_key": "nested-00", "details": {"count": 3}},

@@ -1,4 +1,4 @@
-"""What tokens cost, as everyone in the account can read it."""
+"""Token prices, which everyone in the account can read."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ OTHER = Price("*", Decimal(10), Decimal(30))
 
 @pytest.fixture
 def prices() -> PriceTable:
-    """A price for one family of models, and one for all others."""
+    """Prices for one family of models, and a default for others."""
     return PriceTable("USD", (SMALL, OTHER), "prices.toml")
 
 
@@ -32,7 +32,7 @@ async def test_prices_are_listed_with_the_file_that_they_come_from(api_client: A
 
 
 async def test_the_price_in_force_is_the_first_that_fits(api_client: Any) -> None:
-    """Each model that is asked for has its price, in whatever case it is written."""
+    """Each requested model gets the first price that matches its name in any case."""
     asked = {"models": "Small-1,large,Small-1"}
 
     found = (await api_client.get("/prices", asked)).details["models"]
@@ -45,7 +45,7 @@ async def test_the_price_in_force_is_the_first_that_fits(api_client: Any) -> Non
 
 @pytest.mark.parametrize("models", ["", "a,,b", ",".join(map(str, range(101))), "m" * 257])
 async def test_models_that_cannot_be_are_refused(api_client: Any, models: str) -> None:
-    """An empty name, a long one and more than 100 answer 422."""
+    """An empty name, a long one, and more than 100 names are a 422."""
     refused = (await api_client.get("/prices", {"models": models})).refused(
         422, "validation_errors"
     )
@@ -53,7 +53,7 @@ async def test_models_that_cannot_be_are_refused(api_client: Any, models: str) -
 
 
 async def test_a_deployment_reads_no_prices(api_client: Any) -> None:
-    """Prices are for those with the whole account in sight."""
+    """A deployment token cannot read prices."""
     token = await api_client.deployment_token(await api_client.run())
 
     (await api_client.get("/prices", token=token)).refused(403, "not_permitted")
@@ -61,7 +61,7 @@ async def test_a_deployment_reads_no_prices(api_client: Any) -> None:
 
 @pytest.mark.parametrize("prices", [NO_PRICES])
 async def test_without_a_file_there_are_no_prices(api_client: Any) -> None:
-    """A model then has no price, which is not a price of nothing."""
+    """Without a price file a model's price is null, not zero."""
     shown = (await api_client.get("/prices", {"models": "large"})).details
 
     assert (shown["file"], shown["currency"], shown["prices"]) == (None, None, [])

@@ -1,4 +1,4 @@
-"""Quality through the API: what evaluations say of runs, in every spelling."""
+"""Quality through the API: evaluations of runs, in every spelling."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ async def _show(api_client: Any, run: Any, **more: Any) -> Any:
     "status", ["pending", "active", "complete", "failed", "cancelled", "terminated"]
 )
 async def test_quality_is_recorded_in_every_state(api_client: Any, status: str) -> None:
-    """An evaluation may speak whenever it likes; status and times of the run stay what they are."""
+    """Quality is accepted in every status, and leaves the run's status and times unchanged."""
     run = await api_client.run(status, agent_schema_version=DECLARED)
 
     recorded = (await _record(api_client, run, "helpful", {"grade": "A"})).details
@@ -57,7 +57,7 @@ async def test_quality_is_recorded_in_every_state(api_client: Any, status: str) 
 
 
 async def test_names_are_independent(api_client: Any) -> None:
-    """Recording one name leaves the others, recording it again replaces it, null takes it back."""
+    """Recording a name leaves the others, recording it again replaces it, and null removes it."""
     run = await api_client.run("complete", agent_schema_version=DECLARED)
     await _record(api_client, run, "helpful", {"grade": "A"})
     await _record(api_client, run, "silent", {"grade": "B"})
@@ -74,7 +74,7 @@ async def test_names_are_independent(api_client: Any) -> None:
 
 
 async def test_a_name_that_was_not_declared_is_stored(api_client: Any) -> None:
-    """Evaluators come after the fact: an unknown name is kept, without a summary."""
+    """An evaluator may run later than the agent: an unknown name is stored, without a summary."""
     run = await api_client.run()
 
     recorded = (await _record(api_client, run, "invented", {"grade": "A"})).details
@@ -85,7 +85,7 @@ async def test_a_name_that_was_not_declared_is_stored(api_client: Any) -> None:
 
 
 async def test_a_payload_is_held_against_what_the_run_declared(api_client: Any) -> None:
-    """What does not match is stored and marked, like a span's payload, and so it is shown."""
+    """A mismatch is stored and flagged, like a span's payload, and shown that way."""
     run = await api_client.run(agent_schema_version=DECLARED)
     broken = {"name": "broken", "schema": {"type": 5}}
     late = {**DECLARED, "quality_schemas": [broken]}
@@ -145,7 +145,7 @@ async def test_later_declarations_do_not_reach_back(api_client: Any) -> None:
 async def test_older_clients_mean_the_quality_named_default(
     api_client: Any, method: str, tail: str
 ) -> None:
-    """The one quality_payload of older clients is the entry named default, whole, and no other."""
+    """The single quality_payload of older clients is the complete entry named default."""
     run = await api_client.run("complete", agent_schema_version=DECLARED)
     await _record(api_client, run, "helpful", {"grade": "A"})
     path = f"/agent_instance/{run['id']}{tail}"
@@ -173,7 +173,7 @@ async def test_one_declared_quality_is_the_one_named_default(api_client: Any) ->
 
 
 async def test_every_answer_about_a_run_has_its_quality(api_client: Any) -> None:
-    """Starting, finishing and terminating a run show what evaluations have said by then."""
+    """Starting, finishing and terminating a run return its current quality."""
     ended = []
     for last, body in (("finish", {}), ("terminate", {"reason": "enough"})):
         run = await api_client.register()
@@ -188,7 +188,7 @@ async def test_every_answer_about_a_run_has_its_quality(api_client: Any) -> None
 
 
 async def test_a_repeat_records_nothing(api_client: Any) -> None:
-    """A key that comes again answers with the run as it is, and a changed request is refused."""
+    """A repeated key returns the current run, and a changed request is refused."""
     run = await api_client.run()
     first = await _record(api_client, run, "q", {"a": 1}, idempotency_key="k")
     await _record(api_client, run, "q", {"a": 2})
@@ -259,7 +259,7 @@ async def test_what_is_wrong_with_quality_is_named(api_client: Any, body: Any, f
 
 
 async def test_all_quality_of_a_run_has_a_bound(api_client: Any) -> None:
-    """What all evaluations say of a run may come to as much as one payload, and no more."""
+    """The quality of a run is limited in total to the size of one payload."""
     run = await api_client.run()
     half = {"text": "x" * 600_000}
     await _record(api_client, run, "first", half)
@@ -288,7 +288,7 @@ async def test_quality_of_runs_out_of_sight_is_not_there(api_client: Any) -> Non
 
 
 async def test_a_run_tells_how_many_spans_it_has_of_each_type(api_client: Any) -> None:
-    """The details of a run count its spans by type, whatever their status is."""
+    """A run's details count its spans by type, whatever their status."""
     run = await api_client.run()
     for name in ("llm", "tool", "llm"):
         await api_client.span(run, schema_name=name)
@@ -298,7 +298,7 @@ async def test_a_run_tells_how_many_spans_it_has_of_each_type(api_client: Any) -
 
 
 async def test_a_type_that_is_called_by_name_keeps_its_count(api_client: Any) -> None:
-    """Where a type has the name of the map of all counts, its own count stands there."""
+    """A type named like the map's reserved key keeps its own count."""
     run = await api_client.run()
     await api_client.span(run, schema_name="by_name")
 

@@ -1,4 +1,4 @@
-"""Quality of runs that many evaluations speak of: answers that do not grow, and limits."""
+"""The quality of runs with many evaluations: bounded answers, and limits."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ async def _names(api_client: Any, run: Any) -> set[str]:
 
 
 async def test_an_item_is_answered_with_what_it_recorded(api_client: Any) -> None:
-    """An answer holds no item's quality twice, so it grows with the request and not its square."""
+    """A bulk answer holds each item's quality once, so it grows linearly with the request."""
     run = await api_client.run()
     items = _records(run, range(1000))
 
@@ -82,7 +82,7 @@ async def test_an_item_that_records_no_quality_is_answered_without_any(api_clien
 
 
 async def test_a_run_has_quality_under_so_many_names(api_client: Any) -> None:
-    """One name more is refused and says why; what is there can be replaced, or make room."""
+    """One name too many is refused with a reason; existing names can be replaced or removed."""
     run = await api_client.run()
     items = _records(run, range(MAX_QUALITY_NAMES + 1), size=20)
     await api_client.post("/bulk", {"items": items[:-1]})
@@ -108,7 +108,7 @@ async def test_a_run_has_quality_under_so_many_names(api_client: Any) -> None:
 async def test_what_is_stored_beyond_a_limit_stays_and_may_get_less(
     api_client: Any, size: int
 ) -> None:
-    """Rows of an older server are shown as they are; they take nothing more until they fit."""
+    """Oversized rows of an older server are shown, and only accept changes that shrink them."""
     run = await api_client.run()
     names = [f"old-{number}" for number in range(MAX_QUALITY_NAMES + 200)]
     old = {name: {"payload": {"text": "x" * size}, "summary": None} for name in names}

@@ -1,4 +1,4 @@
-"""Requests beyond what a token may send, through the API."""
+"""Requests over a token's rate limit, through the API."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ PER_SECOND = 2
 
 @pytest.fixture
 def limits(limits: Limits) -> Limits:
-    """A server on which a token may send two requests a second."""
+    """A server that allows a token two requests a second."""
     return replace(limits, requests_per_second=PER_SECOND)
 
 
@@ -37,7 +37,7 @@ async def test_beyond_the_rate_a_token_is_asked_to_wait(api_client: Any) -> None
 
 
 async def test_a_refused_write_has_no_effect(api_client: Any) -> None:
-    """What was refused for its rate was not done, and its key is free for the repeat."""
+    """A write refused for its rate has no effect, and its key remains unused."""
     await exhaust(api_client)
     request = {"agent_id": "agent-1", "id": "run-1", "idempotency_key": "key-0001"}
     (await api_client.post("/agent_instance/register", request)).refused(429, "unknown")
@@ -48,7 +48,7 @@ async def test_a_refused_write_has_no_effect(api_client: Any) -> None:
 
 
 async def test_one_token_does_not_use_up_anothers(api_client: Any) -> None:
-    """Each token has a bucket of its own, and a request without a good token has none."""
+    """Each valid token has its own bucket, and a request without one has none."""
     other, _ = await api_client.add_token()
     await exhaust(api_client)
 

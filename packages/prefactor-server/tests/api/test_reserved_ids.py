@@ -1,4 +1,4 @@
-"""Words that stand where ids do in paths: nothing new is called so."""
+"""Words that paths use in place of ids: no new object may have one as its id."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ async def test_nothing_new_is_called_like_a_path(api_client: Any, word: str) -> 
 
 
 async def test_a_word_within_an_id_is_no_path(api_client: Any) -> None:
-    """Only the word by itself is reserved, and what refers to something may be any id."""
+    """Only the exact word is reserved, and references may be any id."""
     for run_id in ("show-1", "SHOW", "exports"):
         assert (await api_client.register(run_id))["id"] == run_id
     assert (await api_client.get("/agent_spans", {"agent_instance_id": "show"})).summaries == []

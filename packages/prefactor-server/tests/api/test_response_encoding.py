@@ -1,4 +1,4 @@
-"""Which coding a caller accepts, and that a compressed answer is the plain one."""
+"""Content negotiation: which encoding a caller accepts, and that all hold the same bytes."""
 
 import gzip
 from typing import Any
@@ -35,7 +35,7 @@ def test_the_preferred_coding_is_taken(accept_encoding: str, coding: str | None)
 
 
 async def test_a_compressed_skeleton_is_the_plain_one(api_client: Any) -> None:
-    """Each coding holds the same bytes, with their length; lists stay plain."""
+    """Each encoding holds the same bytes, with its length; lists stay plain."""
     run = await api_client.run()
     for number in range(20):
         await api_client.span(run, payload={"n": number})

@@ -1,4 +1,4 @@
-"""Rights: what each role may do, for every operation there is."""
+"""Rights: what each role may do, for every operation."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def _caller(role: Role) -> Principal:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_a_role_does_what_it_has_the_right_to(operation: Operation) -> None:
-    """Each role may call exactly the operations whose right it holds; a refusal names it."""
+    """Each role may call exactly the operations whose right it holds; a refusal names the right."""
     for role in RIGHTS:
         caller = _caller(role)
         if operation.right is None or operation.right in RIGHTS[role]:
@@ -35,7 +35,7 @@ def test_a_role_does_what_it_has_the_right_to(operation: Operation) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_the_document_says_which_right_is_needed(operation: Operation) -> None:
-    """The OpenAPI document has the right of each operation, and none of the public ones."""
+    """The OpenAPI document names the right of each operation, except for public ones."""
     described = DOCUMENT["paths"][operation.path][operation.method.lower()]
 
     assert described.get("x-prefactor-right") == operation.right

@@ -60,7 +60,7 @@ async def _spans(api_client: Any, run: Any, *names: str) -> None:
 
 
 async def test_the_documented_example_is_what_a_run_scores(api_client: Any) -> None:
-    """Three spans of 12 and one of 5 make 41: in the detail, with its parts, and on the list."""
+    """Three spans of 12 and one of 5 give 41, in the detail, with its parts, and on the list."""
     profile, run = await _weighed(api_client)
     await _spans(api_client, run, "crm", "crm", "crm", "school", "plain", "unheard-of")
 
@@ -85,7 +85,7 @@ async def test_the_documented_example_is_what_a_run_scores(api_client: Any) -> N
 
 
 async def test_a_changed_profile_changes_old_scores(api_client: Any) -> None:
-    """Scores follow the profile: another multiplier, another score; deleted, and there is none."""
+    """A score changes with the profile's multipliers, and goes when the profile is deleted."""
     profile, run = await _weighed(api_client)
     await _spans(api_client, run, "school")
     path, of_profile = f"/agent_instance/{run['id']}", f"/risk_profile/{profile['id']}"
@@ -105,7 +105,7 @@ async def test_a_changed_profile_changes_old_scores(api_client: Any) -> None:
 
 @pytest.mark.parametrize("value", ["true", "false", "whatever"])
 async def test_asking_for_scores_never_fails(api_client: Any, value: str) -> None:
-    """include_risk_score is accepted by every read of runs; without a profile there is no score."""
+    """Every read of runs accepts include_risk_score; without a profile the score is null."""
     run = await api_client.run()
     query = {"include_risk_score": value}
 
@@ -152,7 +152,7 @@ async def test_spans_have_levels_on_request(api_client: Any) -> None:
 
 
 async def test_tokens_cost_what_the_operator_says(api_client: Any) -> None:
-    """A run's cost is that of its models with a price; the spans of the others are counted."""
+    """A run's cost covers its models with a price; spans of other models are counted."""
     run = await api_client.run()
     for model, usage in (
         ("small-1", {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}),
@@ -179,7 +179,7 @@ async def test_tokens_cost_what_the_operator_says(api_client: Any) -> None:
 
 
 async def test_a_run_without_tokens_costs_nothing(api_client: Any) -> None:
-    """Where nothing was used, the cost is zero and not unknown."""
+    """A run without usage costs zero, which is not unknown."""
     run = await api_client.run()
 
     cost = (await api_client.get(f"/agent_instance/{run['id']}")).details["cost_breakdown"]
@@ -189,7 +189,7 @@ async def test_a_run_without_tokens_costs_nothing(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_sees_the_scores_of_its_runs(api_client: Any) -> None:
-    """A caller who may read a run may read its score and its cost."""
+    """A caller who may read a run may read its score and cost."""
     _, run = await _weighed(api_client)
     await _spans(api_client, run, "crm")
     token = await api_client.deployment_token(run)
@@ -234,7 +234,7 @@ async def test_an_agent_rolls_up_what_its_types_declare_and_did(api_client: Any)
 
 
 async def test_an_agent_is_assessed_by_what_its_types_declare_and_did(api_client: Any) -> None:
-    """Beside the agent stand the assessed types, what they may see and do, and the worst score."""
+    """An agent shows its assessed types, what they may see and do, and the worst score."""
     _, run = await _weighed(api_client)
     await _spans(api_client, run, "school", "unheard-of")
     mailer = {**TYPES[0], "name": "mail", "data_risk": {"action_profile": {}}}

@@ -22,7 +22,7 @@ async def _create(api_client: Any, **fields: Any) -> Any:
 
 
 async def test_a_profile_is_created_and_shown(api_client: Any) -> None:
-    """A new profile is shown complete: every category and action, and the formula's version."""
+    """A new profile has every category and action, and the formula's version."""
     created = await _create(api_client, description="D", id="mine")
 
     assert created["type"] == "risk_profile"
@@ -39,7 +39,7 @@ async def test_a_profile_is_created_and_shown(api_client: Any) -> None:
 
 
 async def test_profiles_are_listed(api_client: Any) -> None:
-    """The list pages and sorts in both spellings, and takes the account that clients send."""
+    """The list pages and sorts in both spellings, and accepts the account that clients send."""
     made = [await _create(api_client, name=name) for name in ("B", "C", "A")]
 
     by_id = await api_client.get("/risk_profile", {"account_id": made[0]["account_id"]})
@@ -56,7 +56,7 @@ async def test_profiles_are_listed(api_client: Any) -> None:
 
 
 async def test_an_update_changes_what_is_given(api_client: Any) -> None:
-    """What is left out stays; weights are replaced whole; null takes the description away."""
+    """Missing fields are unchanged, weights are replaced whole, and null clears the description."""
     created = await _create(api_client, description="D")
     path = f"/risk_profile/{created['id']}"
 
@@ -80,7 +80,7 @@ async def test_an_update_changes_what_is_given(api_client: Any) -> None:
 
 
 async def test_a_deleted_profile_is_gone(api_client: Any) -> None:
-    """Once deleted, a profile is neither shown, listed, changed nor deleted again."""
+    """A deleted profile can no longer be shown, listed, changed or deleted."""
     created = await _create(api_client)
     path = f"/risk_profile/{created['id']}"
 
@@ -96,7 +96,7 @@ async def test_a_deleted_profile_is_gone(api_client: Any) -> None:
 
 
 async def test_every_write_happens_once_for_its_key(api_client: Any) -> None:
-    """Creating, changing and deleting are answered again for the same key, and done once."""
+    """Creating, changing and deleting with a repeated key gets the same answer and is done once."""
     key = {"Idempotency-Key": "k"}
     body = {"details": FIELDS}
     first, again = [await api_client.post("/risk_profile", body, headers=key) for _ in range(2)]
@@ -178,7 +178,7 @@ async def test_a_bulk_request_makes_and_changes_a_profile(api_client: Any) -> No
 
 
 async def test_changes_to_profiles_are_in_the_audit_log(api_client: Any) -> None:
-    """Who made, changed and deleted a profile is written down with it."""
+    """Creating, changing and deleting a profile are logged with the actor."""
     created = await _create(api_client)
     path = f"/risk_profile/{created['id']}"
     await api_client.call("PUT", path, {"details": {"name": "New"}})
@@ -196,7 +196,7 @@ async def test_changes_to_profiles_are_in_the_audit_log(api_client: Any) -> None
 
 
 async def test_an_agent_is_given_only_a_profile_that_there_is(api_client: Any) -> None:
-    """A profile that is unknown or deleted is refused by the field; the agent's own may stay."""
+    """An unknown or deleted profile is refused by its field; the agent's current one may stay."""
     mine, gone = await _create(api_client), await _create(api_client)
     await api_client.call("DELETE", f"/risk_profile/{gone['id']}")
 
@@ -219,7 +219,7 @@ async def test_an_agent_is_given_only_a_profile_that_there_is(api_client: Any) -
 
 
 async def test_an_agent_is_given_a_profile_made_in_the_same_request(api_client: Any) -> None:
-    """In bulk, an agent may have the profile of an item before it, and of none behind it."""
+    """In bulk, an agent may take the profile of an earlier item, but not of a later one."""
     agent = {"_type": "agents/create", "name": "A", "risk_profile_id": "mine"}
     profile = {"_type": "risk_profiles/create", "name": "P", "id": "mine"}
     items = [{**profile, "idempotency_key": "key-0001"}, {**agent, "idempotency_key": "key-0002"}]

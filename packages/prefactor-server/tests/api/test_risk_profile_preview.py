@@ -1,4 +1,4 @@
-"""What runs would score by other rules: computed as it would be stored, and not stored."""
+"""Previewing the scores of runs under other rules, without storing anything."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ async def test_a_preview_is_what_is_scored_once_it_is_saved(api_client: Any) -> 
 
 
 async def test_a_new_profile_is_tried_on_runs_that_have_none(api_client: Any) -> None:
-    """Without a profile there is no score now, and rules that are not given are a new profile's."""
+    """Runs without a profile have no current score, and missing rules take a new profile's."""
     run = await _scored(api_client, "school")
     rules = {"ruleset": {"category_weights": {"minors_data": 4}}}
 
@@ -80,7 +80,7 @@ async def test_a_new_profile_is_tried_on_runs_that_have_none(api_client: Any) ->
 
 
 async def test_runs_keep_their_order_and_unknown_ones_are_left_out(api_client: Any) -> None:
-    """A run that was not counted yet has no score, and the answer says how far behind that is."""
+    """A run not yet counted has no score, and the answer says how far behind the count is."""
     first = await _scored(api_client, "crm")
     second = await api_client.run()
     (committed,) = await api_client.rows("SELECT max(at) FROM feed_change")
@@ -114,7 +114,7 @@ async def test_rules_that_cannot_be_saved_are_refused(
 
 
 async def test_a_profile_that_is_gone_is_not_previewed(api_client: Any) -> None:
-    """An unknown and a deleted profile answer 404, and a deployment token 403."""
+    """An unknown or deleted profile is a 404, and a deployment token gets 403."""
     profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
     await api_client.call("DELETE", f"/risk_profile/{profile['id']}")
     token = await api_client.deployment_token(await api_client.run())

@@ -27,7 +27,7 @@ async def test_the_template_is_a_whole_ruleset(api_client: Any) -> None:
 
 
 async def test_a_ruleset_is_stored_and_shown_in_both_forms(api_client: Any) -> None:
-    """Numbers are taken as they are; what is null or left out has the template's value."""
+    """Numbers are stored as given; a null or missing value takes the template's."""
     template = await _template(api_client)
     ruleset = {
         "category_weights": {"minors_data": 2.5, "criminal_justice": None},
@@ -66,7 +66,7 @@ async def test_null_means_the_template_in_both_forms(api_client: Any) -> None:
 
 
 async def test_an_update_replaces_the_parts_of_a_ruleset_that_it_names(api_client: Any) -> None:
-    """A part that is not named stays, one that is null is the template's again."""
+    """An unnamed part is unchanged, and a null part returns to the template's."""
     template = await _template(api_client)
     rules = {"category_weights": {"minors_data": 1}, "action_multipliers": {"read_data": 9}}
     made = await _create(api_client, ruleset=rules, agreed_risk="low")

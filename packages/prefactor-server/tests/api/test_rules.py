@@ -1,4 +1,4 @@
-"""The pure parts of the API: rules that need no server to be shown."""
+"""The pure rules of the API, tested without a server."""
 
 import re
 from typing import Any
@@ -38,7 +38,7 @@ def test_the_documented_pattern_of_new_ids_is_the_rule_of_new_ids(text: str) -> 
 
 
 def test_no_new_id_is_a_word_that_stands_where_ids_do() -> None:
-    """What is spelled out in a path, where the same method takes an id, is reserved."""
+    """A fixed word of a path, where the same method takes an id, is reserved."""
     parted = [(one.method, *one.path.rpartition("/")) for one in OPERATIONS]
     of_one = {(method, head) for method, head, _, last in parted if last.startswith("{")}
     literals = {
@@ -60,7 +60,7 @@ def _depth(value: Any) -> int:
 
 @given(JSON, st.integers(0, MAX_DEPTH + 20))
 def test_depth_is_what_counting_brackets_says(value: Any, wrappings: int) -> None:
-    """The quick check of depth agrees with a walk through the value, whatever its texts hold."""
+    """The quick depth check agrees with walking the value, whatever its texts contain."""
     for number in range(wrappings):
         value = {"[{": value} if number % 2 else [value, '}]"\\']
     document = msgspec.json.encode(value)
@@ -87,7 +87,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path", "name", "path_id"), ROUTES)
 def test_a_path_leads_to_its_operation(method: str, path: str, name: str, path_id: str) -> None:
-    """Spelled-out paths win over ids, and ids may hold whatever a percent sign can spell."""
+    """Fixed paths win over ids, and ids may contain anything percent-encoded."""
     match = Router(OPERATIONS).match(method, path)
 
     assert (match.operation.name, match.path_id) == (name, path_id)
@@ -95,7 +95,7 @@ def test_a_path_leads_to_its_operation(method: str, path: str, name: str, path_i
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
 def test_every_operation_is_reached(operation: Operation) -> None:
-    """No operation stands in the way of another."""
+    """No operation shadows another."""
     path = re.sub(r"\{.*?\}", "some-id", operation.path)
 
     assert Router(OPERATIONS).match(operation.method, path).operation is operation
@@ -111,7 +111,7 @@ def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
 
 
 def test_the_methods_of_a_path_are_told() -> None:
-    """A wrong method is answered with the right ones, of either reading of the path."""
+    """A wrong method is answered with the allowed ones, for either reading of the path."""
     with pytest.raises(MethodNotAllowed) as caught:
         Router(OPERATIONS).match("PATCH", "/api/v1/agent_instance/register")
 

@@ -52,7 +52,7 @@ async def test_made_up_spans_are_spans(api_client: Any) -> None:
 
 
 async def test_one_span_is_made_up_if_nothing_is_said(api_client: Any) -> None:
-    """The default is one span; a run that declared nothing gets one of a type of its own."""
+    """The default is one span; a run that declared nothing gets one of a made-up type."""
     run = await api_client.run()
 
     (made,) = (await api_client.post(PATH, {"agent_instance_id": run["id"]})).summaries
@@ -62,7 +62,7 @@ async def test_one_span_is_made_up_if_nothing_is_said(api_client: Any) -> None:
 
 
 async def test_a_repeat_makes_up_nothing(api_client: Any) -> None:
-    """The same key answers with the same spans, and they are there once."""
+    """A repeat with the same key returns the same spans and creates no more."""
     run = await api_client.run(agent_schema_version={"span_type_schemas": TYPES})
     body = {"agent_instance_id": run["id"], "count": 3, "idempotency_key": "k"}
 
@@ -76,7 +76,7 @@ async def test_a_repeat_makes_up_nothing(api_client: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, 101, -1, "5", 1.5])
 async def test_the_number_has_bounds(api_client: Any, count: Any) -> None:
-    """One to a hundred spans are made up at a time, and the message says so."""
+    """A request creates 1 to 100 spans, and the error says so."""
     run = await api_client.run()
 
     refused = await api_client.post(PATH, {"agent_instance_id": run["id"], "count": count})
@@ -86,7 +86,7 @@ async def test_the_number_has_bounds(api_client: Any, count: Any) -> None:
 
 
 async def test_a_run_has_to_be_there(api_client: Any) -> None:
-    """An unknown run is not found; a terminated one takes spans and sends the signal."""
+    """An unknown run is a 404; a terminated run accepts spans and sends the signal."""
     run = await api_client.run("terminated")
 
     unknown = await api_client.post(PATH, {"agent_instance_id": "nobody"})

@@ -1,4 +1,4 @@
-"""Searching runs for text, through the API: the same on every database."""
+"""Full-text search of runs through the API, the same on every database."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from indexing import index
 async def record(
     api_client: Any, run_id: str, *spans: dict[str, Any], agent: str = "agent-1"
 ) -> Any:
-    """A run with spans that say something."""
+    """Record a run with spans that contain text."""
     run = await api_client.register(run_id, agent_id=agent)
     for number, span in enumerate(spans):
         await api_client.span(run, id=f"{run_id}-{number}", **span)
@@ -52,7 +52,7 @@ FOUND = [
 
 
 async def test_words_and_their_beginnings_are_found(api_client: Any) -> None:
-    """A query is words, in any script and case; nothing in it is an operator."""
+    """A query is words in any script and case, without operators."""
     for name, text in TEXTS.items():
         await record(api_client, name, {"payload": {"said": [text]}})
     await index(api_client.storage)
@@ -75,7 +75,7 @@ async def test_all_words_are_in_one_span(api_client: Any) -> None:
 
 
 async def test_a_match_says_where_it_is(api_client: Any) -> None:
-    """A run that was found names the span, with the text around the words as it was recorded."""
+    """A match names the span and quotes the recorded text around the words."""
     await record(
         api_client, "run", {"payload": {"a": "nothing"}}, {"payload": {"q": "<b>Lisbon</b>"}}
     )
@@ -135,7 +135,7 @@ async def test_what_is_sensitive_or_discarded_is_not_found(api_client: Any) -> N
 
 
 async def test_a_span_is_found_by_what_it_is_now(api_client: Any) -> None:
-    """A result is found once it is there, and the index says how far behind it is until then."""
+    """A result is found once it is indexed; until then the answer says how far behind that is."""
     await record(api_client, "run", {"payload": {"a": "question"}, "status": "active"})
     await index(api_client.storage)
     await api_client.post("/agent_spans/run-0/finish", {"result_payload": {"b": "answer"}})
@@ -151,7 +151,7 @@ async def test_a_span_is_found_by_what_it_is_now(api_client: Any) -> None:
 
 
 async def test_a_deployment_finds_its_own_runs(api_client: Any) -> None:
-    """A deployment token finds nothing of other agents, whatever it asks for."""
+    """A deployment token finds nothing of other agents, whatever the query."""
     own = await record(api_client, "own", {"payload": {"a": "common"}}, agent="agent-own")
     await record(api_client, "foreign", {"payload": {"a": "common"}}, agent="agent-foreign")
     await index(api_client.storage)

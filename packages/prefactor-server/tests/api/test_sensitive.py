@@ -1,4 +1,4 @@
-"""Values marked as sensitive: stored whole, shown to the tokens of the account alone."""
+"""Values marked as sensitive: stored, and shown only to account tokens."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ MASKED = {"$sensitive": "string", "value": None, "labels": ["pii"]}
 
 
 async def test_only_account_tokens_see_sensitive_values(api_client: Any) -> None:
-    """For a deployment token every value in a mark is null, wherever the mark stands."""
+    """A deployment token reads null for every marked value, at any depth."""
     run = await api_client.run()
     token = await api_client.deployment_token(run)
     span = await api_client.span(
@@ -30,7 +30,7 @@ async def test_only_account_tokens_see_sensitive_values(api_client: Any) -> None
 
 
 async def test_repeating_a_write_reveals_nothing(api_client: Any) -> None:
-    """The answers to writes are masked as well, the first and its repeats."""
+    """Answers to writes are masked as well, including repeats."""
     run = await api_client.run()
     token = await api_client.deployment_token(run)
     details = {"agent_instance_id": run["id"], "schema_name": "s", "payload": {"a": SECRET}}
@@ -43,7 +43,7 @@ async def test_repeating_a_write_reveals_nothing(api_client: Any) -> None:
 
 
 async def test_quality_is_masked_too(api_client: Any) -> None:
-    """What an evaluation marked as sensitive is for the account alone, and in no summary."""
+    """A sensitive evaluation is shown to account tokens only, and in no summary."""
     template = {"name": "q", "schema": {"type": "object"}, "template": "<{{ who }}>"}
     run = await api_client.run(agent_schema_version={"quality_schemas": [template]})
     token = await api_client.deployment_token(run)
@@ -59,7 +59,7 @@ async def test_quality_is_masked_too(api_client: Any) -> None:
 
 
 async def test_a_mark_in_the_words_of_a_text_is_a_text(api_client: Any) -> None:
-    """A text that happens to hold the word is left alone."""
+    """A text that happens to contain the marker is not masked."""
     run = await api_client.run()
     token = await api_client.deployment_token(run)
     payload = {"said": '{"$sensitive": 1, "value": 2}', "value": 3, "n": [1.5, None, True]}

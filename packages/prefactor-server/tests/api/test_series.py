@@ -89,7 +89,7 @@ async def test_a_series_tells_what_was_recorded(api_client: Any) -> None:
 
 
 async def test_a_series_says_what_is_missing(api_client: Any) -> None:
-    """Until the follower was there nothing is complete; then it says how far behind it is."""
+    """A series is incomplete until the follower has run; then it says how far behind it is."""
     await api_client.run("complete", agent_id="agent-1")
     before = (await api_client.get("/agent/agent-1/series")).details
     await follow(api_client)
@@ -143,7 +143,7 @@ async def test_a_range_that_cannot_be_is_refused(api_client: Any) -> None:
 async def test_too_many_environments_are_refused(
     api_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one request adds up is bounded; one environment by itself still works."""
+    """One request may add up a limited number of environments; a single one still works."""
     monkeypatch.setattr(queries, "MAX_ROLLUPS", 2)
     staging = await recorded(api_client)
     await follow(api_client)

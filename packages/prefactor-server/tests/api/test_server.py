@@ -1,4 +1,4 @@
-"""How the server is, for those who keep it running."""
+"""The server's own status, for its operators."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ async def _consumers(api_client: Any) -> dict[str, Any]:
 
 
 async def test_an_operator_sees_how_the_server_is(api_client: Any) -> None:
-    """The process, its database and its limits are told, as they are now."""
+    """The answer has the current process, database and limits."""
     await api_client.span(await api_client.run())
 
     shown = (await api_client.get("/server")).details
@@ -60,7 +60,7 @@ async def test_what_follows_the_feed_says_how_far_it_is(api_client: Any) -> None
 
 @pytest.mark.parametrize("role", ["viewer", "member"])
 async def test_only_who_administers_sees_it(api_client: Any, role: Any) -> None:
-    """Other people and deployment tokens are refused, and hear which right it takes."""
+    """Other people and deployment tokens are refused, with the right that is needed."""
     token = await api_client.deployment_token(await api_client.run())
 
     of_person = await (await signed_in(api_client, role)).get("/server")

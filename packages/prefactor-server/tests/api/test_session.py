@@ -1,4 +1,4 @@
-"""Sessions: a cookie that works wherever a token does, for as long as it should, and no longer."""
+"""Sessions: a cookie that works wherever its token does, until it expires."""
 
 import asyncio
 import dataclasses
@@ -22,7 +22,7 @@ HOUR = 3600
 
 
 async def test_a_token_is_exchanged_for_a_cookie(api_client: Any) -> None:
-    """The cookie does what the token does, and is kept from scripts, other sites and caches."""
+    """The cookie does what the token does, and scripts, other sites and caches cannot read it."""
     answer = await sign_in(api_client, token=TOKEN)
     browser = Browser(api_client, cookie_of(answer))
 
@@ -39,7 +39,7 @@ async def test_a_token_is_exchanged_for_a_cookie(api_client: Any) -> None:
 
 
 async def test_a_session_of_a_deployment_token_is_confined_like_it(api_client: Any) -> None:
-    """What a token may not see, its session may not either."""
+    """A session can see no more than the token that it was made from."""
     token = await api_client.deployment_token(await api_client.run())
     other = await api_client.run(agent_id="agent-2")
     browser = Browser(api_client, cookie_of(await sign_in(api_client, token=token)))
@@ -52,7 +52,7 @@ async def test_a_session_of_a_deployment_token_is_confined_like_it(api_client: A
 
 @pytest.mark.parametrize("proof", [{"token": "nobodys-token-at-all"}, {"code": "pf_link_a~b~c"}])
 async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -> None:
-    """A token or a code that is unknown answers 401 without a cookie."""
+    """An unknown token or code is a 401 without a cookie."""
     answer = await sign_in(api_client, **proof)
 
     answer.refused(401, "bad_credentials")
@@ -71,7 +71,7 @@ async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -
     ],
 )
 async def test_there_is_one_proof(api_client: Any, proof: Any, field: str) -> None:
-    """None, two, half of one, or one with something beside it is refused by name."""
+    """Exactly one complete credential is required; anything else is refused by name."""
     refused = (await sign_in(api_client, **proof)).refused(422, "validation_errors")
 
     assert field in refused["errors"]
@@ -96,7 +96,7 @@ async def test_there_is_one_proof(api_client: Any, proof: Any, field: str) -> No
 async def test_a_write_comes_from_a_page_of_this_server(
     api_client: Any, headers: dict[str, str], status: int
 ) -> None:
-    """A write with a cookie needs our header and our origin; a read, and a token, need neither."""
+    """A write with a cookie needs our header and origin; a read, or a token, needs neither."""
     browser = await signed_in(api_client, "admin")
     host = api_client.url.partition("//")[2]
     browser.headers = {name: text.replace("<host>", host) for name, text in headers.items()}
@@ -119,7 +119,7 @@ async def test_another_site_signs_nobody_in(api_client: Any, headers: dict[str, 
 
 
 async def test_signing_out_ends_the_session(api_client: Any) -> None:
-    """The cookie works no longer and is taken back; a token has no session to end."""
+    """Signing out invalidates and clears the cookie; a token has no session to end."""
     browser = Browser(api_client, cookie_of(await sign_in(api_client, token=TOKEN)))
 
     ended = await browser.call("DELETE", "/session")
@@ -132,7 +132,7 @@ async def test_signing_out_ends_the_session(api_client: Any) -> None:
 
 
 async def test_a_token_has_no_session_but_a_caller(api_client: Any) -> None:
-    """The same operation says who one is with a bearer token, without a session."""
+    """With a bearer token, the same operation returns the caller without a session."""
     me = (await api_client.get("/session")).details
 
     assert (me["id"], me["role"], me["email"]) == (None, "admin", None)
@@ -233,7 +233,7 @@ async def test_a_revoked_session_ends_on_every_replica(api_client: Any) -> None:
 
 
 async def test_a_role_counts_at_once(api_client: Any) -> None:
-    """Who gets another role has its rights with the next request, and who is removed has none."""
+    """A changed role applies from the next request, and a removed person has no access."""
     member = await signed_in(api_client, "member")
     run = await api_client.run()
     terminate = f"/agent_instance/{run['id']}/terminate"
@@ -251,7 +251,7 @@ async def test_a_role_counts_at_once(api_client: Any) -> None:
 
 
 async def test_nobody_locks_themselves_out(api_client: Any) -> None:
-    """An admin neither changes their own role nor removes themselves, and both are audited."""
+    """Admins can neither change their own role nor remove themselves; attempts are audited."""
     admin, other = await signed_in(api_client, "admin"), await signed_in(api_client, "member")
     path, body = f"/admin_user/{admin.person_id}", {"details": {"role": "viewer"}}
 
@@ -265,7 +265,7 @@ async def test_nobody_locks_themselves_out(api_client: Any) -> None:
 
 @pytest.mark.parametrize("move", ["suspend", "revoke"])
 async def test_a_session_ends_with_its_token(api_client: Any, move: str) -> None:
-    """What was exchanged for a token works no longer than the token does."""
+    """A session made from a token ends when the token stops working."""
     text, token = await api_client.add_token()
     browser = Browser(api_client, cookie_of(await sign_in(api_client, token=text)))
 
@@ -277,7 +277,7 @@ async def test_a_session_ends_with_its_token(api_client: Any, move: str) -> None
 
 
 async def test_sessions_of_one_owner_are_bounded(api_client: Any) -> None:
-    """The hundred and first session ends the one that was used longest ago."""
+    """A hundred and first session ends the least recently used one."""
     first = Browser(api_client, cookie_of(await sign_in(api_client, token=TOKEN)))
     for _ in range(100):
         assert (await sign_in(api_client, token=TOKEN)).status == 200
@@ -288,7 +288,7 @@ async def test_sessions_of_one_owner_are_bounded(api_client: Any) -> None:
 
 
 async def test_two_cookies_are_one_too_many(api_client: Any) -> None:
-    """Two different cookies of our name are refused: somebody else may have set one of them."""
+    """Two different session cookies are refused, because somebody else may have set one."""
     browser = await signed_in(api_client)
     browser.cookie += "; prefactor_session=another"
 
@@ -308,7 +308,7 @@ class TestBehindAProxy:
         )
 
     async def test_the_cookie_is_for_tls_and_this_host_alone(self, api_client: Any) -> None:
-        """Behind TLS the cookie is Secure and bound to the host, and no other name is taken."""
+        """Behind TLS the cookie is Secure and bound to the host, and no other name is accepted."""
         answer = await sign_in(api_client, token=TOKEN)
         browser = Browser(api_client, cookie_of(answer), name="__Host-prefactor_session")
 
@@ -319,7 +319,7 @@ class TestBehindAProxy:
         (await browser.get("/ping")).refused(401, "not_authenticated")
 
     async def test_writes_come_from_the_public_address(self, api_client: Any) -> None:
-        """The public address is the only origin, whatever the request's host is."""
+        """The public address is the only accepted origin, whatever host the request names."""
         browser = await signed_in(api_client, "admin")
         browser.name = "__Host-prefactor_session"
         body = {"details": {"name": "Staging"}}

@@ -47,7 +47,7 @@ async def test_nobody_learns_who_has_a_password(api_client: Any) -> None:
 
 
 async def test_guessing_ends_for_each_e_mail(api_client: Any) -> None:
-    """After ten wrong passwords even the right one waits, whether there is such a person or not."""
+    """After ten wrong passwords even the right one waits, for known and unknown e-mails."""
     await invited(api_client)
     api_client.clock.stop()
     for email in (EMAIL, "nobody@example.org"):
@@ -68,7 +68,7 @@ async def test_guessing_ends_for_each_e_mail(api_client: Any) -> None:
      "012345678901", EMAIL, "changeme2026", "a" * 201, "long enough\u0000 but"],
 )  # fmt: skip
 async def test_a_password_is_not_easily_guessed(api_client: Any, password: str) -> None:
-    """What is short or common is refused by name, and the invitation stays for a better one."""
+    """A short or common password is refused by name, and the invitation remains unused."""
     made = (await api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
     body = {"token": made["token"], "password": password}
 

@@ -1,4 +1,4 @@
-"""Links that sign in as a token: what a server prints at its start, and what becomes of it."""
+"""Links that sign in as a token, which a server prints when it starts."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ async def _sign_in(api_client: Any, **proof: str) -> Any:
 
 
 async def _token(api_client: Any) -> Any:
-    """Another account token: its row, and its text as ``token``."""
+    """Create another account token; return its row and its text as ``token``."""
     made = (await api_client.post("/api_token", {"details": {"token_scope": "account"}})).body
     return {**made["details"], "token": made["token"]}
 
@@ -48,7 +48,7 @@ async def test_a_link_signs_in_as_the_token_once(api_client: Any) -> None:
 
 
 async def test_a_link_works_no_longer_than_its_token(api_client: Any) -> None:
-    """A token that is suspended, revoked or deleted takes its links with it."""
+    """Suspending, revoking or deleting a token invalidates its links."""
     for moves in (("suspend",), ("revoke",), ("revoke", "delete")):
         token = await _token(api_client)
         code = await _code(api_client, token["token"])
@@ -64,7 +64,7 @@ async def test_a_link_works_no_longer_than_its_token(api_client: Any) -> None:
 
 
 async def test_a_revoked_token_ends_the_session_of_its_link(api_client: Any) -> None:
-    """Who came in by the link is signed out as if the token itself had been exchanged."""
+    """A session opened by link ends with its token, like one that exchanged the token itself."""
     token = await _token(api_client)
     browser = Browser(
         api_client,
@@ -79,7 +79,7 @@ async def test_a_revoked_token_ends_the_session_of_its_link(api_client: Any) -> 
 
 
 async def test_a_link_of_a_token_sets_no_password(api_client: Any) -> None:
-    """A password with it is refused by name, and the link stays unused."""
+    """A link with a password is refused by name and remains unused."""
     code = await _code(api_client)
 
     refused = await _sign_in(api_client, code=code, new_password="correct horse battery")
@@ -100,7 +100,7 @@ async def test_without_its_token_a_server_takes_the_oldest(api_client: Any) -> N
 
 
 async def test_the_audit_log_names_the_token_of_a_link(api_client: Any) -> None:
-    """Making a link and signing in with it stand there, and the code does not."""
+    """Creating and using a link are both logged, without its code."""
     code = await _code(api_client)
     signed = await _sign_in(api_client, code=code)
 

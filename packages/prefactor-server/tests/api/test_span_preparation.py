@@ -1,4 +1,4 @@
-"""What is read before writes, and how often."""
+"""Which rows are read before writes, and how often."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class Counted:
 
 
 async def test_spans_of_a_bulk_are_read_at_once(api_client: Any) -> None:
-    """Starts that are not known are read together, each is handed out once, and unseen ones not."""
+    """Unknown starts are read together, and each is handed out once."""
     run = await api_client.run()
     spans = [await api_client.span(run, payload={"number": number}) for number in range(5)]
     storage: Any = Counted(api_client.storage)

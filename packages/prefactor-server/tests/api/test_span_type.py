@@ -1,4 +1,4 @@
-"""What newer clients declare of span types: a template for results, and a second name."""
+"""What newer clients declare about span types: a result template and a second name."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ async def test_a_template_of_results_takes_over_once_there_is_one(api_client: An
 async def test_a_missing_template_is_replaced_and_a_wrong_one_is_not(
     api_client: Any, result_template: str | None
 ) -> None:
-    """Without one for results, the template stays in charge; one that is wrong gives nothing."""
+    """Without a result template, the main template applies; an invalid one renders nothing."""
     declared = {**PLAIN, "template": "asks {{ q }}", "result_template": result_template}
     run = await _run(api_client, declared)
     fields = {"status": "complete", "payload": {"q": "why"}, "result_payload": {"a": 1}}
@@ -62,7 +62,7 @@ async def test_a_type_is_declared_under_both_of_its_names(api_client: Any) -> No
 
 
 async def test_a_second_name_gives_way_to_a_first_one(api_client: Any) -> None:
-    """A type that has the name of its own keeps it, and the run is registered all the same."""
+    """A type keeps a name that another type uses as its second name, and the run registers."""
     own = {**PLAIN, "name": "llm", "title": "Its own"}
     other = {**PLAIN, "name": "Model call", "spanType": "llm", "title": "Another"}
     run = await _run(api_client, other, own)
@@ -74,7 +74,7 @@ async def test_a_second_name_gives_way_to_a_first_one(api_client: Any) -> None:
 async def test_the_title_of_a_type_is_its_name_by_default(
     api_client: Any, title: str | None
 ) -> None:
-    """In the span, in the schema version and in the skeleton there is a title to show."""
+    """Spans, schema versions and skeletons always have a title to show."""
     run = await _run(api_client, {**PLAIN, "title": title})
     span = await api_client.span(run, schema_name="llm")
     unknown = await api_client.span(run, schema_name="odd")

@@ -44,7 +44,7 @@ ODD_FLAGS = ["True ", " true", "TRUE", "yes", "t", "true\n", "01", ""]
 
 @pytest.mark.parametrize("text", ODD_TIMES)
 async def test_a_time_in_a_body_is_a_timestamp_alone(api_client: Any, text: str) -> None:
-    """Each operation that takes a time refuses one with anything in it, before or behind it."""
+    """Every operation that takes a time refuses extra characters before or after it."""
     run = await api_client.run("pending")
     span = {"agent_instance_id": run["id"], "schema_name": "step"}
     token = {"token_scope": "account"}
@@ -61,7 +61,7 @@ async def test_a_time_in_a_body_is_a_timestamp_alone(api_client: Any, text: str)
 
 
 async def test_a_time_in_a_query_is_a_timestamp_alone(api_client: Any) -> None:
-    """A filter by time is refused likewise, and the message says how an offset is written."""
+    """A filter by time refuses them too, and the message says how to write an offset."""
     for text in ODD_TIMES:
         answer = await api_client.get("/agent_instance", {"started_after": text})
         assert answer.status in (400, 422), text
@@ -86,13 +86,13 @@ async def test_a_number_in_a_query_is_plain_digits(api_client: Any, path: str, n
 
 
 async def test_a_flag_in_a_query_is_true_or_false(api_client: Any) -> None:
-    """A flag is true, false, 1 or 0, and nothing that only looks like one."""
+    """A flag is true, false, 1 or 0, and no look-alike."""
     for text in ODD_FLAGS:
         (await api_client.get("/agent_spans", {"include_risk_level": text})).refused(*INVALID)
 
 
 async def test_an_item_of_a_bulk_request_is_read_as_strictly(api_client: Any) -> None:
-    """A parameter of an item holds no NUL, is given once, and is a number in plain digits."""
+    """A bulk item's parameter has no NUL, is given once, and a number has only plain digits."""
     for parameters, code in [
         ({"pagination[page_size]": "1_0"}, "validation_errors"),
         ({"pagination": {"page_size": 2.5}}, "validation_errors"),
@@ -106,7 +106,7 @@ async def test_an_item_of_a_bulk_request_is_read_as_strictly(api_client: Any) ->
 
 @pytest.mark.parametrize("change", ["{}\n", "\n{}", "{}=", "{}!", "{}\0", " {}", "{}AA", "{}{}"])
 async def test_a_cursor_is_the_text_that_was_given(api_client: Any, change: str) -> None:
-    """A cursor with anything around it is refused; the one that the server gave works."""
+    """A cursor with extra characters is refused; the server's own cursor works."""
     for number in range(3):
         await api_client.register(f"run-{number}")
     page = {"pagination[page_size]": "1"}
@@ -121,7 +121,7 @@ async def test_a_cursor_is_the_text_that_was_given(api_client: Any, change: str)
 
 
 async def test_an_id_in_a_path_is_decoded_without_guessing(api_client: Any) -> None:
-    """Bytes that are not UTF-8 name nothing, where several of them would have named one agent."""
+    """An id with bytes that are not UTF-8 matches no agent."""
     await api_client.post(
         "/agent", {"details": {"name": "odd", "external_identifier": "odd-\ufffd"}}
     )
@@ -142,7 +142,7 @@ async def test_an_id_in_a_path_is_decoded_without_guessing(api_client: Any) -> N
 
 @pytest.mark.parametrize("blank", ["\x85", "\xa0", "\x1f", "\x0b"])
 async def test_a_token_has_nothing_around_it(api_client: Any, blank: str) -> None:
-    """What only Python takes for white space is a part of the token, or no header at all."""
+    """White space that only Python recognises is part of the token, or an invalid header."""
     connection = http.client.HTTPConnection(urlsplit(api_client.url).netloc, timeout=60)
 
     def status(value: str) -> int:

@@ -1,4 +1,4 @@
-"""Two deployments of an account: neither hears from a refusal what the other has."""
+"""Two deployments of an account: a refusal to one reveals nothing of the other."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ async def theirs(api_client: Any) -> Any:
 
 @pytest.fixture
 async def mine(api_client: Any, theirs: Any) -> str:
-    """The token of the same agent in another environment, with a run of its own."""
+    """A token of the same agent in another environment, with its own run."""
     await api_client.post("/environment", {"details": {"name": "staging", "id": "staging"}})
     run = await api_client.run(environment_id="staging", id="my-run")
     return await api_client.deployment_token(run)
@@ -32,7 +32,7 @@ def _item(kind: str, **fields: Any) -> dict[str, Any]:
 async def _alone_and_in_bulk(
     api_client: Any, token: str, path: str, body: Any, kind: str
 ) -> list[Any]:
-    """The refusals of a request by itself, and as an item: status or None, code, message."""
+    """Return the refusals of one request, alone and as an item: status, code, message."""
     alone = await api_client.post(path, body, token=token)
     fields = body.get("details", body)
     answer = await api_client.post("/bulk", {"items": [_item(kind, **fields)]}, token=token)
@@ -49,7 +49,7 @@ async def _alone_and_in_bulk(
 async def test_a_run_of_another_deployment_is_not_there_to_clash_with(
     api_client: Any, mine: str, field: str, value: str
 ) -> None:
-    """A registration that cannot have an id or a name hears what every reader of it hears."""
+    """Registering with another deployment's id or name gets the error that reading it gets."""
     read = await api_client.get("/agent_instance/their-run", token=mine)
     told = await _alone_and_in_bulk(
         api_client, mine, "/agent_instance/register", {field: value}, "agent_instances/register"
@@ -64,7 +64,7 @@ async def test_a_run_of_another_deployment_is_not_there_to_clash_with(
 async def test_a_span_of_another_deployment_is_not_there_to_clash_with(
     api_client: Any, mine: str
 ) -> None:
-    """A span that cannot have an id hears what every reader of that id hears."""
+    """Creating a span with another deployment's id gets the error that reading it gets."""
     details = {"id": "their-span", "agent_instance_id": "my-run", "schema_name": "step"}
     read = await api_client.get("/agent_spans/their-span", token=mine)
     told = await _alone_and_in_bulk(
@@ -77,7 +77,7 @@ async def test_a_span_of_another_deployment_is_not_there_to_clash_with(
 
 
 async def test_an_account_token_hears_of_what_is_taken(api_client: Any, theirs: Any) -> None:
-    """Who sees everything in the account is told that an id is taken."""
+    """An account token, which sees everything, gets the error that the id is taken."""
     for body in ({"id": "their-run"}, {"external_identifier": "their-name"}):
         answer = await api_client.post("/agent_instance/register", {"agent_id": "agent-1", **body})
         assert "exists already" in answer.refused(*TAKEN)["message"]

@@ -1,4 +1,4 @@
-"""Members of a request that nothing understands: refused by the control plane, and by it alone."""
+"""Unknown fields of a request: refused by the control plane only."""
 
 import copy
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ ODD = {"unheard_of": {"a": [1]}}
 
 
 def _request(operation: Write) -> tuple[str, dict[str, Any]]:
-    """The path of an operation, with an id that nobody has, and a body that it documents."""
+    """Return the operation's path with an unknown id, and a body that it documents."""
     path = operation.path.removeprefix("/api/v1")
     if operation.path_parameter:
         path = path.replace(f"{{{operation.path_parameter}}}", "nobody")
@@ -32,7 +32,7 @@ def _errors(answer: Any, *nested: str) -> Mapping[str, Any]:
 
 
 def test_the_control_plane_is_what_needs_an_account_token() -> None:
-    """What deployments write of runs, spans, quality and alerts is telemetry, all else is not."""
+    """Only what deployments write about runs, spans, quality and alerts is telemetry."""
     lenient = {one.name for one in WRITES} - {one.name for one in CONTROL}
 
     assert lenient == {
@@ -55,7 +55,7 @@ def test_the_control_plane_is_what_needs_an_account_token() -> None:
 async def test_a_member_that_nothing_understands_is_named(
     api_client: Any, operation: Write
 ) -> None:
-    """Wherever it stands, the answer is 422 and names the member and those that are known."""
+    """At any depth, the answer is 422 and names the unknown field and the known ones."""
     path, body = _request(operation)
 
     beside = await api_client.call(operation.method, path, {**body, **ODD})
@@ -69,7 +69,7 @@ async def test_a_member_that_nothing_understands_is_named(
 
 
 async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
-    """A refused request makes nothing, and may be sent again without the member."""
+    """A refused request does nothing, and can be sent again without the field."""
     headers = {"Idempotency-Key": "k"}
     wrong = await api_client.post(
         "/agent", {"details": {"name": "A", "nmae": "B"}}, headers=headers
@@ -83,7 +83,7 @@ async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
 
 
 async def test_missing_wrong_and_unknown_members_are_told_together(api_client: Any) -> None:
-    """One answer names all that is wrong with a request."""
+    """One answer names every error of a request."""
     details = {"token_scop": "account", "expires_at": "soon"}
     answer = await api_client.post("/api_token", {"details": details})
 
@@ -115,7 +115,7 @@ async def test_missing_wrong_and_unknown_members_are_told_together(api_client: A
 async def test_nested_members_are_looked_at_too(
     api_client: Any, path: str, details: Any, place: list[str]
 ) -> None:
-    """What stands inside of a field is known or named by the way to it."""
+    """A field inside another field is known, or named by its path."""
     await api_client.post("/agent", {"details": {"name": "A", "id": "agent-1"}})
     if path == "/agent_schema_version":
         details = {"agent_id": "agent-1", "external_identifier": "s", **details}
@@ -150,7 +150,7 @@ async def test_what_answers_show_can_be_sent_back(api_client: Any) -> None:
 
 
 async def test_members_of_older_clients_are_accepted(api_client: Any) -> None:
-    """Where an agent's environment was once named, it still may be, and means nothing."""
+    """An agent's environment, which older clients send, is accepted and ignored."""
     item = {"_type": "agents/create", "idempotency_key": "key-0001", "environment_id": "e"}
     bulk = {"items": [{**item, "details": {"name": "A"}}]}
 
@@ -170,7 +170,7 @@ async def test_another_account_is_not_passed_over(api_client: Any) -> None:
 
 @pytest.mark.parametrize("flat", [True, False])
 async def test_items_of_a_bulk_request_are_read_as_strictly(api_client: Any, flat: bool) -> None:
-    """An item stops at a member that nothing understands, beside its fields or among them."""
+    """A bulk request stops at an item with an unknown field, at either level."""
     item = {"_type": "agents/create", "idempotency_key": "key-0001"}
     fields = {"name": "A", **ODD}
     among = {**item, **fields} if flat else {**item, "details": fields}
@@ -185,7 +185,7 @@ async def test_items_of_a_bulk_request_are_read_as_strictly(api_client: Any, fla
 
 
 async def test_telemetry_ignores_what_it_does_not_know(api_client: Any) -> None:
-    """Newer agents send more than this server knows, and lose nothing by it."""
+    """Newer agents may send fields that this server does not know."""
     types = [{"name": "step", "params_schema": {}, **ODD}]
     run = await api_client.register(agent_schema_version={"span_type_schemas": types, **ODD}, **ODD)
     path = f"/agent_instance/{run['id']}"
@@ -202,14 +202,14 @@ async def test_telemetry_ignores_what_it_does_not_know(api_client: Any) -> None:
 
 
 async def test_accepting_an_invitation_is_read_strictly(api_client: Any) -> None:
-    """An acceptance that says more than its token is refused before the token is looked at."""
+    """An acceptance with a field beside its token is refused before the token is read."""
     answer = await api_client.post("/admin_user_invite/accept", {"token": "t", **ODD})
 
     assert list(_errors(answer)) == ["unheard_of"]
 
 
 def test_errors_are_merged_by_field() -> None:
-    """Errors about different fields are all kept; of two about one field, the first is."""
+    """Errors about different fields are all kept; for one field, the first wins."""
     unknown = FieldError("invalid_value", "unknown")
     one = {"a": REQUIRED, "b": {"c": REQUIRED}}
     other = {"a": unknown, "b": {"d": unknown}, "e": unknown}

@@ -7,7 +7,7 @@ from prefactor_server.api.kernel.work import Work
 
 
 async def test_a_transport_that_never_waits_holds_nothing_up() -> None:
-    """Work goes on where the transport answers at once, over and over, with the same request."""
+    """A transport that always answers at once does not stop long work."""
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}

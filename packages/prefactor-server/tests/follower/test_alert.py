@@ -32,7 +32,7 @@ async def _begin(storage: Any) -> tuple[ConsumerState, Derived]:
 
 
 async def test_nothing_is_raised_twice(storage: Any) -> None:
-    """A slice is written with its position or not at all, and doing it again changes nothing."""
+    """A slice is written together with its position, and repeating it changes nothing."""
     state, derived = await _begin(storage)
     moved = await storage.feed.advance(state, state._replace(position=9), derived)
     (raised,) = await _alerts(storage)
@@ -46,7 +46,7 @@ async def test_nothing_is_raised_twice(storage: Any) -> None:
 
 
 async def test_a_caller_who_gets_in_between_is_heard(storage: Any) -> None:
-    """An alert that is cleared after it was looked at stays cleared when the slice is written."""
+    """An alert cleared after it was read stays cleared when the slice is written."""
     state, derived = await _begin(storage)
     moved = await storage.feed.advance(state, state._replace(position=9), derived)
     await do(storage, CLEAR)

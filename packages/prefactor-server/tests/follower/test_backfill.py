@@ -1,4 +1,4 @@
-"""The walk over what was stored before: everything is told once, whatever is written meanwhile."""
+"""The backfill of existing rows reports each once, whatever is written meanwhile."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ ENDED = {"complete", "failed", "cancelled", "terminated"}
 
 @pytest.mark.parametrize("cursor", [START, Cursor("a", "r"), Cursor("a", "r", "s")])
 def test_a_cursor_is_stored_as_a_text(cursor: Cursor) -> None:
-    """A cursor is read as it was written."""
+    """A cursor reads back as written."""
     assert Cursor.parse(str(cursor)) == cursor
 
 
@@ -36,7 +36,7 @@ def test_what_the_walk_will_come_to_is_left_to_it(run: str, spans: tuple[str, ..
 
 
 async def write_something(storage: Any, chance: random.Random, runs: dict[str, list[str]]) -> None:
-    """One commit: a new run, spans of it, their ends, or its end."""
+    """Make one commit: a new run, spans of it, their ends, or its end."""
     # New ids sort anywhere among those that are there.
     name = f"{chance.randrange(1000):03}"
     if not runs or chance.random() < 0.3:
@@ -68,7 +68,7 @@ async def write_something(storage: Any, chance: random.Random, runs: dict[str, l
 
 
 async def expected(storage: Any, runs: dict[str, list[str]]) -> Counter[tuple[str, str]]:
-    """What has to have been told, each once."""
+    """Return what must be reported, each once."""
     told: Counter[tuple[str, str]] = Counter()
     for run_id, spans in runs.items():
         told["run", run_id] = 1

@@ -1,4 +1,4 @@
-"""Kill -9 while a follower works: nothing is derived twice, and nothing is left out."""
+"""After kill -9 of a follower, nothing is derived twice or left out."""
 
 import asyncio
 import random
@@ -68,7 +68,7 @@ async def prepare(url: str) -> None:
 
 
 async def catch_up_alone(url: str) -> None:
-    """Derive what is left, with nobody else there."""
+    """Derive what is left, without any other process."""
     storage = await open_storage(url)
     await catch_up(counting(storage, "last"))
     await storage.close()

@@ -1,4 +1,4 @@
-"""The change feed: every commit is in it, in order, with what it did to which runs."""
+"""The change feed holds every commit in order, with its changes to each run."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def told(change: Change) -> tuple[str, int, set[str], set[str]]:
 
 
 async def test_a_run_from_its_registration_to_its_end(storage: Any) -> None:
-    """Each commit has a higher position, and says which spans it made, changed and finished."""
+    """Each commit has a higher position and lists the spans it created, changed and finished."""
     run = await new_run(storage)
     await submit(storage, create_span("a", run), create_span("b", run, status="complete"))
     await do(storage, finish_span("a"))
@@ -97,7 +97,7 @@ async def test_a_commit_is_never_cut(storage: Any) -> None:
 
 
 async def test_a_refused_write_leaves_no_trace(storage: Any) -> None:
-    """What changes no run is not in the feed."""
+    """A commit that changes no run is not in the feed."""
     await new_run(storage)
     before = await storage.feed.position()
     await submit(storage, start("run-1"))
@@ -107,7 +107,7 @@ async def test_a_refused_write_leaves_no_trace(storage: Any) -> None:
 
 
 async def test_what_was_deleted_is_told(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is deleted in slices loses its spans, and then goes."""
+    """A run deleted in slices loses its spans first, and then itself."""
     for backend in ("sqlite", "postgres"):
         monkeypatch.setattr(f"prefactor_server.storage.{backend}.upkeep.prune.SPAN_SLICE", 2)
     await upkeep.run_with_spans(storage, "run-1", spans=3)
@@ -121,7 +121,7 @@ async def test_what_was_deleted_is_told(storage: Any, monkeypatch: pytest.Monkey
 
 
 async def test_a_state_moves_once(storage: Any) -> None:
-    """Of two who worked on the same slice, one gets to write."""
+    """Of two followers that worked on the same slice, one may write."""
     first = await storage.feed.begin(ConsumerState("one", 0, None))
     again = await storage.feed.begin(ConsumerState("one", 7, None))
     moved = await storage.feed.advance(first, first._replace(position=5), Derived())
@@ -147,7 +147,7 @@ async def test_a_lease_is_one_holders(storage: Any) -> None:
 
 
 async def test_old_changes_are_pruned(storage: Any) -> None:
-    """What everybody has seen and is old is deleted, but for the last commit."""
+    """Old changes that every consumer has seen are deleted, except for the last commit."""
     await new_run(storage)
     await do(storage, finish("run-1"))
     feed = storage.feed

@@ -1,4 +1,4 @@
-"""The follower: it keeps every consumer up to date, whatever happens to it or to one of them."""
+"""The follower keeps every consumer up to date, whatever fails."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ async def test_a_new_consumer_is_told_what_was_there(storage: Any) -> None:
 
 
 async def test_two_servers_share_the_work(storage: Any) -> None:
-    """One of two followers works at a time, and nothing is applied twice when they change."""
+    """One of two followers works at a time, and a change between them applies nothing twice."""
     tally = Tally()
     first = follower_of(storage, tally, holder="first")
     second = follower_of(storage, tally, holder="second")
@@ -42,7 +42,7 @@ async def test_two_servers_share_the_work(storage: Any) -> None:
 
 
 async def test_a_failing_consumer_holds_nobody_up(storage: Any, caplog: Any) -> None:
-    """Others go on while one fails; it is tried again after a while, and goes on where it was."""
+    """Other consumers continue while one fails, and it is retried later from where it was."""
     broken, sound = Tally(), Tally()
     sound.name = "sound"
     broken.broken = True
@@ -87,7 +87,7 @@ async def test_a_rebuild_is_asked_for_in_the_state(storage: Any) -> None:
 
 
 async def test_it_wakes_at_a_commit_and_stops_when_told(storage: Any) -> None:
-    """A running follower applies a commit when it is told of one, and lets its lease go."""
+    """A running follower applies a commit when notified, and releases its lease when it stops."""
     tally = Tally()
     follower = follower_of(storage, tally)
     running = asyncio.create_task(follower.run())

@@ -1,4 +1,4 @@
-"""The totals of runs: what was counted is what is stored, at a bounded cost."""
+"""The totals of runs match a full count, at a bounded cost."""
 
 import json
 import random
@@ -53,7 +53,7 @@ DECLARED = {
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing be put off for long."""
+    """Set the longest delay to a short time."""
     monkeypatch.setattr("prefactor_server.follower.run_totals._SHARE", 0)
     monkeypatch.setattr("prefactor_server.follower.run_totals._REFRESH_SECONDS", 0.0)
 
@@ -71,17 +71,17 @@ def following(storage: Any, prices: PriceTable = PRICES) -> Follower:
 
 
 async def totals(storage: Any, *run_ids: str) -> list[RunTotal]:
-    """What is stored of runs."""
+    """Return the stored totals of runs."""
     return sorted(await storage.run_totals.totals(ACCOUNT, run_ids))
 
 
 def used(prompt: int | None, completion: int | None, model: str = "gpt-4") -> Any:
-    """What a span tells of tokens."""
+    """Return a span payload with token usage."""
     return FACTS._replace(usage=Usage(prompt, completion, None, model, None))
 
 
 async def record(storage: Any, run_id: str, spans: int = 3) -> None:
-    """A run that goes on, with spans of two types."""
+    """Record an active run with spans of two types."""
     codec, body = encode_document(json.dumps(DECLARED).encode())
     schema = DeclaredSchema(None, SchemaContent(ACCOUNT, b"declared".ljust(16), codec, body), 1)
     await submit(storage, register(run_id, schema=schema), start(run_id))
@@ -102,7 +102,7 @@ async def record(storage: Any, run_id: str, spans: int = 3) -> None:
 
 
 async def check(storage: Any, run_id: str, prices: PriceTable = PRICES) -> None:
-    """A total is what the run's spans come to when they are counted now."""
+    """Check that a total matches a full count of the run's spans."""
     run = await storage.instance(ACCOUNT, run_id)
     figures = await RiskQueries(storage).for_run(run)
     (found,) = await totals(storage, run_id)
@@ -138,7 +138,7 @@ async def weigh(storage: Any, weight: float, updated_at: int) -> None:
 
 
 async def test_a_total_is_what_the_spans_come_to(storage: Any) -> None:
-    """Whether a run goes on, has ended, was terminated, or gets late spans, its total is right."""
+    """Active, ended, terminated or with late spans, a run has the right total."""
     chance = random.Random(7)
     follower = following(storage)
     names = [f"run-{number}" for number in range(4)]
@@ -189,7 +189,7 @@ async def test_a_changed_profile_makes_new_scores(storage: Any) -> None:
 
 
 async def test_a_deleted_run_has_no_total(storage: Any) -> None:
-    """What was derived of a run goes when the run is pruned."""
+    """Pruning a run deletes its derived rows."""
     await upkeep.run_with_spans(storage, "run-1")
     follower = following(storage)
     await catch_up(follower)
@@ -202,7 +202,7 @@ async def test_a_deleted_run_has_no_total(storage: Any) -> None:
 
 
 async def test_a_rebuild_makes_the_same_rows(storage: Any) -> None:
-    """A rebuild, and the first start over a database from before, make what was there."""
+    """A rebuild, and a first start over an older database, give the same rows."""
     names = [f"run-{number}" for number in range(5)]
     for name in names:
         await record(storage, name)
@@ -223,7 +223,7 @@ async def test_a_rebuild_makes_the_same_rows(storage: Any) -> None:
 async def test_a_long_run_is_not_counted_with_every_slice(
     storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a run goes on, counting it takes a bounded part of the time, whatever is written."""
+    """An active run is recounted for a bounded share of the time, however much is written."""
     counted: list[Any] = []
     count = RunTotalsConsumer._recount
 
@@ -249,7 +249,7 @@ async def test_a_long_run_is_not_counted_with_every_slice(
 
 
 def test_prices_are_told_apart() -> None:
-    """Other prices, and another currency, have another revision; the same ones have the same."""
+    """Different prices or another currency give another revision; equal ones the same."""
     tables = (NO_PRICES, PRICES, DEARER, PRICES._replace(currency="EUR"))
 
     assert len({table.revision for table in tables}) == len(tables)

@@ -1,4 +1,4 @@
-"""The search index: whatever happens to its follower, it has the words of every span."""
+"""The search index holds the words of every span, whatever happens to its follower."""
 
 import asyncio
 from typing import Any
@@ -48,7 +48,7 @@ async def test_a_slice_that_is_applied_again_changes_nothing(storage: Any) -> No
 
 
 async def test_a_follower_that_is_stopped_anywhere_leaves_nothing_out(storage: Any) -> None:
-    """Stopped after any number of steps, the next one goes on, and no word is missing."""
+    """A follower stopped at any step is continued by the next, and no word is missing."""
     spans = await record(storage, 3)
     for steps in range(0, 60, 3):
         # A lease that was taken too late to be given back has ended by then.
@@ -66,7 +66,7 @@ async def test_a_follower_that_is_stopped_anywhere_leaves_nothing_out(storage: A
 
 
 async def test_what_is_pruned_leaves_the_index(storage: Any) -> None:
-    """Spans of a deleted run are not found, and the others still are."""
+    """Spans of a deleted run are not found, and others still are."""
     spans = await record(storage, 2)
     await index(storage)
     await do(storage, finish("run-0"))

@@ -1,4 +1,4 @@
-"""The rollups behind series: every run and span is counted once, whatever happens meanwhile."""
+"""The rollups behind series count every run and span once, whatever happens meanwhile."""
 
 import random
 from collections.abc import Sequence
@@ -46,11 +46,11 @@ MINUTE_US = 60_000_000
 
 
 class Runs(dict[str, list[str]]):
-    """The runs that were registered, each with the spans that it was given."""
+    """The registered runs, each with its spans."""
 
 
 async def write_something(storage: Any, chance: random.Random, runs: Runs) -> None:
-    """One commit: a new run, spans of it, ends, a late end, or a discarded value."""
+    """Make one commit: a new run, spans of it, ends, a late end, or a discarded value."""
     name = f"{chance.randrange(1000):03}"
     if not runs or chance.random() < 0.25:
         if name not in runs:
@@ -83,7 +83,7 @@ async def write_something(storage: Any, chance: random.Random, runs: Runs) -> No
 
 
 async def discard(storage: Any, span_id: str) -> None:
-    """Change a span in a way that has nothing to do with its end."""
+    """Change a span without affecting its end."""
     (record,) = await storage.spans_by_id(ACCOUNT, [span_id])
     payloads = (payload(span_id, 0, b"{}"),)
     await submit(
@@ -98,7 +98,7 @@ async def stored(storage: Any) -> Sequence[Rollup]:
 
 
 async def recounted(storage: Any, runs: Runs) -> Sequence[Rollup]:
-    """The rollups of what the database holds, counted at once."""
+    """Return the rollups counted from the whole database."""
     ended = await storage.series.runs_by_id(ACCOUNT, list(runs))
     ids = [span_id for spans in runs.values() for span_id in spans]
     spans = [one for one in await storage.series.spans_by_id(ACCOUNT, ids) if is_counted(one)]
@@ -116,7 +116,7 @@ def follower_of(storage: Any) -> Follower:
 
 
 async def catch_up(follower: Follower) -> None:
-    """Let a follower work until there is nothing left."""
+    """Run a follower until nothing is left to do."""
     while await follower.turn():
         pass
 
@@ -166,7 +166,7 @@ async def test_everything_is_counted_once(
 
 
 async def rebuild(storage: Any, advance: Any) -> None:
-    """What ``prefactor-server rebuild series`` asks for."""
+    """Do what ``prefactor-server rebuild series`` does."""
     state = (await storage.feed.states()).get(NAME)
     if state is not None:
         assert await advance(storage.feed, state, state._replace(backfill=RESET), Derived())
@@ -193,7 +193,7 @@ async def test_a_late_end_is_counted_and_a_termination_is_not(storage: Any) -> N
 
 
 async def totals(storage: Any) -> Any:
-    """What the days of the account add up to."""
+    """Return the account's totals over all days."""
     runs: dict[str, int] = {}
     spans = failed = 0
     for row in await stored(storage):
@@ -207,7 +207,7 @@ async def totals(storage: Any) -> Any:
 
 
 async def test_deleted_runs_stay_in_the_figures(storage: Any) -> None:
-    """Pruning takes runs and spans, and leaves what they were counted as."""
+    """Pruning deletes runs and spans but keeps their counts."""
     await submit(storage, register("run"), start("run"))
     run = await storage.instance(ACCOUNT, "run")
     await submit(storage, create_span("open", run), create_span("done", run, status="complete"))
@@ -225,7 +225,7 @@ async def test_deleted_runs_stay_in_the_figures(storage: Any) -> None:
 
 
 async def test_short_buckets_are_deleted_by_their_age(storage: Any) -> None:
-    """Minutes go after seven days and hours after ninety; days stay."""
+    """Minutes are deleted after seven days and hours after ninety; days are kept."""
     ages = (0, 8, 91)
     rows = [
         Rollup(ACCOUNT, ALL_AGENTS, bucket.seconds, NOW - age * DAY.length, ENVIRONMENT, b"{}")

@@ -17,7 +17,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
-    """A server that the tests of this process share: leave it running."""
+    """A server shared by the tests of this process: leave it running."""
     started = start_postgres()
     yield started
     started.discard()

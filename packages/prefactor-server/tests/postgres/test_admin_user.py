@@ -1,4 +1,4 @@
-"""People and invitations in PostgreSQL: kept, and revoked by one of two."""
+"""People and invitations in PostgreSQL: stored, and revoked by one of two servers."""
 
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import ACCOUNT, NOW, OTHER_ACCOUNT, request
@@ -16,7 +16,7 @@ INVITE = AdminUserInvite("i", ACCOUNT, "a@b", b"\0hash", NOW, "pending", NOW, "a
 
 
 async def test_an_invitation_is_kept_and_revoked(storage: PostgresStorage) -> None:
-    """An invitation is read as it was written, and as it was revoked, in its own account."""
+    """An invitation reads back as written and as revoked, within its own account."""
     await do(storage, CreateInvite(request(), INVITE))
 
     assert await storage.row(AdminUserInvite, ACCOUNT, "i") == INVITE
@@ -31,7 +31,7 @@ async def test_an_invitation_is_kept_and_revoked(storage: PostgresStorage) -> No
 async def test_of_two_servers_one_revokes(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """The second of two revocations hears of the first."""
+    """The second of two revocations sees the first."""
     await do(storage, CreateInvite(request(), INVITE))
     meanwhile = on_another_replica(database, RevokeInvite(request(), "i"))
 

@@ -1,4 +1,4 @@
-"""Agents over PostgreSQL: what refers to them, and servers that get in between."""
+"""Agents in PostgreSQL: references to them, and servers that interleave."""
 
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import ACCOUNT, create_agent, register, request
@@ -47,7 +47,7 @@ async def test_agents_are_found_by_environment(storage: PostgresStorage) -> None
 
 
 async def test_agents_change_and_go(storage: PostgresStorage) -> None:
-    """A changed agent is stored with what its status depends on, and a deleted one is gone."""
+    """A changed agent is stored with the fields of its status, and a deleted one is gone."""
     run = await do(storage, register("run-1", agent_ref="busy"))
     await do(storage, create_agent("idle"))
 

@@ -1,4 +1,4 @@
-"""What the skeleton of a run is made of, the same out of PostgreSQL as out of SQLite."""
+"""The rows that a run's skeleton is built from are the same in PostgreSQL and in SQLite."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SPANS = read._AT_A_TIME + 3
 async def test_both_backends_read_all_spans_of_a_run(
     storage: PostgresStorage, tmp_path: Path
 ) -> None:
-    """Each span is read once and without loss, more of them than are read at a time."""
+    """Every span is read once and unchanged, even when a run has more than one page of them."""
     embedded = (await make_database(tmp_path / "prefactor.db")).storage
     found = []
     for one in (storage, embedded):

@@ -1,4 +1,4 @@
-"""What one server does with one database, where it is not simply the same as everywhere."""
+"""What is particular to one server with one PostgreSQL database."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 async def test_a_batch_of_two_accounts(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Two accounts may use the same ids in one batch, and see each their own rows."""
+    """Two accounts may use the same ids in one batch, and each sees its own rows."""
     outcomes = await submit(
         storage,
         register("run-1"),
@@ -54,7 +54,7 @@ async def test_a_batch_of_two_accounts(
 
 
 async def test_a_batch_takes_two_round_trips(database: PostgresDatabase) -> None:
-    """A batch loads with one question and writes with another, if there is anything to write."""
+    """A batch loads in one round trip and writes in another, if it has anything to write."""
     async with lossy(database.url) as (proxy, url):
         storage = await PostgresStorage.open(url)
         run = await do(storage, register("run-1"))
@@ -76,7 +76,7 @@ async def test_a_batch_takes_two_round_trips(database: PostgresDatabase) -> None
 async def test_a_termination_in_the_midst_of_a_batch(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """What a batch did before its termination is closed by it, and what it did after is not."""
+    """A termination closes what its batch did before it, and nothing that follows."""
     run = await do(storage, register("run-1"))
     await submit(storage, start("run-1"), create_span("stored", run), create_span("finished", run))
 
@@ -123,7 +123,7 @@ async def test_the_last_result_of_a_span_stays(
 async def test_a_value_that_cannot_be_kept_fails_alone(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A request with a value that no column takes fails without its neighbours in the batch."""
+    """A request with a value that no column accepts fails alone in its batch."""
     writer = Writer(storage, max_queue_bytes=1 << 20)
     requests = [
         writer.submit([create_agent(f"agent-{number}", name=name)], 1)
@@ -140,7 +140,7 @@ async def test_a_value_that_cannot_be_kept_fails_alone(
 async def test_what_never_fits_is_given_up(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A row that an index refuses every time fails in the end, and leaves nothing."""
+    """A row that an index always refuses fails in the end and stores nothing."""
     run = await do(storage, register("run-1"))
     await database.rows("CREATE UNIQUE INDEX one_span_only ON agent_span (account_id)")
     await do(storage, create_span("first", run))
@@ -170,7 +170,7 @@ async def test_a_list_of_what_cannot_be(listing: Listing, storage: PostgresStora
 async def test_keys_are_forgotten_by_age(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Old keys go a slice at a time, old receipts with them, and newer ones stay."""
+    """Old keys and their receipts are deleted a slice at a time, and newer ones stay."""
     for number in range(5):
         asked = request(key=f"key-{number}", now=NOW + number)
         await do(storage, create_agent(f"agent-{number}", request=asked))
@@ -189,7 +189,7 @@ async def test_keys_are_forgotten_by_age(
 async def test_an_account_is_created_once(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A second first account is refused; the existing one is reported to its maker."""
+    """Creating a second first account is refused, and the caller learns of the existing one."""
     (token,) = await storage.tokens(ACCOUNT)
     audit = AuditEntry(ACCOUNT, NOW, "cli", "accounts.create", ACCOUNT, None)
 

@@ -1,4 +1,4 @@
-"""Connections that break, servers that go away: nothing is lost, doubled or wrongly refused."""
+"""Broken connections and lost servers: no write is lost, duplicated or wrongly refused."""
 
 import asyncio
 import signal
@@ -30,7 +30,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 async def losing(
     storage: Storage, proxy: LossyProxy, what: Literal["question", "answer"], command: Command
 ) -> tuple[Outcome, int]:
-    """What a command ends in when the connection breaks as it is written, and how often decided."""
+    """Return the outcome of a command whose connection breaks, and how often it was decided."""
     submissions = [Submission((command,), 1)]
     decided = 0
 
@@ -49,7 +49,7 @@ async def losing(
 async def test_a_write_without_a_key_has_one_effect(
     what: Literal["question", "answer"], decisions: int, database: PostgresDatabase
 ) -> None:
-    """A write whose connection breaks is done once and answered rightly, even without a key."""
+    """A write whose connection breaks is done once and answered correctly, even without a key."""
     async with lossy(database.url) as (proxy, url):
         storage = await PostgresStorage.open(url)
         run = await do(storage, register("run-1"))
@@ -100,7 +100,7 @@ async def prepared(server: PostgresServer) -> tuple[PostgresDatabase, PostgresSt
 
 
 async def answered_spans(storage: PostgresStorage, run: Any, client: int, number: int) -> list[str]:
-    """The ids of spans that were answered as created: half of them keyed, half without a key."""
+    """Return the ids of spans acknowledged as created, half with a key and half without."""
     writer = Writer(storage, max_queue_bytes=1 << 20, concurrency=storage.concurrency)
     answered: list[str] = []
     for step in range(number):
@@ -118,7 +118,7 @@ async def answered_spans(storage: PostgresStorage, run: Any, client: int, number
 async def test_the_database_restarts_under_load(
     how: signal.Signals, own_server: PostgresServer
 ) -> None:
-    """Writes go on over crashes and restarts of the database, each done once and answered so."""
+    """While the database crashes and restarts, every write happens once and is answered."""
     database, storage, run = await prepared(own_server)
     load = [asyncio.create_task(answered_spans(storage, run, one, 150)) for one in range(6)]
 
@@ -135,7 +135,7 @@ async def test_the_database_restarts_under_load(
 
 
 async def test_connections_are_terminated_under_load(own_server: PostgresServer) -> None:
-    """An operator who keeps ending all sessions neither loses nor doubles nor refuses a write."""
+    """While an operator keeps ending all sessions, no write is lost, duplicated or refused."""
     database, storage, run = await prepared(own_server)
     load = asyncio.gather(*(answered_spans(storage, run, one, 40) for one in range(4)))
     terminate = (
@@ -159,7 +159,7 @@ async def test_connections_are_terminated_under_load(own_server: PostgresServer)
 
 
 async def test_a_database_that_stays_away(own_server: PostgresServer) -> None:
-    """Writes and reads are refused with a clear message while the database is away, then go on."""
+    """While the database is away, reads and writes fail with a clear message; then they resume."""
     database, storage, run = await prepared(own_server)
     await storage.close()
     storage = await database.open(retry_seconds=0.2)
@@ -180,7 +180,7 @@ async def test_a_database_that_stays_away(own_server: PostgresServer) -> None:
 
 
 async def test_an_outcome_that_stays_unknown(own_server: PostgresServer) -> None:
-    """When the database goes away as it commits and stays away, the answer says just that."""
+    """If the database is lost during a commit and stays away, the error says it is unknown."""
     database, opened, run = await prepared(own_server)
     await opened.close()
     async with lossy(database.url) as (proxy, url):

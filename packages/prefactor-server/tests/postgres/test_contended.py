@@ -1,4 +1,4 @@
-"""Writes that others keep getting ahead of, through the API."""
+"""Writes that keep conflicting with others, through the API."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from postgres_server import PostgresServer
 
 
 async def test_a_write_that_never_gets_through_is_answered_503(server: PostgresServer) -> None:
-    """It says when to come back, alone and in bulk; its neighbours in a batch are carried out."""
+    """The answer has a Retry-After, alone and in bulk; other requests in the batch succeed."""
     url = server.create_database("contended")
     async with open_api_client(url) as api_client:
         run = await api_client.register("run-1")

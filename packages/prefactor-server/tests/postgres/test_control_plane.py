@@ -1,4 +1,4 @@
-"""What is set up for agents, in PostgreSQL: changed, deleted, never from under another server."""
+"""The control plane in PostgreSQL: rows are changed and deleted safely by two servers."""
 
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import ACCOUNT, NOW, STAGING, create_agent, register, request, schema
@@ -40,7 +40,7 @@ async def test_an_account_is_renamed(storage: PostgresStorage) -> None:
 
 
 async def test_environments_come_change_and_go(storage: PostgresStorage) -> None:
-    """What is created is there, what is renamed has its name, and what is deleted is not."""
+    """Environments can be created, renamed and deleted."""
     await do(storage, CreateEnvironment(request(), "e", "First"))
     await do(storage, UpdateEnvironment(request(now=NOW + 1), "e", "Second"))
     renamed = await storage.row(Environment, ACCOUNT, "e")
@@ -55,7 +55,7 @@ async def test_environments_come_change_and_go(storage: PostgresStorage) -> None
 async def test_a_request_may_delete_what_it_made_and_make_it_again(
     storage: PostgresStorage,
 ) -> None:
-    """Deletions go before what takes their place, and what never was stored is not missed."""
+    """Deletions run before the rows that replace them, and an unstored row is not missed."""
     await do(storage, CreateEnvironment(request(), "e", "First"))
     outcomes = await submit(
         storage,
@@ -72,7 +72,7 @@ async def test_a_request_may_delete_what_it_made_and_make_it_again(
 
 
 async def test_a_token_and_its_deployment_come_together(storage: PostgresStorage) -> None:
-    """A token for a place where nothing is deployed yet makes the deployment that it belongs to."""
+    """A token for an agent and environment without a deployment creates the deployment."""
     await do(storage, create_agent("a"))
     row = new_token("a-secret", "token-9", ACCOUNT, NOW, scope="agent_deployment")
     token = await do(storage, CreateToken(request(), row, "a", STAGING, "d"))
@@ -91,7 +91,7 @@ async def test_a_token_and_its_deployment_come_together(storage: PostgresStorage
 
 
 async def test_a_token_is_revoked_and_deleted(storage: PostgresStorage) -> None:
-    """A token's status is stored, and a deleted one is found by nobody."""
+    """A token's status is stored, and a deleted token cannot be found."""
     token_id = (await storage.rows(ApiToken, ACCOUNT, Listing())).rows[0].id
     await do(storage, ChangeToken(request(now=NOW + 1), token_id, "revoke"))
     revoked = await storage.row(ApiToken, ACCOUNT, token_id)
@@ -118,7 +118,7 @@ async def test_versions_are_made_once_and_counted(storage: PostgresStorage) -> N
 
 
 async def test_a_version_without_any_schema_gets_one(storage: PostgresStorage) -> None:
-    """The schema version that declares nothing is made with the first version that needs it."""
+    """The empty schema version is created with the first version that needs it."""
     await do(storage, create_agent("a"))
     version = await do(storage, _version("v"))
 

@@ -1,4 +1,4 @@
-"""How PostgreSQL finds what is derived from runs, and the change feed: there is an index for it."""
+"""PostgreSQL reads derived data and the change feed through indexes."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ FEW = {"feed_consumer", "feed_state", "server_uptime", "agent", "risk_profile"}
 async def test_what_is_derived_has_an_index(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Where a scan of a whole table costs too much, no statement of these makes one."""
+    """No statement scans a whole table where that costs too much."""
     del database
     found: dict[str, set[str]] = {}
     plans: dict[str, str] = {}

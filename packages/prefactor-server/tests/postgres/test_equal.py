@@ -1,4 +1,4 @@
-"""Both backends mean the same, whatever is asked of them and no matter who gets in between."""
+"""Both backends give the same outcomes, whatever the requests and their interleaving."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def url(server: PostgresServer) -> str:
-    """One database for all examples: each has an account of its own."""
+    """One database for all examples: each example has its own account."""
     return server.create_database(f"equal_{next(_numbers)}")
 
 
@@ -99,7 +99,7 @@ def new_account(subject: Subject) -> str:
 
 
 def carry_out(subject: Subject, account_id: str, batches: list[list[Step]]) -> list[str]:
-    """What is heard when each of these is one request, one after the other."""
+    """Return the outcomes of these commands, each as one request, one after the other."""
     said: list[str] = []
     first = len(OPENING)
     for steps in batches:
@@ -163,7 +163,7 @@ def test_whoever_gets_in_between_came_before_or_after(
 def in_order(
     subject: Subject, before: list[Step], mine: list[Step], theirs: Step, *, first: str
 ) -> tuple[list[str], list[str], dict[str, list[Any]]]:
-    """What is heard and left when one request follows the other."""
+    """Return the outcomes and the stored rows when one request follows the other."""
     account_id = new_account(subject)
     carry_out(subject, account_id, [[step] for step in before])
     begin = len(OPENING) + len(before)
@@ -183,7 +183,7 @@ def in_order(
 
 
 def without_counts(said: list[str]) -> list[str]:
-    """What was heard but for span counts: others may have added to them in the meantime."""
+    """Return the outcomes without span counts, which others may have increased since."""
     return [re.sub(r"_spans=\d+", "_spans=?", one) for one in said]
 
 

@@ -46,7 +46,7 @@ async def test_a_late_commit_is_not_skipped(
 def test_positions_go_on_in_another_cluster(
     server: PostgresServer, database: PostgresDatabase, tmp_path: Path
 ) -> None:
-    """A database that is restored where fewer transactions were counted goes on counting up."""
+    """After a restore into a cluster with a lower transaction count, positions still increase."""
 
     async def fill() -> int:
         storage = await database.open()

@@ -1,4 +1,4 @@
-"""Looking after a database on a server: what is found in it, what goes, and what stays."""
+"""Maintaining a database on a server: what is found, deleted and kept."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def test_what_differs_is_named(
 async def test_payloads_that_are_lost_or_damaged_are_named(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A payload that is gone, cannot be read, or belongs to nobody is found."""
+    """A payload that is missing, unreadable or unreferenced is reported."""
     await upkeep.run_with_spans(storage, "run-1")
     await database.rows("DELETE FROM span_payload WHERE span_id = 'run-1-span-0' AND part = 0")
     damaged = "UPDATE span_payload SET body = '\\x00' WHERE span_id = 'run-1-span-1' AND part = 1"
@@ -54,7 +54,7 @@ async def test_payloads_that_are_lost_or_damaged_are_named(
 
 
 async def test_old_runs_go_and_young_ones_stay(storage: PostgresStorage) -> None:
-    """Pruning deletes by the end of runs, as the preview said, and leaves a sound database."""
+    """Pruning deletes the runs that the preview counted, and leaves a sound database."""
     await upkeep.check_pruned_by_age(storage)
 
 
@@ -71,7 +71,7 @@ async def test_a_held_run_stays(storage: PostgresStorage) -> None:
 
 
 async def test_pruning_goes_in_slices(storage: PostgresStorage, monkeypatch: Any) -> None:
-    """No slice is larger than it may be, and the database is sound between two of them."""
+    """No slice exceeds its limit, and the database is sound between slices."""
     monkeypatch.setattr(prune, "SPAN_SLICE", 10)
     await upkeep.check_slices(storage)
 
@@ -120,7 +120,7 @@ async def test_nothing_of_a_pruned_run_is_left(
 
 
 async def test_two_prune_at_once(storage: PostgresStorage, other: PostgresStorage) -> None:
-    """What two prune together is deleted once, and neither waits forever."""
+    """Two prunes at once delete each row once, and neither waits forever."""
     for number in range(20):
         await upkeep.run_with_spans(storage, f"run-{number}", spans=2)
     retention = Retention(ACCOUNT, NOW + 1)
@@ -159,7 +159,7 @@ async def test_a_hold_that_comes_in_between_holds(
 async def test_a_database_that_takes_no_writes_says_so(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A server that only follows another one is not ready."""
+    """A server on a standby database is not ready."""
     await storage.maintenance.check_writable()
     async with storage._writing.connection() as connection:
         await connection.execute("SET default_transaction_read_only = on")
@@ -196,7 +196,7 @@ async def test_maintenance_finds_rows_by_index(
 def test_a_backup_restores(
     server: PostgresServer, database: PostgresDatabase, tmp_path: Path
 ) -> None:
-    """What pg_dump wrote, pg_restore puts into an empty database, row for row."""
+    """pg_restore puts what pg_dump wrote into an empty database, row for row."""
 
     async def filled() -> dict[str, list[Any]]:
         storage = await database.open()
@@ -225,14 +225,14 @@ def test_a_backup_restores(
 def test_without_the_programs_there_is_a_message(
     database: PostgresDatabase, tmp_path: Path
 ) -> None:
-    """A machine without pg_dump says which program is missing, and leaves no file."""
+    """Without pg_dump the error names the missing program, and no file is left."""
     with pytest.raises(BackupError, match=r"pg_dump was not found\. Install"):
         back_up_server(database.url, tmp_path / "copy.dump", {"PATH": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_dump_leaves_no_file(server: PostgresServer, tmp_path: Path) -> None:
-    """What pg_dump complains of is passed on, and there is no half of a copy."""
+    """A failed pg_dump passes its error on and leaves no partial copy."""
     environ = {**os.environ, "PATH": str(server.binaries)}
     with pytest.raises(BackupError, match=r"pg_dump failed: .*nowhere"):
         back_up_server(server.url("nowhere"), tmp_path / "copy.dump", environ)

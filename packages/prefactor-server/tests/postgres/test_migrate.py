@@ -22,7 +22,7 @@ WHERE table_name = $1 AND table_schema = 'public'
 
 
 async def test_a_dry_run_changes_nothing(empty_url: str) -> None:
-    """What a database needs can be asked without doing it; then it is done, once."""
+    """A dry run reports the migrations without running them; then they run once."""
     connection = await connect(empty_url)
 
     assert await pending_migrations(connection) == all_migrations()
@@ -44,7 +44,7 @@ async def test_a_dry_run_changes_nothing(empty_url: str) -> None:
 async def test_another_history_is_refused(
     sql: str, complaint: str, database: PostgresDatabase
 ) -> None:
-    """A database that a newer or an edited server made is left alone, with a clear message."""
+    """A database of a newer or edited server is left alone, with a clear message."""
     await database.rows(sql)
 
     with pytest.raises(MigrationError, match=complaint):
@@ -67,7 +67,7 @@ async def test_a_failed_migration_leaves_nothing(empty_url: str) -> None:
 
 
 async def test_the_tables_have_the_columns_of_the_rows(database: PostgresDatabase) -> None:
-    """Every field of every kind of row has a column of its type, and there are no others."""
+    """Every field of every row has a column of its type, and there are no other columns."""
     names = {"text": 'text COLLATE "C"'}
     kinds = {table.name: table.kind for table in TABLES} | dict(ATTACHMENTS)
     for name, kind in kinds.items():
@@ -88,7 +88,7 @@ async def test_the_tables_have_the_columns_of_the_rows(database: PostgresDatabas
 
 
 async def test_the_counters_are_the_counts_of_a_run() -> None:
-    """Everything about a run's spans is added to, and nothing else of it is."""
+    """Every counter of a run's spans is incremented, and no other column is."""
     (run,) = (table for table in TABLES if table.name == "agent_instance")
 
     assert set(COUNTERS) == {column for column in run.columns if column.endswith("_spans")}
@@ -108,7 +108,7 @@ async def test_texts_compare_by_byte(database: PostgresDatabase) -> None:
 
 
 async def test_servers_of_two_versions_write_side_by_side(database: PostgresDatabase) -> None:
-    """The function of another version stays in place when this version adds its own."""
+    """The function of one version stays in place when another version adds its own."""
     mine = write_function().schema
     await database.rows(f"ALTER SCHEMA {mine} RENAME TO prefactor_write_of_another_version")
 
@@ -120,7 +120,7 @@ async def test_servers_of_two_versions_write_side_by_side(database: PostgresData
 
 
 async def test_an_address_that_cannot_be_used() -> None:
-    """An address that cannot be read, or where nobody answers, is named as the setting it is."""
+    """An unreadable or unreachable address is reported with the name of its setting."""
     with pytest.raises(SettingError, match="--database"):
         await PostgresStorage.open("postgresql://host:not-a-port/name")
     with pytest.raises(DatabaseServerError, match="--database") as raised:

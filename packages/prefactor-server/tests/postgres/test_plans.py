@@ -43,7 +43,7 @@ SCANNED = re.compile(r"Seq Scan on (\w+)")
 
 @pytest_asyncio.fixture
 async def filled(database: PostgresDatabase, storage: PostgresStorage) -> PostgresStorage:
-    """A storage with spans that its server was never told to look at."""
+    """A storage with spans that its server has never loaded."""
     await do(storage, register("run-1"))
     await database.rows(SPANS)
     return storage
@@ -60,7 +60,7 @@ async def explained(connection: Any, sql: str, *values: object) -> str:
 
 
 async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
-    """What a batch names is found by index, in the smallest tables as well."""
+    """The rows that a batch names are found by index, even in the smallest tables."""
     named = {"span-1", "span-2"}
     needs = Needs(
         keys={("o", "k")},
@@ -187,7 +187,7 @@ async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage
 
 
 async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
-    """The spans of a run come out of the index of runs, and no others are looked at."""
+    """The spans of a run are read through the index of runs, without touching others."""
     sql = read._read("instance.skeleton")
 
     async with filled._reading.connection() as connection:
@@ -199,7 +199,7 @@ async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
 
 @pytest.mark.parametrize("sql", [maintenance._FORGET_KEYS, maintenance._FORGET_RECEIPTS])
 async def test_pruning_reads_no_table_whole(sql: str, filled: PostgresStorage) -> None:
-    """What is old is found by its age."""
+    """Old rows are found by an index on their age."""
     values = (NOW, 100) if "$2" in sql else (100,)
 
     async with filled._writing.connection() as connection:

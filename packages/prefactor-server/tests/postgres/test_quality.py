@@ -32,7 +32,7 @@ async def _recorded(storage: PostgresStorage) -> set[str]:
 async def test_two_replicas_lose_no_quality(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Recording at the same time, first or later, overwrites nobody's entry."""
+    """Two replicas that record quality at the same time never overwrite each other's entry."""
     run = await do(storage, register("run-1"))
     before = await _recorded(storage)
     for number in range(2):
@@ -45,7 +45,7 @@ async def test_two_replicas_lose_no_quality(
 
 
 async def test_spans_are_read_by_their_ids(storage: PostgresStorage) -> None:
-    """Those that are there are returned with their payloads, and no others."""
+    """The existing spans are returned with their payloads, and no others."""
     run = await do(storage, register("run-1"))
     await submit(
         storage,

@@ -41,7 +41,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 async def raced(
     database: PostgresDatabase, storage: PostgresStorage, mine: Command, theirs: Command
 ) -> tuple[Outcome, Outcome]:
-    """What both hear when ``theirs`` is carried out while ``mine`` has been read for."""
+    """Return both outcomes when ``theirs`` commits after the rows for ``mine`` were read."""
     heard: list[Outcome] = []
     (outcome,) = await submit(
         storage, mine, meanwhile=on_another_replica(database, theirs, into=heard)
@@ -57,7 +57,7 @@ def refusal(outcome: Outcome) -> type[Any]:
 
 
 async def test_one_key_has_one_effect(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """Of two servers with one request under one key, the slower answers with the faster's row."""
+    """If two servers get one request with one key, the slower answers with the faster's row."""
     asked = request(key="same-key")
     mine = register("run-mine", request=asked)
 
@@ -121,7 +121,7 @@ async def opened(storage: PostgresStorage) -> Any:
 
 
 async def test_a_run_starts_once(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """Of two servers that start one run, the slower refuses and changes nothing."""
+    """If two servers start the same run, the slower refuses and changes nothing."""
     await do(storage, register("run-1"))
 
     outcome, _ = await raced(
@@ -162,7 +162,7 @@ async def test_a_terminated_run_is_not_finished(
 async def test_a_span_of_a_run_that_was_just_terminated(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A span created behind a termination is taken, stays open, and hears of it."""
+    """A span created after a termination is accepted, stays open, and reports the termination."""
     run = await opened(storage)
 
     outcome, _ = await raced(database, storage, create_span("late", run), terminate("run-1"))
@@ -190,7 +190,7 @@ async def test_a_termination_closes_what_was_just_created(
 async def test_a_termination_leaves_what_was_just_finished(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A termination neither closes nor counts a span that was finished after it had read."""
+    """A termination neither closes nor counts a span that finished after the rows were read."""
     await opened(storage)
 
     await raced(database, storage, terminate("run-1"), finish_span("active"))
@@ -202,7 +202,7 @@ async def test_a_termination_leaves_what_was_just_finished(
 async def test_a_span_finished_behind_a_termination(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """The finish of a span that a termination has just closed still counts, once."""
+    """Finishing a span that a termination has just closed still counts, once."""
     await opened(storage)
     mine = finish_span("active", payloads=(result("active"),), result_size=11)
 

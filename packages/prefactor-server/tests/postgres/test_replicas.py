@@ -1,4 +1,4 @@
-"""Several servers on one database at the same time, with nobody standing still."""
+"""Several servers working on one database at the same time."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ async def opened(storage: PostgresStorage) -> list[Any]:
 
 
 def shuffled_load(runs: list[Any], chance: random.Random, requests: int) -> list[list[Command]]:
-    """Requests over all runs in no order, whose ids and keys come up more than once."""
+    """Requests over all runs in random order, with repeated ids and keys."""
     load: list[list[Command]] = []
     for _ in range(requests):
         items: list[Command] = []
@@ -125,7 +125,7 @@ async def test_many_first_registrations(
 
 
 async def test_one_server_fills_an_empty_database(empty_url: str) -> None:
-    """Of servers that start on an empty database at once, one makes the account and its token."""
+    """If servers start on an empty database at once, one creates the account and its token."""
     opening = [PostgresStorage.open(empty_url) for _ in range(4)]
     replicas = await asyncio.gather(*opening)
     chance = random.Random(1)
@@ -168,7 +168,7 @@ asyncio.run(main())
 async def test_a_server_killed_in_mid_batch(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """What a server had answered is there after kill -9, and the other takes the repeats."""
+    """Everything that a killed server acknowledged is stored, and another server takes repeats."""
     await opened(storage)
     run = await storage.instance(ACCOUNT, "run-0")
     assert run is not None

@@ -1,4 +1,4 @@
-"""What risk and cost are computed from, the same out of PostgreSQL as out of SQLite."""
+"""The inputs of risk and cost are the same in PostgreSQL and in SQLite."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,7 +28,7 @@ from prefactor_server.storage.postgres.risk import READS
 
 
 class OldAgent(NamedTuple):
-    """Stores an agent as servers once did, without a look at the profile that it names."""
+    """Stores an agent as older servers did, without checking its profile."""
 
     id: str
     risk_profile_id: str
@@ -124,7 +124,7 @@ async def test_profiles_are_found_by_their_agents(
 async def test_usage_is_found_by_index(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Of many spans, only those of the runs that are asked about are looked at."""
+    """Only the spans of the requested runs are read, however many there are."""
     await database.rows(
         f"""INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance_id,
                 schema_name, inserted_at, payload_size, status, flags, result_size, updated_at)
@@ -157,7 +157,7 @@ async def test_runs_are_found_alike(storage: PostgresStorage, embedded: Storage)
 
 
 async def test_types_are_found_alike(storage: PostgresStorage, embedded: Storage) -> None:
-    """What is current for an agent, and what its spans are, is the same in both."""
+    """An agent's current types and the types of its spans are the same on both backends."""
     for one in (storage, embedded):
         await fill(one)
         run = await one.instance(ACCOUNT, "run-1")

@@ -1,4 +1,4 @@
-"""Risk profiles in PostgreSQL: kept, changed by one of two, and read by index."""
+"""Risk profiles in PostgreSQL: stored, changed by one of two servers, and read by index."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def create(profile_id: str, account_id: str = ACCOUNT, **given: Any) -> CreateRi
 
 
 async def test_profiles_are_kept(storage: PostgresStorage) -> None:
-    """A profile is read as it was written, changed and deleted, by its own account alone."""
+    """A profile reads back as written, is changed and deleted, within its own account."""
     await do(storage, create("p", description="D", agreed_risk="high"))
     await do(storage, create("p", OTHER_ACCOUNT))
 
@@ -60,7 +60,7 @@ async def test_profiles_are_listed(storage: PostgresStorage) -> None:
 async def test_of_two_servers_one_deletes(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A change that another server's deletion came before finds nothing to change."""
+    """A change finds nothing to change after another server deleted the profile."""
     await do(storage, create("p"))
     meanwhile = on_another_replica(database, DeleteRiskProfile(request(), "p"))
 
@@ -82,7 +82,7 @@ async def test_of_two_servers_one_deletes(
 async def test_profiles_are_found_by_index(
     listing: Listing, database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Neither a page nor what a batch names is found by reading the table whole."""
+    """Neither a page nor a batch's profiles are read by scanning the table."""
     await database.rows(
         """INSERT INTO risk_profile SELECT 'p' || n, 'account-' || 1 + n % 2, 1, 1, 'P', NULL, '{}',
            '{}', '{}', NULL, NULL, 1 FROM generate_series(1, 5000) AS n"""

@@ -1,4 +1,4 @@
-"""A database that was dropped, lost a table or its role: said in words, and not with 500."""
+"""A database that was dropped or lost a table or its role gives a clear error, never a 500."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -57,7 +57,7 @@ async def test_a_table_that_is_gone(database: PostgresDatabase, storage: Postgre
 async def test_a_server_that_became_a_standby_is_left(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A connection that takes no writes is refused once, and the next request makes another."""
+    """A connection that refuses writes is used once, and the next request opens another."""
     async with storage._writing.connection() as connection:
         await connection.execute("SET default_transaction_read_only = on")
 
@@ -70,7 +70,7 @@ async def test_a_server_that_became_a_standby_is_left(
 async def test_a_database_that_takes_no_writes_is_read(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A database that is read-only for everyone refuses writes, and reads go on."""
+    """A database that is read-only for everyone refuses writes and still serves reads."""
     name = urlsplit(database.url).path.removeprefix("/")
     await database.rows(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     async with storage._writing.connection() as connection:
@@ -81,7 +81,7 @@ async def test_a_database_that_takes_no_writes_is_read(
 
 
 def test_a_dropped_database_is_answered_in_words(server: PostgresServer, tmp_path: Path) -> None:
-    """Over HTTP it is 503 with a code, the server is not ready, and its log says why."""
+    """Over HTTP the answer is a 503 with a code, the server is unready, and its log says why."""
     url = server.create_database("dropped_under_a_server")
     running = start_server(tmp_path, database=url)
     try:

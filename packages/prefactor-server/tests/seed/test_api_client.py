@@ -1,4 +1,4 @@
-"""The seed's client of the API, against a server that answers as it is told."""
+"""The seed's API client, against a server with scripted responses."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ ASKED: list[tuple[str, str, bytes]] = []
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the next of what it was told, and keeps what it was asked."""
+    """Answers with the next scripted response and records each request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_busy_server_is_asked_again(client: ApiClient, waits: list[float]) -> 
 
 
 def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
-    """After some attempts the error says what the server said last."""
+    """After a few attempts the error quotes the server's last response."""
     ANSWERS.extend([(503, b'{"message": "disk full"}')] * 8)
 
     with pytest.raises(Unavailable, match="disk full"):
@@ -77,7 +77,7 @@ def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
 
 
 def test_what_is_missing_is_none(client: ApiClient) -> None:
-    """A read of what does not exist answers None."""
+    """Reading something that does not exist returns None."""
     ANSWERS.append((404, b"{}"))
 
     assert client.get("/api/v1/agent/x") is None
@@ -91,7 +91,7 @@ def test_what_is_missing_is_none(client: ApiClient) -> None:
     ],
 )
 def test_a_refusal_is_told(client: ApiClient, answer: object, words: str) -> None:
-    """The error names the request, the status, and what the server said."""
+    """The error names the request, the status and the server's message."""
     ANSWERS.append((422, json.dumps(answer).encode()))
 
     with pytest.raises(Refusal, match=f"POST /api/v1/agent: 422.*{words}"):
@@ -99,7 +99,7 @@ def test_a_refusal_is_told(client: ApiClient, answer: object, words: str) -> Non
 
 
 def test_another_kind_of_server_is_recognised(client: ApiClient) -> None:
-    """An answer that is not JSON asks whether the address is right."""
+    """A response that is not JSON gives an error that asks whether the address is right."""
     ANSWERS.append((403, b"<html>"))
 
     with pytest.raises(Refusal, match="is this the address of the API"):

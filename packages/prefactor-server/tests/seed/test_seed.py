@@ -62,7 +62,7 @@ class InterruptedSeedError(Exception):
 
 
 def test_a_seed_that_was_interrupted_is_completed(server: LiveServer) -> None:
-    """What an interrupted command left out is written by the next one, under the same ids."""
+    """The next run writes what an interrupted run left out, under the same ids."""
 
     def interrupt(*_: object) -> None:
         raise InterruptedSeedError
@@ -79,7 +79,7 @@ def test_a_seed_that_was_interrupted_is_completed(server: LiveServer) -> None:
 
 
 class TestTheCommand:
-    """What the command says, over one database: the other would hear the same."""
+    """What the command prints, over one database: the other would give the same."""
 
     @pytest.fixture
     def database_url(self, tmp_path: Path) -> str:
@@ -115,7 +115,7 @@ class TestTheCommand:
     def test_a_deployment_token_is_refused(
         self, server: LiveServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A token that may only record one agent's runs is named as such."""
+        """A token that may only record one agent's runs is refused with that reason."""
         ask(server, "POST", "/api/v1/agent", {"details": {"name": "A", "external_identifier": "a"}})
         environment = ask(server, "GET", "/api/v1/environment").body["summaries"][0]["id"]
         wanted = {"token_scope": "agent_deployment", "agent_id": "a", "environment_id": environment}
@@ -136,6 +136,6 @@ class TestTheCommand:
     ],
 )
 def test_a_mistake_is_named(arguments: dict[str, Any], words: str) -> None:
-    """What is out of range is refused before anything is sent."""
+    """A value out of range is refused before anything is sent."""
     with pytest.raises(Refusal, match=words):
         seed(**arguments)

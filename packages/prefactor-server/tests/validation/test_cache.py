@@ -6,7 +6,7 @@ from prefactor_server.validation.cache import ContentCache
 
 
 def test_what_was_put_is_kept() -> None:
-    """A thing put under a key is the one that comes back, and the first one put stays."""
+    """A cached value is returned under its key, and the first one stored stays."""
     cache: ContentCache[str] = ContentCache(10)
     assert cache.get("a") is None
     assert cache.put("a", 1, "first") == "first"
@@ -34,7 +34,7 @@ def test_a_heavy_thing_takes_the_place_of_several_light_ones() -> None:
 
 
 def test_what_outweighs_everything_is_not_kept() -> None:
-    """Something heavier than the whole store is handed back and displaces nothing."""
+    """A value heavier than the whole cache is returned and evicts nothing."""
     cache: ContentCache[str] = ContentCache(10)
     cache.put("light", 1, "light")
     assert cache.put("heavy", 11, "heavy") == "heavy"

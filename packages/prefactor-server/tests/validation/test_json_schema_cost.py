@@ -1,4 +1,4 @@
-"""How the work of a check is foreseen: what multiplies is refused, what only recurs is not."""
+"""Estimating the cost of a check: what multiplies is refused, what only recurs is not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def chain(length: int, keyword: str, width: int) -> dict[str, object]:
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf", "prefixItems"])
 @pytest.mark.parametrize("length", [30, 1_000])
 def test_references_that_multiply_are_refused(keyword: str, length: int) -> None:
-    """Two references at each of thirty steps are a billion ways, and are told by counting."""
+    """Two references at each of thirty steps are a billion paths, and are refused by counting."""
     with pytest.raises(UnusableSchema, match="multiply into too many"):
         schema_cost(chain(length, keyword, 2))
 
@@ -51,7 +51,7 @@ def test_a_long_chain_that_does_not_multiply_is_fine() -> None:
     ],
 )
 def test_recursion_that_multiplies_with_depth_is_refused(schema: dict[str, object]) -> None:
-    """A schema that visits a part twice for each visit of the whole doubles with every level."""
+    """A schema that visits a part twice per visit of the whole doubles with every level."""
     with pytest.raises(UnusableSchema, match="multiplies with the depth"):
         schema_cost(schema)
 
@@ -106,7 +106,7 @@ def test_ordinary_recursion_is_fine(schema: dict[str, object]) -> None:
 
 
 def test_sizes_and_patterns_are_counted() -> None:
-    """What a subschema compares with is part of its weight, and patterns are told apart."""
+    """The values that a subschema compares with have a weight, and patterns are distinguished."""
     cost = schema_cost(
         {
             "oneOf": [True],
@@ -131,7 +131,7 @@ def test_sizes_and_patterns_are_counted() -> None:
     ],
 )
 def test_what_a_value_can_repeat_is_told_apart(schema: dict[str, object], repeated: int) -> None:
-    """Named properties are there once; items, other properties and recursion many times."""
+    """Named properties occur once; items, other properties and recursion many times."""
     assert schema_cost(schema).repeated == repeated
 
 
@@ -142,14 +142,14 @@ def test_a_pattern_weighs_what_it_compiles_to() -> None:
 
 
 def test_alternatives_are_seen_wherever_they_are() -> None:
-    """Alternatives inside what a reference leads to count, and unused ones do not."""
+    """Alternatives behind a reference count, and unused ones do not."""
     schema = {"$defs": {"a": {"items": {"anyOf": [{}]}}, "b": {"oneOf": [{}]}}}
     assert schema_cost({**schema, "items": {"$ref": "#/$defs/a"}}).has_alternatives
     assert not schema_cost(schema).has_alternatives
 
 
 def test_references_to_one_definition_count_each_time() -> None:
-    """A large definition that is used often weighs as often as it is used."""
+    """A large definition counts each time that it is used."""
     large = {"enum": list(range(1_000))}
     names = {f"p{n}": {"$ref": "#/$defs/large"} for n in range(MAX_WEIGHT // 1_000)}
     with pytest.raises(UnusableSchema, match="multiply into too many"):
@@ -157,7 +157,7 @@ def test_references_to_one_definition_count_each_time() -> None:
 
 
 def test_pointers_reach_into_lists_and_escaped_names() -> None:
-    """A reference may point at any place of the document, escapes included."""
+    """A pointer may reach any place of the document, escapes included."""
     schema: dict[str, object] = {
         "a/b": {"~c": [{}, {"enum": [1, 2, 3, 4, 5]}]},
         "allOf": [{"$ref": "#/a~1b/~0c/1"}, {"$ref": "#/a~1b/~0c/7"}, {"$ref": "#/a~1b/~0c/x"}],

@@ -1,4 +1,4 @@
-"""JSON Schemas from strangers: what is checked, what is marked, and what never happens."""
+"""JSON Schemas from untrusted sources: what is checked, flagged and refused."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_mismatch_names_its_place(schema: object, payload: object, message: st
 
 
 def test_texts_of_a_payload_are_not_quoted() -> None:
-    """Neither a text nor a large value of a payload appears in a message, and it is bounded."""
+    """A message quotes no text and no large value of a payload, and is bounded."""
     schema = compile_schema({"additionalProperties": {"type": "integer"}})
     for value in ("SECRET", ["SECRET"], {"a": "SECRET"}):
         assert "SECRET" not in (schema.check({"x": value}) or "SECRET")
@@ -94,7 +94,7 @@ def test_texts_of_a_payload_are_not_quoted() -> None:
 
 
 def test_a_value_wrapped_as_sensitive_is_not_quoted() -> None:
-    """Not even a number is shown when it stands in a sensitive wrapper."""
+    """A sensitive value is never quoted, not even a number."""
     inner = {"properties": {"value": {"minimum": 100}}}
     schema = compile_schema({"properties": {"age": inner}})
     message = schema.check({"age": {"$sensitive": "number", "value": 42}})
@@ -145,7 +145,7 @@ def test_a_schema_that_is_wrong_says_what_is(schema: object, says: str) -> None:
     ],
 )
 def test_a_schema_that_cannot_be_used_says_why(schema: object, says: str) -> None:
-    """A schema that may be right but is not used for checking is marked with the reason."""
+    """A schema that cannot be used for checking is flagged with the reason."""
     compiled = SchemaCache().compile(schema)
     assert compiled.problem is not None
     assert compiled.problem.startswith("Payloads are not checked against this schema: ")
@@ -161,7 +161,7 @@ def test_a_schema_that_nests_beyond_reason_is_marked() -> None:
 
 @pytest.mark.parametrize("keyword", ["$ref", "$schema", "$id"])
 def test_no_address_is_ever_fetched(keyword: str) -> None:
-    """A schema that names a loopback address makes nobody connect to it."""
+    """A schema that names a loopback address causes no connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         port = server.getsockname()[1]
@@ -196,13 +196,13 @@ def test_formats_describe_and_do_not_check() -> None:
 
 
 def test_a_pattern_runs_in_linear_time() -> None:
-    """A pattern that explodes on backtracking engines answers for a text of a million letters."""
+    """A pattern that explodes on backtracking engines takes linear time on a million letters."""
     schema = compile_schema({"pattern": "^(a+)+$"})
     assert schema.check("a" * 1_000_000 + "!") == 'the text does not match "^(a+)+$"'
 
 
 def test_a_deep_payload_is_checked_or_left_alone() -> None:
-    """Ten thousand levels of payload neither raise nor overflow, with a recursive schema too."""
+    """Ten thousand levels neither raise nor overflow, even with a recursive schema."""
     assert compile_schema({"type": "object"}).check(nested(10_000)) == ""
     recursive = compile_schema({"properties": {"a": {"$ref": "#"}}})
     assert recursive.problem is None
@@ -246,7 +246,7 @@ def test_a_mismatch_that_is_costly_to_explain_is_not_explained(schema: object) -
 
 
 def test_a_pattern_that_compiles_to_much_is_kept_from_long_texts() -> None:
-    """What costs a hundred times more for each character is only matched against short texts."""
+    """A pattern that costs a hundred times more per character is matched on short texts only."""
     schema = compile_schema({"pattern": "[ab]*a[ab]{5000}c"})
     assert schema.problem is None
     assert schema.check("ab") == 'the text does not match "[ab]*a[ab]{5000}c"'
@@ -262,7 +262,7 @@ def test_many_patterns_on_much_text_are_left_out() -> None:
 
 
 def test_the_same_content_is_compiled_once() -> None:
-    """Two schemas with the same content, in whatever order, share one compiled form."""
+    """Two schemas with the same content in any order share one compiled form."""
     schemas = SchemaCache()
     first = schemas.compile({"type": "object", "title": "x"})
     assert schemas.compile({"title": "x", "type": "object"}) is first
@@ -278,7 +278,7 @@ def test_memory_is_estimated() -> None:
 
 
 def test_only_so_much_is_kept() -> None:
-    """A flood of distinct schemas displaces older ones instead of growing."""
+    """A flood of distinct schemas evicts older ones instead of growing."""
     schemas = SchemaCache(max_weight=20_000)
     first = schemas.compile({"title": "first"})
     for number in range(200):
@@ -288,7 +288,7 @@ def test_only_so_much_is_kept() -> None:
 
 @given(schema=JSON, payload=JSON)
 def test_any_json_as_a_schema_is_answered(schema: object, payload: object) -> None:
-    """Whatever is registered as a schema, compiling and checking raise nothing."""
+    """For any JSON as a schema, compiling and checking raise nothing."""
     compiled = SchemaCache().compile(schema)
     assert compiled.problem is None or len(compiled.problem) <= MAX_MESSAGE
     assert len(compiled.check(payload) or "") <= MAX_MESSAGE
@@ -296,7 +296,7 @@ def test_any_json_as_a_schema_is_answered(schema: object, payload: object) -> No
 
 @given(schema=SCHEMAS, payload=JSON)
 def test_any_schema_of_real_keywords_is_answered(schema: object, payload: object) -> None:
-    """Keywords with wrong values, circles and dangling references raise nothing either."""
+    """Wrong values, cycles and dangling references raise nothing either."""
     compiled = SchemaCache().compile(schema)
     message = compiled.check(payload)
     assert message is None if compiled.problem else len(message or "") <= MAX_MESSAGE

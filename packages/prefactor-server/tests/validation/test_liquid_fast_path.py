@@ -1,4 +1,4 @@
-"""Templates that only put values into a text: the short way gives what the library gives."""
+"""Templates that only insert values: the fast path gives what the library gives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def compiled(source: str) -> Template:
 
 
 def by_library(template: Template, *payloads: dict[str, object] | None) -> str | None:
-    """What the template library makes of it."""
+    """Return what the template library renders."""
     payload, result = payloads
     return render_summary(replace(template, fast=None), payload or {}, result)
 
@@ -128,7 +128,7 @@ def test_what_does_more_goes_to_the_library(source: str) -> None:
 
 
 def test_a_list_under_a_filter_goes_to_the_library() -> None:
-    """Filters know lists and objects by their contents, so those are left to the library."""
+    """Filters read lists and objects by content, so those are left to the library."""
     template = compiled("<{{ a | default: 'none' }}>")
     assert template.fast is not None
     for value, shown in (([], "<none>"), ([1], "<>"), ({}, "<none>"), ({"b": 1}, "<>")):
@@ -137,7 +137,7 @@ def test_a_list_under_a_filter_goes_to_the_library() -> None:
 
 @pytest.mark.parametrize("length", [MAX_OUTPUT - 1, MAX_OUTPUT, MAX_OUTPUT + 1])
 def test_both_ways_cut_at_the_same_character(length: int) -> None:
-    """A text that just fits, and one that just does not, come out alike."""
+    """A text that just fits, and one that just does not, come out the same."""
     template = compiled("{{ a }}{{ b }}{{ c }}")
     payload: dict[str, object] = {"a": "x" * (length - 1), "b": "y", "c": ""}
     assert render_summary(template, payload) == by_library(template, payload, None)

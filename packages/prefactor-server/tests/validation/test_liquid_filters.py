@@ -160,7 +160,7 @@ def test_every_filter_has_a_case() -> None:
     ("expression", "summary"), [case for cases in CASES.values() for case in cases]
 )
 def test_filters(expression: str, summary: str) -> None:
-    """Each filter does what Liquid says."""
+    """Each filter follows Liquid."""
     assert render(expression) == summary
 
 
@@ -186,5 +186,5 @@ def test_filters(expression: str, summary: str) -> None:
     ],
 )
 def test_a_result_that_would_be_too_large_is_not_built(expression: str) -> None:
-    """A filter whose result would pass a limit ends the render, or gives nothing."""
+    """A filter whose result would exceed a limit ends the render, or gives nothing."""
     assert render(f"{expression} | size") in (None, "0")

@@ -1,4 +1,4 @@
-"""Templates and payloads made to hurt: each has a clear answer, and it comes within a budget."""
+"""Hostile templates and payloads: each gets a clear answer within a budget."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_capture_is_cut_like_every_text() -> None:
 
 
 def test_an_endless_output_is_cut() -> None:
-    """What a template writes beyond the limit is cut off, and the rest is not rendered."""
+    """Output beyond the limit is cut off, and the rest is not rendered."""
     summary = render("{% for a in (1..200) %}{{ s }}{% endfor %}{{ n | divided_by: 0 }}")
     assert summary == "x" * (MAX_SUMMARY - 1) + "…"
 
@@ -107,7 +107,7 @@ def test_an_endless_output_is_cut() -> None:
     ],
 )
 def test_numbers_and_dates_beyond_reason(source: str, summary: str) -> None:
-    """What no number or date can be renders as nothing, or as it stands."""
+    """An impossible number or date renders as nothing, or literally."""
     assert render(source) in (summary, None)
 
 
@@ -151,7 +151,7 @@ def test_nothing_of_python_is_in_reach(source: str) -> None:
     ],
 )
 def test_a_template_that_is_hard_to_parse_is_refused(source: str) -> None:
-    """What would keep a parser busy is answered with a problem."""
+    """A template that is too costly to parse is refused with a problem."""
     assert isinstance(TemplateCache().compile(source), TemplateProblem)
 
 
@@ -172,7 +172,7 @@ def test_odd_characters_in_a_template(text: str) -> None:
 
 
 def test_a_deep_payload_is_walked_only_as_far_as_named() -> None:
-    """Ten thousand levels cost nothing but the ones that the template names."""
+    """Ten thousand levels cost only as much as the levels that the template names."""
     deep: dict[str, object] = {"v": 1}
     for _ in range(10_000):
         deep = {"a": deep, "v": 2}
@@ -180,7 +180,7 @@ def test_a_deep_payload_is_walked_only_as_far_as_named() -> None:
 
 
 def test_a_long_list_can_be_looked_at() -> None:
-    """What does not go through a list works on one of any length."""
+    """Filters that do not iterate work on a list of any length."""
     assert (
         render("{{ l | size }} {{ l.size }} {{ l | first }} {{ l | last }}") == "10000 10000 0 9999"
     )
@@ -273,7 +273,7 @@ def test_any_payload_is_rendered_within_bounds(source: str, payload: dict[str, o
     )
 )
 def test_any_text_is_parsed_or_refused(parts: list[str]) -> None:
-    """Whatever is registered as a template, there is an answer and no error."""
+    """Any text given as a template is parsed or refused, without an exception."""
     template = TemplateCache().compile(" ".join(parts))
     if isinstance(template, Template):
         assert len(render_summary(template, {"a": [1, {"a": "b"}]}) or "") <= MAX_SUMMARY

@@ -1,4 +1,4 @@
-"""What templates can say: the language of summaries, as its users know it."""
+"""What templates can do: the language of summaries, as its users know it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def render(source: str, payload: object = None, result: object = None) -> str | 
     ],
 )
 def test_the_language(source: str, summary: str) -> None:
-    """Values, conditions, loops and variables do what Liquid says, in one line."""
+    """Values, conditions, loops and variables follow Liquid, on one line."""
     assert render(source) == summary
 
 
@@ -104,7 +104,7 @@ def test_the_result_wins_over_the_payload() -> None:
     ],
 )
 def test_a_sensitive_value_is_never_rendered(value: object, shown: str) -> None:
-    """Wherever a wrapped value stands, only its labels are shown, and nothing reaches inside."""
+    """Only the labels of a wrapped value are shown, and no template reaches inside."""
     payload = {"top": value, "deep": {"er": [value]}, "list": [value, {"x": value}]}
     assert render("{{ top }}{{ deep.er[0] }}", payload) == shown * 2
     assert render("{% for x in list %}{{ x }}{{ x.x }}{% endfor %}", payload) == shown * 2
@@ -121,7 +121,7 @@ def test_a_sensitive_value_is_never_rendered(value: object, shown: str) -> None:
 
 
 def test_a_payload_that_is_sensitive_as_a_whole_has_no_names() -> None:
-    """A payload wrapped as one value gives a template nothing to show."""
+    """A payload wrapped as one value renders as nothing."""
     wrapper = {"$sensitive": "object", "value": "SECRET", "labels": ["pii"]}
     assert render("<{{ value }}{{ labels[0] }}>", wrapper, wrapper) == "<>"
 
@@ -141,7 +141,7 @@ def test_a_payload_that_is_sensitive_as_a_whole_has_no_names() -> None:
     ],
 )
 def test_a_part_that_fails_is_empty_or_ends_the_render(source: str) -> None:
-    """A part that makes no sense shows nothing and raises nothing."""
+    """A part that makes no sense renders as nothing and raises nothing."""
     assert render(f"a{source}z") in ("az", None)
 
 
@@ -163,7 +163,7 @@ def test_a_part_that_fails_is_empty_or_ends_the_render(source: str) -> None:
     ],
 )
 def test_a_template_that_is_wrong_says_what_is(source: str, says: str) -> None:
-    """What cannot be parsed comes back as a problem in words, in one line."""
+    """A template that cannot be parsed gives a readable problem, on one line."""
     problem = TemplateCache().compile(source)
     assert isinstance(problem, TemplateProblem)
     assert says in problem.message
@@ -183,13 +183,13 @@ def test_tags_that_load_count_or_repeat_do_not_exist(tag: str) -> None:
 
 
 def test_every_filter_is_described() -> None:
-    """Each filter on the list has a name of its own and says what it does, or is Python's."""
+    """Each listed filter has its own name and a description, or is Python's."""
     assert len(FILTERS) > 40
     assert all(callable(chosen) for chosen in FILTERS.values())
 
 
 def test_a_long_summary_is_cut() -> None:
-    """A summary ends in an ellipsis within its limit, wherever the text was cut."""
+    """A summary over its limit ends in an ellipsis within the limit."""
     for length in (MAX_SUMMARY + 1, 4_000, 1_000_000):
         summary = render("{{ text }} and more", {"text": "x" * length})
         assert summary == "x" * (MAX_SUMMARY - 1) + "…"
@@ -204,14 +204,14 @@ def test_what_cannot_be_printed_is_left_out() -> None:
 
 
 def test_the_clock_and_the_library_are_out_of_reach() -> None:
-    """Names that the library or Python would answer to are empty unless the payload has them."""
+    """Names that the library or Python would resolve are empty unless the payload has them."""
     for name in ("now", "today", "forloop", "self", "__class__", "env"):
         assert render(f"<{{{{ {name} }}}}>") == "<>"
     assert render("{{ now }}", {"now": "mine"}) == "mine"
 
 
 def test_rendering_changes_no_payload() -> None:
-    """A template that assigns, sorts and captures leaves the payload as it was."""
+    """Assigning, sorting and capturing leave the payload unchanged."""
     before = copy.deepcopy(PAYLOAD)
     render("{% assign tags = tags | sort | reverse %}{% capture model %}x{% endcapture %}")
     assert before == PAYLOAD

@@ -51,7 +51,7 @@ def test_a_span_that_matches_its_type() -> None:
 
 
 def test_a_span_that_does_not_match_is_flagged() -> None:
-    """Both payloads are checked, and the summary is rendered all the same."""
+    """Both payloads are checked, and the summary is still rendered."""
     found = check([LLM], {}, {"text": 3}, finished=True)
     assert found.params_problem == '"model" is a required property'
     assert found.result_problem == '"/text": 3 is not of type "string"'
@@ -59,7 +59,7 @@ def test_a_span_that_does_not_match_is_flagged() -> None:
 
 
 def test_a_span_that_still_runs_has_no_result_to_check() -> None:
-    """Without a result nothing is said about it; the summary shows what is there."""
+    """Without a result nothing is reported about it, and the summary shows the rest."""
     found = check([LLM], {"model": "m"})
     assert (found.params_problem, found.result_problem, found.summary) == ("", None, "m:")
 
@@ -72,7 +72,7 @@ def test_a_finished_span_owes_its_result() -> None:
 
 
 def test_an_unregistered_type_is_accepted_as_it_is() -> None:
-    """A type that was not declared has its name for a title, and nothing is checked."""
+    """An undeclared type has its name as its title, and nothing is checked."""
     found = check([LLM], {"model": 3}, {"x": 1}, name="custom:thing", finished=True)
     assert found == SpanCheck("custom:thing", False, None, None, None)
 
@@ -103,7 +103,7 @@ def test_a_wrong_schema_and_a_wrong_template_are_kept_with_their_problems() -> N
 
 
 def test_types_come_as_a_list_or_as_a_map() -> None:
-    """Both forms of declared span types mean the same; in a map, the key is the name."""
+    """A list and a map of span types mean the same; in a map, the key is the name."""
     as_map = {"agent:llm": {key: value for key, value in LLM.items() if key != "name"}}
     assert check(as_map, {"model": "m"}) == check([LLM], {"model": "m"})
 
@@ -115,7 +115,7 @@ def test_what_declares_nothing_is_no_type(declared: object) -> None:
 
 
 def test_a_content_is_loaded_once() -> None:
-    """The declared types of one content are asked for once, however many versions share it."""
+    """The types of one content are loaded once, however many versions share it."""
     compiler, loads = SpanTypeCompiler(), list[str]()
 
     def load() -> object:
@@ -129,7 +129,7 @@ def test_a_content_is_loaded_once() -> None:
 
 
 def test_a_budget_ends_compiling_and_checking_and_a_later_one_goes_on() -> None:
-    """What a budget does not reach is left out and not remembered; cheaper work is still done."""
+    """Work over the budget is skipped and not cached, and cheaper work is still done."""
     large = {"properties": {f"p{n}": {"type": "string"} for n in range(1_000)}}
     declared = [{**LLM, "name": f"type {n}", "params_schema": {**large, "x": n}} for n in range(4)]
     types, budget = SpanTypeCompiler().declared(declared), Budget(50_000)
@@ -166,7 +166,7 @@ def test_a_type_is_compiled_when_it_is_first_asked_for() -> None:
 def test_any_declaration_and_any_payload_are_answered(
     declared: object, payload: dict[str, object], data: st.DataObject
 ) -> None:
-    """Whatever was declared, checking a span raises nothing."""
+    """For any declaration and payload, checking a span raises nothing."""
     types = SpanTypeCompiler().declared(declared)
     name = data.draw(st.sampled_from([*types, "unknown"]))
     found = check_span(types, name, payload, payload, finished=True)

@@ -1,4 +1,4 @@
-"""Messages that are compressed once make whole streams, in any combination."""
+"""Messages compressed once form complete streams in any combination."""
 
 import zlib
 
@@ -27,7 +27,7 @@ def test_streams(messages: list[Message]) -> None:
 @settings(max_examples=50)
 @given(st.binary(), st.binary())
 def test_combine(first: bytes, second: bytes) -> None:
-    """Checksums of two parts make that of the whole."""
+    """Combining the checksums of two parts gives that of the whole."""
     found = combine(zlib.adler32(first), zlib.adler32(second), len(second))
 
     assert found == zlib.adler32(first + second)
@@ -45,5 +45,5 @@ def test_combine(first: bytes, second: bytes) -> None:
     ],
 )
 def test_accepted(header: bytes, accepted: bool) -> None:
-    """Streams are compressed for those who take the coding."""
+    """Streams are compressed only for clients that accept the encoding."""
     assert is_accepted(header) is accepted

@@ -1,4 +1,4 @@
-"""Live events over real sockets: what is told, to whom, and when a stream ends."""
+"""Live events over real sockets: what is sent, to whom, and when a stream ends."""
 
 import asyncio
 import socket
@@ -31,7 +31,7 @@ async def begun(stream: Followed) -> int:
 
 
 async def test_rows(api_client: ApiClient) -> None:
-    """A change is told as the row that lists show, spans without payloads and secrets."""
+    """An event holds the row as lists show it, and spans have no payloads or secrets."""
     async with following(api_client) as stream:
         await begun(stream)
         run = await api_client.run()
@@ -70,7 +70,7 @@ async def test_rows(api_client: ApiClient) -> None:
 
 
 async def test_compressed(api_client: ApiClient) -> None:
-    """A stream is compressed for who asks for that, and each event can be read when it comes."""
+    """A stream is compressed on request, and each event can be decoded on arrival."""
     headers = {"Authorization": f"Bearer {api_client.token}", "Accept-Encoding": "deflate"}
     async with api_client.session.get(
         f"{api_client.url}/api/v1/events", headers=headers
@@ -128,12 +128,12 @@ async def test_filters(api_client: ApiClient) -> None:
 
 
 def told(stream: Followed, kind: str) -> set[str]:
-    """The ids of the rows that a stream has told of."""
+    """Return the ids of the rows in a stream's events."""
     return {one for event in stream.events for one in ids(event, kind)}
 
 
 async def test_confined(api_client: ApiClient) -> None:
-    """A deployment token is told of its own runs alone, whatever else it asks for."""
+    """A deployment token receives only its own runs, whatever the filter."""
     own, other = await api_client.run(agent_id="a"), await api_client.run(agent_id="b")
     token = await api_client.deployment_token(own)
     for query in ({"agent_instance_ids": other["id"]}, {"agent_ids": other["agent_id"]}):
@@ -150,7 +150,7 @@ async def test_confined(api_client: ApiClient) -> None:
 
 
 async def test_resume(api_client: ApiClient) -> None:
-    """Who resumes is told of everything since, once and in order, also while others write."""
+    """After resuming, a client receives every change once and in order, during writes too."""
     run = await api_client.run()
     written: list[str] = []
 
@@ -179,7 +179,7 @@ async def test_resume(api_client: ApiClient) -> None:
 
 @pytest.mark.parametrize("after", [10**15, 0])
 async def test_unknown_position(api_client: ApiClient, after: int) -> None:
-    """A position that the feed never had, or does not hold any longer, ends in a reload."""
+    """A position that the feed never had, or no longer holds, leads to a reload."""
     await api_client.run()
     if not after:
         position = await api_client.storage.feed.position()
@@ -205,14 +205,14 @@ async def test_unknown_position(api_client: ApiClient, after: int) -> None:
     ],
 )
 async def test_refused(api_client: ApiClient, query: Any, header: str) -> None:
-    """What cannot be followed is refused before the stream begins."""
+    """A filter that cannot be followed is refused before the stream begins."""
     answer = await api_client.get("/events", query, headers={"Last-Event-ID": header})
 
     assert answer.status in (400, 422)
 
 
 async def test_heartbeats(database_url: str) -> None:
-    """While nothing happens, comments come that move the position on past what others do."""
+    """While a client's runs are quiet, comments move its position past other changes."""
     limits = EventLimits(heartbeat_seconds=0.05, window_seconds=0.01)
     async with open_api_client(database_url, event_limits=limits) as api_client:
         run = await api_client.run()
@@ -229,7 +229,7 @@ async def test_heartbeats(database_url: str) -> None:
 
 
 async def test_lifetime(database_url: str) -> None:
-    """A stream that has been open for as long as it may ends as it should, and can be resumed."""
+    """A stream that reaches its maximum age ends cleanly and can be resumed."""
     async with open_api_client(
         database_url, event_limits=EventLimits(stream_seconds=0.05)
     ) as api_client:
@@ -241,7 +241,7 @@ async def test_lifetime(database_url: str) -> None:
 
 
 async def test_caps(database_url: str) -> None:
-    """Beyond the streams of an account it is answered 429, beyond those of the server 503."""
+    """Too many streams of an account get 429, and too many of the server get 503."""
     for limits, status in (
         (EventLimits(max_streams_per_account=1), 429),
         (EventLimits(max_streams=1), 503),
@@ -324,7 +324,7 @@ async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
 
 
 async def unread(api_client: ApiClient) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A stream that nobody reads, for which the system holds little."""
+    """A stream that nobody reads, with a small system buffer."""
     address = urlsplit(api_client.url)
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -338,7 +338,7 @@ async def unread(api_client: ApiClient) -> tuple[asyncio.StreamReader, asyncio.S
 
 
 async def until(reader: asyncio.StreamReader, text: bytes) -> bytes:
-    """What comes up to a text."""
+    """Return the text that arrives up to a marker."""
     found = b""
     while text not in found:
         piece = await reader.read(65536)

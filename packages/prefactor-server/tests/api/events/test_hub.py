@@ -1,4 +1,4 @@
-"""The hub over a feed of the test's own: order, resumption, loss, and bounds."""
+"""The hub over a test feed: order, resumption, loss, and limits."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -27,7 +27,7 @@ ALL = EventFilter.for_caller(principal())
 
 
 class Feed:
-    """A feed in memory, and a storage without rows: every run counts as deleted."""
+    """An in-memory feed, and a storage without rows: every run counts as deleted."""
 
     def __init__(self) -> None:
         self.feed = self
@@ -86,7 +86,7 @@ async def running() -> AsyncGenerator[tuple[Feed, EventHub]]:
 
 
 async def told(subscription: Subscription, until: Callable[[], bool]) -> list[bytes]:
-    """What a subscriber is told until something holds."""
+    """Return what a subscriber receives until a condition holds."""
     found: list[bytes] = []
     async with asyncio.timeout(10):
         while not until():
@@ -98,7 +98,7 @@ async def told(subscription: Subscription, until: Callable[[], bool]) -> list[by
 
 
 async def everything(subscription: Subscription, last: int) -> list[str]:
-    """The runs that a subscriber is told of up to a position, the backlog first."""
+    """Return the runs that a subscriber receives up to a position, backlog first."""
     found: list[bytes] = []
     async for message in subscription.backlog():
         assert message is not None
@@ -116,7 +116,7 @@ async def everything(subscription: Subscription, last: int) -> list[str]:
 
 
 async def test_order() -> None:
-    """Subscribers that come and resume at any time are told of each commit once, in order."""
+    """Subscribers that join and resume at any time receive each commit once, in order."""
     async with running() as (feed, hub):
         first = await hub.subscribe(ALL, None)
         others: list[tuple[int, Subscription]] = []
@@ -139,7 +139,7 @@ async def test_order() -> None:
 
 
 async def test_one_reader() -> None:
-    """However many subscribe, the feed is read once, and equal filters share their messages."""
+    """However many subscribe, the feed is read once, and equal filters share messages."""
     async with running() as (feed, hub):
         subscribers = [await hub.subscribe(ALL, None) for _ in range(20)]
         feed.reads = 0
@@ -173,7 +173,7 @@ async def test_nothing_is_read_for_nobody() -> None:
 
 
 async def test_others() -> None:
-    """What happens in an account is told to nobody of another."""
+    """A subscriber receives nothing of another account."""
     async with running() as (feed, hub):
         other = await hub.subscribe(ALL._replace(account_id=OTHER_ACCOUNT), None)
         mine = await hub.subscribe(ALL, None)
@@ -185,7 +185,7 @@ async def test_others() -> None:
 
 
 async def test_slow_reader() -> None:
-    """Who takes nothing loses messages and knows it; the memory of the log stays bounded."""
+    """A slow reader loses messages and is told to reload; the log's memory stays bounded."""
     async with running() as (feed, hub):
         slow = await hub.subscribe(ALL, None)
         quick = await hub.subscribe(ALL, None)
@@ -203,7 +203,7 @@ async def test_slow_reader() -> None:
 
 
 async def test_no_memory() -> None:
-    """While other requests hold the whole memory budget, at most the newest message is held."""
+    """While other requests use up the memory budget, at most the newest message is kept."""
     feed = Feed()
     hub = hub_over(feed, budget=1)
     slow, quick = await hub.subscribe(ALL, None), await hub.subscribe(ALL, None)
@@ -218,7 +218,7 @@ async def test_no_memory() -> None:
 
 @pytest.mark.parametrize("after", [3, 2])
 async def test_too_old(after: int) -> None:
-    """Who resumes behind what the feed still holds has to read everything again."""
+    """A subscriber that resumes before the feed's oldest change has to reload."""
     async with running() as (feed, hub):
         for number in range(9):
             feed.commit(f"r{number}")
@@ -229,7 +229,7 @@ async def test_too_old(after: int) -> None:
 
 
 async def test_ahead() -> None:
-    """Who resumes after what another replica has told is told of nothing twice."""
+    """A subscriber that resumes ahead of this replica receives nothing twice."""
     async with running() as (feed, hub):
         feed.commit("a")
         await hub.subscribe(ALL, None)

@@ -32,7 +32,7 @@ async def _send(api_client: Any, *records: Any) -> None:
 
 
 async def test_messages_are_added_in_every_order(api_client: Any) -> None:
-    """Question, answer and span end in the same span, whichever comes first, and repeated."""
+    """Question, answer and span are merged into one span, in any order and if repeated."""
     found = []
     for number, order in enumerate(permutations(("question", "answer", "span"))):
         trace = f"{number + 1:032x}"
@@ -58,7 +58,7 @@ async def test_messages_are_added_in_every_order(api_client: Any) -> None:
 
 
 async def test_other_records_are_ignored(api_client: Any) -> None:
-    """Ordinary log lines are taken with 200, in protobuf and JSON, and leave nothing behind."""
+    """Ordinary log lines are accepted with 200, in protobuf and JSON, and discarded."""
     line = {"severityText": "INFO", "body": value("a line of a log")}
     message = ParseDict(_logs(line), ExportLogsServiceRequest())
     packed = await api_client.post("/otlp/v1/logs", message.SerializeToString(), headers=PROTOBUF)
@@ -70,7 +70,7 @@ async def test_other_records_are_ignored(api_client: Any) -> None:
 
 
 async def test_messages_of_the_span_take_precedence(api_client: Any) -> None:
-    """What a span says itself is not replaced by what its log records say."""
+    """Messages in the span itself win over those in its log records."""
     own = {**CHAT, "gen_ai.input.messages": msgspec.json.encode([{"content": "own"}]).decode()}
     await export(api_client, [span(1, None, own)])
     await _send(api_client, _record("gen_ai.user.message", {"content": "other"}, 1))

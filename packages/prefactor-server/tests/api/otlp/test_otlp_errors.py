@@ -80,7 +80,7 @@ def _check(answer: Any, status: int, code: int, form: Any) -> Any:
 
 @pytest.fixture
 def limits(limits: Limits) -> Limits:
-    """A server that takes small requests, and few of them a second from one token."""
+    """A server with a small request limit and a low rate for each token."""
     return replace(limits, max_request_bytes=20_000, requests_per_second=10)
 
 
@@ -103,7 +103,7 @@ async def test_who_may_not_send_is_told(api_client: Any, path: str, form: Any) -
 
 @FORMS
 async def test_what_cannot_be_read_is_told(api_client: Any, form: Any) -> None:
-    """Malformed bodies are 400 and say where; large, unknown and oddly packed ones are told too."""
+    """A malformed body is a 400 that names the place; size and encoding have their own errors."""
     packed = {**form, "Content-Encoding": "br"}
     odd = {**form, "Content-Encoding": "gzip"}
     answers = [
@@ -121,7 +121,7 @@ async def test_what_cannot_be_read_is_told(api_client: Any, form: Any) -> None:
 
 
 async def test_a_field_of_another_type_is_a_400(api_client: Any) -> None:
-    """What the API answers with 422 is a 400 here, because OTLP demands that for bad data."""
+    """A field of the wrong type, a 422 in the API, is a 400 here, as OTLP requires."""
     answer = await api_client.post("/v1/traces", {"resourceSpans": "none"}, headers=JSON)
 
     _, details = _check(answer, 400, Code.INVALID_ARGUMENT, JSON)
@@ -130,7 +130,7 @@ async def test_a_field_of_another_type_is_a_400(api_client: Any) -> None:
 
 @pytest.mark.parametrize("path", sorted(PATHS))
 async def test_another_content_type_is_a_415(api_client: Any, path: str) -> None:
-    """What is neither protobuf nor JSON is refused with what is taken."""
+    """A content type other than protobuf and JSON gets an error that names both."""
     headers = {"Content-Type": "text/plain"}
     answer = await api_client.post(path.removeprefix("/api/v1"), "hello", headers=headers)
 
@@ -170,7 +170,7 @@ async def test_beyond_the_rate_exporters_are_told_to_wait(api_client: Any, form:
 async def test_what_may_be_sent_again_says_when(
     api_client: Any, noun: str, refusal: Any, answered: tuple[int, str]
 ) -> None:
-    """A server that cannot store now answers a retryable status, and a retry is taken."""
+    """A server that cannot store answers with a retryable status, and the retry succeeds."""
     submit = api_client.writer.submit
 
     async def refuse(commands: Any, size: int) -> Any:
@@ -195,7 +195,7 @@ async def test_what_may_be_sent_again_says_when(
 async def test_a_failure_of_the_server_is_not_to_be_sent_again(
     api_client: Any, form: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An unexpected error would come again with each retry, so it is a 500 that says nothing."""
+    """An unexpected error would recur with each retry, so it is a 500 without details."""
 
     async def fail(*given: Any) -> Any:
         raise ValueError("a secret", given)
@@ -208,7 +208,7 @@ async def test_a_failure_of_the_server_is_not_to_be_sent_again(
 
 
 async def test_the_wrong_method_has_the_form_of_the_api(api_client: Any) -> None:
-    """A GET is no export: it is answered as anywhere else in the API."""
+    """A GET is not an export, so its error has the API's form."""
     answer = await api_client.call("GET", "/v1/traces")
 
     answer.refused(405, "bad_request")

@@ -1,4 +1,4 @@
-"""Every order and every partition of the same spans ends in the same run."""
+"""Every order and every grouping of the same spans gives the same run."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""A trace that falls silent ends its run provisionally, until its agent says more."""
+"""A trace without activity ends its run provisionally, until its agent sends more."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ async def _end_silent(api_client: Any, minutes: int = 60) -> int:
 
 
 async def test_silence_ends_a_run_until_its_root_comes(api_client: Any) -> None:
-    """A run whose root stays away ends provisionally; the root replaces that, once."""
+    """A run without a root span ends provisionally; the root replaces that end, once."""
     await export(api_client, [span(2, 1, CHAT)])
     assert await _end_silent(api_client) == 0
     api_client.clock.leap(seconds=3601)
@@ -57,7 +57,7 @@ async def test_silence_ends_a_run_until_its_root_comes(api_client: Any) -> None:
 
 
 async def test_the_agents_own_finish_replaces_a_provisional_end(api_client: Any) -> None:
-    """A finish through the API takes effect with 200, and the next one is refused."""
+    """A finish through the API replaces the provisional end with 200, and the next is refused."""
     await export(api_client, [span(2, 1, CHAT)])
     api_client.clock.leap(seconds=3601)
     await _end_silent(api_client)
@@ -72,7 +72,7 @@ async def test_the_agents_own_finish_replaces_a_provisional_end(api_client: Any)
 
 
 async def test_terminated_always_wins(api_client: Any) -> None:
-    """A terminated run stays so whatever its spans and its root say, and keeps their spans."""
+    """A terminated run stays terminated, and keeps its spans, whatever arrives later."""
     await export(api_client, [span(2, 1, CHAT)])
     api_client.clock.leap(seconds=3601)
     await _end_silent(api_client)

@@ -1,4 +1,4 @@
-"""Spans that come by OTLP become runs, each once, however often and by whomever they are sent."""
+"""Spans received over OTLP become runs, each span once, however they are sent."""
 
 import gzip
 from typing import Any
@@ -36,7 +36,7 @@ CONVERSATION = [
 
 
 async def test_a_trace_is_a_run(api_client: Any) -> None:
-    """Tree, texts, tokens, statuses, times and ids of people are those of the spans."""
+    """A run keeps the spans' tree, texts, tokens, statuses, times and user ids."""
     body = request(CONVERSATION, service_version="1.4")
     answer = await api_client.post("/otlp/v1/traces", protobuf(body), headers=PROTOBUF)
 
@@ -95,7 +95,7 @@ async def test_json_and_protobuf_say_the_same(api_client: Any) -> None:
 
 
 async def test_a_repeat_changes_nothing(api_client: Any) -> None:
-    """However a retry cuts the spans into requests again, each is stored once."""
+    """However a retry regroups the spans into requests, each is stored once."""
     await export(api_client, CONVERSATION)
     before = await outcome(api_client)
     stored = await api_client.rows("SELECT id, updated_at FROM agent_span ORDER BY id")
@@ -108,7 +108,7 @@ async def test_a_repeat_changes_nothing(api_client: Any) -> None:
 
 
 async def test_another_server_continues_a_trace(api_client: Any, database_url: str) -> None:
-    """What one process has stored, another that knows nothing of it continues."""
+    """A process with no memory of a trace continues what another has stored."""
     from api_client import open_api_client  # noqa: PLC0415 - a second one, beside the fixture
 
     await export(api_client, CONVERSATION[1:2])
@@ -125,7 +125,7 @@ async def test_another_server_continues_a_trace(api_client: Any, database_url: s
 
 
 async def test_noise_is_left_out(api_client: Any) -> None:
-    """HTTP and database spans are kept between spans about agents, and nowhere else."""
+    """HTTP and database spans are kept only between spans about agents."""
     await export(
         api_client,
         [
@@ -156,7 +156,7 @@ async def test_a_trace_without_agents_makes_no_run(api_client: Any) -> None:
 
 
 async def test_each_agent_of_a_trace_has_its_run(api_client: Any) -> None:
-    """An agent that is called by another, in the same trace, has a run of its own."""
+    """An agent called by another in the same trace has its own run."""
     await export(api_client, [span(1, None, AGENT), span(2, 1, CHAT)])
     await export(api_client, [span(3, 2, AGENT, flags=REMOTE)], service_name="callee")
 
@@ -180,7 +180,7 @@ async def test_a_failed_root_fails_the_run(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_says_whose_spans_they_are(api_client: Any) -> None:
-    """Agent and environment are those of the token, whatever the resource says."""
+    """Agent and environment come from the token, whatever the resource says."""
     mine = await api_client.register()
     token = await api_client.deployment_token(mine)
     body = request([span(1, None, AGENT)], deployment_environment_name="moon")
@@ -192,7 +192,7 @@ async def test_a_deployment_token_says_whose_spans_they_are(api_client: Any) -> 
 
 
 async def test_an_environment_is_found_by_its_name(api_client: Any) -> None:
-    """A named environment is used if there is one, and made for the first run in it if not."""
+    """A run uses the named environment, which is created if it does not exist."""
     for number, trace in enumerate((TRACE, OTHER)):
         spans = [span(1, None, AGENT, trace=trace)]
         await export(api_client, spans, deployment_environment_name="staging", n=str(number))
@@ -222,7 +222,7 @@ async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(api_client: 
 
 
 async def test_a_retired_agent_is_refused_by_name(api_client: Any) -> None:
-    """A run that could not be registered is not kept, and the answer says why."""
+    """A run that cannot be registered is not stored, and the answer says why."""
     await export(api_client, [span(1, None, AGENT)])
     (run,) = await runs(api_client)
     await api_client.post(f"/agent/{run['agent_id']}/retire")
@@ -233,7 +233,7 @@ async def test_a_retired_agent_is_refused_by_name(api_client: Any) -> None:
 
 
 async def test_a_large_payload_is_truncated_and_marked(api_client: Any) -> None:
-    """A span whose payload is larger than the server takes keeps its beginning and says so."""
+    """A span whose payload exceeds the limit keeps the beginning and is flagged."""
     text = "x" * 1_500_000
     body = gzip.compress(msgspec.json.encode(request([span(1, None, {**AGENT, "input": text})])))
     headers = {**JSON, "Content-Encoding": "gzip"}
@@ -257,7 +257,7 @@ async def test_a_large_payload_is_truncated_and_marked(api_client: Any) -> None:
     ],
 )
 async def test_a_malformed_body_is_a_400(api_client: Any, bomb: bytes) -> None:
-    """Lengths beyond the body, endless numbers and too many messages are refused as a whole."""
+    """Lengths beyond the body, endless numbers and too many messages reject the whole body."""
     answer = await api_client.post("/otlp/v1/traces", bomb, headers=PROTOBUF)
 
     told(answer, 400)
@@ -293,7 +293,7 @@ async def test_too_many_values_cost_one_span(api_client: Any) -> None:
 
 
 async def test_a_span_that_is_too_large_is_named(api_client: Any) -> None:
-    """A span of more bytes than the server takes is rejected by its id, undecoded."""
+    """A span over the size limit is rejected by its id, undecoded."""
     large = span(4, 1, {**CHAT, "text": "x" * 2_200_000})
     body = gzip.compress(protobuf(request([*CONVERSATION, large])))
     headers = {**PROTOBUF, "Content-Encoding": "gzip"}
@@ -306,7 +306,7 @@ async def test_a_span_that_is_too_large_is_named(api_client: Any) -> None:
 
 
 async def test_metrics_are_taken_and_not_kept(api_client: Any) -> None:
-    """Exporters that send metrics to the same address are told that all is well."""
+    """Metrics sent to the same address are accepted with 200 and discarded."""
     answer = await api_client.post("/otlp/v1/metrics", b"\x0a\x00", headers=PROTOBUF)
     also = await api_client.post("/otlp/v1/metrics", {"resourceMetrics": []}, headers=JSON)
 
@@ -342,7 +342,7 @@ def _length(message: bytes) -> bytes:
 
 
 def _forget(api_client: Any) -> None:
-    """Make the server know as little as after a restart."""
+    """Make the server forget the trace, as a restart does."""
     memory = api_client.otlp
     memory._known = type(memory._known)(1 << 20)
 
@@ -351,7 +351,7 @@ assert START
 
 
 async def test_spans_are_counted_by_what_became_of_them(api_client: Any) -> None:
-    """Kept, left out and rejected spans are told apart, for the metrics."""
+    """The metrics count stored, dropped and rejected spans separately."""
     await export(
         api_client, [*CONVERSATION, span(7, 2, HTTP), {**span(8, 1, CHAT), "spanId": "zz"}]
     )

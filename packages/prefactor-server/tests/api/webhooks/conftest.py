@@ -19,7 +19,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def webhook(api_client: ApiClient, receiver: Receiver) -> Any:
-    """What the creation of a webhook for every event answered."""
+    """The creation of a webhook for every event: its answer."""
     # From here on, what happens is news.
     await api_client.follow()
     details = {"url": receiver.url, "events": list(EVENTS)}

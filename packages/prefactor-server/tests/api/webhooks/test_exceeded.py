@@ -1,4 +1,4 @@
-"""What webhooks are told when a run goes over its cost limit or its agreed risk."""
+"""Webhook events for a run that exceeds its cost limit or its agreed risk."""
 
 from decimal import Decimal
 from typing import Any
@@ -41,7 +41,7 @@ async def _spend(api_client: ApiClient, run: Any, dollars: int) -> None:
 async def test_a_run_over_its_cost_limit_is_told_once(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """At the limit nothing is told, above it once, and not again however much more is spent."""
+    """Exceeding the limit sends one event, however much more is spent; reaching it sends none."""
     run = await _limited_run(api_client, run_cost_limit=2)
     await _spend(api_client, run, 2)
     assert receiver.types == []
@@ -65,7 +65,7 @@ async def test_a_run_over_its_cost_limit_is_told_once(
 async def test_a_limit_that_is_raised_and_exceeded_again_is_told_again(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """A higher limit clears the alert, and what goes over that one is another event."""
+    """A raised limit clears the alert, and exceeding the new limit sends another event."""
     del webhook
     run = await _limited_run(api_client, run_cost_limit=1)
     await _spend(api_client, run, 2)
@@ -82,7 +82,7 @@ async def test_a_limit_that_is_raised_and_exceeded_again_is_told_again(
 async def test_a_run_above_its_agreed_risk_is_told_once(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """The first span above the agreed risk is told, with the alert, and further ones are not."""
+    """The first span above the agreed risk sends an event with the alert; later ones do not."""
     del webhook
     weights = {"category_weights": {"minors_data": 5}, "agreed_risk": "low"}
     profile = (

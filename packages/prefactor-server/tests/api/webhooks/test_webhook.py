@@ -14,7 +14,7 @@ DETAILS = {"url": "https://hooks.example.org/in", "events": ["run.failed"]}
 
 
 async def test_a_webhook_has_a_secret_that_is_shown_once(api_client: ApiClient) -> None:
-    """The secret is in the first answer alone: not in a repeat, a list, or the database."""
+    """Only the first answer has the secret: not a repeat, a list, or the database."""
     headers = {"Idempotency-Key": "create-it-once"}
     created = (await api_client.post("/webhook", {"details": DETAILS}, headers=headers)).body
     again = await api_client.post("/webhook", {"details": DETAILS}, headers=headers)
@@ -31,7 +31,7 @@ async def test_a_webhook_has_a_secret_that_is_shown_once(api_client: ApiClient) 
 
 
 async def test_a_webhook_changes_piece_by_piece(api_client: ApiClient) -> None:
-    """What is not given stays, null lets everything pass, and each change is in the audit log."""
+    """Missing fields are unchanged, null removes a filter, and each change is logged."""
     run = await api_client.run("pending")
     details = {
         **DETAILS,
@@ -85,7 +85,7 @@ async def test_what_cannot_be_a_webhook_is_refused(api_client: ApiClient) -> Non
 
 
 async def test_an_account_has_so_many_webhooks(api_client: ApiClient) -> None:
-    """One more than an account may have is refused, and a deleted one makes room."""
+    """One webhook too many is refused, and deleting one makes room."""
     made = [(await api_client.post("/webhook", {"details": DETAILS})).details for _ in range(50)]
     body = (await api_client.post("/webhook", {"details": DETAILS})).refused(409, "invalid_action")
     assert "50 webhooks" in body["message"]
@@ -97,7 +97,7 @@ async def test_an_account_has_so_many_webhooks(api_client: ApiClient) -> None:
 async def test_a_deleted_webhook_is_gone(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """It is neither shown nor told anything, its secrets are wiped, and its deliveries go."""
+    """A deleted webhook is not shown and receives nothing, and its secrets and deliveries go."""
     path = f"/webhook/{webhook['details']['id']}"
     await api_client.run("complete")
     await api_client.follow()
@@ -139,7 +139,7 @@ async def test_a_secret_is_rotated_with_an_overlap(
 async def test_a_test_says_what_came_of_it(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """A test is sent at once and once, and what came of it is told, also by a disabled webhook."""
+    """A test is sent once, at once, and its result is returned, for a disabled webhook too."""
     webhook_id = webhook["details"]["id"]
     await api_client.call("PUT", f"/webhook/{webhook_id}", {"details": {"status": "disabled"}})
     receiver.statuses = [500]
@@ -157,7 +157,7 @@ async def test_a_test_says_what_came_of_it(
 
 
 async def test_without_a_secret_key_there_are_no_webhooks(database_url: str) -> None:
-    """A server without a key refuses to make a webhook, and says how to give it one."""
+    """A server without a key refuses to create a webhook, and says how to set one."""
     async with open_api_client(database_url, secret_key="") as client:
         body = (await client.post("/webhook", {"details": DETAILS})).refused(409, "invalid_action")
 
@@ -165,7 +165,7 @@ async def test_without_a_secret_key_there_are_no_webhooks(database_url: str) -> 
 
 
 async def test_a_deployment_token_knows_no_webhooks(api_client: ApiClient) -> None:
-    """An agent's token can neither see webhooks nor make one."""
+    """A deployment token can neither see nor create webhooks."""
     token = await api_client.deployment_token(await api_client.run("pending"))
 
     (await api_client.get("/webhook", token=token)).refused(403, "not_permitted")
@@ -177,7 +177,7 @@ async def test_a_deployment_token_knows_no_webhooks(api_client: ApiClient) -> No
 async def test_only_an_admin_knows_webhooks(
     api_client: ApiClient, role: Role, webhook: Any
 ) -> None:
-    """Who may not administer gets 403 for every operation of webhooks, and none says a word."""
+    """Anyone but an admin gets 403 for every webhook operation, without details."""
     person = await signed_in(api_client, role)
     operations = [one for one in OPERATIONS if one.name.startswith("webhook")]
     assert len(operations) == 10

@@ -1,4 +1,4 @@
-"""What webhooks are told, in which order, and what happens when a receiver does not take it."""
+"""Webhook delivery: what is sent, in which order, and what a failing receiver causes."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ async def _deliveries(api_client: ApiClient, **query: str) -> list[Any]:
 async def test_a_finished_run_is_told_in_a_signed_request(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """The event names the run and what became of it, and its signature is that of the secret."""
+    """The event names the run and its outcome, and is signed with the secret."""
     run = await api_client.run("complete")
     await api_client.send_webhooks()
 
@@ -50,7 +50,7 @@ async def test_a_finished_run_is_told_in_a_signed_request(
 async def test_what_ends_badly_is_told_with_its_alert(
     api_client: ApiClient, receiver: Receiver, webhook: Any, status: str
 ) -> None:
-    """A run that failed or was terminated is told of with its alert, and then as finished."""
+    """A failed or terminated run sends its alert first, and then its finish."""
     del webhook
     run = await api_client.run(status)
     await api_client.send_webhooks()
@@ -65,7 +65,7 @@ async def test_what_ends_badly_is_told_with_its_alert(
 async def test_quality_is_told_each_time(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """Each recording is an event of its own, with the names of the evaluations and no values."""
+    """Each recording sends an event with the names of the evaluations and no values."""
     del webhook
     run = await api_client.run()
     for name in ("accuracy", "tone"):
@@ -90,7 +90,7 @@ async def test_quality_is_told_each_time(
 async def test_only_what_passes_the_filters_is_told(
     api_client: ApiClient, receiver: Receiver, field: str, matching: str | None
 ) -> None:
-    """Runs of another agent, environment or purpose, and other events, are not told."""
+    """Runs of another agent, environment or purpose, and other events, are not sent."""
     other = (await api_client.post("/environment", {"details": {"name": "Other"}})).details["id"]
     run = await api_client.run("pending")
     await api_client.follow()
@@ -110,7 +110,7 @@ async def test_only_what_passes_the_filters_is_told(
 async def test_events_of_a_run_stay_in_order(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """While an event of a run is not delivered, its later ones wait, and those of others do not."""
+    """An undelivered event delays the later ones of its run, but not those of others."""
     del webhook
     receiver.statuses = [400]
     stuck = await api_client.run("failed")
@@ -134,7 +134,7 @@ async def test_events_of_a_run_stay_in_order(
 async def test_a_retry_is_the_same_message(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """A retry comes later, with the same id and body, and a signature of its own time."""
+    """A retry has the same id and body, and a signature with its own time."""
     receiver.statuses = [500]
     await api_client.run("complete")
     await api_client.send_webhooks()
@@ -157,7 +157,7 @@ async def test_a_retry_is_the_same_message(
 async def test_a_receiver_that_is_down_for_long_is_probed(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """While a receiver fails it gets one delivery at a time, and all of them once it works."""
+    """A failing receiver gets one delivery at a time, and all of them once it works."""
     receiver.status = 503
     for _ in range(8):
         await api_client.run("complete")
@@ -224,7 +224,7 @@ async def test_a_webhook_that_fails_for_three_days_is_disabled(
 async def test_a_receiver_that_is_gone_is_not_asked_again(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """The answer 410 disables a webhook at once."""
+    """A 410 answer disables a webhook at once."""
     receiver.status = 410
     await api_client.run("complete")
     await api_client.send_webhooks()
@@ -239,7 +239,7 @@ async def test_a_receiver_that_is_gone_is_not_asked_again(
 async def test_what_happened_while_it_was_disabled_is_not_told(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """A webhook hears of what happens while it is enabled, also if that is found out later."""
+    """A webhook receives only what happens while it is enabled, even if processed later."""
     path = f"/webhook/{webhook['details']['id']}"
     await api_client.call("PUT", path, {"details": {"status": "disabled"}})
     await api_client.run("complete")
@@ -254,7 +254,7 @@ async def test_what_happened_while_it_was_disabled_is_not_told(
 async def test_many_events_are_sent_a_few_at_a_time(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """A burst is delivered whole, each event once, with few requests under way at a time."""
+    """Each event of a burst is delivered once, with few requests in flight at a time."""
     del webhook
     items = [
         {"_type": "agent_instances/register", "idempotency_key": f"register-{n}", "id": f"r{n}",

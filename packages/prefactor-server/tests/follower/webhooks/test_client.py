@@ -18,7 +18,7 @@ SECRET = "whsec_" + "QUJD" * 11
 
 
 class Names:
-    """Resolves each name to the addresses of its next answer, and remembers being asked."""
+    """Resolves each name to the addresses of its next answer, and records each lookup."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self.answers = list(answers)
@@ -88,7 +88,7 @@ async def test_both_secrets_sign_while_they_overlap(receiver: Receiver) -> None:
 
 
 async def test_redirects_are_not_followed(receiver: Receiver) -> None:
-    """A redirect fails, and says what to do."""
+    """A redirect fails with a message that says what to do."""
     receiver.status, receiver.headers = 307, {"location": receiver.url}
     attempt = await _send(receiver.url)
 
@@ -97,7 +97,7 @@ async def test_redirects_are_not_followed(receiver: Receiver) -> None:
 
 
 async def test_a_receiver_that_hangs_is_left(receiver: Receiver) -> None:
-    """One that takes a request and does not answer is left after the time it has."""
+    """A receiver that does not answer fails after the timeout."""
     receiver.hangs = True
     attempt = await _send(receiver.url, timeout_seconds=0.3)
 
@@ -106,7 +106,7 @@ async def test_a_receiver_that_hangs_is_left(receiver: Receiver) -> None:
 
 
 async def test_an_answer_is_read_in_part() -> None:
-    """An answer without an end is cut off, and its status counts."""
+    """An endless answer is cut off, and its status counts."""
     sent = 0
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +131,7 @@ async def test_an_answer_is_read_in_part() -> None:
 
 
 async def test_nobody_at_an_address_is_a_failure() -> None:
-    """A refused connection and a name without an address are failures that say so."""
+    """A refused connection and an unresolvable name fail with a message that says so."""
     refused = await _send("http://127.0.0.1:9/")
     unknown = await _send("http://hooks.internal/", names=Names([]))
 
@@ -154,7 +154,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to(address: str) -> Non
 
 
 async def test_the_address_that_was_judged_is_connected_to(receiver: Receiver) -> None:
-    """A name is resolved once for each connection: a second answer has no effect."""
+    """A name is resolved once per connection, so a second answer has no effect."""
     names = Names(["10.9.9.9", "127.0.0.1"], ["10.9.9.9"])
     port = receiver.url.rpartition(":")[2]
     taken = await _send(f"http://hooks.internal:{port}", networks="127.0.0.1", names=names)
@@ -167,7 +167,7 @@ async def test_the_address_that_was_judged_is_connected_to(receiver: Receiver) -
 
 
 async def test_a_public_name_is_not_sent_to_in_the_clear() -> None:
-    """An http:// URL, which only private networks may have, does not reach a public address."""
+    """An http:// URL, allowed only for private networks, is not sent to a public address."""
     attempt = await _send("http://hooks.internal/", names=Names(["8.8.8.8"]))
 
     assert "https://" in (attempt.error or "")

@@ -1,4 +1,4 @@
-"""Secrets that are kept encrypted."""
+"""Encrypted secrets in the database."""
 
 import os
 
@@ -11,7 +11,7 @@ KEY = "a secret key that only tests have"
 
 
 def test_a_secret_comes_back_to_whom_it_belongs() -> None:
-    """What was encrypted is read with the same key, for the same row, and differs each time."""
+    """A secret decrypts with the same key for the same row, and each encryption differs."""
     box = SecretBox(KEY, os.urandom)
     stored = box.encrypt("whsec_1", "webhook-1")
 
@@ -37,7 +37,7 @@ def test_nobody_else_reads_it(key: str, belongs_to: str, message: str) -> None:
 
 
 def test_without_a_key_no_secret_is_made() -> None:
-    """A server without a key says how to get one, and a short one is no key."""
+    """A server without a key says how to set one, and a short key is refused."""
     with pytest.raises(InvalidAction, match="openssl rand"):
         SecretBox("", os.urandom).encrypt("whsec_1", "webhook-1")
     with pytest.raises(SettingError, match="at least 32 characters, got 5"):
