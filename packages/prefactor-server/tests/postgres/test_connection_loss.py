@@ -67,6 +67,26 @@ async def test_a_write_without_a_key_has_one_effect(
     await database.check_counts()
 
 
+async def test_a_write_is_done_although_the_question_about_it_breaks_too(
+    database: PostgresDatabase,
+) -> None:
+    """A batch that never arrived is not taken for stored when giving it up is not answered."""
+    async with lossy(database.url) as (proxy, url):
+        storage = await PostgresStorage.open(url)
+        run = await do(storage, register("run-1"))
+        # Prepared at first, then executed: the execution has an effect, and is not answered.
+        proxy.lose_answer_after = b"INSERT INTO write_receipt"
+
+        outcome, decided = await losing(storage, proxy, "question", create_span("s", run))
+
+        await storage.close()
+    assert proxy.losses == 2
+    assert isinstance(outcome, Done)
+    assert decided == 2
+    assert await database.rows("SELECT id FROM agent_span") == [("s",)]
+    await database.check_counts()
+
+
 async def test_a_read_is_repeated(database: PostgresDatabase) -> None:
     """A read whose connection breaks is asked again on another."""
     async with lossy(database.url) as (proxy, url):

@@ -15,12 +15,14 @@ class LossyProxy:
     """Passes bytes on, until the next ones of a client are to be the last.
 
     ``lose`` "question": they never reach the server. "answer": they do, and it carries them out,
-    but nobody hears of it. ``questions`` counts what clients said, as long as that was short.
+    but nobody hears of it. ``lose_answer_after``: the same, from when a client has said these bytes.
+    ``questions`` counts what clients said, as long as that was short.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self.lose: Literal["", "question", "answer"] = ""
+        self.lose_answer_after = b""
         self.losses = 0
         self.questions = 0
 
@@ -39,6 +41,8 @@ class LossyProxy:
                 if self.lose:
                     await self._lose(data, reader, answers, to_server)
                     break
+                if self.lose_answer_after and self.lose_answer_after in data:
+                    self.lose_answer_after, self.lose = b"", "answer"
                 to_server.write(data)
                 await to_server.drain()
         except ConnectionError:

@@ -8,8 +8,10 @@ no server blocks another. Instead, the rows a decision was based on are checked 
 * changed rows are guarded by their revision, and all rows of a run by a lock on the run.
 
 When a connection breaks during a write, the outcome is unknown. Every batch therefore inserts a
-receipt row, and afterwards the server tries to insert the same receipt. If that succeeds, the batch
-was not stored and never will be; if it is a duplicate, the batch was stored.
+receipt row, and afterwards the server tries to insert the same receipt, together with a row that
+marks the batch as given up. If that succeeds, the batch was not stored and never will be. If it is
+a duplicate, the batch was stored, unless the mark is there: then an earlier attempt to give it up
+had succeeded, but its answer was lost as well.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ T = TypeVar("T")
 
 # Each conflict means that another server's batch committed; no row conflicts often.
 _MAX_CONFLICTS: Final = 10
-_INSERT_RECEIPT: Final = "INSERT INTO write_receipt (id) VALUES ($1)"
+_GIVE_UP: Final = "INSERT INTO write_receipt (id) VALUES ($1), ($2)"
+_IS_GIVEN_UP: Final = "SELECT EXISTS (SELECT FROM write_receipt WHERE id = $1)"
 
 
 class _Written(NamedTuple):
@@ -112,14 +115,22 @@ async def _write(connection: Connection, changes: Sequence[Tuples]) -> _Written:
 async def _was_stored(pool: RetryingPool, receipt: uuid.UUID, broken: Exception) -> bool:
     """Return whether a batch was committed; if not, it can no longer be."""
     budget = pool.retry_budget()
+    given_up = uuid.uuid4()
     while True:
         try:
             async with pool.connection() as connection:
-                # Blocks while the batch is still in progress.
-                await connection.execute(_INSERT_RECEIPT, receipt)
-                return False
+                return await _is_stored(connection, receipt, given_up)
         except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stays unknown
-            if is_duplicate(error):
-                return True
             if not is_lost(error) or not await budget.wait():
                 raise unknown_outcome() from broken
+
+
+async def _is_stored(connection: Connection, receipt: uuid.UUID, given_up: uuid.UUID) -> bool:
+    try:
+        # Blocks while the batch is still in progress.
+        await connection.execute(_GIVE_UP, receipt, given_up)
+    except Exception as error:
+        if not is_duplicate(error):
+            raise
+        return not await connection.fetchval(_IS_GIVEN_UP, given_up)
+    return False
