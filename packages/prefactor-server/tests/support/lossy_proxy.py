@@ -15,7 +15,7 @@ class LossyProxy:
     """Passes bytes on, until the next ones of a client are to be the last.
 
     ``lose`` "question": they never reach the server. "answer": they do, and it carries them out,
-    but nobody hears of it. ``lose_answer_after``: the same, from when a client has said these bytes.
+    but nobody hears of it. ``lose_answer_after``: the same, once a client has said these bytes.
     ``questions`` counts what clients said, as long as that was short.
     """
 
