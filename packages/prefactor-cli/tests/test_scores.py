@@ -56,7 +56,7 @@ def test_a_version_passes_or_fails(
 
 
 def test_the_spread_takes_two_scores() -> None:
-    """The standard error of the mean is unknown for one score."""
+    """The standard error of the mean is unknown for a single score."""
     assert scored(1).error is None
     assert scored(1, 3).error == pytest.approx(1.0)
     assert scored().as_json()["mean"] is None

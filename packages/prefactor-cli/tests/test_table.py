@@ -13,7 +13,7 @@ ROWS = st.lists(st.tuples(TEXT, TEXT, TEXT, TEXT).map(lambda row: [*map(Cell, ro
 
 @given(ROWS, st.integers(1, 120))
 def test_only_names_are_cut(rows: list[list[Cell]], room: int) -> None:
-    """Every cell of a column that may not be cut is whole, and lines fit where names give way."""
+    """Other columns are shown whole, and lines fit because names are shortened."""
     sizes = widths(COLUMNS, rows, room)
     shown = ["".join(cell.text for cell in line(COLUMNS, row, sizes)) for row in rows]
 
@@ -49,7 +49,7 @@ def test_columns_stand_below_their_titles() -> None:
 
 @given(TEXT, st.integers(1, 20))
 def test_a_text_is_fitted(text: str, room: int) -> None:
-    """A cut text ends in a mark and is no wider than its room, in columns of a terminal."""
+    """A shortened text ends in a mark and fits its width in terminal columns."""
     cut = fitted(text, room)
 
     assert cut == text or (cut.endswith("…") and cell_len(cut) <= room)

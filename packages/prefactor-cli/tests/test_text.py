@@ -1,4 +1,4 @@
-"""What agents wrote is shown, and cannot be obeyed."""
+"""Text from agents is shown, and cannot control the terminal."""
 
 import json
 from typing import Any
@@ -18,13 +18,13 @@ JSON = st.recursive(
 
 @given(ANYTHING)
 def test_a_text_becomes_one_harmless_line(text: str) -> None:
-    """Whatever it holds, a text is one line of characters that are printed as they are."""
+    """Any text becomes one line of printable characters."""
     assert printable(text).isprintable()
 
 
 @given(ANYTHING)
 def test_a_text_of_lines_keeps_them(text: str) -> None:
-    """Each line of a longer text is harmless, and none is lost."""
+    """Each line of a longer text is made printable, and none is lost."""
     lines = printable_lines(text)
 
     assert all(line.isprintable() for line in lines)
@@ -33,7 +33,7 @@ def test_a_text_of_lines_keeps_them(text: str) -> None:
 
 @given(JSON)
 def test_json_is_harmless_and_means_the_same(value: Any) -> None:
-    """Escaping leaves the value as it is, for every text that JSON can hold."""
+    """Escaping keeps the value of every text that JSON can hold."""
     text = escaped(json.dumps(value, ensure_ascii=False))
 
     assert text.isprintable()

@@ -20,7 +20,7 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-3", "5 m", "3x", "m5", "1h30", "1e3", "٣"])
 def test_what_is_no_duration_is_rejected(text: str) -> None:
-    """Nothing is guessed, and the message says what to write."""
+    """A value that is not a duration is refused with the accepted form."""
     with pytest.raises(ValueError, match="is not a duration: give seconds"):
         read_seconds(text)
 

@@ -1,4 +1,4 @@
-"""A payload that is too large is cut at its largest fields, within its limit, and says so."""
+"""A payload over the limit is cut at its largest fields, and says so."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAYLOADS = st.dictionaries(TEXTS, VALUES, max_size=8).map(orjson.dumps)
 
 
 def cut_to(payload: dict[str, Any], limit: int) -> dict[str, Any]:
-    """What is left of a payload, decoded; the limit is checked on the way."""
+    """Return the decoded rest of a payload, after checking the limit."""
     left = truncate(orjson.dumps(payload), limit)
     assert len(left) <= limit
     decoded = json.loads(left)
@@ -36,7 +36,7 @@ def cut_to(payload: dict[str, Any], limit: int) -> dict[str, Any]:
 
 @given(PAYLOADS, st.integers(0, 4000))
 def test_the_result_is_json_within_the_limit(payload: bytes, limit: int) -> None:
-    """Whatever the payload and the limit, what is left is an object that fits."""
+    """For any payload and limit, the result is an object that fits."""
     left = truncate(payload, limit)
 
     assert len(left) <= max(limit, len(b"{}"))
@@ -45,7 +45,7 @@ def test_the_result_is_json_within_the_limit(payload: bytes, limit: int) -> None
 
 @given(PAYLOADS, st.integers(0, 4000))
 def test_a_payload_that_fits_is_the_same_object(payload: bytes, spare: int) -> None:
-    """Nothing is touched, decoded or copied when there is nothing to cut."""
+    """A payload that fits is returned as the same object."""
     assert truncate(payload, len(payload) + spare) is payload
 
 
@@ -62,7 +62,7 @@ def test_a_cut_payload_says_its_size_and_what_was_cut(payload: bytes, limit: int
 
 @given(PAYLOADS, st.integers(300, 2000), st.integers(300, 4000))
 def test_the_original_size_survives_a_second_cut(payload: bytes, small: int, more: int) -> None:
-    """A payload that is cut again, to fit a smaller limit, still tells how large it once was."""
+    """A payload cut again to a smaller limit still has its original size."""
     assume(len(payload) > small + more)
 
     again = truncate(truncate(payload, small + more), small)
@@ -73,14 +73,14 @@ def test_the_original_size_survives_a_second_cut(payload: bytes, small: int, mor
 
 @given(st.lists(st.text(min_size=1), min_size=1).map("".join), st.integers(300, 3000))
 def test_a_cut_text_is_a_beginning_of_the_text(text: str, limit: int) -> None:
-    """No character is split, no escape is torn: what is left of a text is how it began."""
+    """A cut text is a prefix of the original: no character or escape is split."""
     left = cut_to({"text": text * 400}, limit)["text"]
 
     assert (text * 400).startswith(left.removesuffix("…"))
 
 
 def test_the_longest_texts_lose_the_most() -> None:
-    """Short texts stay whole; long ones are cut to one length."""
+    """Short texts stay whole, and long ones are cut to one length."""
     left = cut_to({"model": "m-1", "a": "x" * 9_000, "b": "y" * 50_000, "short": "z" * 900}, 10_000)
 
     assert left["model"] == "m-1"
@@ -90,7 +90,7 @@ def test_the_longest_texts_lose_the_most() -> None:
 
 
 def test_texts_go_before_lists() -> None:
-    """A list of many small items is whole as long as shortening texts is enough."""
+    """A list of many small items stays whole if shortening texts is enough."""
     left = cut_to({"history": list(range(1000)), "prompt": "p" * 100_000}, 20_000)
 
     assert left["history"] == list(range(1000))
@@ -98,13 +98,13 @@ def test_texts_go_before_lists() -> None:
 
 
 def test_most_of_the_limit_is_used() -> None:
-    """A cut keeps as much as fits, not a token of it."""
+    """A cut keeps nearly as much as fits."""
     for payload in ({"text": "é" * 100_000}, {"items": [[number] * 9 for number in range(9000)]}):
         assert len(truncate(orjson.dumps(payload), 50_000)) > 45_000
 
 
 def test_a_list_that_is_too_long_keeps_its_beginning() -> None:
-    """Where there is no text to shorten, the largest list loses its end, and is named."""
+    """Without a text to shorten, the largest list loses its end, and is named."""
     left = cut_to({"small": [1, 2], "rows": {"all": list(range(100_000))}}, 5_000)
 
     assert left["small"] == [1, 2]
@@ -120,7 +120,7 @@ def test_a_place_inside_a_list_is_named_by_its_index() -> None:
 
 
 def test_what_has_too_many_members_is_named_as_the_payload_itself() -> None:
-    """An object with a million tiny members keeps the first; `$` says where members are missing."""
+    """An object with a million small members keeps the first; `$` says where some are missing."""
     left = cut_to({f"k{number}": number for number in range(100_000)}, 5_000)
 
     assert left["k0"] == 0
@@ -128,7 +128,7 @@ def test_what_has_too_many_members_is_named_as_the_payload_itself() -> None:
 
 
 def test_an_endless_name_is_dropped_with_its_member() -> None:
-    """A member whose name alone is too long goes; the others stay."""
+    """A member whose name is too long is dropped, and the others stay."""
     left = cut_to({"a": 1, "n" * 90_000: "value", "b": 2}, 5_000)
 
     assert {name: value for name, value in left.items() if name != MARK} == {"a": 1, "b": 2}
@@ -146,7 +146,7 @@ def test_what_is_nested_deeply_is_cut_within_bounds(bracket: str) -> None:
 
 
 def test_many_cut_fields_are_counted_when_there_is_no_room_to_name_them() -> None:
-    """The mark is bounded too: it names what fits and counts the rest."""
+    """The marker is bounded too: it names the fields that fit and counts the rest."""
     fields = {f"field {number}": "t" * 3 * SHORTEST_TEXT for number in range(400)}
 
     mark = cut_to(fields, 400 * 2 * SHORTEST_TEXT)[MARK]

@@ -32,7 +32,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server that the tests of this process share: leave it running."""
+    """A PostgreSQL server shared by the tests of this process: leave it running."""
     started = start_postgres()
     yield started
     started.discard()
@@ -66,7 +66,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def own_database_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    """The address of a new database that is a test module's own, and stays as it leaves it."""
+    """The address of a new database for one test module, kept between its tests."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path_factory.mktemp('own') / 'server.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")

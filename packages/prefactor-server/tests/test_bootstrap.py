@@ -1,4 +1,4 @@
-"""The first rows of a new database, and which tokens an operator may bring."""
+"""The first rows of a new database, and which tokens an operator may choose."""
 
 import os
 from itertools import count
@@ -21,13 +21,13 @@ MADE = make_token("account", lambda size: bytes(range(size)))
 
 
 async def fill(storage: SqliteStorage, given: str = "") -> str | None:
-    """Bootstrap with a clock that stands still."""
+    """Bootstrap with a stopped clock."""
     ids = PfidMaker(lambda: NOW, os.urandom)
     return await bootstrap(storage, given, ids=ids, now=NOW, random_bytes=os.urandom)
 
 
 async def test_a_new_database_gets_what_a_first_request_needs(tmp_path: Path) -> None:
-    """There is one account, its default environment and a working token that nobody else knows."""
+    """There is one account, its default environment, and a new secret token that works."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     text = await fill(storage)
     assert text is not None
@@ -51,7 +51,7 @@ async def test_a_new_database_gets_what_a_first_request_needs(tmp_path: Path) ->
 
 
 async def test_a_database_in_use_stays_as_it_is(tmp_path: Path) -> None:
-    """A second start changes nothing, whatever token it brings."""
+    """A second start changes nothing, whatever token it is given."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     await fill(storage, OWN)
     before = Database(tmp_path / "prefactor.db", storage, None).everything()  # type: ignore[arg-type]
@@ -98,7 +98,7 @@ async def test_a_short_token_that_begins_like_ours_is_not_stored(tmp_path: Path)
     ],
 )
 def test_a_token_that_would_not_do(text: str, message: str) -> None:
-    """A token that could be guessed, could not be sent or would be refused is not taken."""
+    """A token that is guessable, unsendable or invalid is refused."""
     with pytest.raises(SettingError, match=message) as refused:
         check_given_token(text)
 
@@ -108,7 +108,7 @@ def test_a_token_that_would_not_do(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("text", ["", OWN, "x" * 16, "pf_0123456789abcdef", MADE])
 def test_a_token_that_will_do(text: str) -> None:
-    """A long enough token of any other form is taken, and so is one of ours."""
+    """A long enough token of any form is accepted, and so is one in our form."""
     check_given_token(text)
 
     assert not looks_mistyped(text)

@@ -1,4 +1,4 @@
-"""The commands about people, beside a running server: from the invitation to the removal."""
+"""The commands about people beside a running server, from invitation to removal."""
 
 import json
 import os
@@ -37,14 +37,14 @@ def admin(database: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def told(database: str, *arguments: str) -> str:
-    """What such a command prints when it succeeds."""
+    """Return what a successful command prints."""
     done = admin(database, *arguments)
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout.strip()
 
 
 def call(server: LiveServer, method: str, path: str, body: Any = None, cookie: str = "") -> Any:
-    """One request without a token: its status, its body and the cookie that it sets."""
+    """Send a request without a token; return its status, body and cookie."""
     connection = HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     try:
         document = None if body is None else json.dumps(body)
@@ -58,7 +58,7 @@ def call(server: LiveServer, method: str, path: str, body: Any = None, cookie: s
 
 
 def test_a_person_comes_and_goes(server: LiveServer, database_url: str) -> None:
-    """Who is invited sets a password, gets another role, resets the password, and is removed."""
+    """An invited person sets a password, changes role, resets the password, and is removed."""
     invited = told(database_url, "invite", EMAIL, "--role", "member")
     accept = {"token": invited, "password": "correct horse battery"}
     assert call(server, "POST", "/admin_user_invite/accept", accept)[0] == 200

@@ -66,7 +66,7 @@ def posted(url: str, code: str) -> int:
 
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("0.0.0.0", 0)])
 def test_a_terminal_gets_a_link(tmp_path: Path, host: str, status: int) -> None:
-    """At a loopback address a link is printed that signs in, at another none."""
+    """At a loopback address the terminal shows a sign-in link, and at another address none."""
     text, got = told_at_start(tmp_path, host)
 
     assert got == status, text

@@ -1,4 +1,4 @@
-"""The settings of OpenID Connect: what is needed, and what stays secret."""
+"""The settings of OpenID Connect: which are required, and which stay secret."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ GIVEN = {
 
 
 def config(**changes: str) -> OpenIdConfig | None:
-    """What the variables above, with some changed, come to."""
+    """Return the configuration from the variables above, with some changed."""
     environ = GIVEN | {f"PREFACTOR_{name.upper()}": value for name, value in changes.items()}
     settings = load_settings(environ, {})
     return read_config(settings.openid, settings.public_url)
 
 
 def test_a_provider_is_read(tmp_path: Path) -> None:
-    """The secret may be in a file; what is not given has a default."""
+    """The secret may be in a file, and missing settings have defaults."""
     path = tmp_path / "secret"
     path.write_text("from-a-file\n", encoding="utf-8")
 
@@ -56,7 +56,7 @@ def test_a_provider_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_named(changes: dict[str, str], named: str) -> None:
-    """A server does not start with a provider that nobody could sign in with."""
+    """A server does not start with a provider that nobody could use."""
     with pytest.raises(SettingError) as raised:
         config(**changes)
 
@@ -64,7 +64,7 @@ def test_what_cannot_work_is_named(changes: dict[str, str], named: str) -> None:
 
 
 def test_secrets_are_never_shown() -> None:
-    """Neither the list of settings nor what a log may contain has the secret in it."""
+    """Neither the list of settings nor the log contains the secret."""
     settings = load_settings(GIVEN, {})
 
     shown = [repr(settings), repr(config()), str(shown_settings(GIVEN, {}))]
@@ -86,7 +86,7 @@ def test_secrets_are_never_shown() -> None:
 def test_the_highest_role_counts(
     email: str | None, groups: tuple[str, ...], role: str | None
 ) -> None:
-    """Domains are compared without regard to case, and whole; groups exactly."""
+    """Domains match whole and in any case; groups match exactly."""
     rules = read_role_rules(" @example.org = viewer, group:staff=member,group:ops=admin ")
 
     assert role_by_rules(rules, Identity("i", "s", email, groups)) == role

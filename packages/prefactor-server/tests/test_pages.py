@@ -1,4 +1,4 @@
-"""The pages as files: their headers, their caching, and a server that has none."""
+"""The pages as files: their headers and caching, and a server without them."""
 
 import gzip
 from pathlib import Path
@@ -15,7 +15,7 @@ SCRIPT = b"export const answer = 42;" * 40
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pages as they are built."""
+    """A folder of built pages."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_bytes(INDEX)
     (tmp_path / "assets" / "index-B2x.js").write_bytes(SCRIPT)
@@ -51,7 +51,7 @@ async def test_policy(folder: Path, path: str) -> None:
 
 
 async def test_caching(folder: Path) -> None:
-    """Files named by their content are kept forever; the page itself is asked for again."""
+    """Files named by content are cached forever, and the page itself is revalidated."""
     async with client(folder) as pages:
         page = await pages.get("/")
         script = await pages.get("/assets/index-B2x.js")
@@ -62,7 +62,7 @@ async def test_caching(folder: Path) -> None:
 
 
 async def test_compression(folder: Path) -> None:
-    """Text is sent compressed to those who ask for it, and as it is to others."""
+    """Text is compressed for clients that accept it, and plain for others."""
     async with client(folder) as pages:
         compressed = await pages.get("/", headers={"accept-encoding": "gzip"})
         plain = await pages.get("/", headers={"accept-encoding": "identity"})
@@ -84,14 +84,14 @@ async def test_compression(folder: Path) -> None:
     ],
 )
 async def test_everything_else(folder: Path, method: str, path: str) -> None:
-    """Everything that is no file of the pages is the API's to answer."""
+    """Any path that is not a page file goes to the API."""
     async with client(folder) as pages:
         answer = await pages.request(method, httpx.URL("http://pages", raw_path=path.encode()))
     assert answer.status_code == 418
 
 
 async def test_head(folder: Path) -> None:
-    """HEAD answers with the headers alone."""
+    """HEAD answers with only the headers."""
     async with client(folder) as pages:
         answer = await pages.head("/", headers={"accept-encoding": "identity"})
     assert answer.content == b""

@@ -1,4 +1,4 @@
-"""How documents are kept: small ones as they are, large ones compressed, none believed blindly."""
+"""How documents are stored: small ones as they are, large ones compressed, sizes checked."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ def test_a_document_that_gets_no_smaller_is_kept_as_it_is() -> None:
 
 @given(st.binary(max_size=600) | st.binary(min_size=1, max_size=8).map(lambda b: b * 1000))
 def test_every_document_comes_back(document: bytes) -> None:
-    """What is stored is read as it was, and never takes more space than it had."""
+    """A stored document reads back unchanged, and never takes more space than it had."""
     codec, body = encode_document(document)
 
     assert decode_document(codec, body) == document
@@ -52,7 +52,7 @@ def test_an_unknown_codec_is_named() -> None:
 
 
 def frame_that_claims(size: int) -> bytes:
-    """The start of a compressed document that says how large it is."""
+    """Return the start of a compressed document that claims a given size."""
     return b"\x28\xb5\x2f\xfd\xe0" + size.to_bytes(8, "little") + b"\x01\x00\x00"
 
 
@@ -89,7 +89,7 @@ def test_no_damage_raises_anything_else(noise: bytes, at: int) -> None:
 
 
 def test_a_document_too_large_to_be_believed_is_not_compressed() -> None:
-    """A document beyond the size that is believed when reading is kept as it is, and read."""
+    """A document over the size that readers accept is stored uncompressed, and read."""
     huge = bytes(64 * 1024 * 1024 + 1)
 
     codec, body = encode_document(huge)
@@ -98,7 +98,7 @@ def test_a_document_too_large_to_be_believed_is_not_compressed() -> None:
 
 
 def test_threads_compress_side_by_side() -> None:
-    """Many threads encode and decode at once, each with a compressor of its own."""
+    """Many threads encode and decode at once, each with its own compressor."""
     documents = [bytes([65 + number]) * 5000 for number in range(8)]
     came_back = dict[int, bool]()
 

@@ -1,4 +1,4 @@
-"""The operator's price table: read in two forms, and refused with what is wrong."""
+"""The operator's price table: two formats, and clear errors."""
 
 import json
 from decimal import Decimal

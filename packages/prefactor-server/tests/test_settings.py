@@ -23,12 +23,12 @@ ALLOWED = {"abandoned_after_minutes": 3}
 
 
 def named(setting: Setting) -> str:
-    """A test's case is called by its setting."""
+    """Name a test case after its setting."""
     return setting.name
 
 
 def test_the_settings_are_the_rows_of_the_table() -> None:
-    """Each field of the settings is a row of the table, in its order, and none is twice."""
+    """The settings are the rows of the table, in order and without duplicates."""
     assert [field.name for field in fields(Settings)] == [one.name for one in SETTINGS]
 
 
@@ -64,7 +64,7 @@ def test_flags_beat_variables_beat_defaults(setting: Setting) -> None:
 
 
 def test_a_false_flag_is_a_flag() -> None:
-    """A flag that says no, or zero, is not taken for one that was not given."""
+    """A flag set to no, or zero, is not taken for a missing one."""
     environ = {"PREFACTOR_AUTO_CREATE_AGENTS": "true", "PREFACTOR_PORT": "80"}
     settings = load_settings(environ, {"auto_create_agents": False, "port": 0})
 
@@ -76,7 +76,7 @@ def test_a_false_flag_is_a_flag() -> None:
     [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("False", False), ("0", False)],
 )
 def test_words_for_yes_and_no(text: str, value: bool) -> None:
-    """Yes and no can be said in the usual words, in any case."""
+    """Yes and no have the usual spellings, in any case."""
     assert load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {}).auto_create_agents is value
 
 
@@ -138,7 +138,7 @@ def test_a_number_that_is_too_large(name: str, most: int) -> None:
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=named)
 def test_no_number_is_too_large_to_count_with(setting: Setting) -> None:
-    """Every setting has a largest value, so that none fails where it is used."""
+    """Every setting has a maximum, so that none fails where it is used."""
     with pytest.raises(SettingError, match=rf"{setting.variable} must be \d to \d+, got"):
         load_settings({setting.variable: str(2**62 + 1)}, {})
 
@@ -147,7 +147,7 @@ def test_no_number_is_too_large_to_count_with(setting: Setting) -> None:
     "name", ["max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"]
 )
 def test_zero_is_refused_where_it_would_stop_everything(name: str) -> None:
-    """A limit of zero bytes or days would refuse every request, or forget every key at once."""
+    """A limit of zero bytes or days is refused, because it would refuse everything."""
     with pytest.raises(SettingError, match=r"must be 1 to \d+, got 0"):
         load_settings({}, {name: 0})
 
@@ -163,7 +163,7 @@ def test_a_secret_is_not_shown() -> None:
 
 
 def test_other_variables_are_none_of_ours() -> None:
-    """Variables of the client, or without the prefix, set nothing."""
+    """The client's variables, and those without the prefix, set nothing."""
     environ = {"PREFACTOR_API_URL": "http://x", "PORT": "1", "prefactor_port": "2"}
 
     assert load_settings(environ, {}) == load_settings({}, {})
@@ -171,6 +171,6 @@ def test_other_variables_are_none_of_ours() -> None:
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0.0/8, nobody", "10.0.0.1/8"])
 def test_a_proxy_is_an_address_or_a_network(text: str) -> None:
-    """What is neither is refused by name, before anything starts."""
+    """A value that is neither is refused by name, before anything starts."""
     with pytest.raises(SettingError, match="PREFACTOR_TRUSTED_PROXIES must be addresses"):
         load_settings({"PREFACTOR_TRUSTED_PROXIES": text}, {})

@@ -1,4 +1,4 @@
-"""The commands that look after a database, as an operator uses them beside a running server."""
+"""The maintenance commands, used by an operator beside a running server."""
 
 import os
 import re
@@ -26,7 +26,7 @@ TOTALS = "SELECT id, usage, unpriced_spans FROM run_total ORDER BY id"
 
 @pytest.fixture
 def database() -> str | None:
-    """The database of the server: a file beside it, or what a test class has instead."""
+    """The server's database: a file beside it, or what a test class provides."""
     return None
 
 
@@ -67,12 +67,12 @@ def run(tmp_path: Path, database: str | None) -> Run:
 
 
 def status(server: LiveServer, run_id: str) -> int:
-    """How the server answers when it is asked for a run."""
+    """Return the status of the server's answer to a read of a run."""
     return ask(server, "GET", f"/api/v1/agent_instance/{run_id}").status
 
 
 class TestOnEitherBackend:
-    """What an operator does with the runs, wherever they are kept."""
+    """What an operator does with runs, on either backend."""
 
     @pytest.fixture
     def database(self, database_url: str) -> str:
@@ -82,7 +82,7 @@ class TestOnEitherBackend:
     def test_verify_finds_nothing_and_then_what_was_changed(
         self, server: LiveServer, run: Run, database: str
     ) -> None:
-        """A sound database ends with 0; one that was tampered with ends with 1, naming the run."""
+        """A sound database exits with 0; a damaged one exits with 1 and names the run."""
         sound = run("verify")
         assert (sound.returncode, sound.stdout) == (0, "nothing differs\n")
 
@@ -96,7 +96,7 @@ class TestOnEitherBackend:
         assert broken.stdout.endswith("2 found\n")
 
     def test_what_is_derived_is_rebuilt(self, server: LiveServer, run: Run, database: str) -> None:
-        """A rebuild replaces what was derived, beside a server and without one."""
+        """A rebuild replaces derived data, beside a server and without one."""
         first = run("rebuild", "run_totals")
         made = rows(database, TOTALS)
         rows(database, "UPDATE run_total SET usage = '[]', unpriced_spans = 77")
@@ -116,7 +116,7 @@ class TestOnEitherBackend:
         assert "the names are alerts, run_totals, search, series, span_types" in unknown.stderr
 
     def test_the_lag_is_a_metric(self, server: LiveServer) -> None:
-        """How far behind each consumer is can be scraped."""
+        """Each consumer's lag is a metric."""
         with urlopen(f"{server.url}/metrics") as page:  # noqa: S310 - our own server
             text = page.read().decode()
 
@@ -125,7 +125,7 @@ class TestOnEitherBackend:
             assert f'prefactor_follower_lag_seconds{{consumer="{name}"}}' in text
 
     def test_pruning_is_previewed_and_done(self, server: LiveServer, run: Run) -> None:
-        """A dry run says what pruning then does, and the running server no longer has the runs."""
+        """A dry run reports what pruning then does, and the server no longer has the runs."""
         dry = run("prune", "--days", "0", "--agent", "support", "--dry-run")
         assert dry.stdout.startswith("would delete 1 runs, 4 spans and ")
         assert status(server, "one") == 200
@@ -140,7 +140,7 @@ class TestOnEitherBackend:
         assert run("verify").returncode == 0
 
     def test_pruning_an_environment(self, server: LiveServer, run: Run) -> None:
-        """A retention may be that of an environment, by its id."""
+        """A retention may apply to an environment, by its id."""
         found = ask(server, "GET", "/api/v1/agent_instance/one").body["details"]["environment_id"]
 
         assert run("prune", "--days", "0", "--environment", "other").stdout.startswith(
@@ -199,7 +199,7 @@ def test_pruning_is_possible_when_there_is_no_room(server: LiveServer, run: Run)
 def test_what_cannot_be_done_ends_in_one_line(
     server: LiveServer, run: Run, arguments: list[str], says: str
 ) -> None:
-    """A command that cannot do what it is asked ends with 1 and a line that says why."""
+    """A command that cannot do its work exits with 1 and one line that says why."""
     ended = run(*arguments)
 
     assert ended.returncode == 1
@@ -208,7 +208,7 @@ def test_what_cannot_be_done_ends_in_one_line(
 
 
 def test_a_backup_is_restored(server: LiveServer, run: Run, tmp_path: Path) -> None:
-    """A server on the copy of a running one's database answers as that one did at its moment."""
+    """A server on a backup answers as the running one did when it was taken."""
     copy = tmp_path / "copy.db"
     made = run("backup", str(copy))
     assert made.returncode == 0, made.stderr
@@ -257,7 +257,7 @@ def test_every_setting_is_shown_with_its_source(run: Run) -> None:
 
 
 def test_a_setting_that_cannot_be_used_is_named(run: Run) -> None:
-    """What would keep a server from starting is said here already."""
+    """A setting that would keep a server from starting is refused here too."""
     ended = run("config", "show", PREFACTOR_PORT="many")
 
     assert (ended.returncode, "PREFACTOR_PORT must be a whole number" in ended.stderr) == (1, True)

@@ -7,7 +7,7 @@ from prefactor_server.domain.errors import InvalidAction, ValidationFailed
 
 
 async def test_an_agent_is_created(database: Database) -> None:
-    """A new agent is there as it was described, and found by both of its names."""
+    """A new agent reads back as described, by both of its names."""
     agent = await database.do(create_agent("a", "name", description="d", team_id="t"))
 
     by_id = await database.storage.agent(ACCOUNT, "a")

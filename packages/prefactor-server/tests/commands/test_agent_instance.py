@@ -42,7 +42,7 @@ def open_and_cancelled(run: AgentInstance) -> tuple[int, int, int]:
 
 
 async def test_a_run_from_start_to_end(database: Database) -> None:
-    """A run is registered, started and finished at the times that its agent says."""
+    """A run is registered, started and finished at the times that its agent sends."""
     await started(database)
     run = await database.do(finish("run", "failed"))
 
@@ -51,7 +51,7 @@ async def test_a_run_from_start_to_end(database: Database) -> None:
 
 
 async def test_a_termination_is_written_down(database: Database) -> None:
-    """Who terminated a run, when and why, is in the audit log, and only when it happened."""
+    """The audit log has who terminated a run, when and why, only if it happened."""
     await started(database)
     await database.do(terminate("run", "runs amok"))
     await database.refuse(terminate("run", "again"), InvalidAction)
@@ -67,7 +67,7 @@ async def test_a_termination_is_written_down(database: Database) -> None:
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_a_termination_closes_the_open_spans(database: Database, together: bool) -> None:
-    """Spans open before a termination close with it; ended ones and later ones do not."""
+    """A termination closes the spans open before it, and no ended or later ones."""
     run = await started(database)
     commands: list[Any] = [
         create_span("a", run),
@@ -96,7 +96,7 @@ async def test_a_termination_closes_the_open_spans(database: Database, together:
 async def test_a_termination_closes_stored_spans_that_the_batch_touches(
     database: Database,
 ) -> None:
-    """Stored spans that a batch finishes before or after its termination end as they were told."""
+    """Spans that a batch finishes before or after the termination keep their own end."""
     run = await started(database)
     for span_id in ("before", "after", "untouched"):
         await database.do(create_span(span_id, run))
@@ -118,7 +118,7 @@ async def test_a_termination_closes_stored_spans_that_the_batch_touches(
 
 @pytest.mark.parametrize("status", ["complete", "failed", "cancelled"])
 async def test_a_closed_span_is_finished_once(database: Database, status: str) -> None:
-    """What a termination closed may still end once, with its real status, and then never again."""
+    """A span closed by a termination may end once with its real status, and then never again."""
     run = await started(database)
     await database.submit(create_span("a", run), terminate("run"))
 

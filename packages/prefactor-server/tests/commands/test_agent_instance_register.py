@@ -1,4 +1,4 @@
-"""The registration of a run: what it finds, what it makes, and what it refuses."""
+"""Registering a run: what is found, created and refused."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ async def current(database: Database, agent: str = "my-agent") -> Any:
 
 
 def counted(database: Database) -> dict[str, int]:
-    """How many rows there are of everything that a run belongs to."""
+    """Return the number of rows of everything that a run belongs to."""
     tables = (
         "agent",
         "agent_deployment",
@@ -72,7 +72,7 @@ async def test_an_unknown_agent_is_created(database: Database) -> None:
 
 
 async def test_the_second_registration_finds_everything(database: Database) -> None:
-    """A registration in the same words adds a run and nothing else, one by one or in one batch."""
+    """An identical registration adds only a run, in its own batch or a shared one."""
     first = await database.do(register("r1"))
     await database.submit(register("r2"), register("r3"))
     other = await database.do(register("r4", first.agent_id))
@@ -178,7 +178,7 @@ async def test_what_a_run_is_bound_to(
     bound: tuple[str | None, str],
     together: bool,
 ) -> None:
-    """What a registration leaves out is taken from the current version; the rest is by content."""
+    """Missing parts come from the current version; the rest is found by content."""
     first = register("r1", metadata=metadata("v1"), schema=schema("s1"))
     name, declared = said
     second = register(
@@ -222,7 +222,7 @@ async def test_the_current_version_can_be_left_alone(database: Database) -> None
 
 
 async def test_a_first_registration_can_leave_no_current_version(database: Database) -> None:
-    """A deployment made without a current version gets one from the next that may set it."""
+    """A deployment without a current version gets one from a registration that may set it."""
     await database.do(register("r1", metadata=metadata("v1"), update_current_version=False))
     assert await current(database) == (None, None)
 
@@ -253,7 +253,7 @@ async def test_content_makes_a_version_and_not_its_identifier(database: Database
 
 
 async def test_a_schema_is_found_by_content(database: Database) -> None:
-    """The same schema under another identifier is the schema that is there already."""
+    """The same schema under another identifier is the existing schema."""
     first = await database.do(register("r1", schema=schema("s", identifier="1")))
     second = await database.do(register("r2", schema=schema("s", identifier="2")))
     third = await database.do(register("r3", schema=schema("t", identifier="1")))
@@ -265,7 +265,7 @@ async def test_a_schema_is_found_by_content(database: Database) -> None:
 
 
 async def test_agents_share_content_but_no_versions(database: Database) -> None:
-    """Two agents that declare the same have versions of their own over one stored content."""
+    """Two agents that declare the same have separate versions over one stored content."""
     one = await database.do(register("r1", "one", schema=schema("s")))
     two = await database.do(register("r2", "two", schema=schema("s")))
 
@@ -305,7 +305,7 @@ async def test_a_version_names_its_agent(database: Database) -> None:
 
 
 async def test_an_id_is_used_once(database: Database) -> None:
-    """A run whose id is taken is refused, in a later request and in the same batch."""
+    """A run with an existing id is refused, in a later request and in the same batch."""
     await database.do(register("r"))
 
     refusal = await database.refuse(register("r", "other-agent"), InvalidAction)
@@ -317,7 +317,7 @@ async def test_an_id_is_used_once(database: Database) -> None:
 
 
 async def test_ids_differ_by_case(database: Database) -> None:
-    """Ids are opaque: the same letters in another case are another id."""
+    """Ids are case-sensitive."""
     await database.submit(register("run", "agent"), register("RUN", "AGENT"))
 
     assert (await database.run("run")).agent_id != (await database.run("RUN")).agent_id
@@ -348,7 +348,7 @@ async def test_the_same_in_two_accounts_is_not_the_same(database: Database) -> N
 
 
 async def test_odd_names_are_names(database: Database) -> None:
-    """A name of quotes, digits, words of JSON or other scripts is found again as it was."""
+    """A name with quotes, digits, JSON words or other scripts is found unchanged."""
     names = [
         '"',
         "'; DROP TABLE agent; --",
@@ -381,6 +381,6 @@ async def test_odd_names_are_names(database: Database) -> None:
     ],
 )
 def test_metadata_is_told_apart(one: VersionMetadata, two: VersionMetadata) -> None:
-    """Metadata that differs anywhere, if only in where a text stands, has another digest."""
+    """Any difference in metadata, even only in position, gives another digest."""
     assert one.hash() != two.hash()
     assert one.hash() == VersionMetadata(*one).hash()

@@ -74,7 +74,7 @@ async def test_a_span_is_counted(database: Database, status: str) -> None:
 
 
 async def test_a_run_takes_spans_in_every_status(database: Database) -> None:
-    """Spans are taken before their run starts, while it is active, and after it ended."""
+    """Spans are accepted before their run starts, while it is active, and after it ends."""
     run = await registered(database)
     await database.do(create_span("a", run))
     await database.do(start("run"))
@@ -87,7 +87,7 @@ async def test_a_run_takes_spans_in_every_status(database: Database) -> None:
 
 
 async def test_the_agent_of_a_terminated_run_is_told(database: Database) -> None:
-    """Answers about spans of a terminated run carry the reason, and no other answer does."""
+    """Answers about spans of a terminated run carry the reason, and no others do."""
     run = await registered(database)
     (before,) = await database.submit(create_span("a", run))
     await database.submit(start("run"), terminate("run", "amok"))
@@ -100,7 +100,7 @@ async def test_the_agent_of_a_terminated_run_is_told(database: Database) -> None
 
 
 async def test_an_id_is_used_once(database: Database) -> None:
-    """A span whose id is taken is refused, later or in the same batch, and is not counted."""
+    """A span with an existing id is refused, later or in the same batch, and is not counted."""
     run = await registered(database)
     await database.submit(create_span("a", run), create_span("a", run))
     refusal = await database.refuse(create_span("a", run), InvalidAction)
@@ -147,7 +147,7 @@ async def test_an_unknown_run_is_not_found(database: Database) -> None:
 
 
 async def test_a_stale_span_is_prepared_again(database: Database) -> None:
-    """A span that was checked against another schema version than its run's changes nothing."""
+    """A span checked against another schema version than its run's changes nothing."""
     run = await registered(database)
 
     for version in ("other", None):
@@ -157,7 +157,7 @@ async def test_a_stale_span_is_prepared_again(database: Database) -> None:
 
 
 async def test_a_finish_without_facts_is_prepared_again(database: Database) -> None:
-    """A finish whose span could not be read before is stale once the span is there."""
+    """A finish prepared before its span was stored is stale once the span exists."""
     run = await registered(database)
     await database.refuse(finish_span("a", facts=None), NotFound)
     outcomes = await database.submit(create_span("a", run), finish_span("a", facts=None))
@@ -211,7 +211,7 @@ async def test_a_span_that_ends_before_it_starts_is_flagged(database: Database) 
 
 
 async def test_the_same_key_counts_a_span_once(database: Database) -> None:
-    """A span that is sent twice with one key, in one batch or two, is stored and counted once."""
+    """A span sent twice with one key, in one batch or two, is stored and counted once."""
     run = await registered(database)
     create = create_span("a", run, request=request(key="k"))
     first = await database.submit(create, create)

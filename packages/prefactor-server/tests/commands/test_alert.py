@@ -1,4 +1,4 @@
-"""What raising and clearing alerts changes, over real rows."""
+"""How raising and clearing alerts change the stored rows."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _raise(**given: Any) -> RaiseAlert:
 
 
 def test_they_need_the_run_and_its_raised_alert() -> None:
-    """Both look at the run and at its alert of that name, and at nothing else."""
+    """Both read only the run and its alert of that name."""
     for command in (_raise(), ClearAlert(request(), principal(), "run-1", "slow")):
         needs = Needs()
         command.needs(needs)

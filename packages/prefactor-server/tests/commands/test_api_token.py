@@ -44,7 +44,7 @@ async def test_no_secret_is_stored(database: Database) -> None:
 async def test_a_deployment_token_is_bound(
     database: Database, environment_id: str | None, bound: str
 ) -> None:
-    """A deployment token belongs to one agent in one environment, whose deployment it may make."""
+    """A deployment token belongs to one agent and environment, and may create the deployment."""
     await database.do(create_agent("a", "name"))
     made = await database.do(token("agent_deployment", "name", environment_id))
     again = await database.do(token("agent_deployment", "a", environment_id))
@@ -55,7 +55,7 @@ async def test_a_deployment_token_is_bound(
 
 
 async def test_a_deployment_token_of_nothing_is_refused(database: Database) -> None:
-    """A deployment token needs an agent and an environment that are there."""
+    """A deployment token needs an existing agent and environment."""
     await database.do(create_agent("a"))
 
     missing = await database.refuse(token("agent_deployment"), ValidationFailed)
@@ -67,7 +67,7 @@ async def test_a_deployment_token_of_nothing_is_refused(database: Database) -> N
 
 
 async def test_a_token_remembers_its_last_use(database: Database) -> None:
-    """Touching a token notes the time and changes nothing else."""
+    """Touching a token records the time and changes nothing else."""
     before = (await database.storage.tokens(ACCOUNT))[0]
     await database.do(TouchToken(request(now=NOW + 7), "token-1"))
 
@@ -76,7 +76,7 @@ async def test_a_token_remembers_its_last_use(database: Database) -> None:
 
 
 async def test_what_is_done_to_a_token_is_written_down(database: Database) -> None:
-    """Every move of a token, and its deletion, has its entry with who made it."""
+    """Every action on a token, including deletion, is logged with its actor."""
     await database.do(ChangeToken(request(now=NOW + 1), "token-1", "suspend"))
     await database.do(ChangeToken(request(now=NOW + 2), "token-1", "revoke"))
     await database.do(DeleteToken(request(now=NOW + 3), "token-1"))

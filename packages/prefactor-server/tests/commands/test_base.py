@@ -1,4 +1,4 @@
-"""How a batch is decided: in order, each command once for its key, and nothing of a refused one."""
+"""How a batch is decided: in order, each key once, and nothing of a refused command."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class Make(NamedTuple):
-    """Makes a run, unless it exists, or the command was told how else to end."""
+    """Creates a run, unless it exists or another outcome was requested."""
 
     request: Request
     id: str
@@ -60,7 +60,7 @@ class Decided:
 
 
 def make(run_id: str, ending: str = "done", **given: str) -> Make:
-    """A command that makes a run under a key of its own."""
+    """Return a command that creates a run under its own key."""
     key = given.pop("key", f"key-of-{run_id}")
     fingerprint = given.pop("fingerprint", "same").encode()
     account_id = given.pop("account_id", ACCOUNT)
@@ -81,7 +81,7 @@ def used(key: str, resource_id: str, *, fingerprint: bytes = b"same") -> Idempot
 
 @pytest.mark.parametrize("ending", ["refused", "stale"])
 def test_a_submission_ends_with_its_first_failure(ending: str) -> None:
-    """Commands after the first that is not done are not looked at; those before it stand."""
+    """Commands after the first failure are not run, and those before it stay done."""
     decided = decide([make("a"), make("b", ending), make("c")])
 
     kinds = [type(outcome) for outcome in decided.outcomes[0]]
@@ -90,7 +90,7 @@ def test_a_submission_ends_with_its_first_failure(ending: str) -> None:
 
 
 def test_a_failure_ends_its_own_submission_only() -> None:
-    """The other requests of a batch go on as if the failing one had not been there."""
+    """Other requests of a batch continue as if the failing one were absent."""
     decided = decide([make("a", "refused"), make("b")], [make("c")], [make("d"), make("e")])
 
     assert [len(outcomes) for outcomes in decided.outcomes] == [1, 1, 2]
@@ -99,7 +99,7 @@ def test_a_failure_ends_its_own_submission_only() -> None:
 
 @pytest.mark.parametrize("ending", ["refused", "stale"])
 def test_a_failure_leaves_nothing_behind(ending: str) -> None:
-    """A command that is not done changes nothing and leaves its key free."""
+    """A failed command changes nothing and leaves its key unused."""
     decided = decide([make("a", ending)])
 
     assert decided.made() == []
@@ -126,7 +126,7 @@ def test_later_commands_see_what_earlier_ones_did() -> None:
 
 
 def test_a_repeat_is_replayed() -> None:
-    """The same request with the same key does nothing, and names what the first one made."""
+    """The same request with the same key does nothing, and names the existing row."""
     decided = decide([make("b", key="k")], stored=[used("k", "a")])
 
     assert decided.outcomes == [[Done("a", replayed=True)]]
@@ -134,7 +134,7 @@ def test_a_repeat_is_replayed() -> None:
 
 
 def test_a_replay_does_not_end_a_submission() -> None:
-    """A bulk request that is sent again goes on behind the items that were carried out before."""
+    """A repeated bulk request continues after the items that were done before."""
     decided = decide([make("a", key="k"), make("b")], stored=[used("k", "a")])
 
     assert [type(outcome) for outcome in decided.outcomes[0]] == [Done, Done]
@@ -173,7 +173,7 @@ def test_a_key_twice_in_one_batch_counts_once() -> None:
 
 
 def test_a_key_belongs_to_one_operation() -> None:
-    """The same key may be used once for each operation."""
+    """The same key can be used once by each operation."""
     decided = decide([make("a", key="k"), make("b", key="k", operation="runs.other")])
 
     assert decided.made() == ["a", "b"]
@@ -188,7 +188,7 @@ def test_a_key_belongs_to_one_account() -> None:
 
 
 def test_no_key_is_never_a_repeat() -> None:
-    """Requests without a key are each decided again, and nothing is remembered of them."""
+    """Requests without a key are decided each time, and nothing about them is stored."""
     decided = decide([Make(request(), "a")], [Make(request(), "a")])
 
     assert [type(outcomes[0]) for outcomes in decided.outcomes] == [Done, Refused]
@@ -196,13 +196,13 @@ def test_no_key_is_never_a_repeat() -> None:
 
 
 def test_a_bug_is_not_taken_for_a_refusal() -> None:
-    """An exception that is no refusal comes out of the batch as it is."""
+    """An unexpected exception propagates from the batch unchanged."""
     with pytest.raises(ZeroDivisionError):
         decide([make("a", "bug")])
 
 
 def test_a_batch_names_its_rows_and_keys_by_account() -> None:
-    """What is loaded is what the commands name, and their keys, for each account apart."""
+    """The rows and keys to load are those that the commands name, separately by account."""
     needs = collect_needs(
         [
             Submission([make("a", key="k"), Make(request(), "b")], 1),
@@ -217,7 +217,7 @@ def test_a_batch_names_its_rows_and_keys_by_account() -> None:
 
 
 def test_a_changed_row_is_written_once() -> None:
-    """A stored row that two commands change is updated once; a new one is inserted as it ended."""
+    """A stored row changed by two commands is updated once; a new one is inserted once."""
     stored = Snapshot([instance(id="stored")])
     commands: list[Command] = [make("new"), start("stored"), start("new")]
     decide_batch([Submission(commands, 1)], {ACCOUNT: stored})

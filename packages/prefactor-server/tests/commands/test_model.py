@@ -66,7 +66,7 @@ SEQUENCES = st.lists(STEPS, max_size=25).map(lambda steps: [*OPENING, *steps])
 
 
 class Model:
-    """What the rows must be: the statuses of runs, of spans, and which keys were used."""
+    """The expected rows: the statuses of runs and spans, and the used keys."""
 
     def __init__(self) -> None:
         self.runs: dict[str, str] = {}
@@ -75,7 +75,7 @@ class Model:
         self.keys: dict[tuple[str, str], Step] = {}
 
     def take(self, step: Step) -> str:
-        """Carry out a step: ``done``, ``replayed`` or ``refused``."""
+        """Carry out a step; return ``done``, ``replayed`` or ``refused``."""
         verb, key = step[0], step[-1]
         used = self.keys.get((verb, key)) if key else None
         if used is not None:
@@ -182,7 +182,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def copied(template: Path) -> AsyncIterator[Database]:
-    """A database of one example. Its commits do not wait for the disk: none of them crashes."""
+    """A database for one example, whose commits do not wait for the disk."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(template, folder))
         storage = SqliteStorage.open(path)
@@ -194,13 +194,13 @@ async def copied(template: Path) -> AsyncIterator[Database]:
 
 
 async def opened(database: Database) -> AgentInstance:
-    """A run of the agent that all others are of, for its schema version."""
+    """Register a run of the shared agent, with its schema version."""
     run: AgentInstance = await database.do(register("r0", schema=schema("s")))
     return run
 
 
 def heard(outcome: Any) -> str:
-    """What a caller hears, in the words of the model."""
+    """Return an outcome in the words of the model."""
     if isinstance(outcome, Done):
         return "replayed" if outcome.replayed else "done"
     return "refused"
@@ -254,7 +254,7 @@ async def write(
 @settings(max_examples=40)
 @given(SEQUENCES, st.lists(st.integers(1, 12), min_size=1, max_size=4))
 def test_batches_change_nothing(template: Path, steps: list[Step], sizes: list[int]) -> None:
-    """Commands end in the same rows and answers one per commit and in any batches."""
+    """Commands give the same rows and answers one per commit and in any batches."""
     first = register("r0", schema=schema("s"))
     version = first.new_ids.schema_version
     commands = [first, *(command(step, at, version) for at, step in enumerate(steps))]

@@ -1,4 +1,4 @@
-"""What recording quality changes, over real rows."""
+"""How recording quality changes the stored rows."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def _record(**given: Any) -> RecordQuality:
 
 
 def test_it_needs_its_run_and_what_was_said_before() -> None:
-    """The run, its quality and the metadata of its answer are all that a record looks at."""
+    """Recording reads only the run, its quality, and the metadata for its answer."""
     needs = Needs()
     _record().needs(needs)
 

@@ -1,4 +1,4 @@
-"""The writer: shared commits, and nobody's request lost, doubled, reordered or left waiting."""
+"""The writer: shared commits, with no request lost, duplicated, reordered or left waiting."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from prefactor_server.storage.base import Decide, Needs, Snapshot, Storage, T
 
 
 class Watched:
-    """A storage that counts transactions, and lets each through when the test says so."""
+    """A storage that counts transactions and lets each through on request."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -65,7 +65,7 @@ def watched(database: Database) -> Watched:
 
 @pytest.fixture
 def writer(watched: Watched) -> Writer:
-    """A writer over it, that takes a thousand bytes."""
+    """A writer over it with a queue of a thousand bytes."""
     return Writer(watched, max_queue_bytes=1000)
 
 
@@ -99,7 +99,7 @@ async def test_requests_that_wait_share_a_commit(
 
 
 async def test_every_request_hears_its_own_outcomes(database: Database, writer: Writer) -> None:
-    """However requests share commits, each gets the outcomes of its own commands, in order."""
+    """However requests share commits, each gets its own commands' outcomes, in order."""
     run = await database.do(register("run"))
     requests = [
         [create_span(f"{number}-{item}", run) for item in range(number % 4 + 1)]
@@ -131,7 +131,7 @@ async def test_commands_are_carried_out_in_order(database: Database, writer: Wri
 
 
 async def test_a_batch_is_bounded(database: Database, watched: Watched, writer: Writer) -> None:
-    """No commit takes more commands than the bound, except for one request that has more."""
+    """A commit takes no more commands than the limit, except for one larger request."""
     run = await database.do(register("run"))
     many = [create_span(f"s{number}", run) for number in range(MAX_BATCH_COMMANDS + 1)]
 
@@ -142,14 +142,14 @@ async def test_a_batch_is_bounded(database: Database, watched: Watched, writer: 
 
 
 async def test_one_batch_at_a_time(watched: Watched, writer: Writer) -> None:
-    """Where the storage commits one batch at a time, no second one is begun."""
+    """If the storage commits one batch at a time, no second one is begun."""
     await submit_all(writer, *([register(f"r{number}")] for number in range(20)))
 
     assert watched.most_at_once == 1
 
 
 async def test_batches_side_by_side(database: Database, watched: Watched) -> None:
-    """Where the storage can commit several batches, as many are begun and no more."""
+    """If the storage can commit several batches, exactly that many are begun."""
     writer = Writer(watched, max_queue_bytes=1000, concurrency=2)
     watched.open.clear()
     tasks = list[asyncio.Task[list[Outcome]]]()
@@ -164,10 +164,10 @@ async def test_batches_side_by_side(database: Database, watched: Watched) -> Non
 
 
 async def test_a_request_that_comes_as_the_worker_stops(watched: Watched) -> None:
-    """A request that comes in the moment in which the worker found nothing to do is not lost."""
+    """A request that arrives just as the worker goes idle is not lost."""
 
     class Prompt:
-        """A storage whose commit ends in the very step of the event loop that a gate opens in."""
+        """A storage whose commit ends in the same event-loop step that opens its gate."""
 
         def __init__(self) -> None:
             self.gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -193,7 +193,7 @@ async def test_a_request_that_comes_as_the_worker_stops(watched: Watched) -> Non
 async def test_a_caller_that_goes_away_takes_nobody_along(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
-    """A request whose caller is cancelled, while it waits or commits, takes effect all the same."""
+    """A request whose caller is cancelled while it waits or commits still takes effect."""
     watched.open.clear()
     committing, waiting, other = (
         asyncio.create_task(writer.submit([register(run_id)], 1))
@@ -221,7 +221,7 @@ async def test_a_caller_that_goes_away_takes_nobody_along(
 
 
 async def test_a_full_queue_refuses(watched: Watched, writer: Writer) -> None:
-    """Beyond the bound requests are refused and leave no trace; afterwards they are taken again."""
+    """Over the limit, requests are refused without a trace; afterwards they are accepted again."""
     watched.open.clear()
     taken = asyncio.create_task(writer.submit([register("taken")], 600))
     await asyncio.sleep(0)
@@ -238,14 +238,14 @@ async def test_a_full_queue_refuses(watched: Watched, writer: Writer) -> None:
 
 
 async def test_a_request_larger_than_the_queue(writer: Writer) -> None:
-    """A request that is larger than the whole queue is taken when nothing else waits."""
+    """A request larger than the whole queue is accepted when nothing else waits."""
     assert isinstance((await writer.submit([register("large")], 5000))[0], Done)
 
 
 async def test_close_finishes_what_was_taken(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
-    """Closing carries out everything that was taken, and refuses what comes after."""
+    """Closing carries out every accepted request and refuses later ones."""
     watched.open.clear()
     tasks = [
         asyncio.create_task(writer.submit([register(f"r{number}")], 1)) for number in range(10)
@@ -268,7 +268,7 @@ async def test_close_finishes_what_was_taken(
 async def test_an_unavailable_storage_refuses_everybody(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
-    """When the storage cannot write, all callers of the batch hear of it, and it is asked once."""
+    """When the storage cannot write, all callers of the batch learn it from a single attempt."""
     watched.failures.append(Unavailable("no space"))
     answers = await submit_all(writer, *([register(f"r{number}")] for number in range(5)))
 
@@ -282,7 +282,7 @@ async def test_an_unavailable_storage_refuses_everybody(
 async def test_a_batch_that_others_raced_is_tried_request_by_request(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
-    """Only what is contended by itself is refused; a batch may lose where its parts would not."""
+    """Only a request that conflicts alone is refused, even if its batch conflicted."""
     watched.failures = [Contended("all"), Contended("the first")]
 
     answers = await submit_all(writer, [register("a")], [register("b")], [register("c")])
@@ -295,7 +295,7 @@ async def test_a_batch_that_others_raced_is_tried_request_by_request(
 async def test_an_outcome_that_nobody_knows_is_not_tried_again(
     watched: Watched, writer: Writer
 ) -> None:
-    """What may have been stored is not stored twice: every request of the batch hears of it."""
+    """A write that may have been stored is not repeated; every request of the batch learns it."""
     watched.failures = [OutcomeUnknown("lost")]
 
     answers = await submit_all(writer, [register("a")], [register("b")])
@@ -305,7 +305,7 @@ async def test_an_outcome_that_nobody_knows_is_not_tried_again(
 
 
 async def test_a_poisonous_request_fails_alone(database: Database, writer: Writer) -> None:
-    """A request that breaks its batch gets its exception; its neighbours are carried out once."""
+    """A request that breaks its batch gets its exception, and the others are carried out once."""
     answers = await submit_all(
         writer,
         [register("a")],
@@ -319,7 +319,7 @@ async def test_a_poisonous_request_fails_alone(database: Database, writer: Write
 
 
 async def test_what_no_database_can_keep_fails_alone(database: Database, writer: Writer) -> None:
-    """A text or number that the database cannot hold fails its own request, and nobody else's."""
+    """A text or number that the database cannot hold fails only its own request."""
     answers = await submit_all(
         writer,
         [register("a")],
@@ -338,7 +338,7 @@ async def test_what_no_database_can_keep_fails_alone(database: Database, writer:
 
 
 async def test_the_row_of_an_outcome_is_what_was_stored(database: Database, writer: Writer) -> None:
-    """What a caller is told about its run is what every reader sees once the answer is there."""
+    """The run in an answer is what every reader sees once the answer is sent."""
     answers = await submit_all(
         writer, *([register(f"r{number}"), start(f"r{number}")] for number in range(10))
     )

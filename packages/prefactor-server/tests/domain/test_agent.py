@@ -1,4 +1,4 @@
-"""What an agent's runs say of it."""
+"""An agent's state, derived from its runs."""
 
 import pytest
 

@@ -41,7 +41,7 @@ def test_the_form_of_a_token(scope: TokenScope, prefix: str) -> None:
 
 @given(st.binary(min_size=24, max_size=24), st.binary(min_size=24, max_size=24))
 def test_no_randomness_is_lost(one: bytes, two: bytes) -> None:
-    """Different random bytes make different tokens: all 192 bits are in the text."""
+    """Different random bytes give different tokens, because all 192 bits are in the text."""
     first, second = (make_token("account", lambda _, raw=raw: raw) for raw in (one, two))
 
     assert (first == second) == (one == two)
@@ -49,7 +49,7 @@ def test_no_randomness_is_lost(one: bytes, two: bytes) -> None:
 
 @given(TOKENS, st.data())
 def test_one_wrong_character_is_noticed(token: str, data: st.DataObject) -> None:
-    """A token with one character mistyped, behind its prefix, is known to be mistyped."""
+    """One mistyped character after the prefix is detected."""
     start = token.index("_", 3) + 1
     at = data.draw(st.integers(start, len(token) - 1).filter(lambda i: token[i] != "_"))
     other = data.draw(st.sampled_from(string.ascii_letters + string.digits))
@@ -68,7 +68,7 @@ def test_a_token_cut_short_is_noticed(token: str, length: int) -> None:
     "token", ["", "secret", "pf_other_abc_defghi", "pf-account_x", "eyJhbGci.x"]
 )
 def test_a_token_of_another_form_is_not_judged(token: str) -> None:
-    """A token that an operator chose has no checksum, and is not taken for a mistyped one."""
+    """A token that an operator chose has no checksum, so it never counts as mistyped."""
     assert not looks_mistyped(token)
 
 
@@ -85,12 +85,12 @@ def test_what_is_shown_of_a_token(scope: TokenScope, prefix: str) -> None:
     "token", ["my-own-token-of-the-house", "pf_0123456789abc", "pf_account_guess"]
 )
 def test_nothing_is_shown_of_a_token_that_was_made_up(token: str) -> None:
-    """A token of another form is not shown, not even its start: it may be all there is of it."""
+    """No part of an operator's own token is shown, because its start may be all of it."""
     assert displayed_start(token) == ""
 
 
 def test_a_token_is_kept_as_its_hash() -> None:
-    """What is stored of a token is its SHA-256, the same for the same text only."""
+    """A token is stored as its SHA-256."""
     assert hash_token("abc").hex().startswith("ba7816bf8f01cfea414140de5dae2223")
     assert hash_token("abc") != hash_token("abd")
 
@@ -108,7 +108,7 @@ def test_a_token_is_kept_as_its_hash() -> None:
     ],
 )
 def test_the_status_that_counts(status: TokenStatus, expires_at: int | None, expected: str) -> None:
-    """An active token is expired from its very moment on; what was done by hand stays as it is."""
+    """An active token expires at its exact time; a status set by hand stays."""
     token = ApiToken("t", "a", "account", None, None, None, b"", "", expires_at, 0, status, None, 0)
 
     assert token_status(token, 100) == expected

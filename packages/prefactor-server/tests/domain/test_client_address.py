@@ -1,4 +1,4 @@
-"""The address of a client behind proxies: the last one that no trusted proxy has."""
+"""The client's address behind proxies is the last that no trusted proxy has."""
 
 import pytest
 
@@ -22,5 +22,5 @@ PROXIES = TrustedProxies.parse("127.0.0.1, 10.0.0.0/8, fd00::/8")
     ],
 )
 def test_the_client_is_who_no_proxy_is(peer: str, forwarded: str, address: str) -> None:
-    """What a trusted proxy appended counts; what a client wrote itself never does."""
+    """An address appended by a trusted proxy counts, and one that a client wrote never does."""
     assert PROXIES.client_address(peer, forwarded) == address

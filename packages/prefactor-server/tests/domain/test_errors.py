@@ -1,4 +1,4 @@
-"""The refusals: each has a word of the wire, and its message is what was said."""
+"""The refusals: each has an error code, and its message is unchanged."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def every_refusal() -> dict[str, type[Refusal]]:
 
 
 def test_every_refusal_has_its_code() -> None:
-    """Each class of refusal stands in the table above with the code that callers see."""
+    """Each class of refusal is in the table above with its public code."""
     assert {name: kind.code for name, kind in every_refusal().items()} == CODES
 
 

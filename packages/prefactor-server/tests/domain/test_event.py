@@ -1,4 +1,4 @@
-"""Who is told of which changes, and how changes of a run are merged."""
+"""Which callers receive which changes, and how changes of a run are merged."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def own(**wanted: Any) -> EventFilter:
     ],
 )
 def test_filter(caller: EventFilter, run: AgentInstance, passes: bool) -> None:
-    """A caller is told of the runs that it names among those that it may see."""
+    """A caller receives the runs that it names, among those that it may see."""
     rows = ChangedRows({run.id: ()}, {run.id: run}, {}, {})
 
     assert caller.passes(run) is passes
@@ -84,14 +84,14 @@ def test_filter(caller: EventFilter, run: AgentInstance, passes: bool) -> None:
     ],
 )
 def test_deleted(caller: EventFilter, passes: bool) -> None:
-    """A deployment token hears of a deletion only if it follows the run by its id."""
+    """A deployment token receives a deletion only if it follows the run by its id."""
     rows = ChangedRows({"run-1": ()}, {}, {}, {})
 
     assert bool(rows.passing(caller).changes) is passes
 
 
 def test_merge() -> None:
-    """Changes of a run become one, which names each span once and in the order of the changes."""
+    """Changes of a run merge into one, which names each span once, in order."""
     changes = [
         Change(1, ACCOUNT, "run-1", 1, RUN_CHANGED, ("b", "a"), ()),
         Change(1, ACCOUNT, "run-2", 1, RUN_CHANGED, (), ()),

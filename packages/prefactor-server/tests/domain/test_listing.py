@@ -26,7 +26,7 @@ OTHER_LIST = "belongs to a list with other filters or another order"
 
 
 def numbers(total: int, offset: int, size: int) -> Pagination:
-    """The numbers of the page at an offset of a list of so many."""
+    """Return the numbers of the page at an offset of a list of a given length."""
     rows = range(total)[offset : offset + size]
     return paginate(Listing(offset=offset, page_size=size), Page(rows, total, None))
 
@@ -49,7 +49,7 @@ def numbers(total: int, offset: int, size: int) -> Pagination:
 def test_the_numbers_of_a_page(
     total: int, offset: int, size: int, expected: tuple[int | None, ...]
 ) -> None:
-    """Items count from one, an empty page has none, and a next page is named only when there is."""
+    """Items count from one, an empty page has none, and a next page is named only if it exists."""
     got = numbers(total, offset, size)
 
     assert (got.item_count, got.page_offset, got.page_size) == (total, offset, size)
@@ -65,7 +65,7 @@ def test_the_numbers_of_a_page(
 
 @given(st.integers(0, 300), st.integers(1, 100))
 def test_following_the_next_offset_sees_everything_once(total: int, size: int) -> None:
-    """A walk along next_page_offset passes every item exactly once, in page_count pages."""
+    """Following next_page_offset passes every item exactly once, in page_count pages."""
     seen, offset, pages = list[int](), 0, 0
     while True:
         page = numbers(total, offset, size)
@@ -106,7 +106,7 @@ LISTINGS = st.builds(
 def test_a_cursor_survives_the_way_out_and_in(
     listing: Listing, value: FilterValue, row_id: str, position: int
 ) -> None:
-    """A cursor that the server wrote is read as it was, through text fit for a query."""
+    """A cursor decodes to what was encoded, through text that is safe in a query."""
     cursor = Cursor(value, row_id, position)
     text = write_cursor(cursor, listing)
 
@@ -116,7 +116,7 @@ def test_a_cursor_survives_the_way_out_and_in(
 
 
 def test_a_cursor_of_another_list_is_refused() -> None:
-    """A cursor belongs to the filters and the order it was made with; pages may change size."""
+    """A cursor belongs to its filters and order; the page size may change."""
     mine = Listing(filters=(Filter("status", "=", "active"),), sort=Sort("started_at"))
     text = write_cursor(Cursor(1, "x", 20), mine)
 
@@ -179,14 +179,14 @@ def encoded(value: Any) -> str:
     ],
 )
 def test_a_hostile_cursor_is_refused(text: str) -> None:
-    """A text that is no cursor, or one that no database could be asked with, is a ValueError."""
+    """An invalid cursor, or one with impossible values, is a ValueError."""
     with pytest.raises(ValueError, match=NOT_OURS):
         read_cursor(text, Listing())
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
 def test_no_text_breaks_the_reader_of_cursors(text: str) -> None:
-    """Any text at all raises ValueError and nothing else."""
+    """Any text raises ValueError or decodes, and nothing else."""
     with pytest.raises(ValueError, match=f"{NOT_OURS}|{OTHER_LIST}"):
         read_cursor(text, Listing())
 

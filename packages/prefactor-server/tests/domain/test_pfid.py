@@ -38,7 +38,7 @@ def test_the_published_table(timestamp: int, partition: int, randomness: str, te
 
 @given(TIMES, PARTITIONS, RANDOM)
 def test_what_is_written_can_be_read(timestamp: int, partition: int, randomness: bytes) -> None:
-    """Every id is a PFID that holds its time and partition, and its partition stands in place."""
+    """Every id is a PFID with its time and partition, and the partition is in its place."""
     text = encode(timestamp, partition, randomness)
 
     assert is_pfid(text)
@@ -48,7 +48,7 @@ def test_what_is_written_can_be_read(timestamp: int, partition: int, randomness:
 
 @given(st.tuples(TIMES, PARTITIONS, RANDOM), st.tuples(TIMES, PARTITIONS, RANDOM))
 def test_text_order_is_time_order(one: tuple[int, int, bytes], two: tuple[int, int, bytes]) -> None:
-    """Ids of different milliseconds sort by time, whatever else is in them."""
+    """Ids of different milliseconds sort by time, whatever their random part."""
     if one[0] != two[0]:
         assert (encode(*one) < encode(*two)) == (one[0] < two[0])
 
@@ -122,7 +122,7 @@ def test_a_maker_stamps_the_present_millisecond() -> None:
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=50), st.randoms(use_true_random=False))
 def test_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
-    """Each id of a maker is greater than the one before, whatever its clock does."""
+    """Each generated id is greater than the one before, whatever the clock does."""
     clock = iter([1_700_000_000_000_000 + 1000 * (3 - step) for step in steps])
     maker = PfidMaker(lambda: next(clock), chance.randbytes)
 
@@ -135,7 +135,7 @@ def test_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=50), st.randoms(use_true_random=False))
 def test_run_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
-    """A run's id is greater than the one before, although each has a partition of its own."""
+    """A run's id is greater than the one before, although each has its own partition."""
     clock = iter([1_700_000_000_000_000 + 1000 * (3 - step) for step in steps])
     maker = PfidMaker(lambda: next(clock), chance.randbytes)
 
@@ -146,7 +146,7 @@ def test_run_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> No
 
 
 def test_a_millisecond_without_partitions_left_gives_way_to_the_next() -> None:
-    """Where the partition would overflow, the run's id takes the next millisecond."""
+    """When the partition would overflow, the run's id takes the next millisecond."""
     maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size if size == 4 else bytes(size))
 
     made = [maker.make_run_id() for _ in range(3)]
@@ -155,7 +155,7 @@ def test_a_millisecond_without_partitions_left_gives_way_to_the_next() -> None:
 
 
 def test_a_millisecond_that_is_full_gives_way_to_the_next() -> None:
-    """Where the random part would overflow, the id takes the next millisecond."""
+    """When the random part would overflow, the id takes the next millisecond."""
     maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size)
 
     made = [maker.make(1) for _ in range(3)]

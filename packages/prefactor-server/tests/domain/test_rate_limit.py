@@ -1,4 +1,4 @@
-"""The token bucket: what it lets through, and when there is more."""
+"""The token bucket: what it allows, and when it refills."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ SECOND = 1_000_000
 
 
 def drained(per_second: int, now: int) -> tuple[Bucket, int]:
-    """A bucket that was taken from until nothing was left, and how often that went."""
+    """Take from a bucket until it is empty; return it with the number of requests."""
     bucket, taken = Bucket.full(per_second, now), 0
     while (less := bucket.without_one()) is not None:
         bucket, taken = less, taken + 1
@@ -18,12 +18,12 @@ def drained(per_second: int, now: int) -> tuple[Bucket, int]:
 
 
 def test_a_full_bucket_holds_a_burst() -> None:
-    """Who was quiet may send at once what some seconds would have allowed."""
+    """After a pause a caller may send several seconds' worth of requests at once."""
     assert drained(3, 0)[1] == 3 * BURST_SECONDS
 
 
 def test_it_fills_with_time_and_no_further_than_full() -> None:
-    """A second brings so many, and a year brings no more than a burst."""
+    """A second adds the rate, and a year adds no more than a burst."""
     empty, _ = drained(4, 0)
 
     assert empty.refilled(4, SECOND).left == 4
@@ -32,7 +32,7 @@ def test_it_fills_with_time_and_no_further_than_full() -> None:
 
 
 def test_a_clock_that_was_set_back_takes_nothing() -> None:
-    """Time that runs backwards neither fills nor empties."""
+    """A clock that runs backwards neither fills nor empties the bucket."""
     bucket = Bucket(1.5, 100 * SECOND)
 
     assert bucket.refilled(5, 50 * SECOND).left == 1.5
@@ -40,7 +40,7 @@ def test_a_clock_that_was_set_back_takes_nothing() -> None:
 
 @pytest.mark.parametrize(("left", "per_second"), [(0.0, 1), (0.5, 1), (0.0, 1000), (0.99, 3)])
 def test_the_wait_that_is_told_is_long_enough(left: float, per_second: int) -> None:
-    """After the told seconds there is a request to be had, and they are whole ones."""
+    """After the reported whole seconds, a request is allowed."""
     bucket = Bucket(left, 0)
     seconds = bucket.seconds_until_one(per_second)
 
@@ -53,7 +53,7 @@ def test_the_wait_that_is_told_is_long_enough(left: float, per_second: int) -> N
     gaps=st.lists(st.integers(0, 3 * SECOND), max_size=200),
 )
 def test_never_more_than_the_rate_and_a_burst(per_second: int, gaps: list[int]) -> None:
-    """Whatever the gaps are, what passes stays within the rate times the time, plus a burst."""
+    """For any gaps, the allowed requests stay within the rate times the time, plus a burst."""
     bucket, now, passed = Bucket.full(per_second, 0), 0, 0
     for gap in gaps:
         now += gap

@@ -33,7 +33,7 @@ LAST = parse_time("9999-12-31T23:59:59.999999Z")
     ],
 )
 def test_forms_of_a_timestamp(text: str, shown: str) -> None:
-    """Offsets are taken into UTC, none counts as UTC, and six digits always come out."""
+    """Offsets are converted to UTC, a missing one means UTC, and output has six digits."""
     assert format_time(parse_time(text)) == shown
 
 
@@ -85,7 +85,7 @@ def test_what_is_no_timestamp(text: str) -> None:
 
 @given(st.text(st.sampled_from("0123456789-:TZ+.W \ud800é"), max_size=40) | st.text())
 def test_no_text_breaks_the_parser(text: str) -> None:
-    """Any text is a moment that can be shown, or raises ValueError and nothing else."""
+    """Any text is a valid time or raises ValueError, and nothing else."""
     try:
         us = parse_time(text)
     except ValueError:
@@ -96,7 +96,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 @given(st.integers(FIRST, LAST))
 def test_every_moment_survives_the_way_out_and_in(us: int) -> None:
-    """What is shown is read as the same microsecond, and always has the same form."""
+    """A formatted time reads back to the same microsecond, always in the same form."""
     text = format_time(us)
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)

@@ -1,4 +1,4 @@
-"""What a caller may see, as rules."""
+"""The rules of what a caller may see."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def test_a_deployment_token_sees_its_own_alone(agent_id: str, environment_id: st
 
 
 def test_a_list_is_narrowed_and_nothing_else() -> None:
-    """What a deployment token may not see is filtered out, on top of what it filters itself."""
+    """A deployment token's list has an extra filter besides its own."""
     listing = Listing(filters=(Filter("agent_id", "=", "other"),), offset=3)
 
     narrowed = scoped_to(DEPLOYMENT, listing)

@@ -11,7 +11,7 @@ from live_server import LiveServer, start_server
 
 @pytest.fixture(scope="module")
 def process_database() -> str | None:
-    """Where the server keeps what it takes; what is no HTTP never gets there."""
+    """Where the server stores what it accepts; invalid HTTP never gets there."""
     return None
 
 
@@ -19,7 +19,7 @@ def process_database() -> str | None:
 def process(
     tmp_path_factory: pytest.TempPathFactory, process_database: str | None
 ) -> Iterator[LiveServer]:
-    """A server that is short of patience and takes small requests."""
+    """A server with short timeouts and small requests."""
     flags = ("--request-timeout-seconds", "1", "--max-request-bytes", "200000")
     server = start_server(tmp_path_factory.mktemp("hostile"), *flags, database=process_database)
     yield server
@@ -30,7 +30,7 @@ def process(
 
 @pytest.fixture
 def server(process: LiveServer) -> Iterator[LiveServer]:
-    """The server, which has to answer after each test, and to have met nothing unexpected."""
+    """The server, which must answer after each test and log no unexpected error."""
     yield process
     assert process.process.poll() is None, process.output
     assert ask(process, "GET", "/api/v1/ping").status == 200

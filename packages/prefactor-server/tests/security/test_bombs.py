@@ -92,13 +92,13 @@ BOMBS = (
 
 @pytest.fixture(scope="module")
 def process_database(own_database_url: str) -> str:
-    """Each backend, since what is sent here is kept."""
+    """Both backends, because the data sent here is stored."""
     return own_database_url
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_hurts_nobody(server: LiveServer, bomb: dict[str, Any]) -> None:
-    """The run is registered, each span is stored whole, and everybody else is answered."""
+    """The run is registered, each span is stored whole, and everyone else is answered."""
     run_id = f"run-{next(_numbers)}"
     kind = {"name": "bomb", "params_schema": {"type": "object"}, **bomb}
     declared = {"external_identifier": run_id, "span_type_schemas": [kind]}

@@ -1,4 +1,4 @@
-"""Bodies that are compressed: taken on every route that takes a body, and never at a price."""
+"""Compressed bodies: accepted by every route with a body, within the same limits."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ def _without_id(answer: RawAnswer) -> str:
 def test_every_route_with_a_body_takes_it_compressed(
     line: RawSocket, method: str, path: str
 ) -> None:
-    """What a route says of a compressed body is what it says of the text in it."""
+    """A compressed body gets the same answer as its text."""
     path = re.sub("{.*}", "some-id", path)
     texts = [b'{"details": {"name": 5}', b'["a list"]', b'{"count": "none"}']
 
@@ -55,7 +55,7 @@ def test_every_route_with_a_body_takes_it_compressed(
 def test_a_compressed_bulk_request_is_one_like_any_other(
     server: LiveServer, line: RawSocket
 ) -> None:
-    """A body larger than it looks is inflated whole, also when it comes in many pieces."""
+    """A highly compressed body is inflated whole, even if it arrives in many pieces."""
     register(server, "packed")
     text = json.dumps(bulk_of_spans("packed", 0, 200, payload={"text": "word " * 50})).encode()
     assert len(text) < LIMIT
@@ -72,7 +72,7 @@ def test_a_compressed_bulk_request_is_one_like_any_other(
 
 
 def test_every_answer_says_that_requests_may_be_compressed(line: RawSocket) -> None:
-    """A client learns it from whatever it asked first: an answer, a refusal, a broken request."""
+    """A client learns it from any first answer: a success, a refusal or a malformed request."""
     answers = [
         line.ask("GET", "/api/v1/ping"),
         line.ask("GET", "/api/v1/nowhere"),
@@ -108,7 +108,7 @@ def test_a_bomb_is_refused_before_it_is_made(
 
 @pytest.mark.parametrize("size", [LIMIT, LIMIT + 1])
 def test_the_limit_is_the_same_for_what_is_compressed(line: RawSocket, size: int) -> None:
-    """As many bytes as may come plainly may come out of a compressed body, and not one more."""
+    """The limit applies to the decompressed size, to the byte."""
     text = b'{"items": "' + b"x" * (size - 13) + b'"}'
     assert len(text) == size
 
@@ -141,7 +141,7 @@ _BROKEN = {
 
 @pytest.mark.parametrize("name", _BROKEN)
 def test_a_broken_stream_is_a_bad_request(line: RawSocket, name: str) -> None:
-    """Whatever is not one whole gzip stream is answered 400, and the connection goes on."""
+    """Anything but one complete gzip stream is a 400, and the connection stays open."""
     body = _refused(_compressed(line, BULK, _BROKEN[name]), 400)
 
     assert "gzip stream" in body["message"]
@@ -163,7 +163,7 @@ def test_a_broken_stream_is_a_bad_request(line: RawSocket, name: str) -> None:
 def test_an_encoding_that_is_not_taken_is_named_with_those_that_are(
     line: RawSocket, headers: tuple[str, ...]
 ) -> None:
-    """Unknown codings and several at once are answered 415, which tells what would do."""
+    """Unknown encodings and several at once are a 415, which names the accepted ones."""
     answer = line.ask("POST", BULK, *headers, body=gzip.compress(_GOOD))
 
     _refused(answer, 415)
@@ -172,7 +172,7 @@ def test_an_encoding_that_is_not_taken_is_named_with_those_that_are(
 
 @pytest.mark.parametrize("header", ["identity", "", "Identity, ", " , identity"])
 def test_a_body_that_says_it_is_plain_is_plain(line: RawSocket, header: str) -> None:
-    """No coding, and the coding that stands for none, are the same."""
+    """No encoding and the identity encoding are the same."""
     answer = line.ask("POST", BULK, f"Content-Encoding: {header}", body=b'{"items": []}')
 
     assert answer.status == 422
@@ -181,7 +181,7 @@ def test_a_body_that_says_it_is_plain_is_plain(line: RawSocket, header: str) -> 
 def test_an_empty_body_is_left_out_whatever_the_header_says(
     server: LiveServer, line: RawSocket
 ) -> None:
-    """A client that always sends the header may send it where there is no body."""
+    """A client that always sends the header may send it without a body."""
     register(server, "no-body")
 
     answer = line.ask("POST", "/api/v1/agent_instance/no-body/start", "Content-Encoding: gzip")
@@ -190,7 +190,7 @@ def test_an_empty_body_is_left_out_whatever_the_header_says(
 
 
 def test_a_compressed_body_is_no_way_around_the_token(line: RawSocket) -> None:
-    """Without a token, nothing is inflated: the answer is the same 401 as ever."""
+    """Without a token nothing is inflated, and the answer is the usual 401."""
     line.token = "nobody"
 
     answer = _compressed(line, BULK, b"no gzip")
@@ -199,7 +199,7 @@ def test_a_compressed_body_is_no_way_around_the_token(line: RawSocket) -> None:
 
 
 def _peak(server: LiveServer) -> int:
-    """The most memory that the server has had at once, in bytes."""
+    """Return the server's peak memory in bytes."""
     status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None

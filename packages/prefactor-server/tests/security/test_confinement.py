@@ -75,7 +75,7 @@ class World:
         return Places(DESCRIBED, self.known, self.intruder.ids)
 
     def attempt(self, calls: list[Call]) -> None:
-        """Let both make the calls: both are told the same, and nothing of the others."""
+        """Let both make the calls, and check that the answers are the same and leak nothing."""
         before = self.api.do(self.operator.rest())
         self.api.do(self._attempt(calls))
         assert self.api.do(self.operator.rest()) == before
@@ -111,7 +111,7 @@ def _chooses_an_id(call: Call) -> bool:
 
 
 def _nobodys(one: str, number: int) -> str:
-    """An id of the same make that nobody has; another one for each number."""
+    """Return an unused id of the same form, different for each number."""
     if one.startswith("quokka-"):
         return one.replace("quokka", f"nobody{number}", 1)
     return f"{one[:-5]}{number:05x}"
@@ -128,7 +128,7 @@ def world(own_database_url: str) -> Iterator[World]:
 
 
 def test_there_is_something_to_be_seen(world: World) -> None:
-    """Each deployment reads what is its own, and there is more of everything that it might read."""
+    """Each deployment reads its own data, and other data exists that it must not read."""
     for before in world.alone:
         read = {target for target, (status, _) in before.items() if status == 200}
         assert any("/agent_spans/" in target for target in read)
@@ -147,7 +147,7 @@ def test_what_others_do_is_not_there(world: World) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_id_of_another_deployment_is_an_id_of_nobody(world: World, name: str) -> None:
-    """Every id of the rest, wherever one fits, is as unknown as one that nobody has."""
+    """An id of another deployment is as unknown as an unused one, wherever an id fits."""
     operation = next(one for one in DESCRIBED if one.name == name)
     world.attempt(list(world.places.every_call(operation, CALLERS)))
 

@@ -1,4 +1,4 @@
-"""Requests that a parser takes for the end of HTTP: their bodies count, and hide nothing."""
+"""Requests that a parser takes for the end of HTTP: their bodies are read as bodies."""
 
 import json
 from itertools import count
@@ -54,7 +54,7 @@ def test_a_wish_for_another_protocol_costs_no_body(
     wish: tuple[str, ...],
     sent: tuple[str, int],
 ) -> None:
-    """Upgrade is ignored: the body is read and stored, and the connection goes on with HTTP."""
+    """Upgrade is ignored: the body is read and stored, and the connection stays HTTP."""
     framing, packets = sent
     body = json.dumps({"status": "failed", "result_payload": {"a": 1}}).encode()
     path = f"/api/v1/agent_spans/{span}/finish"
@@ -81,7 +81,7 @@ def test_a_wish_for_another_protocol_costs_no_body(
 def test_nothing_hides_behind_a_wish_for_another_protocol(
     server: LiveServer, line: RawSocket, wish: tuple[str, ...]
 ) -> None:
-    """A request inside the body of such a request stays a body, also in a packet of its own."""
+    """A request inside the body of an upgrade stays a body, even in a separate packet."""
     hidden = line.request("POST", AGENT, body=b'{"details":{"name":"smuggled"}}')
     for at_once in (True, False):
         head = line.request("POST", AGENT, *wish, f"Content-Length: {len(hidden)}")
@@ -94,7 +94,7 @@ def test_nothing_hides_behind_a_wish_for_another_protocol(
 
 
 def test_wishes_in_a_pipeline_are_answered_in_order(server: LiveServer, line: RawSocket) -> None:
-    """Requests before, behind and between such requests get their own answers."""
+    """Requests before, between and after upgrades get their own answers."""
     names = [f"piped-{number}" for number in range(6)]
     bodies = [json.dumps({"details": {"name": name}}).encode() for name in names]
     line.send(
@@ -113,7 +113,7 @@ def test_wishes_in_a_pipeline_are_answered_in_order(server: LiveServer, line: Ra
 @pytest.mark.parametrize("target", ["example.org:443", "/api/v1/agent", "*"])
 @pytest.mark.parametrize("before", ["nothing", "an answer", "a question"])
 def test_there_is_no_tunnel(server: LiveServer, target: str, before: str) -> None:
-    """CONNECT is refused in words, behind earlier answers, and what follows it is not read."""
+    """CONNECT gets an error after earlier answers, and what follows it is not read."""
     with connected(server) as line:
         hidden = line.request("POST", AGENT, body=b'{"details":{"name":"tunnelled"}}')
         if before == "an answer":
@@ -145,7 +145,7 @@ def test_there_is_no_tunnel(server: LiveServer, target: str, before: str) -> Non
 def test_nothing_is_done_behind_the_last_request(
     server: LiveServer, line: RawSocket, last: tuple[str, tuple[str, ...]]
 ) -> None:
-    """The one answer says that it is the last one; what stands behind its request is ignored."""
+    """The answer says that it is the last, and anything after its request is ignored."""
     version, headers = last
     chunked = "Transfer-Encoding: chunked" in headers
     request = line.request("GET", PING, *headers).replace(b"HTTP/1.1", version.encode())
@@ -173,7 +173,7 @@ def test_noise_behind_a_request_does_not_take_its_answer(line: RawSocket, broken
 def test_a_thousand_requests_at_once_are_answered_in_turn(
     server: LiveServer, line: RawSocket
 ) -> None:
-    """However many requests come in one piece, each is answered, and others are served too."""
+    """However many requests arrive at once, each is answered, and other clients are served."""
     number = 3000
     line.send(line.request("GET", PING, "X: y") * number)
     assert ask(server, "GET", PING).status == 200

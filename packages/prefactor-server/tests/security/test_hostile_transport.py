@@ -1,4 +1,4 @@
-"""Callers that misuse HTTP itself, against a real process: a clear answer, and the server lives."""
+"""Misuse of HTTP itself, against a real process: a clear answer, and the server survives."""
 
 from contextlib import suppress
 
@@ -42,7 +42,7 @@ class TestSizes:
 
     @pytest.mark.parametrize("size", [200_001, 10**15, 2**63])
     def test_a_declared_giant_is_refused_unread(self, line: RawSocket, size: int) -> None:
-        """The announced size is enough, however large the number."""
+        """The declared size is enough to refuse a body, however large the number."""
         assert line.ask("POST", AGENT, f"Content-Length: {size}").status == 413
 
     def test_a_size_that_is_no_number_is_no_request(self, server: LiveServer) -> None:
@@ -54,7 +54,7 @@ class TestSizes:
                 assert answer.body["request_id"], size
 
     def test_an_endless_chunked_body_is_cut_off(self, line: RawSocket) -> None:
-        """Chunk after chunk is refused as soon as there is too much."""
+        """A chunked body is refused as soon as it exceeds the limit."""
         chunk = b"%x\r\n%b\r\n" % (50_000, b" " * 50_000)
         line.send(line.request("POST", AGENT, "Transfer-Encoding: chunked") + chunk * 5)
 
@@ -78,7 +78,7 @@ class TestSizes:
             assert line.read().status == 431
 
     def test_many_small_headers_are_a_request(self, line: RawSocket) -> None:
-        """A thousand headers that fit mean nothing and harm nobody."""
+        """A thousand headers within the limit are accepted."""
         headers = [f"X-Header-{number}: {number}" for number in range(1000)]
 
         assert line.ask("GET", PING, *headers).status == 200
@@ -89,7 +89,7 @@ class TestSizes:
         ids=["lists", "objects", "inside"],
     )
     def test_a_body_nested_without_end_is_refused(self, line: RawSocket, body: bytes) -> None:
-        """However deep a body goes, the answer is 400 and comes from the same process."""
+        """Any nesting depth gets a 400 from the same process."""
         assert line.ask("POST", AGENT, body=body).status == 400
 
     def test_thousands_of_keys_are_only_keys(self, server: LiveServer, line: RawSocket) -> None:
@@ -134,7 +134,7 @@ class TestSmuggling:
     def test_where_a_request_ends_is_never_in_doubt(
         self, server: LiveServer, line: RawSocket, headers: tuple[str, ...]
     ) -> None:
-        """Whatever could end in two places is refused, and what is hidden behind it not done."""
+        """A request with an ambiguous end is refused, and a request hidden in it is not done."""
         hidden = line.request("POST", AGENT, body=named("smuggled"))
         line.send(line.request("POST", AGENT, *headers) + b"0\r\n\r\n" + hidden)
         answer = line.read()
@@ -146,14 +146,14 @@ class TestSmuggling:
         assert "smuggled" not in agents(server)
 
     def test_requests_one_behind_the_other_are_answered_in_order(self, line: RawSocket) -> None:
-        """Pipelined requests get an answer each, in their order, whatever each of them is."""
+        """Each pipelined request gets its own answer, in order, whatever the requests are."""
         asked = [("GET", PING), ("GET", "/nowhere"), ("PATCH", AGENT), ("GET", PING)]
         line.send(b"".join(line.request(method, path) for method, path in asked))
 
         assert [line.read().status for _ in asked] == [200, 404, 405, 200]
 
     def test_pipelined_writes_are_all_done(self, server: LiveServer, line: RawSocket) -> None:
-        """Nothing that stands in a pipeline is lost or done twice."""
+        """Each pipelined write is done exactly once."""
         names = [f"pipelined-{number}" for number in range(20)]
         line.send(b"".join(line.request("POST", AGENT, body=named(name)) for name in names))
         answers = [line.read() for _ in names]
@@ -161,7 +161,7 @@ class TestSmuggling:
         assert [answer.body["details"]["name"] for answer in answers] == names
 
     def test_heads_without_bodies_come_in_turn(self, line: RawSocket) -> None:
-        """An answer that is only a head is not held back, and not mixed up with a later one."""
+        """An answer without a body is neither held back nor mixed up with a later one."""
         asked = [("HEAD", "/healthz"), ("GET", "/healthz"), ("HEAD", AGENT), ("GET", "/healthz")]
         line.send(b"".join(line.request(*each) for each in asked))
         heads: list[int] = []
@@ -187,7 +187,7 @@ class TestSmuggling:
     def test_a_header_that_counts_comes_once(
         self, server: LiveServer, line: RawSocket, name: str
     ) -> None:
-        """Two tokens, or two keys, are refused: which one counts is nothing to guess about."""
+        """Two tokens, or two keys, are refused as ambiguous."""
         answer = line.ask("POST", AGENT, "Idempotency-Key: one", name, body=named("twice"))
 
         assert answer.status == 400
@@ -202,7 +202,7 @@ class TestSmuggling:
             assert answer.body["message"] == "Duplicate query parameter 'status'"
 
     def test_the_method_is_the_method(self, server: LiveServer, line: RawSocket) -> None:
-        """Headers and parameters that ask for another method change nothing."""
+        """Headers and parameters cannot override the method."""
         run = register(server, "run-override")
         path = f"/api/v1/agent_instance/{run['id']}"
         names = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
@@ -215,13 +215,13 @@ class TestSmuggling:
 
     @pytest.mark.parametrize("name", ["X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix"])
     def test_the_path_is_the_path(self, line: RawSocket, name: str) -> None:
-        """Headers that name another path change nothing."""
+        """Headers cannot override the path."""
         assert line.ask("GET", PING, f"{name}: {AGENT}").body["status"] == "success"
         assert line.ask("GET", "/nowhere", f"{name}: {PING}").status == 404
 
 
 class TestPaths:
-    """Paths that try to be others."""
+    """Paths that pretend to be others."""
 
     @pytest.mark.parametrize(
         "path",
@@ -248,14 +248,14 @@ class TestPaths:
         ],
     )
     def test_a_path_is_taken_as_it_stands(self, line: RawSocket, path: str) -> None:
-        """Dots, doubled slashes and doubled codes lead nowhere: 404, as if nothing were there."""
+        """Dots, doubled slashes and double encoding are a 404."""
         answer = line.ask("GET", path)
 
         assert answer.status == 404, answer.text
         assert answer.body["code"] == "not_found"
 
     def test_an_id_is_taken_as_it_stands(self, server: LiveServer, line: RawSocket) -> None:
-        """No spelling but the id's own reaches what it names, and nothing is done to it."""
+        """Only an id's exact spelling matches its object."""
         register(server, "run-path")
         for spelling in (*SPELLINGS, *NOT_UTF_8):
             for method, tail in (("GET", ""), ("POST", "/start"), ("POST", "/terminate")):
@@ -289,7 +289,7 @@ class TestPaths:
             assert answer.body["status"] == "error"
 
     def test_a_whole_address_reaches_the_same_path(self, line: RawSocket) -> None:
-        """An address with a host in the place of the path means its path, as HTTP has it."""
+        """A request with an absolute URL reaches its path, as HTTP requires."""
         assert line.ask("GET", f"http://elsewhere{PING}").status == 200
         assert line.ask("GET", "http://elsewhere/nowhere").status == 404
 
@@ -305,13 +305,13 @@ class TestProtocols:
         ],
     )
     def test_no_other_protocol_is_spoken(self, line: RawSocket, headers: tuple[str, ...]) -> None:
-        """A wish to change the protocol is not granted: the request is answered as it stands."""
+        """An upgrade is ignored: the request is answered as it is."""
         key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
         assert line.ask("GET", PING, *headers, key).status == 200
 
     def test_old_http_is_answered_and_closed(self, line: RawSocket) -> None:
-        """HTTP/1.0 without a host gets its answer, and the connection ends."""
+        """HTTP/1.0 without a host is answered, and the connection closes."""
         request = f"GET {PING} HTTP/1.0\r\nAuthorization: Bearer {line.token}\r\n\r\n"
         line.send(request.encode())
 
@@ -345,7 +345,7 @@ class TestProtocols:
     def test_methods_that_are_not_there_are_refused(
         self, server: LiveServer, line: RawSocket, method: str
     ) -> None:
-        """Every other method is answered 405 with those there are; TRACE shows no header."""
+        """Every other method is a 405 with the allowed ones; TRACE echoes no header."""
         line.send(line.request(method, PING, "Connection: close"))
         told = line.rest().decode()
 
@@ -354,7 +354,7 @@ class TestProtocols:
         assert line.token not in told
 
     def test_a_promise_to_send_more_is_taken_at_its_word(self, line: RawSocket) -> None:
-        """Who asks before sending a body is told to go on, or that it is too large."""
+        """A caller that expects 100-continue is told to continue, or that its body is too large."""
         body = named("asked-first")
         line.send(
             line.request("POST", AGENT, "Expect: 100-continue", f"Content-Length: {len(body)}")

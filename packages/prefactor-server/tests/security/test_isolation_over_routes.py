@@ -69,7 +69,7 @@ class World:
         return Places(DESCRIBED, self.known, self.intruder.ids)
 
     def attempt(self, calls: list[Call]) -> None:
-        """Let both make the calls: both are told the same, and nothing of the victim."""
+        """Let both make the calls, and check that the answers are the same and leak nothing."""
         self.api.do(self._attempt(calls))
 
     def check_victim(self) -> None:
@@ -91,7 +91,7 @@ class World:
 
 
 def _nobodys(one: str) -> str:
-    """An id of the same make that nobody has; an id that all accounts have stays what it is."""
+    """Return an unused id of the same form; an id shared by all accounts stays as it is."""
     if one.startswith("shared-"):
         return one
     if one.startswith("quokka-"):
@@ -110,7 +110,7 @@ def world(own_database_url: str) -> Iterator[World]:
 
 
 def test_the_victim_has_something_of_everything(world: World) -> None:
-    """What can be made was made and every list shows some of it, so there is what could leak."""
+    """Everything was created and every list shows some of it, so a leak would show."""
     victim = world.victim
     makers = {one.name for one in DESCRIBED if victim._makes(one)}
     shown: dict[str, int] = {}
@@ -129,7 +129,7 @@ def test_the_victim_has_something_of_everything(world: World) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_id_of_another_is_an_id_of_nobody(world: World, name: str) -> None:
-    """Every id of another account, wherever an id fits, is as unknown as one that nobody has."""
+    """Another account's id is as unknown as an unused one, wherever an id fits."""
     operation = next(one for one in DESCRIBED if one.name == name)
     world.attempt(list(world.places.every_call(operation, CALLERS)))
     world.check_victim()

@@ -1,4 +1,4 @@
-"""What many requests hold together: bounded bodies, one budget, and callers that do not read."""
+"""The memory of many requests: bounded bodies, one budget, and callers that do not read."""
 
 import gzip
 import json
@@ -60,7 +60,7 @@ def _part(line: RawSocket, path: str, size: int, *headers: str) -> None:
 
 @contextmanager
 def _deaf(server: LiveServer, *headers: str) -> Iterator[RawSocket]:
-    """A caller that has asked for a large answer and has not begun to read it."""
+    """A caller that requested a large answer and reads nothing."""
     with connected(server) as line:
         line.shrink_buffer()
         line.send(line.request("GET", EXPORT, *headers))
@@ -68,7 +68,7 @@ def _deaf(server: LiveServer, *headers: str) -> Iterator[RawSocket]:
 
 
 def test_who_has_shown_no_token_is_heard_for_four_kilobytes() -> None:
-    """No public operation takes more, because anybody may send to it."""
+    """Public operations accept no larger body, because anyone can send to them."""
     public = [one for one in OPERATIONS if one.access == "public"]
 
     assert {one.name for one in public} >= {"admin_user_invites.accept"}
@@ -78,7 +78,7 @@ def test_who_has_shown_no_token_is_heard_for_four_kilobytes() -> None:
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("path", [ACCEPT, "/api/v1/openapi"])
 def test_a_crowd_without_tokens_holds_nothing(server: LiveServer, framing: str, path: str) -> None:
-    """Forty bodies of ten megabytes without a token are refused, and hardly a byte is kept."""
+    """Forty bodies of ten megabytes without a token are refused, using almost no memory."""
     before = resident_megabytes(server.pid)
     method = "POST" if path == ACCEPT else "GET"
     size = f"Content-Length: {LARGEST}" if framing == "length" else "Transfer-Encoding: chunked"
@@ -98,7 +98,7 @@ def test_a_crowd_without_tokens_holds_nothing(server: LiveServer, framing: str, 
 
 
 def test_nothing_is_read_for_a_token_that_is_not_good(server: LiveServer) -> None:
-    """A body behind a wrong token is dropped as it arrives, whatever its size."""
+    """A body with a wrong token is dropped as it arrives, whatever its size."""
     with connected(server) as line:
         line.token = "wrong"
         _part(line, BULK, LARGEST)
@@ -109,7 +109,7 @@ def test_nothing_is_read_for_a_token_that_is_not_good(server: LiveServer) -> Non
 
 
 def test_a_small_operation_takes_a_small_body(server: LiveServer, line: RawSocket) -> None:
-    """What needs no payloads is refused beyond a quarter of a megabyte; payloads are not."""
+    """An operation without payloads refuses over a quarter of a megabyte; others accept more."""
     line.send(line.request("POST", AGENT, f"Content-Length: {LARGEST}"))
     answer = line.read()
     assert (answer.status, answer.body["limit"]) == (413, 256 * 1024)
@@ -128,7 +128,7 @@ def test_a_small_operation_takes_a_small_body(server: LiveServer, line: RawSocke
 def test_bodies_that_do_not_fit_are_told_to_come_back(
     server: LiveServer, headers: tuple[str, ...]
 ) -> None:
-    """Half-sent bodies hold the budget; the next one is answered 503 with Retry-After."""
+    """Half-sent bodies use up the budget; the next one is a 503 with Retry-After."""
     with ExitStack() as stack:
         lines = [stack.enter_context(connected(server)) for _ in range(4)]
         for line in lines:
@@ -164,7 +164,7 @@ def test_what_comes_out_of_a_compressed_body_counts(server: LiveServer) -> None:
 def test_answers_that_nobody_reads_are_bounded_and_cut_off(
     server: LiveServer, headers: tuple[str, ...]
 ) -> None:
-    """Ten callers that read nothing hold no more than the budget, and lose their connections."""
+    """Ten callers that read nothing use no more than the budget, and lose their connections."""
     before = resident_megabytes(server.pid)
     with ExitStack() as stack:
         lines = [stack.enter_context(_deaf(server, *headers)) for _ in range(10)]
@@ -181,7 +181,7 @@ def test_answers_that_nobody_reads_are_bounded_and_cut_off(
 
 
 def test_an_answer_that_is_taken_slowly_is_taken_whole(server: LiveServer) -> None:
-    """What counts is the time since the caller took something, not the time in all."""
+    """The timeout counts from the caller's last read, not from the start."""
     with _deaf(server) as line:
         begun = time.monotonic()
         while time.monotonic() - begun < 3 * SECONDS:
@@ -195,7 +195,7 @@ def test_an_answer_that_is_taken_slowly_is_taken_whole(server: LiveServer) -> No
 
 
 def test_reads_in_a_bulk_request_count_one_by_one(server: LiveServer) -> None:
-    """Many large reads in one request stop where the budget does, and say so in their place."""
+    """Many large reads in one request stop at the budget, and the item says so."""
     items = [
         {
             "_type": "agent_spans/show",

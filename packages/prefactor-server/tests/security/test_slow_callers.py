@@ -1,4 +1,4 @@
-"""Requests that never end, against a real process: cut off in words, and they hold nobody up."""
+"""Requests that never end: refused with a message, without blocking others."""
 
 import resource
 import time
@@ -43,7 +43,7 @@ def test_a_head_that_does_not_end_is_cut_off(line: RawSocket, begun: bytes) -> N
 def test_a_body_that_does_not_end_is_cut_off(
     server: LiveServer, line: RawSocket, size: str
 ) -> None:
-    """Half a body is answered 408 and does nothing."""
+    """Half a body is a 408 and has no effect."""
     half = b'{"details":{"name":"half"}'
     begun = half if "Length" in size else b"%x\r\n%b\r\n" % (len(half), half)
     line.send(line.request("POST", AGENT, size) + begun)
@@ -54,7 +54,7 @@ def test_a_body_that_does_not_end_is_cut_off(
 
 
 def test_an_export_that_does_not_end_may_be_sent_again(line: RawSocket) -> None:
-    """Half a body of OTLP is answered 503, because exporters drop what a 408 was the answer to."""
+    """Half an OTLP body is a 503, because exporters drop data after a 408."""
     kind = "Content-Type: application/x-protobuf"
     line.send(line.request("POST", "/v1/traces", kind, "Content-Length: 100") + b"half")
     answer = line.read()
@@ -68,7 +68,7 @@ def test_an_export_that_does_not_end_may_be_sent_again(line: RawSocket) -> None:
 def test_a_trickle_is_cut_off_and_holds_nobody_up(
     server: LiveServer, line: RawSocket, part: str
 ) -> None:
-    """A byte now and then does not extend the time, and others are answered meanwhile."""
+    """A byte now and then does not extend the timeout, and others are served."""
     size = "Content-Length: 100000"
     begun = b"GET / HTTP/1.1\r\nX: " if part == "head" else line.request("POST", AGENT, size)
     line.send(begun)
@@ -81,7 +81,7 @@ def test_a_trickle_is_cut_off_and_holds_nobody_up(
 
 
 def test_a_silent_connection_is_closed_without_a_word(line: RawSocket) -> None:
-    """Who never says anything is told nothing."""
+    """A connection that never sends anything gets no answer."""
     assert line.rest() == b""
 
 
@@ -94,7 +94,7 @@ def test_bytes_between_requests_win_no_time(line: RawSocket) -> None:
 
 
 def test_what_is_left_of_a_refused_request_is_not_waited_for(line: RawSocket) -> None:
-    """A refusal that came before the body does not let its sender stay forever."""
+    """A refusal before the body does not let its sender stay connected forever."""
     assert line.ask("POST", AGENT, "Content-Length: 900000").status == 413
     line.send(b"x" * 1000)
 
@@ -111,7 +111,7 @@ def test_a_kept_connection_has_its_time_anew(line: RawSocket) -> None:
 
 
 def test_a_flood_of_idle_connections_keeps_nobody_out(server: LiveServer) -> None:
-    """Hundreds of connections, silent or halfway through a head, and others are answered."""
+    """Hundreds of idle connections, silent or halfway through a header, do not block others."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4 * FLOOD, hard), hard))
     try:

@@ -1,4 +1,4 @@
-"""More connections than a server takes: those that are open go on, probes are answered."""
+"""Over the connection limit, open connections continue and probes are answered."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PING = "/api/v1/ping"
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server that takes few connections."""
+    """A server with a low connection limit."""
     server = start_server(tmp_path_factory.mktemp("small"), "--max-connections", str(MOST))
     yield server
     assert server.stop() == 0, server.output
@@ -29,7 +29,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def held(small: LiveServer) -> Iterator[list[RawSocket]]:
-    """As many connections as it takes, each of which has been answered."""
+    """The maximum number of connections, each already answered."""
     _until_free(small)
     with ExitStack() as stack:
         lines = [stack.enter_context(connected(small)) for _ in range(MOST)]
@@ -80,7 +80,7 @@ def test_an_exporter_too_many_is_told_in_its_own_form(
 def test_probes_are_answered_beyond_the_bound(
     small: LiveServer, held: list[RawSocket], page: str
 ) -> None:
-    """A server that is full is not taken for one that is dead, and says that it is full."""
+    """A full server answers probes and says that it is full."""
     for _ in range(3):
         with connected(small) as line:
             answer = line.ask("GET", page)
@@ -101,7 +101,7 @@ def test_there_is_room_again_when_others_leave(small: LiveServer, held: list[Raw
 
 
 def test_a_flood_is_refused_as_it_comes(small: LiveServer, held: list[RawSocket]) -> None:
-    """Beyond those that might be probes, a connection is answered before it has said a word."""
+    """Beyond the slots for probes, a connection is refused before it sends anything."""
     with ExitStack() as stack:
         for _ in range(RESERVED_CONNECTIONS):
             stack.enter_context(connected(small))

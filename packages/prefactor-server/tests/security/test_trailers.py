@@ -1,4 +1,4 @@
-"""Trailers and chunk extensions: bounded like heads, and never read as headers."""
+"""Trailers and chunk extensions: limited like headers, and never read as headers."""
 
 from contextlib import suppress
 
@@ -46,7 +46,7 @@ def _flood(line: RawSocket, piece: bytes) -> RawAnswer | None:
 def test_trailers_without_end_are_refused(
     server: LiveServer, line: RawSocket, piece: bytes, known: bool
 ) -> None:
-    """They are answered 431 or hung up on, with a token and without, and none of them is kept."""
+    """They are refused with 431 or a closed connection, with or without a token, and not stored."""
     before = resident_megabytes(server.pid)
     line.send(_begin(line, server.token if known else "") + b"2\r\n{}\r\n0\r\na: ")
     answer = _flood(line, piece)
@@ -88,7 +88,7 @@ def test_small_chunks_are_a_body(line: RawSocket, extension: bytes) -> None:
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_trailer_is_no_header(server: LiveServer, line: RawSocket, at_once: bool) -> None:
-    """A token in a trailer lets nobody in, and no trailer changes what a request means."""
+    """A token in a trailer does not authenticate, and no trailer changes a request."""
     trailer = f"Authorization: Bearer {server.token}\r\n".encode()
     pieces = [_begin(line), b"2\r\n{}\r\n0\r\n", trailer, b"\r\n"]
     for piece in [b"".join(pieces)] if at_once else pieces:
@@ -111,7 +111,7 @@ def test_a_trailer_is_no_header(server: LiveServer, line: RawSocket, at_once: bo
     ids=lambda trailer: trailer.partition(b":")[0].decode(),
 )
 def test_a_header_in_a_trailer_is_ignored(line: RawSocket, trailer: bytes) -> None:
-    """Whatever stands behind a body is as if it were not there."""
+    """Everything after a body is ignored."""
     body = b'{"details":{"name":"%b"}}' % trailer[:5]
     line.send(
         _begin(line, line.token) + b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(body), body, trailer)
@@ -126,7 +126,7 @@ def test_a_header_in_a_trailer_is_ignored(line: RawSocket, trailer: bytes) -> No
 def test_a_trailer_never_leaves_a_connection_deaf(
     server: LiveServer, line: RawSocket, trailer: bytes
 ) -> None:
-    """The parser stops at a trailer that says close, so the answer says it too."""
+    """The parser stops at a trailer that says close, so the answer closes too."""
     line.send(_begin(line, server.token) + b"0\r\n" + trailer + b"\r\n\r\n")
     answer = line.read()
 
@@ -139,7 +139,7 @@ def test_a_trailer_never_leaves_a_connection_deaf(
 def test_a_trailer_about_framing_is_never_a_new_end(
     server: LiveServer, line: RawSocket, trailer: bytes
 ) -> None:
-    """Where the body ends is not changed by what stands behind it."""
+    """A trailer cannot change where the body ends."""
     hidden = line.request("POST", AGENT, body=b'{"details":{"name":"behind-trailer"}}')
     line.send(_begin(line) + b"0\r\n" + trailer + b"\r\n\r\n" + hidden)
 

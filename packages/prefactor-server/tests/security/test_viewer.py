@@ -47,7 +47,7 @@ SCHEMA = {
 
 
 class World:
-    """The account, and who looks at it."""
+    """The account, and its readers."""
 
     def __init__(self, api: ServedApi) -> None:
         self.api = api
@@ -81,7 +81,7 @@ class World:
         assert answer.status == 200, (path, answer)
 
     async def told(self, name: str, caller: str) -> str:
-        """Everything that one read answers a caller, about everything there is."""
+        """Return everything that one read answers a caller about every object."""
         operation = self.owner.operations[name]
         token = self.owner.tokens[caller]
         told: list[str] = []
@@ -109,12 +109,12 @@ def world(own_database_url: str) -> Iterator[World]:
 
 @pytest.mark.parametrize("name", [one.name for one in READS])
 def test_no_read_shows_a_viewer_a_marked_value(world: World, name: str) -> None:
-    """Whatever a viewer reads, by whichever id and parameter, no marked value is in the answer."""
+    """No answer to a viewer holds a marked value, whatever the id and parameters."""
     assert SECRET not in world.api.do(world.told(name, "viewer"))
 
 
 def test_there_is_something_to_be_seen(world: World) -> None:
-    """A member and an account token read the marked values, so there is what could leak."""
+    """A member and an account token read the marked values, so a leak would show."""
     showing = {"agent_spans.show", "agent_spans.list", "agent_instances.show"}
     showing |= {"agent_instances.agent_context"}
     for caller in ("member", "account"):

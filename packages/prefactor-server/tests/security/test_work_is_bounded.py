@@ -69,7 +69,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_too_much_work_is_left_out_and_marked(server: LiveServer, kind: str) -> None:
-    """Every span is stored, the last ones unchecked or without summary, and probes are answered."""
+    """Every span is stored, the last ones without check or summary, and probes are answered."""
     run_id, types = f"run-{next(_numbers)}", TYPES[kind]
     declared = {"external_identifier": run_id, "span_type_schemas": types}
     fields = {"agent_id": "agent-1", "id": run_id, "agent_schema_version": declared}
@@ -94,7 +94,7 @@ def test_too_much_work_is_left_out_and_marked(server: LiveServer, kind: str) -> 
 
 
 def test_a_schema_version_with_much_in_it_is_shown_in_parts(server: LiveServer) -> None:
-    """Looking at schemas compiles them, within the same budget; asking again goes on with it."""
+    """Reading schemas compiles them within the same budget, and another read continues it."""
     run_id = f"run-{next(_numbers)}"
     types = [
         _type(name=f"t{n}", params_schema={"title": f"shown {n}", "properties": LARGE})
@@ -204,7 +204,7 @@ def _bulk(run_id: str, types: int) -> dict[str, Any]:
 def _answered_while(
     server: LiveServer, method: str, path: str, body: Any = None
 ) -> tuple[Answer, int]:
-    """The answer to a request, and how often a probe was answered before it was."""
+    """Return a request's answer, and how many probes were answered before it."""
     probes = 0
     with ThreadPoolExecutor(1) as threads:
         asked: Future[Answer] = threads.submit(ask, server, method, f"/api/v1{path}", body)

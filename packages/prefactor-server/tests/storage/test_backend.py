@@ -1,4 +1,4 @@
-"""Transactions on a real file: all or nothing, also where there is no space, and keys forgotten."""
+"""Transactions on a real file: atomic, even on a full disk, and keys expire."""
 
 import asyncio
 import subprocess
@@ -41,7 +41,7 @@ async def test_a_decision_that_raises_changes_nothing(database: Database) -> Non
 
 
 async def test_a_write_that_fails_changes_nothing(database: Database) -> None:
-    """When one account's rows cannot be written, nor are those of another in the batch."""
+    """When one account's rows cannot be written, another's in the same batch are not either."""
 
     def decide(snapshots: Mapping[str, Snapshot]) -> None:
         for account_id, snapshot in snapshots.items():
@@ -56,7 +56,7 @@ async def test_a_write_that_fails_changes_nothing(database: Database) -> None:
 
 
 async def test_the_first_account_is_made_once(tmp_path: Path) -> None:
-    """Of several that fill a new database at once, one does, and the others change nothing."""
+    """Of several processes that fill a new database at once, one succeeds."""
     path = tmp_path / "prefactor.db"
     first = await make_database(path, exclusive=False)
     before = first.everything()
@@ -75,7 +75,7 @@ async def test_the_first_account_is_made_once(tmp_path: Path) -> None:
 
 
 async def test_a_full_database_refuses_and_recovers(database: Database) -> None:
-    """Without space a write is refused whole; reads go on, and with space so do writes."""
+    """Without space a write is refused whole; reads continue, and writes resume with space."""
     await database.do(register("run"))
     run = await database.run("run")
     (pages,) = database.storage._writer.execute("PRAGMA page_count").fetchone()
@@ -134,7 +134,7 @@ asyncio.run(main())
 
 
 async def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
-    """A write that the disk does not take is refused whole; later writes work, nothing is torn."""
+    """A write that the disk rejects is refused whole; later writes work, and nothing is torn."""
     support = Path(__file__).parents[1] / "support"
     done = await asyncio.to_thread(
         subprocess.run,
@@ -165,7 +165,7 @@ async def test_little_free_space_refuses_writes(tmp_path: Path) -> None:
 
 
 async def opened(path: Path, min_free_disk_bytes: int) -> Database:
-    """A database that is there, opened with a wish for free space."""
+    """Open an existing database with a minimum of free space."""
     storage = SqliteStorage.open(path, min_free_disk_bytes=min_free_disk_bytes)
     return Database(path, storage, Writer(storage, max_queue_bytes=1000))
 
@@ -186,7 +186,7 @@ async def test_old_keys_are_forgotten_in_slices(database: Database) -> None:
 
 
 async def test_keys_of_the_future_keep_no_others(database: Database) -> None:
-    """Keys that a wrong clock stamped far ahead stay, and what came after them is forgotten."""
+    """Keys that a wrong clock stamped far ahead stay, and later keys still expire."""
     ahead = NOW + 10**15
     for number, now in enumerate((ahead, ahead, ahead, NOW, NOW + 1)):
         made = create_agent(f"a{number}", request=request(now=now, key=f"k{number}"))

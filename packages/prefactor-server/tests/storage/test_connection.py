@@ -1,4 +1,4 @@
-"""The database file: how it is opened, who holds it, and what its errors mean."""
+"""The database file: how it is opened and locked, and what its errors mean."""
 
 import os
 import signal
@@ -74,7 +74,7 @@ def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
 def test_a_second_server_is_refused(
     tmp_path: Path, hold: Callable[[Path], subprocess.Popen[str]]
 ) -> None:
-    """A file has one server: the second is told the pid of the first, by every path to the file."""
+    """A second server gets an error with the first one's pid, by every path to the file."""
     path = tmp_path / "prefactor.db"
     link = tmp_path / "link.db"
     link.symlink_to(path)
@@ -115,7 +115,7 @@ async def test_a_tool_works_beside_a_server(database: Database) -> None:
 
 
 def test_a_lock_can_be_let_go_twice(tmp_path: Path) -> None:
-    """Releasing a lock again does nothing, and nobody else's file is closed by it."""
+    """Releasing a lock again does nothing, and closes no other file."""
     lock = FileLock(tmp_path / "x.db").acquire()
     lock.release()
     lock.release()
@@ -146,7 +146,7 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 
 @pytest.mark.parametrize("name", ["a b.db", "50%.db", "what?.db", "no#.db", "ü.db", "'q\".db"])
 async def test_any_name_is_a_file(tmp_path: Path, name: str) -> None:
-    """A file may be called what it likes: writer and readers open the same one."""
+    """With any file name, writer and readers open the same file."""
     database = await make_database(tmp_path / name)
     await database.do(register("r"))
 
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_a_folder_that_is_missing(tmp_path: Path, exclusive: bool) -> None:
-    """A path into a folder that does not exist is refused with what to do."""
+    """A path into a missing folder is refused with advice."""
     with pytest.raises(DatabaseFileError, match="nowhere does not exist: create it first"):
         SqliteStorage.open(tmp_path / "nowhere" / "prefactor.db", exclusive=exclusive)
 
@@ -209,7 +209,7 @@ def outside() -> Iterator[Path]:
 
 
 def opened_as_nobody(path: Path) -> str:
-    """What opening a file says to a user with few rights."""
+    """Return the error of opening a file as a user with few rights."""
     done = subprocess.run(
         [sys.executable, "-c", OPEN_AS_NOBODY, str(path)],
         capture_output=True,
@@ -221,14 +221,14 @@ def opened_as_nobody(path: Path) -> str:
 
 
 async def test_a_folder_that_cannot_be_written(outside: Path) -> None:
-    """A server that may not write the folder does not start, and says what it cannot write."""
+    """A server that cannot write the folder does not start, and names the folder."""
     outside.chmod(0o555)
 
     assert "prefactor.db.lock: Permission denied" in opened_as_nobody(outside / "prefactor.db")
 
 
 async def test_a_file_that_cannot_be_written(outside: Path) -> None:
-    """A server that may write the folder but not the file does not start, and says why."""
+    """A server that can write the folder but not the file does not start, and says why."""
     path = outside / "prefactor.db"
     await (await make_database(path)).storage.close()
     for file in outside.iterdir():
@@ -254,7 +254,7 @@ async def test_a_file_that_cannot_be_written(outside: Path) -> None:
     ],
 )
 def test_errors_of_the_file_are_explained(code: int, message: str) -> None:
-    """What SQLite says of the disk becomes a refusal in words that an operator can act on."""
+    """SQLite's disk errors become refusals that an operator can act on."""
     error = sqlite3.OperationalError("raw")
     error.sqlite_errorcode = code
 
@@ -266,7 +266,7 @@ def test_errors_of_the_file_are_explained(code: int, message: str) -> None:
     "code", [sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CORRUPT_INDEX, sqlite3.SQLITE_NOTADB]
 )
 def test_damage_is_recognised(code: int) -> None:
-    """A file that cannot be read as it was written is refused with a remedy."""
+    """A damaged file is refused with a remedy."""
     error = sqlite3.DatabaseError("raw")
     error.sqlite_errorcode = code
 
@@ -287,7 +287,7 @@ def test_errors_of_ours_stay_as_they_are(code: int | None) -> None:
 
 
 def test_a_writer_needs_no_lock_of_its_own(tmp_path: Path) -> None:
-    """Opening the writing connection alone leaves no lock behind."""
+    """Opening only the writing connection leaves no lock behind."""
     open_writer(tmp_path / "x.db").close()
 
     assert not (tmp_path / "x.db.lock").exists()

@@ -1,4 +1,4 @@
-"""Kill -9 while batches are committed: everything that was answered is there, and nothing half."""
+"""Kill -9 during commits: every acknowledged write is stored, and none partly."""
 
 import asyncio
 import json
@@ -67,7 +67,7 @@ GROUP BY run.id
 
 
 def killed_while_writing(path: Path, run_id: str, after: float) -> list[list[str]]:
-    """What a writing process answered before it was killed, so long after its first answer."""
+    """Return what a process acknowledged until it was killed, some time after its first answer."""
     support = Path(__file__).parents[1] / "support"
     child = subprocess.Popen(
         [sys.executable, "-c", WRITE, str(path), str(support), run_id],
@@ -84,7 +84,7 @@ def killed_while_writing(path: Path, run_id: str, after: float) -> list[list[str
 
 
 async def test_a_killed_writer_keeps_its_word(tmp_path: Path) -> None:
-    """After each of ten kills all that was answered is stored, whole, once, and counted right."""
+    """After each of ten kills, every acknowledged write is stored whole, once, and counted."""
     path = tmp_path / "prefactor.db"
     await (await make_database(path)).storage.close()
     answered = list[list[str]]()

@@ -1,4 +1,4 @@
-"""How SQLite finds what is derived from runs, and the change feed: by an index."""
+"""SQLite reads derived data and the change feed through indexes."""
 
 import re
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class _Any(dict[str, Any]):
 
 @pytest.fixture
 def schema_file(request: pytest.FixtureRequest) -> Path:
-    """A file with the tables, and nothing in them."""
+    """A file with empty tables."""
     path: Path = request.getfixturevalue("_migrated_file")
     return path
 

@@ -1,4 +1,4 @@
-"""Two accounts with the same ids everywhere: each reads its own rows and nothing else."""
+"""Two accounts with the same ids everywhere: each reads only its own rows."""
 
 import asyncio
 from pathlib import Path
@@ -173,7 +173,7 @@ def test_a_list_holds_rows_of_its_account(
 )
 @settings(max_examples=50)
 def test_a_load_holds_rows_of_its_account(reader: Any, ids: set[str], account_id: str) -> None:
-    """Whatever a batch names, the rows that it decides over are those of its account."""
+    """The rows loaded for a batch are those of its account, whatever the batch names."""
     needs = Needs(
         keys={("agents.create", "key"), ("api_tokens.create", "key")},
         agents=ids,

@@ -1,4 +1,4 @@
-"""Pages of a list: walking by cursor sees what walking by offset sees, in every order."""
+"""Pages of a list: cursors and offsets give the same rows in every order."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ STATUSES = ("pending", "active", "complete", "failed", "cancelled")
 
 
 async def fill(path: Path) -> None:
-    """Runs and spans with ties and with NULLs in every column that may have them."""
+    """Insert runs and spans with ties, and with NULLs in every nullable column."""
     database = await make_database(path)
     await database.submit(
         *(
@@ -72,7 +72,7 @@ ORDERS = [
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize(("work", "column"), ORDERS)
 def test_both_walks_see_the_same(reader: Any, work: Any, column: str, descending: bool) -> None:
-    """By cursor or by offset, every row comes once, in the same order, on pages of any size."""
+    """By cursor or by offset, every row comes once, in the same order, with any page size."""
     whole = Listing(sort=Sort(column, descending), page_size=100)
     everything = ids(work(reader, ACCOUNT, whole))
     for size in (1, 4, 23):
@@ -114,7 +114,7 @@ def test_nulls_come_first(reader: Any, work: Any, column: str) -> None:
     ],
 )
 def test_filters_filter(reader: Any, test: Any, value: Any, expected: set[int]) -> None:
-    """A filter leaves the rows that pass it, and the total counts those alone."""
+    """A filter keeps the matching rows, and the total counts only those."""
     page = read.instances(reader, ACCOUNT, Listing(filters=(Filter("inserted_at", test, value),)))
 
     assert {run.inserted_at for run in page.rows} == expected
@@ -140,7 +140,7 @@ def test_filters_add_up(reader: Any) -> None:
 
 
 def test_a_page_beyond_the_end_is_empty(reader: Any) -> None:
-    """An offset or a cursor behind the last row gives no rows and the same total."""
+    """An offset or a cursor past the last row gives no rows and the same total."""
     by_offset = read.instances(reader, ACCOUNT, Listing(offset=500))
     by_cursor = read.instances(reader, ACCOUNT, Listing(after=Cursor(None, "zzz", 17)))
 

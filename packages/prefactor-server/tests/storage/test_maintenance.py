@@ -1,4 +1,4 @@
-"""Looking after a database file: what is found in it, what goes, and what stays."""
+"""Maintaining a database file: what is found, deleted and kept."""
 
 import re
 import sqlite3
@@ -37,7 +37,7 @@ async def test_what_differs_is_named(database: Database, damage: str, found: lis
 
 
 async def test_payloads_that_are_lost_or_damaged_are_named(database: Database) -> None:
-    """A payload that is gone, cannot be read, or belongs to nobody is found."""
+    """A payload that is missing, unreadable or unreferenced is reported."""
     await upkeep.run_with_spans(database.storage, "run-1")
     database.execute("DELETE FROM span_payload WHERE id = (SELECT min(id) FROM span_payload)")
     database.execute("UPDATE span_payload SET body = x'00' WHERE id % 2 = 1 AND id < 5")
@@ -66,7 +66,7 @@ async def test_a_damaged_file_is_named_first(database: Database) -> None:
 
 
 async def test_a_row_that_refers_to_nothing_is_named(database: Database) -> None:
-    """A reference that the database itself should have kept is found when it is broken."""
+    """A broken foreign key is reported."""
     database.execute("INSERT INTO environment VALUES ('e', 'no-account', 'E', 0, 1, 1)")
 
     (found,) = await upkeep.findings(database.storage)
@@ -74,7 +74,7 @@ async def test_a_row_that_refers_to_nothing_is_named(database: Database) -> None
 
 
 async def test_old_runs_go_and_young_ones_stay(database: Database) -> None:
-    """Pruning deletes by the end of runs, as the preview said, and leaves a sound database."""
+    """Pruning deletes the runs that the preview counted, and leaves a sound database."""
     await upkeep.check_pruned_by_age(database.storage)
 
 
@@ -89,13 +89,13 @@ async def test_a_held_run_stays(database: Database) -> None:
 
 
 async def test_pruning_goes_in_slices(database: Database, monkeypatch: Any) -> None:
-    """No slice is larger than it may be, and the database is sound between two of them."""
+    """No slice exceeds its limit, and the database is sound between slices."""
     monkeypatch.setattr(prune, "SPAN_SLICE", 10)
     await upkeep.check_slices(database.storage)
 
 
 async def test_a_preview_goes_in_slices(database: Database, monkeypatch: Any) -> None:
-    """A preview of more runs than a slice counts every one of them once."""
+    """A preview of more runs than one slice counts each run once."""
     monkeypatch.setattr(prune, "RUN_SLICE", 2)
     for number in range(5):
         await upkeep.run_with_spans(database.storage, f"run-{number}", spans=1)
@@ -140,7 +140,7 @@ async def test_nothing_of_a_pruned_run_is_left(database: Database) -> None:
 
 
 async def test_a_database_that_cannot_be_written_says_so(database: Database) -> None:
-    """Readiness does what a write does, and changes nothing."""
+    """The readiness check does what a write does, and changes nothing."""
     before = database.rows("PRAGMA user_version")
     await database.storage.maintenance.check_writable()
     assert database.rows("PRAGMA user_version") == before
@@ -151,7 +151,7 @@ async def test_a_database_that_cannot_be_written_says_so(database: Database) -> 
 
 
 async def test_a_large_database_is_ready(database: Database) -> None:
-    """Readiness reads both ends of every table of a database that it does not read whole."""
+    """The readiness check reads both ends of every table, and never a whole one."""
     writer = database.storage._writer
     writer.execute("CREATE TABLE filler (bytes BLOB)")
     writer.execute("INSERT INTO filler VALUES (zeroblob(5000000))")
@@ -176,7 +176,7 @@ async def test_a_copy_of_a_database_in_use_is_whole(database: Database, tmp_path
 
 
 async def test_no_copy_is_better_than_a_bad_one(database: Database, tmp_path: Path) -> None:
-    """An existing target, a missing folder and a source that is no database leave nothing."""
+    """An existing target, a missing folder and an invalid source leave no copy."""
     there = tmp_path / "there.db"
     there.write_text("precious")
     notes = tmp_path / "notes.txt"

@@ -1,4 +1,4 @@
-"""Migrations: each once, all or nothing, and never another history than the one that was."""
+"""Migrations: each runs once and atomically, and a different history is refused."""
 
 import re
 import sqlite3
@@ -29,12 +29,12 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def known(monkeypatch: pytest.MonkeyPatch, *migrations: Migration) -> None:
-    """Let the server know these migrations instead of its own."""
+    """Replace the server's migrations with these."""
     monkeypatch.setattr(sqlite_migrate, "all_migrations", lambda: migrations)
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:
-    """The tables that are there."""
+    """Return the existing tables."""
     found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     return {name for (name,) in found}
 
@@ -54,7 +54,7 @@ def test_only_migrations_are_discovered() -> None:
 
 
 def test_a_new_database_gets_all_of_them(connection: sqlite3.Connection) -> None:
-    """Everything is applied in order and written down, and a second time there is nothing to do."""
+    """All migrations are applied in order and recorded, and a second run does nothing."""
     assert pending_migrations(connection) == migrate(connection) == all_migrations()
     history = connection.execute("SELECT version, name, checksum FROM migration").fetchall()
 
@@ -65,7 +65,7 @@ def test_a_new_database_gets_all_of_them(connection: sqlite3.Connection) -> None
 
 
 def test_what_is_pending_can_be_asked_without_writing(tmp_path: Path) -> None:
-    """A dry run changes nothing: it works on a connection that cannot write."""
+    """A dry run works on a read-only connection."""
     path = tmp_path / "prefactor.db"
     open_writer(path).close()
     reader = open_reader(path)
@@ -90,7 +90,7 @@ def test_only_the_missing_ones_are_applied(
 def test_a_failing_step_leaves_nothing(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that fails half-way is undone and named; the steps before it stay."""
+    """A step that fails halfway is rolled back and named; the steps before it stay."""
     known(monkeypatch, ONE, TWO, BROKEN)
 
     with pytest.raises(MigrationError, match=r"Migration 3 \(broken\) failed, .* no such table"):
@@ -121,7 +121,7 @@ def test_an_edited_step_is_refused(connection: sqlite3.Connection) -> None:
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    """A database that a newer server wrote is refused, says what to do, and releases its lock."""
+    """A newer server's database is refused with advice, and its lock is released."""
     path = tmp_path / "prefactor.db"
     connection = open_writer(path)
     migrate(connection)
@@ -136,7 +136,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_plan_is_what_is_missing() -> None:
-    """The steps to apply are those that the database does not have, in order."""
+    """The plan is the missing steps, in order."""
     assert plan([ONE, TWO, BROKEN], {}) == [ONE, TWO, BROKEN]
     assert plan([ONE, TWO], {2: TWO.checksum}) == [ONE]
     assert plan([ONE], {1: ONE.checksum}) == []

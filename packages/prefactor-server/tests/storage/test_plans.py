@@ -1,4 +1,4 @@
-"""How SQLite finds rows: by an index, whatever is asked, and by the one that names the fewest."""
+"""SQLite finds rows by an index for every query, and by the most selective one."""
 
 import asyncio
 from collections.abc import Callable
@@ -134,7 +134,7 @@ def test_every_read_about_an_account_uses_an_index(
     "kind", [Environment, ApiToken, AgentDeployment, AgentVersion, AgentSchemaVersion]
 )
 def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
-    """Whatever it is sorted by, and those of an agent by the agent."""
+    """In every sort order, and an agent's rows by the agent's index."""
     for sort in kind._fields:
         assert slow(steps(path, read.rows, kind, ACCOUNT, Listing(sort=Sort(sort)))) == []
     if kind not in (Environment, ApiToken):
@@ -145,7 +145,7 @@ def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
 
 @pytest.mark.parametrize("noun", LISTED)
 def test_every_list_uses_an_index(path: Path, noun: str) -> None:
-    """No list does, whatever it is filtered and sorted by, by offset or by cursor."""
+    """With every filter and sort order, by offset or by cursor."""
     work, columns = LISTED[noun]
     found = dict[str, list[str]]()
     for column in columns:
@@ -270,7 +270,7 @@ def test_a_range_is_found_by_its_index_only_while_few_runs_are_in_it(
 
 
 def test_runs_of_several_agents_are_not_sorted(path: Path) -> None:
-    """The newest runs of each agent are taken from an index, and only those are put in order."""
+    """The newest runs of each agent are read from an index, and only those are sorted."""
     listing = Listing((Filter("agent_id", "in", ("a", "b")),), Sort("id", descending=True))
 
     found = steps(path, read.instances, ACCOUNT, listing)
@@ -308,7 +308,7 @@ def test_facets_look_at_the_newest_runs_of_an_index(
 
 @pytest.mark.parametrize("column", [None, "actor", "action", "resource_id"])
 def test_the_audit_log_is_not_sorted(path: Path, column: str | None) -> None:
-    """A page of the log comes out of an index in its order, whatever it is filtered by."""
+    """A page of the log is read from an index in order, whatever the filter."""
     filters = () if column is None else (Filter(column, "=", "x"),)
     listing = Listing((*filters, Filter("at", ">=", 1)), Sort("at", descending=True))
 

@@ -1,4 +1,4 @@
-"""The spans that are kept in memory: always as they are stored, and never too many."""
+"""The cache of recent spans: always equal to the stored spans, and bounded."""
 
 import pytest
 from database import Database
@@ -31,7 +31,7 @@ SPANS = ("early", "late", "open", "gone")
 
 
 async def seen(storage: SqliteStorage) -> list[object]:
-    """What those that follow the feed read of the spans."""
+    """Return what followers of the feed read of the spans."""
     finder, series = storage.finder, storage.series
     texts = await finder.each_text(ACCOUNT, SPANS, lambda texts: texts)
     types = await finder.types_of_spans(ACCOUNT, SPANS)
@@ -44,7 +44,7 @@ async def seen(storage: SqliteStorage) -> list[object]:
 
 
 async def check(database: Database) -> None:
-    """Compare it with what another process reads, which has nothing in memory."""
+    """Compare with what another process reads, which has no cache."""
     other = SqliteStorage.open(database.path, exclusive=False)
     try:
         assert await seen(database.storage) == await seen(other)
@@ -84,7 +84,7 @@ async def test_what_is_in_memory_is_what_is_stored(database: Database) -> None:
 
 
 async def test_a_batch_that_fails_leaves_what_is_stored(database: Database) -> None:
-    """A change that is rolled back is not seen, neither then nor after the next one."""
+    """A rolled-back change is not seen, neither then nor after the next one."""
     run = await database.do(register("run"))
     await database.do(start("run"))
     await database.do(create_span("early", run))
@@ -99,7 +99,7 @@ async def test_a_batch_that_fails_leaves_what_is_stored(database: Database) -> N
 
 
 def test_the_oldest_make_room() -> None:
-    """Memory holds a bounded number of bytes, those of the newest spans."""
+    """The cache holds a bounded number of bytes, of the newest spans."""
     recent = RecentSpans(max_bytes=50_000)
     names = [f"span-{number}" for number in range(100)]
     for name in names:

@@ -1,4 +1,4 @@
-"""The file of words beside a database file: whatever happens to it, it is made again."""
+"""The search file beside a database file is rebuilt, whatever happens to it."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -14,7 +14,7 @@ from prefactor_server.storage.sqlite.search import _SQL, SqliteSearch, search_pa
 
 
 def overwrite(path: Path) -> None:
-    """What is no database takes the place of the file."""
+    """Replace the file with something that is no database."""
     path.with_name(path.name + "-wal").unlink(missing_ok=True)
     path.write_bytes(b"no database" * 1000)
 
@@ -48,7 +48,7 @@ async def test_a_lost_file_is_made_anew(database: Database, damage: object, is_o
 
 
 async def test_a_full_disk_stops_the_index_and_nothing_else(database: Database) -> None:
-    """With too little space left, words wait, and the database goes on as far as it may."""
+    """Without enough space indexing waits, and the database continues as far as it can."""
     storage = database.storage
     await record(storage, 1)
     await storage.search.close()

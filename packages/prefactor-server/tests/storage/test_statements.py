@@ -1,4 +1,4 @@
-"""Statements over many rows: all of them, each once, in their order, however many there are."""
+"""Statements over any number of rows handle each row once, in order."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 19, 20, 26, 99, 100, 126, 333])
 def test_every_row_is_taken_once_and_in_order(connection: sqlite3.Connection, count: int) -> None:
-    """However a number of rows is divided among statements, none is left out or taken twice."""
+    """However rows are divided among statements, each is handled once."""
     insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}")
     named = [(f"row {number}",) for number in range(count)]
     insert.run(connection, named)
@@ -34,7 +34,7 @@ def test_every_row_is_taken_once_and_in_order(connection: sqlite3.Connection, co
 
 
 def test_an_update_of_many_rows_changes_each_as_it_says(connection: sqlite3.Connection) -> None:
-    """Rows that are updated together get values of their own, and others keep theirs."""
+    """Rows updated together each get their own values, and others are unchanged."""
     Statement(2, "INSERT INTO thing VALUES {rows}").run(connection, [(n, "-") for n in range(200)])
     update = Statement(
         2,
@@ -48,7 +48,7 @@ def test_an_update_of_many_rows_changes_each_as_it_says(connection: sqlite3.Conn
 
 
 async def test_payloads_hang_from_their_own_spans(tmp_path: Path) -> None:
-    """Payloads of new spans and of stored ones, in one batch and of many sizes, stay apart."""
+    """Payloads of new and of stored spans, in one batch and of many sizes, are not mixed up."""
     database = await make_database(tmp_path / "prefactor.db")
     await database.submit(register("r"), start("r"))
     run = await database.run("r")

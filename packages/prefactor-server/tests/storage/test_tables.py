@@ -1,4 +1,4 @@
-"""Rows and the tables that keep them: the same fields in the same order, and back as they were."""
+"""Rows and their tables: the same fields in the same order, and read back unchanged."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
 def test_a_row_is_in_the_order_of_its_table(
     connection: sqlite3.Connection, table: Table[Any]
 ) -> None:
-    """The fields of every kind of row are the columns of its table, none missing or moved."""
+    """The fields of every kind of row are the columns of its table, in order."""
     found = columns(connection, table.name)
 
     # A span's table begins with a number of the database's own.
@@ -73,7 +73,7 @@ def test_a_row_is_in_the_order_of_its_table(
 def test_a_row_written_by_hand_is_in_the_order_of_its_table(
     connection: sqlite3.Connection, kind: Any, table: str
 ) -> None:
-    """The rows whose statements are spelled out stand in the order of their tables, too."""
+    """Hand-written statements also list the fields in the order of their tables."""
     assert columns(connection, table) == list(kind._fields)
 
 
@@ -139,7 +139,7 @@ ROWS: list[tuple[Table[Any], Row]] = [
 def test_a_row_comes_back_as_it_was(
     connection: sqlite3.Connection, table: Table[Any], row: Row
 ) -> None:
-    """Every kind of row is read as it was written, NULLs, bytes and other scripts included."""
+    """Every kind of row reads back as written, including NULLs, bytes and other scripts."""
     snapshot = Snapshot()
     snapshot.apply(Changes(inserted=(row,)))
     write(connection, ACCOUNT, snapshot)

@@ -15,7 +15,7 @@ OF_WEBHOOK = Filter("webhook_id", "=", "w")
 
 @pytest.fixture
 def path(request: pytest.FixtureRequest) -> Path:
-    """A file with the tables, and nothing in them."""
+    """A file with empty tables."""
     found: Path = request.getfixturevalue("_migrated_file")
     return found
 

@@ -1,4 +1,4 @@
-"""A client of a server in the test's own process, and what a test sees and sets behind its back."""
+"""A client of an in-process server, with access to the database behind it."""
 
 import json
 import os
@@ -42,7 +42,7 @@ LIMITS = Limits(
 
 
 class PutToken(NamedTuple):
-    """Writes the row of a token, whatever it says: tests want tokens in every state."""
+    """Writes a token row unchecked, because tests want tokens in every state."""
 
     request: Request
     token: ApiToken
@@ -60,7 +60,7 @@ class PutToken(NamedTuple):
 
 
 class Clock:
-    """A clock that goes on by a millisecond whenever it is read, and by leaps when told to."""
+    """A clock that advances by a millisecond per reading, and by more on request."""
 
     def __init__(self) -> None:
         self.now = 1_767_225_600_000_000  # 2026-01-01
@@ -78,7 +78,7 @@ class Clock:
 
 
 def error_code(body: Any) -> str:
-    """The code of an error: in the API's own body, or in a Status, as OTLP has it."""
+    """Return the code of an error, from the API's body or from an OTLP Status."""
     if isinstance(body["code"], str):
         return body["code"]
     (reason,) = [one["reason"] for one in body["details"] if "reason" in one]
@@ -87,7 +87,7 @@ def error_code(body: Any) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
@@ -99,7 +99,7 @@ class Answer:
 
     @property
     def content(self) -> bytes:
-        """The body as it came, for answers that are not text."""
+        """Return the raw body, for answers that are not text."""
         return self.text.encode(errors="surrogateescape")
 
     @property
@@ -125,7 +125,7 @@ class Answer:
 
 @dataclass
 class ApiClient:
-    """A client of the server, without any cleverness of its own."""
+    """A simple client of the server."""
 
     url: str
     session: aiohttp.ClientSession
@@ -151,7 +151,7 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         **query: str,
     ) -> Answer:
-        """Send one request; bytes and texts go as they are, everything else as JSON."""
+        """Send one request; bytes and texts are sent unchanged, anything else as JSON."""
         data = body
         if not isinstance(body, bytes | str | None):
             data = json.dumps(body)
@@ -174,7 +174,7 @@ class ApiClient:
         return await self.call("POST", path, body, **more)
 
     async def register(self, run_id: str | None = None, **fields: Any) -> Any:
-        """A registered run; its id is given or made up."""
+        """Return a registered run, with a given or generated id."""
         fields = {"agent_id": "agent-1", **fields}
         if run_id is not None:
             fields["id"] = run_id
@@ -199,7 +199,7 @@ class ApiClient:
         return (await self.post("/agent_spans", {"details": details})).details
 
     async def add_token(self, **fields: Any) -> tuple[str, ApiToken]:
-        """Another token: its text and its row."""
+        """Create another token; return its text and its row."""
         self._made += 1
         text = f"another-token-{self._made}"
         accounts = await self.storage.accounts()
@@ -222,12 +222,12 @@ class ApiClient:
         return text, token
 
     async def put(self, token: ApiToken, *, new: bool = False) -> None:
-        """Write the row of a token as it is."""
+        """Write a token row unchanged."""
         request = Request(token.account_id, "test", self.clock(), None, b"")
         await self.writer.submit([PutToken(request, token, new)], 0)
 
     async def rows(self, sql: str, *values: str) -> list[tuple[Any, ...]]:
-        """What a query with a ``?`` for each value finds in the database, behind the API's back."""
+        """Return the rows of a query with a ``?`` for each value, read from the database."""
         if is_on_server(self.database):
             numbered = iter(range(1, len(values) + 1))
             text = "".join(f"${next(numbered)}" if c == "?" else c for c in sql)
@@ -289,7 +289,7 @@ async def open_api_client(
     clock: Clock | None = None,
     secret_key: str = SECRET_KEY,
 ) -> AsyncGenerator[ApiClient]:
-    """A client of a new server on a database; its account is made if there is none yet."""
+    """Return a client of a new server on a database, with an account."""
     clock = clock or Clock()
     storage = await open_storage(database)
     ids = PfidMaker(clock, os.urandom)

@@ -36,7 +36,7 @@ class Call:
     as_item: bool = False
 
     def item(self, key: str) -> dict[str, Any]:
-        """The same call as an item of a bulk request, with a key if it has none."""
+        """Return the call as an item of a bulk request, with a key if it has none."""
         body = self.body if isinstance(self.body, dict) else {}
         mark = {"_type": self.operation.item_type, "idempotency_key": self.key or key}
         path = {self.operation.path_parameter: self.path_id} if self.path_id else {}
@@ -52,13 +52,13 @@ class Places:
         self._kinds = {one.noun: one.path_parameter for one in operations if one.path_parameter}
 
     def kind(self, name: str, operation: Described) -> str:
-        """What kind of thing a field names: ``id`` is the operation's own."""
+        """Return what kind of object a field names: ``id`` is the operation's own."""
         if name == "id":
             return self._kinds.get(operation.noun) or ""
         return name.removesuffix("s") if name.endswith("_ids") else name
 
     def refs(self, whose: str, kind: str | None = None) -> list[str]:
-        """What stands for the ids of a kind, or of all kinds."""
+        """Return the placeholders for the ids of one kind, or of all kinds."""
         ids = self._ids[whose]
         kinds = list(ids) if kind is None else [kind] if kind in ids else []
         # A caller that takes away its own token can try nothing more.

@@ -81,7 +81,7 @@ class SharedDatabase:
 
 
 def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
-    """What a query finds, or a change returns, behind the servers' backs."""
+    """Return the rows of a query or a change, run directly on the database."""
     return asyncio.run(_rows(url, sql))
 
 

@@ -90,23 +90,23 @@ class Database:
         return outcome.refusal
 
     async def run(self, run_id: str, account_id: str = ACCOUNT) -> AgentInstance:
-        """A run that must be there."""
+        """Return an existing run."""
         found = await self.storage.instance(account_id, run_id)
         assert found is not None
         return found
 
     def rows(self, sql: str, *parameters: object) -> list[Any]:
-        """What a query finds, over a connection of its own."""
+        """Return the rows of a query, read over a separate connection."""
         with closing(sqlite3.connect(self.path)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def execute(self, sql: str, *parameters: object) -> None:
-        """Change the file behind the server's back."""
+        """Change the database file directly."""
         with closing(sqlite3.connect(self.path)) as connection, connection:
             connection.execute(sql, parameters)
 
     def everything(self) -> dict[str, Sequence[Any]]:
-        """All rows of all tables, in an order that does not depend on who wrote first."""
+        """Return all rows of all tables, in an order independent of who wrote first."""
         return {
             table: sorted(self.rows(f"SELECT * FROM {table}"), key=repr)  # noqa: S608 - ours
             for table in TABLES

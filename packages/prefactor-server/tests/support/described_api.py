@@ -1,4 +1,4 @@
-"""What an OpenAPI document says of its operations, and requests made out of that alone."""
+"""The operations of an OpenAPI document, and requests generated from it alone."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Choose = Callable[[str, Mapping[str, Any]], Any]
 
 @dataclass(frozen=True, repr=False)
 class Described:
-    """One operation, as a caller who has the document knows it."""
+    """One operation, as described by the document."""
 
     name: str
     method: str
@@ -26,7 +26,7 @@ class Described:
         return f"<{self.name}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What Hypothesis prints."""
+        """Print for Hypothesis."""
         del cycle
         printer.text(repr(self))
 
@@ -63,7 +63,7 @@ class Described:
     def make(
         self, choose: Choose, wanted: Callable[[str], bool], schema: Any = None, name: str = ""
     ) -> Any:
-        """A body with all fields that it has to have, and those others that are wanted."""
+        """Return a body with all required fields and the chosen optional ones."""
         found = self.schema(self.body if schema is None else schema)
         if "const" in found or "enum" in found:
             return found["const"] if "const" in found else choose(name, found)
@@ -87,7 +87,7 @@ class Described:
 
 
 def described(document: Mapping[str, Any]) -> list[Described]:
-    """All operations of a document but the one that gives it."""
+    """Return all operations of a document except its own."""
     return [
         _described(path, method, one, document["components"]["schemas"])
         for path, methods in document["paths"].items()

@@ -1,4 +1,4 @@
-"""An event stream as its bytes come, and what it has told so far."""
+"""An event stream, decoded as its bytes arrive."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -14,7 +14,7 @@ from patience import patience
 
 @dataclass(frozen=True)
 class Event:
-    """One block: a comment has no kind."""
+    """One block of a stream; a comment has no kind."""
 
     id: int
     kind: str
@@ -53,7 +53,7 @@ class Followed:
         return event
 
     async def span(self, span_id: str) -> Any:
-        """The row of a span, as soon as it is told of."""
+        """Return the row of a span, once the stream reports it."""
         event = await self.until(lambda one: span_id in ids(one, "spans"))
         return next(row for row in event.data["spans"] if row["id"] == span_id)
 

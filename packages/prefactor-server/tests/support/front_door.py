@@ -12,7 +12,7 @@ from patience import patience
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class Answer:
 def ask(
     server: LiveServer, method: str, path: str, body: object = None, *, token: str | None = None
 ) -> Answer:
-    """Send one request, with the server's token unless another one, or an empty one, is given."""
+    """Send one request, with the server's token unless another (or an empty one) is given."""
     shown = server.token if token is None else token
     connection = http.client.HTTPConnection(
         server.url.removeprefix("http://"), timeout=patience(60)
@@ -52,7 +52,7 @@ def register(server: LiveServer, run_id: str, **fields: Any) -> Any:
 
 
 def bulk_of_spans(run_id: str, start: int, number: int, **fields: Any) -> dict[str, Any]:
-    """A bulk request that creates finished spans, each with a key of its own."""
+    """Return a bulk request that creates finished spans, each with its own key."""
     return {
         "items": [
             {

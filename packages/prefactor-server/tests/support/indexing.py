@@ -40,7 +40,7 @@ async def spans_with(storage: Any, account_id: str, query: str) -> list[str]:
 
 
 async def record(storage: Any, runs: int, first: int = 0) -> list[str]:
-    """Record runs with a span each that says something; the ids of the spans."""
+    """Record runs with one span of text each; return the ids of the spans."""
     ids = list[str]()
     for number in range(first, first + runs):
         run = await do(storage, register(f"run-{number}"))

@@ -1,4 +1,4 @@
-"""A way to a PostgreSQL server that breaks at the worst moment, when it is told to."""
+"""A proxy to PostgreSQL that breaks the connection at the worst moment, on request."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""Everything that an export holds: recorded on one server, exported, and imported into another."""
+"""Everything an export holds: recorded on one server, exported, and imported elsewhere."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ SCHEMA = {
 
 
 async def record_everything(client: Any) -> None:
-    """Record what an export may hold, by every way in which it comes."""
+    """Record everything that an export may hold, by every route."""
     staging = (await client.post("/environment", {"details": {"name": "Staging"}})).details
     weights = {"financial_information": {"weight": 7, "included": True}}
     profile = {"name": "Strict", "category_weights": weights, "agreed_risk": "low"}
@@ -95,7 +95,7 @@ async def exported(client: Any, encoding: Encoding | None = None, **selected: An
 
 
 async def imported(client: Any, document: bytes, done: Import | None = None) -> Import:
-    """Import an export, and return what became of it."""
+    """Import an export and return the result."""
     (account,) = await client.storage.accounts()
     done = done or Import()
     await import_file(

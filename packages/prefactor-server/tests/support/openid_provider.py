@@ -1,4 +1,4 @@
-"""A small OpenID Connect provider on a loopback address, which can be told to misbehave."""
+"""A small OpenID Connect provider on a loopback address, which can misbehave on request."""
 
 import base64
 import secrets
@@ -76,7 +76,7 @@ class OpenIdProvider:
         return web.json_response(document | self.metadata)
 
     async def _authorize(self, request: web.Request) -> web.Response:
-        """Sign in who is there, without asking."""
+        """Sign in the current user without asking."""
         asked = dict(request.query)
         assert asked["client_id"] == CLIENT_ID
         assert asked["code_challenge_method"] == "S256"
@@ -108,7 +108,7 @@ class OpenIdProvider:
         )
 
     def id_token(self, nonce: str) -> str:
-        """A signed token for who is signed in."""
+        """Return a signed token for the current user."""
         now = self.now_us() // 1_000_000
         claims: dict[str, Any] = {
             "iss": self.issuer,

@@ -1,4 +1,4 @@
-"""A person with a browser who signs in with an OpenID Connect provider."""
+"""A person whose browser signs in with an OpenID Connect provider."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class SignIn:
         return await self.come_back(await self.at_provider(await self.start(**fields)))
 
     async def me(self) -> Any:
-        """Who the server says that one is."""
+        """Return the person that the server reports as the caller."""
         return await self._browser().get("/session")
 
     def _browser(self) -> Browser:

@@ -81,7 +81,7 @@ def failed(message: str, kind: str = "ValueError") -> Any:
 
 
 def request(spans: Sequence[Any], **resource: str) -> Any:
-    """An export request in JSON. Underscores in names of attributes stand for dots."""
+    """Build an export request in JSON. Underscores in attribute names become dots."""
     named = {"service_name": "support", **resource}
     found = attributes({name.replace("_", "."): text for name, text in named.items()})
     scope = {"scope": {"name": "test"}, "spans": list(spans)}
@@ -119,14 +119,14 @@ def _without_ids(one: Any) -> Any:
 
 
 async def export(api_client: Any, spans: Sequence[Any], **resource: str) -> Any:
-    """Send spans as JSON, and return the answer's body."""
+    """Send spans as JSON and return the answer's body."""
     answer = await api_client.post("/otlp/v1/traces", request(spans, **resource), headers=JSON)
     assert answer.status == 200, answer.text
     return answer.body
 
 
 def told(answer: Any, status: int) -> Status:
-    """The Status in an error, which has the status, in the encoding that it says."""
+    """Return the Status in an error, decoded by its content type."""
     assert answer.status == status, answer.text
     if answer.headers["Content-Type"] == PROTOBUF["Content-Type"]:
         return Status.FromString(answer.content)
@@ -140,7 +140,7 @@ async def runs(api_client: Any, **query: str) -> Any:
 
 
 async def outcome(api_client: Any, trace: str = TRACE) -> Any:
-    """What a trace ended as: its run without ids, and its spans by the number of each."""
+    """Return a trace's run without ids, and its spans by number."""
     (run,) = await runs(api_client, external_identifier=trace)
     query = {"agent_instance_id": run["id"], "include_summaries": "true"}
     spans = (await api_client.get("/agent_spans", query)).summaries

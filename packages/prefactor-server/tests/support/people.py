@@ -1,4 +1,4 @@
-"""People who have signed in: rows in the database, and calls with their cookies."""
+"""Signed-in people: rows in the database, and calls with their cookies."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 
 class PutPeople(NamedTuple):
-    """Writes new rows as they are."""
+    """Writes new rows unchecked."""
 
     request: Request
     rows: tuple[Row, ...]
@@ -114,7 +114,7 @@ async def put(api_client: ApiClient, *rows: Row) -> None:
 
 
 async def signed_in(api_client: ApiClient, role: Role = "member", email: str = "") -> Browser:
-    """A new person with a role, who has signed in."""
+    """Return a new signed-in person with a role."""
     (account,) = await api_client.storage.accounts()
     person, session, cookie = session_rows(account.id, role, api_client.clock(), email=email)
     await put(api_client, person, session)
@@ -134,19 +134,19 @@ async def link_for(api_client: ApiClient, person_id: str) -> str:
 
 
 def cookie_of(answer: Answer) -> str:
-    """The value of the cookie that an answer sets."""
+    """Return the cookie that an answer sets."""
     return answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
 
 
 async def sign_in(api_client: ApiClient, headers: Any = None, **proof: str) -> Any:
-    """The answer to a sign-in with some proof."""
+    """Return the answer to a sign-in with some credential."""
     return await anonymous(api_client, "POST", "/session", proof, headers)
 
 
 async def invited(
     api_client: ApiClient, password: str | None = PASSWORD, role: str = "member"
 ) -> Any:
-    """A person with the address EMAIL who accepted an invitation."""
+    """Return a person with the address EMAIL who accepted an invitation."""
     details = {"email": EMAIL, "role": role}
     made = (await api_client.post("/admin_user_invite", {"details": details})).details
     body = {"token": made["token"], "password": password}

@@ -1,4 +1,4 @@
-"""How SQLite finds rows: the steps that it takes for the statements of a piece of work."""
+"""The query plans of SQLite for the statements of an operation."""
 
 import re
 import sqlite3
@@ -31,7 +31,7 @@ def recorded(connection: sqlite3.Connection) -> Iterator[list[str]]:
 
 
 def plan(connection: sqlite3.Connection, statements: list[str]) -> list[str]:
-    """The steps that SQLite takes for statements."""
+    """Return the query plan of statements."""
     return [
         step[3]
         for statement in statements
@@ -41,7 +41,7 @@ def plan(connection: sqlite3.Connection, statements: list[str]) -> list[str]:
 
 
 def steps(path: Path, work: Callable[..., Any], *arguments: Any) -> list[str]:
-    """The steps that a read takes."""
+    """Return the query plan of a read."""
     with closing(open_reader(path)) as connection:
         with recorded(connection) as statements:
             work(connection, *arguments)

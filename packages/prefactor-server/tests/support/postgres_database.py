@@ -57,7 +57,7 @@ class PostgresDatabase:
         return await PostgresStorage.open(self.url, **options)
 
     async def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What a query finds, over a connection of its own."""
+        """Return the rows of a query, read over a separate connection."""
         connection = await asyncpg.connect(self.url)
         try:
             return [tuple(record) for record in await connection.fetch(sql, *values)]
@@ -119,7 +119,7 @@ async def fill(storage: PostgresStorage, url: str) -> None:
 async def submit(
     storage: Storage, *commands: Command, meanwhile: Callable[[], None] | None = None
 ) -> list[Outcome]:
-    """Carry out commands as one request; ``meanwhile`` happens once, before they are written."""
+    """Carry out commands as one request; ``meanwhile`` runs once, before they are written."""
     submissions = [Submission(commands, 1)]
     pending = [meanwhile] if meanwhile is not None else []
 
@@ -140,7 +140,7 @@ async def do(storage: Storage, command: Command) -> Any:
 
 
 def aside(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do something to its end on another thread's event loop, while this one stands still."""
+    """Run something to completion on another thread's event loop, blocking this one."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -161,7 +161,7 @@ def aside(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def on_another_replica(
     database: PostgresDatabase, *commands: Command, into: list[Outcome] | None = None
 ) -> Callable[[], None]:
-    """Something to get in between: another server carries out commands, to the end."""
+    """Return a function that lets another server carry out commands to completion."""
 
     async def work() -> Sequence[Outcome]:
         storage = await database.open(concurrency=1, readers=1)

@@ -1,4 +1,4 @@
-"""Bytes to a server and back, below any HTTP library: what a hostile caller has."""
+"""Raw bytes to and from a server, without an HTTP library, as a hostile caller sends them."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """One answer, as far as it came."""
+    """One response, as far as it arrived."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class RawAnswer:
 
     @property
     def content(self) -> bytes:
-        """The body as it came, for answers that are not text."""
+        """Return the raw body, for answers that are not text."""
         return self.text.encode(errors="surrogateescape")
 
 
@@ -50,7 +50,7 @@ class RawSocket:
             self._socket.sendall(data)
 
     def ask(self, method: str, path: str, *headers: str, body: bytes = b"") -> RawAnswer:
-        """Send one request with the server's token, and read its answer."""
+        """Send one request with the server's token and read its answer."""
         self.send(self.request(method, path, *headers, body=body))
         return self.read()
 

@@ -1,4 +1,4 @@
-"""A storage on an event loop and a thread of its own, as every server has one."""
+"""A storage on its own event loop and thread, as every server has one."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Replica:
-    """One server's storage, to be called from a test that is no coroutine."""
+    """One server's storage, for synchronous tests."""
 
     storage: Storage
 
@@ -25,7 +25,7 @@ class Replica:
         self.storage = self.do(opening())
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for something to be done there."""
+        """Run a coroutine there and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class Replica:
 
 
 class Subject:
-    """A database of either kind, in which every example has an account of its own."""
+    """A database of either kind, in which every example has its own account."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Subject:
             await self._execute(f"INSERT INTO environment ({columns}) VALUES ({values})")  # noqa: S608
 
     def rows(self, account_id: str, kinds: dict[str, type[Any]]) -> dict[str, list[Any]]:
-        """Every row of an account, by table, with the account's name taken out."""
+        """Return every row of an account by table, without the account's name."""
         return self.replica.do(self._rows(account_id, kinds))
 
     async def _rows(self, account_id: str, kinds: dict[str, type[Any]]) -> dict[str, list[Any]]:
@@ -88,7 +88,7 @@ def _plain(value: object) -> object:
 
 
 def embedded(storage: SqliteStorage) -> tuple[Callable[[str], Any], Callable[[str], Any]]:
-    """How a test gets at the rows of the embedded database: through its one writer."""
+    """Give a test access to the rows of the embedded database, through its one writer."""
 
     async def execute(sql: str) -> None:
         await storage._write(lambda: storage._writer.execute(sql))

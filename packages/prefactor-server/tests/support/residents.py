@@ -1,4 +1,4 @@
-"""An account that several deployments share: what each of their tokens reads, and all the rest."""
+"""An account shared by several deployments: what each of their tokens reads, and the rest."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -41,7 +41,7 @@ class Deployed(Tenant):
 
 
 class Operator(Tenant):
-    """The holder of the account's token, who fills it with what concerns no deployment above."""
+    """The holder of the account token, who adds data that belongs to no deployment above."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -61,7 +61,7 @@ class Operator(Tenant):
         return (await self.call(register, "", body)).body["details"]
 
     async def furnish(self, *deployed: Deployed) -> None:
-        """Make everything: other agents, and the same ones in another environment."""
+        """Create everything: other agents, and the same agents in another environment."""
         self.deployed = deployed
         mark = self.mark
         for one in ("first", "second"):
@@ -89,7 +89,7 @@ class Operator(Tenant):
         return found
 
     def _questions(self, operation: Any) -> Iterator[tuple[str, dict[str, str]]]:
-        """Without those lists of runs and spans that all share: they would grow without end."""
+        """Leave out shared lists of runs and spans, which would grow without end."""
         own = set(self._own_ids())
         for path_id, query in super()._questions(operation):
             if path_id or "agent_id" not in operation.query or own & set(query.values()):

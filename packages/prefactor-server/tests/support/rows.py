@@ -44,7 +44,7 @@ _fresh = count(1)
 
 
 def fresh(kind: str) -> str:
-    """An id that no other row of the test run has; later ones sort later."""
+    """Return an id unique within the test run; later ones sort later."""
     return f"{kind}-{next(_fresh):08}"
 
 
@@ -169,12 +169,12 @@ def schema(name: str, account_id: str = ACCOUNT, identifier: str | None = None) 
 
 
 def metadata(name: str | None = None, **given: Any) -> VersionMetadata:
-    """What a registration says of its agent's release."""
+    """Return the version metadata of a registration."""
     return VersionMetadata(name=name, **given)
 
 
 def register(run_id: str, agent_ref: str = "my-agent", **given: Any) -> RegisterInstance:
-    """A registration that says nothing of version and schema, and may create its agent."""
+    """Return a registration without version and schema, which may create its agent."""
     account_id = given["request"].account_id if "request" in given else ACCOUNT
     return RegisterInstance(
         **{
@@ -296,7 +296,7 @@ def result(span_id: str, document: bytes = b'{"ok":true}') -> SpanPayload:
 
 
 def risk_profile(**given: Any) -> RiskProfile:
-    """A profile that weighs nothing."""
+    """Return a profile without weights."""
     return RiskProfile(
         **{
             "id": "profile-1",
@@ -317,7 +317,7 @@ def risk_profile(**given: Any) -> RiskProfile:
 
 
 def webhook(**given: Any) -> Webhook:
-    """An enabled webhook that wants to hear of runs that fail."""
+    """Return an enabled webhook for failed runs."""
     return Webhook(
         **{
             "id": "webhook-1",

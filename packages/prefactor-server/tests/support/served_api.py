@@ -1,4 +1,4 @@
-"""The API over a real storage, called in process: on an event loop and a thread of its own."""
+"""The API over a real storage, called in process on its own event loop and thread."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ LIMITS = Limits(
 
 
 class PutRows(NamedTuple):
-    """Writes new rows as they are."""
+    """Writes new rows unchecked."""
 
     request: Request
     rows: tuple[Row, ...]
@@ -58,7 +58,7 @@ NDJSON = b"application/x-ndjson"
 
 @dataclass(frozen=True)
 class Answered:
-    """What the API said."""
+    """A response of the API."""
 
     status: int
     text: str
@@ -70,7 +70,7 @@ class Answered:
 
 
 class ServedApi:
-    """One server's API. Its clock goes on by a microsecond whenever it is read."""
+    """One server's API, with a clock that advances by a microsecond per reading."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class ServedApi:
         return storage, writer, api
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for something to be done there."""
+        """Run a coroutine there and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(100)
 
     async def listen(self) -> str:
@@ -113,7 +113,7 @@ class ServedApi:
         return await self._listening.enter_async_context(listening(self.api))
 
     def close(self) -> None:
-        """Write what was taken, close the storage and end the thread."""
+        """Write what was accepted, close the storage and end the thread."""
         try:
             self.do(self._listening.aclose())
             self.do(self.writer.close())
@@ -145,7 +145,7 @@ class ServedApi:
         return text
 
     async def person(self, account_id: str, role: Role, email: str) -> str:
-        """The cookie of a new person who has signed in."""
+        """Return the session cookie of a new person."""
         number = next(self._accounts)
         person, session, cookie = session_rows(account_id, role, NOW, number=number, email=email)
         await self.put(person, session)
@@ -158,7 +158,7 @@ class ServedApi:
         return answer.cookie
 
     async def put(self, *rows: Row) -> None:
-        """Write new rows as they are."""
+        """Write new rows unchecked."""
         account_id: str = getattr(rows[0], "account_id", "")
         request = Request(account_id, "test", NOW, None, b"")
         (outcome,) = await self.writer.submit([PutRows(request, rows)], 0)
@@ -167,7 +167,7 @@ class ServedApi:
     async def call(
         self, token: str | None, method: str, target: str, body: Any = None, key: str | None = None
     ) -> Answered:
-        """One request and its answer."""
+        """Send one request and return its answer."""
         address = urlsplit(target)
         headers = [] if token is None else _credentials(token)
         if key is not None:

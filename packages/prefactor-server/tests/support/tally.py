@@ -1,4 +1,4 @@
-"""A consumer that counts what it is told, with a store of its own in memory."""
+"""A consumer that counts the changes it receives, with its own in-memory store."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ from prefactor_server.storage.feed import ConsumerState, Derived
 
 
 class Tally(Consumer):
-    """Counts how often it was told that something was created, ended or finished."""
+    """Counts how often something was reported as created, ended or finished."""
 
     name = "tally"
 
@@ -40,7 +40,7 @@ class Tally(Consumer):
         return Derived(added=told)
 
     async def reset(self) -> Derived | None:
-        """Forget the counts, all at once."""
+        """Forget the counts."""
         self.seen.clear()
         self.counts.clear()
         return None
@@ -81,7 +81,7 @@ def follower_of(storage: Any, *tallies: Tally, holder: str = "test") -> Follower
 
 
 async def catch_up(follower: Follower) -> None:
-    """Let a follower work until there is nothing left."""
+    """Run a follower until nothing is left to do."""
     while await follower.turn():
         pass
 

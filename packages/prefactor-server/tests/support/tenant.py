@@ -62,7 +62,7 @@ class Tenant:
         return f"key-{number:04}"
 
     async def furnish(self) -> None:
-        """Make everything: what agents do, and whatever else the document says can be made."""
+        """Create everything: what agents record, and every object that the document can create."""
         self.tokens["account"] = await self.api.new_account(f"{self.mark} account")
         run = await self.record(RUN, SPAN, agent_id=AGENT)
         self.tokens["agent_deployment"] = await self.api.deployment_token(run)
@@ -89,7 +89,7 @@ class Tenant:
                 await self._learn(operation, {})
 
     async def make_everything(self) -> None:
-        """Make two of each thing that the document says can be made."""
+        """Create two of each object that the document describes."""
         for _ in range(2):
             for operation in self.operations.values():
                 if self._makes(operation):
@@ -102,7 +102,7 @@ class Tenant:
         await self._learn("webhook_deliveries.list", {})
 
     def choose(self, name: str, schema: Mapping[str, Any]) -> Any:
-        """A value for a field: an id of its kind if there is one, else a text of this account's."""
+        """Return a value for a field: an existing id of its kind, or else this account's text."""
         if "enum" in schema:
             return schema["enum"][0]
         if name in self.ids:
@@ -209,7 +209,7 @@ def address(operation: Described, path_id: str, query: Mapping[str, str]) -> str
 
 
 def outcome(answer: Answered) -> Any:
-    """What an answer says happened: its status and code, and in bulk those of its items."""
+    """Return the status and code of an answer, and of its items in bulk."""
     body = json.loads(answer.text)
     items = [(one.get("status"), one.get("code")) for one in body.get("outputs", {}).values()]
     return answer.status, body.get("code"), items

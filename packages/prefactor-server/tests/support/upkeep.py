@@ -1,4 +1,4 @@
-"""What looking after a database has to do over every backend, as steps with their assertions."""
+"""The maintenance steps for every backend, with their assertions."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -69,7 +69,7 @@ def hold(run_id: str, reason: str = "a lawsuit", at: int = NOW) -> tuple[LegalHo
 
 
 def release(run_id: str) -> AuditEntry:
-    """The entry of a hold that is taken off."""
+    """Return the entry that releases a hold."""
     return AuditEntry(ACCOUNT, NOW, ACTOR, "legal_holds.remove", run_id, None)
 
 
@@ -82,7 +82,7 @@ async def prune_all(storage: Any, retention: Retention) -> list[Pruned]:
 
 
 async def runs(storage: Storage, *named: str) -> set[str]:
-    """Which of these runs are there."""
+    """Return which of these runs exist."""
     return {name for name in named if await storage.instance(ACCOUNT, name) is not None}
 
 
@@ -121,7 +121,7 @@ DAMAGES = [
 
 
 async def check_damage(storage: Any, execute: Execute, damage: str, found: list[str]) -> None:
-    """What was changed behind the server's back is named, and nothing else is."""
+    """Check that every manual change to the database is reported, and nothing else."""
     await run_with_spans(storage, "run-1")
     await execute(damage)
 
@@ -151,7 +151,7 @@ async def check_pruned_by_age(storage: Any) -> None:
 
 
 async def check_pruned_by_agent_and_environment(storage: Any) -> None:
-    """A retention of an agent or an environment leaves the runs of the others."""
+    """Check that a retention of an agent or environment leaves the runs of others."""
     await run_with_spans(storage, "mine")
     await run_with_spans(storage, "mine-staging", environment=STAGING)
     await run_with_spans(storage, "theirs", agent="their-agent")
@@ -169,7 +169,7 @@ async def check_pruned_by_agent_and_environment(storage: Any) -> None:
 
 
 async def check_held(storage: Any) -> None:
-    """A run on hold stays until the hold is taken off, and a hold needs a run."""
+    """Check that a run on hold stays until its release, and that a hold needs a run."""
     maintenance = storage.maintenance
     await run_with_spans(storage, "kept", ended=NOW - 10 * DAY)
     await run_with_spans(storage, "gone", ended=NOW - 10 * DAY)
@@ -213,7 +213,7 @@ async def check_slices(storage: Any) -> None:
 
 
 async def check_audited(storage: Any, entries: Callable[[], Awaitable[list[Any]]]) -> None:
-    """Each thing that was done has one entry, and what was not done has none."""
+    """Check that each completed action has one entry, and that others have none."""
     await run_with_spans(storage, "run-1")
     await storage.maintenance.add_hold(*hold("run-1"))
     await prune_all(storage, Retention(ACCOUNT, NOW + DAY))

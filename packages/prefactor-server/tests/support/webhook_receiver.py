@@ -1,4 +1,4 @@
-"""A receiver of webhooks on a loopback address: it checks signatures, and misbehaves when told."""
+"""A webhook receiver on a loopback address, which checks signatures and can misbehave."""
 
 import asyncio
 import base64
@@ -20,14 +20,14 @@ SECRET_KEY = "a secret key that only tests have"
 
 
 def no_names(host: str, port: int) -> Sequence[str]:
-    """Resolve nothing: no test asks a name server."""
+    """Resolve nothing, because no test asks a name server."""
     raise OSError(f"{host}:{port} is not looked for")
 
 
 def offline_webhooks(
     now_us: Callable[[], int], *, networks: str = "127.0.0.0/8", secret_key: str = SECRET_KEY
 ) -> WebhookClient:
-    """What sends to receivers on loopback addresses, and to nobody else."""
+    """A webhook sender that only reaches loopback addresses."""
     return WebhookClient(
         SecretBox(secret_key, os.urandom),
         AllowedNetworks.parse(networks),
@@ -52,7 +52,7 @@ class Received(NamedTuple):
         return json.loads(self.body)
 
     def is_signed_with(self, secret: str) -> bool:
-        """Whether one of its signatures is right, as the Standard Webhooks specification says."""
+        """Return whether a signature is valid under the Standard Webhooks specification."""
         key = base64.b64decode(secret.removeprefix("whsec_"))
         signed = f"{self.id}.{self.headers['webhook-timestamp']}.".encode() + self.body
         right = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -61,7 +61,7 @@ class Received(NamedTuple):
 
 @dataclass
 class Receiver:
-    """What came, and what is answered: ``statuses`` in turn, then ``status``."""
+    """Records requests and answers ``statuses`` in turn, then ``status``."""
 
     url: str = ""
     status: int = 204
@@ -98,7 +98,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving() -> AsyncGenerator[Receiver]:
-    """A receiver that takes everything until the end of the block."""
+    """Run a receiver that accepts everything until the end of the block."""
     receiver = Receiver()
     application = web.Application(client_max_size=1024 * 1024)
     application.router.add_post("/hook", receiver.take)

@@ -1,4 +1,4 @@
-"""Two servers: one that everything is recorded on, and an empty one over each of the backends."""
+"""Two servers: one with recorded data, and an empty one over each backend."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

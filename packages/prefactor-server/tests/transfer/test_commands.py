@@ -9,7 +9,7 @@ from moved import call, small_export
 async def test_a_file_goes_from_one_server_to_another(
     source: Any, target: Any, tmp_path: Path
 ) -> None:
-    """Beside running servers; what is wrong ends in one line, and what differs in status 1."""
+    """Beside running servers: errors are one line, and differences exit with 1."""
     lines = await small_export(source)
     file = tmp_path / "all.jsonl"
 

@@ -51,7 +51,7 @@ def span_ids(output: Path, format_: str) -> list[str]:
 
 @pytest.mark.parametrize("format_", FORMATS)
 async def test_flags_choose_runs(source: Any, tmp_path: Path, format_: str) -> None:
-    """By time, by agent, and behind a run; what is chosen is the same in every format."""
+    """By time, by agent, and after a run; the selection is the same in every format."""
     ids = await spans_by_day(source)
     runs = sorted(one["id"] for one in (await source.get("/agent_instance")).summaries)
     output = tmp_path / "chosen"
@@ -80,7 +80,7 @@ async def test_a_terminal_shows_progress(source: Any, tmp_path: Path, format_: s
 
 
 def on_terminal(database: str, *arguments: object) -> bytes:
-    """What a command shows on standard error, if that is a terminal."""
+    """Return what a command shows on standard error if that is a terminal."""
     ours, theirs = pty.openpty()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFACTOR_")}
     try:
@@ -103,7 +103,7 @@ def on_terminal(database: str, *arguments: object) -> bytes:
 
 
 async def test_parquet_says_what_it_needs(source: Any, tmp_path: Path) -> None:
-    """Without pyarrow, and without a folder, one line says what to do."""
+    """Without pyarrow, or without a folder, one line says what to do."""
     (tmp_path / "pyarrow.py").write_text("raise ImportError('no pyarrow here')\n")
     kept = {**os.environ, "PYTHONPATH": str(tmp_path), "PREFACTOR_DATABASE": source.database}
     command = [sys.executable, "-m", "prefactor_server", "export", "--format", "parquet"]

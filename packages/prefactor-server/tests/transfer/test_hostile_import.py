@@ -1,4 +1,4 @@
-"""Files that are no whole export: what is wrong with them, and what became of the rest."""
+"""Damaged export files: what is wrong with them, and what is still imported."""
 
 import json
 from collections.abc import Callable
@@ -80,7 +80,7 @@ OTLP_CASES: dict[str, tuple[bytes, bytes, str]] = {
 
 @pytest.mark.parametrize("case", OTLP_CASES)
 async def test_a_bad_line_of_otlp_ends_the_import(source: Any, tmp_path: Any, case: str) -> None:
-    """The error has the number of the line and says what is wrong."""
+    """The error has the line's number and the reason."""
     from api_client import open_api_client  # noqa: PLC0415 - one backend: the file is judged
 
     old, new, message = OTLP_CASES[case]
@@ -95,7 +95,7 @@ async def test_a_bad_line_of_otlp_ends_the_import(source: Any, tmp_path: Any, ca
 
 @pytest.mark.parametrize("case", CASES)
 async def test_a_bad_line_ends_the_import(source: Any, tmp_path: Any, case: str) -> None:
-    """The error has the number of the line and says what is wrong; what came before is stored."""
+    """The error has the line's number and the reason; earlier lines are stored."""
     from api_client import open_api_client  # noqa: PLC0415 - one backend: the file is judged
 
     make, message = CASES[case]
@@ -112,7 +112,7 @@ async def test_a_bad_line_ends_the_import(source: Any, tmp_path: Any, case: str)
 async def test_a_line_is_read_up_to_a_limit(
     source: Any, target: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line without an end takes no more memory than the longest line of an export."""
+    """An endless line takes no more memory than the longest line of an export."""
     monkeypatch.setattr(load, "MAX_LINE_BYTES", 1000)
     lines = await small_export(source)
     with pytest.raises(ImportFailed, match="line 2: has more than 1000 bytes"):
@@ -120,7 +120,7 @@ async def test_a_line_is_read_up_to_a_limit(
 
 
 async def test_what_differs_is_reported_and_stays(source: Any, target: Any) -> None:
-    """A run with another status is left out whole; a span with another payload, by itself."""
+    """A run with another status is skipped whole; a span with another payload, alone."""
     lines = await small_export(source)
     await imported(target, written(lines))
     before = await exported(target)
@@ -143,7 +143,7 @@ async def test_what_differs_is_reported_and_stays(source: Any, target: Any) -> N
 
 
 async def test_rows_have_to_fit_each_other(source: Any, target: Any) -> None:
-    """What names nothing, or what is taken, is reported with its line, and the rest imported."""
+    """A dangling reference or a taken id is reported with its line, and the rest is imported."""
     lines = await small_export(source)
     await target.register("taken", agent_id="agent-1")
     done = await imported(target, written(lines))
@@ -161,7 +161,7 @@ async def test_rows_have_to_fit_each_other(source: Any, target: Any) -> None:
 
 
 async def test_a_span_follows_its_run(source: Any, target: Any) -> None:
-    """A span whose run is another than the last one is reported, and so is one without a run."""
+    """A span that does not follow its own run is reported, with or without another run."""
     lines = await small_export(source)
     first = place(lines, "agent_span")
     lines.append({**lines[first], "id": "late"})
@@ -173,7 +173,7 @@ async def test_a_span_follows_its_run(source: Any, target: Any) -> None:
 async def test_an_import_that_was_stopped_goes_on(
     source: Any, target: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the database takes no more in the middle, the same import later does the rest."""
+    """When the database refuses writes halfway, the same import later does the rest."""
     monkeypatch.setattr(load, "_BATCH_ROWS", 3)
     document = written(await small_export(source))
     transact, left = target.storage.transact, [3]

@@ -1,4 +1,4 @@
-"""What becomes of imported runs: nobody is told of what happened elsewhere."""
+"""Imported runs: what happened elsewhere is not notified again."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ SCHOOL = {
 
 
 async def let_days_pass(client: Any, days: int, *, end_minutes: int = 0) -> None:
-    """Let time pass on a server that marks silent runs after a week, and may end them then."""
+    """Let time pass on a server that flags silent runs after a week and may end them then."""
     limits = SilenceLimits.of(15, end_minutes, 7)
     watch = AbandonedRuns(client.storage, client.writer, limits, holder="test", now_us=client.clock)
     client.clock.leap(seconds=days * DAY)
@@ -28,7 +28,7 @@ async def let_days_pass(client: Any, days: int, *, end_minutes: int = 0) -> None
 
 
 async def rebuild_alerts(client: Any) -> None:
-    """What ``prefactor-server rebuild alerts`` does."""
+    """Do what ``prefactor-server rebuild alerts`` does."""
     state = (await client.storage.feed.states())["alerts"]
     await client.storage.feed.advance(state, state._replace(backfill="reset"), Derived())
     await client.follow()
@@ -57,7 +57,7 @@ async def record_risk(client: Any) -> None:
 
 
 async def import_without_alerts(source: Any, target: Any) -> None:
-    """Import runs that failed, were terminated, go on and are abandoned, a month later."""
+    """Import failed, terminated, active and abandoned runs, a month later."""
     await record_everything(source)
     await let_days_pass(source, 8)
     assert len((await source.get("/agent_instance", {"abandoned": "true"})).summaries) == 1
@@ -103,7 +103,7 @@ def runs_of(document: bytes) -> list[bytes]:
 async def test_an_imported_run_that_goes_on_is_one_like_the_others(
     source: Any, target: Any
 ) -> None:
-    """From what its agent sends here on, its end is told, and so is its silence."""
+    """A run that continues after the import sends events for its end and its silence."""
     await import_without_alerts(source, target)
     (active,) = (await target.get("/agent_instance", {"external_identifier": "run-3"})).summaries
 

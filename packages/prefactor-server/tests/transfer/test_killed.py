@@ -1,4 +1,4 @@
-"""Exports and imports that end by ``kill -9``: the same again ends as if nothing had happened."""
+"""Exports and imports after ``kill -9``: repeating the command completes them."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def killed(
 async def test_an_import_that_is_killed_is_repeated(
     source: Any, target: Any, tmp_path: Path
 ) -> None:
-    """Killed at several points, and then left alone: every row is there, and none twice."""
+    """After kills at several points and one full run, every row exists exactly once."""
     lines = await small_export(source)
     spans = [line for line in lines if line["type"] == "agent_span"]
     for place, line in [*enumerate(lines)][::-1]:
@@ -76,7 +76,7 @@ async def test_an_import_that_is_killed_is_repeated(
 
 @pytest.mark.parametrize("format_", LAST_RUNS)
 async def test_an_export_that_is_killed_goes_on(source: Any, target: Any, format_: str) -> None:
-    """Both parts of it together make the whole, as the how-to has it."""
+    """Both parts of it together make the whole, as the how-to says."""
     for number in range(12):
         run = await source.run(external_identifier=f"run-{number}")
         await source.span(run, payload={"text": "x" * 40_000})

@@ -20,7 +20,7 @@ HOW_TO = Path(__file__).parents[4] / "docs" / "how-to" / "export-and-import.md"
 
 
 async def export(client: Any, folder: Path, **selected: Any) -> list[str]:
-    """Write the spans of a server to a folder; return up to which runs it said it was written."""
+    """Write a server's spans to a folder; return the last run that it reports as written."""
     (account,) = await client.storage.accounts()
     written: list[str] = []
     open_folder(folder, selected.get("after"))
@@ -35,7 +35,7 @@ async def export(client: Any, folder: Path, **selected: Any) -> list[str]:
 
 
 def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    """The answer of DuckDB; ``spans`` are all files of the folder."""
+    """Return the answer of DuckDB; ``spans`` are all files of the folder."""
     with duckdb.connect() as connection:
         connection.execute(
             f"CREATE VIEW spans AS FROM read_parquet('{folder}/*/*.parquet', "
@@ -45,7 +45,7 @@ def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 async def test_a_row_is_a_span(target: Any, tmp_path: Path) -> None:
-    """Names, times, tokens and payloads are those of the API, in folders by day."""
+    """Names, times, tokens and payloads match the API, in folders by day."""
     folder = tmp_path / "out"
     await record_everything(target)
     target.clock.leap(seconds=DAY)
@@ -95,7 +95,7 @@ async def test_the_query_of_the_docs_runs(source: Any, tmp_path: Path) -> None:
 async def test_an_export_that_was_killed_goes_on(
     source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever it ended, what is written up to the run it names is whole, and nothing is twice."""
+    """After a kill at any point, the files up to the reported run are complete, without repeats."""
     await record_everything(source)
     monkeypatch.setattr(parquet, "_ROWS", 3)
     await export(source, tmp_path / "whole")
@@ -124,7 +124,7 @@ async def test_an_export_that_was_killed_goes_on(
 
 
 async def test_a_folder_in_use_is_refused(source: Any, tmp_path: Path) -> None:
-    """The error says where the export that is there goes on."""
+    """The error says where to continue the existing export."""
     run = await source.run()
     await source.span(run)
     await export(source, tmp_path / "out")

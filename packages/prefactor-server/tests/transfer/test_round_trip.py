@@ -1,4 +1,4 @@
-"""What is exported, imported into an empty server and exported again is the same."""
+"""Exporting, importing into an empty server and exporting again gives the same file."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ TABLES = ("run_total", "run_span_type", "agent_instance_metadata_entry")
 
 
 async def test_an_export_comes_back_as_it_was(source: Any, target: Any) -> None:
-    """Ids, times and bytes are kept; the first line alone differs, which names the account."""
+    """Ids, times and bytes are kept; only the first line differs, which names the account."""
     await record_everything(source)
     before = await exported(source)
 
@@ -42,7 +42,7 @@ async def test_importing_again_changes_nothing(source: Any, target: Any) -> None
 async def test_imported_runs_are_found_and_counted_and_nobody_is_told(
     source: Any, target: Any
 ) -> None:
-    """What is derived from runs is the same as on the other server, and no alert is raised."""
+    """Derived data is the same as on the other server, and no alert is raised."""
     await record_everything(source)
     kept = [line for line in (await exported(source)).splitlines() if b'"type":"alert"' not in line]
     await target.follow()
@@ -61,7 +61,7 @@ async def test_imported_runs_are_found_and_counted_and_nobody_is_told(
 
 
 async def test_a_slice_is_exported(source: Any, target: Any) -> None:
-    """Runs after one, of one agent, with what they belong to; both parts make the whole."""
+    """Runs after a given one, of one agent, with their owners; both parts make the whole."""
     await record_everything(source)
     whole = await exported(source)
     runs = [json.loads(line) for line in whole.splitlines() if b'"type":"agent_instance"' in line]
@@ -83,7 +83,7 @@ RUN = b'{"type":"agent_instance",'
 
 
 async def test_a_run_of_the_api_is_imported(source: Any, target: Any) -> None:
-    """The export of a single run has everything that it needs elsewhere."""
+    """The export of a single run has everything needed elsewhere."""
     await record_everything(source)
     for run in (await source.get("/agent_instance")).summaries:
         answer = await source.get(f"/agent_instance/{run['id']}/export")
@@ -97,7 +97,7 @@ async def test_a_run_of_the_api_is_imported(source: Any, target: Any) -> None:
 
 
 async def test_otlp_comes_back_as_it_was(source: Any, target: Any) -> None:
-    """What went through OTLP has the ids, times and bytes that it had, of the same spans."""
+    """Data that went through OTLP keeps its ids, times and bytes."""
     await record_everything(source)
     before = await exported(source)
 

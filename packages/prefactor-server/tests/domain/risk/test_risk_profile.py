@@ -1,4 +1,4 @@
-"""Risk profiles: what is given is completed, and what cannot be is refused by name."""
+"""Risk profiles: given values are completed, and impossible ones are refused by name."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def profile(**given: Any) -> RiskProfile:
 
 
 def test_a_profile_weighs_with_what_is_switched_on() -> None:
-    """Weights that are off are left out; everything that was not given has its default."""
+    """Weights that are switched off are left out, and missing values have their defaults."""
     weights = profile().weights()
 
     assert weights.categories["minors_data"] == 5
@@ -41,7 +41,7 @@ def test_a_profile_weighs_with_what_is_switched_on() -> None:
 
 
 def test_documents_are_complete() -> None:
-    """What is stored names every category and every action, whatever was given."""
+    """A stored profile names every category and every action, whatever was given."""
     assert set(json.loads(weights_document({}))) == set(CATEGORIES)
     assert set(json.loads(multipliers_document({}))) == set(ACTIONS)
 
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_named(make: Any, field: str) -> None:
 
 
 def test_a_deleted_profile_is_not_there() -> None:
-    """A deleted profile is as little there as one that never was."""
+    """A deleted profile counts as if it had never existed."""
     there = profile()
 
     assert require_profile(there, "p") is there

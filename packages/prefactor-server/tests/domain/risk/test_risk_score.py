@@ -1,4 +1,4 @@
-"""The risk formula: what counts, what it adds up to, and that more is never less."""
+"""The risk formula: what counts, how it adds up, and that more never scores less."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ COUNTS = st.dictionaries(st.sampled_from("abc"), st.integers(0, 10**6))
 
 
 def test_the_documented_example() -> None:
-    """Categories of 8 and 4 make 12, three such spans 36, and another type's 5 makes 41."""
+    """Categories of 8 and 4 make 12, three such spans make 36, and another type's 5 makes 41."""
     declared = {
         "crm": DataRisk(frozenset(), frozenset({"personal_identifiers", "contact_information"})),
         "school": DataRisk(frozenset({"read_data"}), frozenset({"minors_data"})),
@@ -62,7 +62,7 @@ def test_the_documented_example() -> None:
 
 
 def test_of_several_actions_the_largest_multiplier_counts() -> None:
-    """A type that may read and destroy is weighed as one that may destroy."""
+    """A type that may read and destroy weighs as one that may destroy."""
     weights = EXAMPLE._replace(actions={"read_data": 1.5, "destroy_data": 4})
     declared = DataRisk(frozenset({"read_data", "destroy_data"}), frozenset({"minors_data"}))
 
@@ -73,7 +73,7 @@ def test_of_several_actions_the_largest_multiplier_counts() -> None:
 
 
 def test_what_is_switched_off_or_undeclared_adds_nothing() -> None:
-    """A category without a weight, and a type that nobody declared, score nothing."""
+    """A category without a weight and an undeclared type score nothing."""
     declared = {"t": DataRisk(frozenset(ACTIONS), frozenset({"health_and_medical"}))}
 
     found = run_risk({"t": 5, "unheard-of": 7}, declared, EXAMPLE)
@@ -117,14 +117,14 @@ def test_a_level_begins_above_its_threshold(score: float, level: str) -> None:
 
 
 def test_what_exceeds_an_agreement() -> None:
-    """A level exceeds one that is lower; where nothing was agreed, only critical does."""
+    """A level exceeds a lower agreed level; without an agreement only critical does."""
     assert [exceeds(level, "medium") for level in LEVELS] == [False, False, True, True]
     assert [exceeds(level, "critical") for level in LEVELS] == [False] * 4
     assert [exceeds(level, None) for level in LEVELS] == [False, False, False, True]
 
 
 def test_a_declaration_is_read() -> None:
-    """Allowed actions, categories of either side, and the higher classification are taken."""
+    """A declaration's allowed actions, categories and highest classification are read."""
     found = read_data_risk(
         {
             "action_profile": {"read_data": "allowed", "destroy_data": "disallowed"},
@@ -154,11 +154,11 @@ JSON = st.recursive(
     | JSON
 )
 def test_what_cannot_be_understood_is_unknown(declared: Any) -> None:
-    """No declaration, however odd, raises or counts for something that it does not say."""
+    """No malformed declaration raises, or counts for something that it does not say."""
     assert read_data_risk(declared) == NOTHING_DECLARED
 
 
 def test_the_highest_classification() -> None:
-    """The most confidential one wins, and nothing is unknown."""
+    """The most confidential classification wins, and no classification is unknown."""
     assert highest(["public", "restricted", "unknown", None, "odd"]) == "restricted"
     assert highest([]) == "unknown"

@@ -56,7 +56,7 @@ REFUSED: list[tuple[InstanceStatus, str, str]] = [
 def test_an_allowed_move_changes_what_it_says(
     status: InstanceStatus, action: str, changed: dict[str, Any]
 ) -> None:
-    """Each move of the state machine sets its status and times, and nothing else."""
+    """Each transition of the state machine sets its status and times, and nothing else."""
     run = instance(status=status, last_seen_at=NOW)
     # A termination tells nothing of the agent.
     seen_at = NOW if action == "terminate" else LATER
@@ -74,7 +74,7 @@ def test_every_other_move_is_refused(status: InstanceStatus, action: str, messag
 
 
 def test_the_two_tables_cover_every_pair() -> None:
-    """No status and action is left out of the tables above, and none stands in both."""
+    """Every pair of status and action is in exactly one of the tables above."""
     pairs = [(status, action) for status, action, _ in [*ALLOWED, *REFUSED]]
 
     assert len(set(pairs)) == len(pairs) == 6 * 5

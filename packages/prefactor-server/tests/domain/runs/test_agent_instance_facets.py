@@ -10,12 +10,12 @@ from prefactor_server.domain.runs.agent_instance_facets import (
 
 
 def group(matching: int = 1, **values: str | int) -> RunGroup:
-    """Runs that have some values, and x for all others."""
+    """Return runs with the given values, and x for all others."""
     return RunGroup(tuple(values.get(name, "x") for name in FACETS), matching, matching)
 
 
 def test_a_facet_lists_its_most_frequent_values_and_counts_the_rest() -> None:
-    """A long facet is cut after its most frequent values, and says how many it left out."""
+    """A long facet keeps its most frequent values and says how many it left out."""
     groups = [group(number, agent_id=f"agent-{number:02}") for number in range(1, 31)]
 
     facet = count_facets(groups, {})["agent_id"]
@@ -25,7 +25,7 @@ def test_a_facet_lists_its_most_frequent_values_and_counts_the_rest() -> None:
 
 
 def test_a_group_that_two_filters_refuse_counts_nowhere() -> None:
-    """Only a facet's own filter is left out; another one that refuses a run is kept."""
+    """A facet ignores only its own filter; a run that another filter rejects is not counted."""
     groups = [group(2, status="failed", purpose="eval"), group(3, status="failed", purpose="live")]
     chosen = {"status": {"active"}, "purpose": {"live"}}
 

@@ -1,4 +1,4 @@
-"""The order of a run's spans, whatever clients said of their parents."""
+"""The order of a run's spans, whatever parents clients report."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def outline(span_id: str, parent: str | None = None, at: int | None = 0, **given
 
 @st.composite
 def outlines(draw: st.DrawFn) -> list[SpanOutline]:
-    """Spans with any of each other, or none of them, as parents."""
+    """Generate spans with any of each other, or nothing, as parents."""
     ids = draw(st.lists(st.sampled_from(IDS), unique=True))
     parents = st.one_of(st.none(), st.sampled_from(IDS))
     times = st.one_of(st.none(), st.integers(-3, 3))
@@ -98,7 +98,7 @@ def test_a_tree_is_written_depth_first() -> None:
 
 
 def test_a_circle_begins_with_its_first_span() -> None:
-    """The earliest span of a circle is its root, and the circle's descendants stay there."""
+    """The earliest span of a cycle is its root, and the cycle's descendants stay below it."""
     spans = [
         outline("hanging", "b", 0),
         outline("a", "c", 3),
@@ -124,7 +124,7 @@ def test_a_chain_may_be_longer_than_the_stack() -> None:
 
 
 def test_times_count_from_the_first_start() -> None:
-    """Offsets are never negative, a duration may be, and what has not happened has neither."""
+    """Offsets are never negative, durations may be, and missing times give neither."""
     spans = [
         outline("a", at=100, finished_at=90),
         outline("b", at=130, finished_at=140),
@@ -141,7 +141,7 @@ def test_times_count_from_the_first_start() -> None:
 
 
 def test_types_are_named_once() -> None:
-    """Spans point to their types, which stand in the order in which they first appear."""
+    """Spans refer to their types, listed in the order of first use."""
     spans = [
         outline("a", at=1, schema_name="llm", schema_title="Model"),
         outline("b", at=2, schema_name="tool", flags=UNREGISTERED_TYPE),

@@ -42,7 +42,7 @@ def test_an_open_span_can_end(before: SpanStatus, after: SpanStatus) -> None:
 
 @pytest.mark.parametrize(("before", "after", "message"), REFUSED)
 def test_every_other_end_is_refused(before: SpanStatus, after: SpanStatus, message: str) -> None:
-    """A span that has ended, or is pending and not cancelled, is refused in words that say so."""
+    """Ending a span that has ended, or a pending one except by cancelling, is refused clearly."""
     with pytest.raises(InvalidAction) as refused:
         span(status=before).check_can_finish(after)
 
@@ -50,7 +50,7 @@ def test_every_other_end_is_refused(before: SpanStatus, after: SpanStatus, messa
 
 
 def test_the_two_tables_cover_every_pair() -> None:
-    """No status and end is left out of the tables above."""
+    """Every pair of status and end is in one of the tables above."""
     pairs = {*ALLOWED, *((before, after) for before, after, _ in REFUSED)}
 
     assert len(pairs) == len(STATUSES) * len(FINISHED)
@@ -58,7 +58,7 @@ def test_the_two_tables_cover_every_pair() -> None:
 
 @pytest.mark.parametrize("after", sorted(FINISHED))
 def test_what_a_termination_closed_may_still_end(after: SpanStatus) -> None:
-    """A span that the termination of its run closed, active or pending, may be finished once."""
+    """An active or pending span closed by its run's termination may be finished once."""
     for before in ("active", "pending"):
         span(status=before).close_by_termination(LATER).check_can_finish(after)
 

@@ -1,4 +1,4 @@
-"""The server's own alerts: what they are raised for, and what becomes of them."""
+"""The server's own alerts: their causes and their lifecycle."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ WORSE = Cause("critical", {"risk_score": 120}, NOW + 5)
 
 
 def _follow(alert: Alert | None, cause: Cause | None) -> Alert:
-    """The alert after its cause was looked at; the same one if nothing changes."""
+    """Return the alert after its cause was checked; the same one if nothing changes."""
     followed = follow_cause(RUN, RISK_EXCEEDED, alert, cause, NOW + 9) or alert
     assert followed is not None
     return followed
@@ -76,7 +76,7 @@ def test_a_risk_above_what_is_agreed_is_a_cause(
 
 
 def test_an_alert_follows_its_cause() -> None:
-    """It is raised once, updated when the cause changes, cleared without it, and raised again."""
+    """An alert is raised once, updated with its cause, cleared without it, and raised again."""
     raised = _follow(None, SERIOUS)
     same = follow_cause(RUN, RISK_EXCEEDED, raised, SERIOUS, NOW + 9)
     worse = _follow(raised, WORSE)
@@ -110,7 +110,7 @@ def test_what_was_dismissed_stays_cleared() -> None:
 
 @given(st.text(min_size=1, max_size=64), st.sampled_from([RUN_FAILED, RISK_EXCEEDED]))
 def test_an_id_follows_from_run_and_name(run_id: str, name: str) -> None:
-    """Every run has an id of its own for each name, and it looks like all other ids."""
+    """Each run and name has its own id, in the form of any other id."""
     found = alert_id(run_id, name)
 
     assert found == alert_id(run_id, name)

@@ -1,4 +1,4 @@
-"""Cost: prices times tokens, and nothing guessed."""
+"""Cost is price times tokens, without guesses."""
 
 from decimal import Decimal
 
@@ -38,7 +38,7 @@ def use(model: str | None, tokens: tuple[int, int] = (0, 0), *, split: int = 1) 
     [("small-exact", 0), ("small-1", 1), ("SMALL-2", 1), ("large", None), ("", None), (None, None)],
 )
 def test_the_first_fitting_price_counts(model: str | None, price: int | None) -> None:
-    """A model has the first price that its name fits, in whatever case; others have none."""
+    """A model takes the first price that matches its name in any case; others have none."""
     assert TABLE.price_of(model) == (None if price is None else TABLE.prices[price])
 
 
@@ -77,7 +77,7 @@ def test_what_has_no_price_is_counted_and_not_guessed() -> None:
 
 
 def test_without_anything_to_price_the_cost_is_zero() -> None:
-    """Spans that tell of no tokens cost nothing; tokens without any price have no cost at all."""
+    """Spans without tokens cost nothing; tokens without any price have an unknown cost."""
     silent = TokenUse("small-1", 3, 0, 0, 0, 0)
 
     assert cost_of([silent], NO_PRICES) == Cost(0, 0, 0, None, (), 0)
@@ -86,7 +86,7 @@ def test_without_anything_to_price_the_cost_is_zero() -> None:
 
 @given(USES)
 def test_every_span_is_priced_or_counted(uses: list[TokenUse]) -> None:
-    """No cost is negative, and the parts make the whole."""
+    """No cost is negative, and the parts add up to the total."""
     cost = cost_of(uses, TABLE)
 
     assert 0 <= cost.unpriced_spans <= sum(one.counted_spans for one in uses)

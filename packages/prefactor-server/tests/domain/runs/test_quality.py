@@ -1,4 +1,4 @@
-"""The document that holds what evaluations said of a run."""
+"""The document that holds a run's evaluations."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ ENTRIES = st.builds(
 
 @given(st.lists(st.tuples(NAMES, st.none() | ENTRIES), max_size=12))
 def test_each_name_has_what_was_said_last(said: list[tuple[str, QualityEntry | None]]) -> None:
-    """Whatever is recorded in whatever order, a name holds its last entry, or none after a None."""
+    """A name holds its last recorded entry, or nothing after None."""
     quality = RunQuality.of(no_quality("account", "run", 1))
     expected = dict[str, QualityEntry]()
     for number, (name, entry) in enumerate(said, 2):
@@ -45,7 +45,7 @@ def test_each_name_has_what_was_said_last(said: list[tuple[str, QualityEntry | N
 
 
 def test_recording_a_name_leaves_the_others_as_they_are() -> None:
-    """No other entry is decoded or encoded again: each stays the very text that it was."""
+    """Other entries are not decoded or encoded again, so their text stays identical."""
     before = RunQuality.of(no_quality("account", "run", 1))
     for number in range(3):
         before = before.record(f"q{number}", entry_text(b"{}", None, None), 2)

@@ -36,7 +36,7 @@ from prefactor_server.domain.runs.span_kind import WORDS, span_kind
     ],
 )
 def test_the_last_word_that_says_something_decides(schema_name: str, kind: str) -> None:
-    """Words are looked at from the end, whole, in whatever case and however they are joined."""
+    """Words are matched from the end, whole, in any case and with any separator."""
     assert span_kind(schema_name, has_model=False, has_tool=False) == kind
 
 
@@ -49,6 +49,6 @@ def test_the_payload_decides_where_the_name_says_nothing() -> None:
 
 
 def test_no_word_is_of_two_kinds() -> None:
-    """What a word says does not depend on the order of the table."""
+    """Each word belongs to one kind, so the order of the table does not matter."""
     times = Counter(word for words in WORDS.values() for word in words)
     assert [word for word, number in times.items() if number > 1 or word != word.lower()] == []

@@ -1,4 +1,4 @@
-"""What is read out of payloads about tokens, models and tools, and what is left alone."""
+"""Which tokens, models and tools are read from payloads, and which values are ignored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_counts_of_the_result_win() -> None:
 
 
 def test_a_total_that_nobody_stated_is_the_sum() -> None:
-    """The total is added up from its parts, and only when both are there."""
+    """A missing total is added up from its parts, if both exist."""
     assert extract_usage({"usage": {"input_tokens": 2, "output_tokens": 3}}).total_tokens == 5
     assert extract_usage({"usage": {"input_tokens": 2}}).total_tokens is None
 
@@ -61,7 +61,7 @@ def test_a_total_that_nobody_stated_is_the_sum() -> None:
     [-1, True, False, None, "12", 1.5, float("nan"), float("inf"), MAX_COUNT + 1, 10**400, [], {}],
 )
 def test_a_value_that_counts_nothing_is_ignored(hostile: object) -> None:
-    """What cannot be a token count is as good as missing."""
+    """A value that cannot be a token count is ignored."""
     assert extract_usage({"token_usage": {"prompt_tokens": hostile}}) == Usage()
 
 
@@ -124,13 +124,13 @@ def test_the_name_of_any_other_span_is_not_a_tool(name: str) -> None:
     ],
 )
 def test_nothing_is_taken_out_of_a_sensitive_wrapper(payload: dict[str, object]) -> None:
-    """A value wrapped as sensitive stays in its wrapper, at every level."""
+    """A sensitive value stays in its wrapper at every level."""
     assert extract_usage(payload) == Usage()
 
 
 @given(payload=JSON, result=JSON, name=st.text(max_size=10))
 def test_any_json_is_read_without_an_error(payload: object, result: object, name: str) -> None:
-    """Whatever the payloads are, the answer is within its bounds."""
+    """For any payloads, the result is within its bounds."""
     found = extract_usage(payload, result, name)
     for count in (found.prompt_tokens, found.completion_tokens, found.total_tokens):
         assert count is None or (type(count) is int and 0 <= count <= MAX_COUNT)

@@ -8,7 +8,7 @@ from prefactor_server.domain.search.words import terms_of
 
 
 def test_values_are_text_and_names_are_not() -> None:
-    """The summary comes first, then texts and numbers of the payloads, however deep they are."""
+    """The summary comes first, then texts and numbers of the payloads, at any depth."""
     payload = {"inputs": [{"city": "Paris", "days": 3}, True, None, ""]}
 
     assert span_text("A trip", payload, "done").text == "A trip\nParis\n3\ndone"
@@ -24,13 +24,13 @@ def test_values_are_text_and_names_are_not() -> None:
     ],
 )
 def test_no_part_of_a_sensitive_value_is_text(marked: object) -> None:
-    """Everything about a value that is marked as sensitive is left out."""
+    """Nothing of a value marked as sensitive is indexed."""
     assert span_text(None, {"a": "open", "b": marked}, marked).text == "open"
 
 
 @pytest.mark.parametrize("character", ["x", "é", "東", "😀"])
 def test_a_long_text_is_cut_at_a_character(character: str) -> None:
-    """64 KiB are kept, whole characters only, and the text says that it was cut."""
+    """64 KiB of whole characters are kept, and the text says that it was cut."""
     size = len(character.encode())
     fits = character * (MAX_TEXT_BYTES // size)
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_written_in_utf_8_is_replaced() -> None:
 
 
 def test_a_snippet_is_the_text_around_the_first_word_that_was_found() -> None:
-    """The text around it is given as it was recorded, with signs where something was left out."""
+    """The surrounding text is quoted as recorded, with marks where something was left out."""
     text = f"{'before ' * 30}Refunded\nthe  <b>order</b>{' after' * 60}"
 
     found = snippet(text, terms_of("order refund"))

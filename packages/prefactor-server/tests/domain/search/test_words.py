@@ -31,7 +31,7 @@ from prefactor_server.domain.search.words import (
     ],
 )
 def test_words_are_letters_and_digits_without_case_and_accents(text: str, words: set[str]) -> None:
-    """What separates words is in none of them; Chinese and Japanese become pairs."""
+    """Words contain no separators; Chinese and Japanese become pairs."""
     assert words_in(text) == words
 
 
@@ -67,7 +67,7 @@ def test_every_text_is_found_by_itself(text: str) -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_contains_a_scope(text: str, row_id: str) -> None:
-    """What marks an account, an agent or an environment cannot be recorded or asked for."""
+    """The terms that mark an account, agent or environment can be neither recorded nor queried."""
     scope = scope_word("agent", row_id)
 
     assert scope not in words_in(text + scope)
@@ -75,7 +75,7 @@ def test_no_text_contains_a_scope(text: str, row_id: str) -> None:
 
 
 def test_places_are_where_the_words_are() -> None:
-    """The place of a word is its first character in the text as it was recorded."""
+    """A word's place is its first character in the recorded text."""
     text = "Ein CAFÉ in 東京"
 
     assert [(place.word, text[place.start]) for place in places_in(text)] == [

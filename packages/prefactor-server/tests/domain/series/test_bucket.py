@@ -1,4 +1,4 @@
-"""Buckets of time, and the ranges that may be asked for."""
+"""Time buckets, and which ranges can be requested."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_a_range_is_made_of_whole_buckets(
     ],
 )
 def test_a_range_is_bounded(bucket: object, start: str, words: str) -> None:
-    """An empty range and one of too many buckets are refused, and the message says why."""
+    """An empty range, and one with too many buckets, are refused with the reason."""
     with pytest.raises(ValidationFailed) as refused:
         read_range(bucket, parse_time(start), None, NOW)  # type: ignore[arg-type]
 
@@ -73,7 +73,7 @@ def test_a_range_is_bounded(bucket: object, start: str, words: str) -> None:
     ("bucket", "kept"), [(MINUTE, "2026-04-27T10:20"), (HOUR, "2026-02-03T10:00")]
 )
 def test_what_is_not_kept_is_refused(bucket: object, kept: str) -> None:
-    """Buckets that were deleted would look empty, so the message names the first that is kept."""
+    """Deleted buckets would look empty, so the message names the first that still exists."""
     first = parse_time(kept)
     with pytest.raises(ValidationFailed) as refused:
         read_range(bucket, first - 1, first + 10**9, NOW)  # type: ignore[arg-type]

@@ -41,21 +41,21 @@ def test_adding_up_is_counting_together(one: list[int], other: list[int]) -> Non
 
 @given(durations=DURATIONS)
 def test_it_is_stored_and_read(durations: list[int]) -> None:
-    """What is stored is read back as it was."""
+    """A stored histogram reads back unchanged."""
     histogram = Histogram.of(durations)
 
     assert Histogram.decode(*histogram.encode()) == histogram
 
 
 def test_nothing_has_no_quantile() -> None:
-    """Without durations there is no quantile, and adding nothing changes nothing."""
+    """Without durations the quantile is None, and adding nothing changes nothing."""
     assert EMPTY.quantiles([0.5, 0.99]) == [None, None]
     assert EMPTY.plus(EMPTY) == EMPTY
     assert Histogram.decode(*EMPTY.encode()) == EMPTY
 
 
 def test_the_longest_duration_has_a_bin() -> None:
-    """A run that took all the years there are has a bin, and is told as what it is."""
+    """The longest possible duration has a bin and reads back exactly."""
     ten_thousand_years = 10_000 * 366 * 24 * 3600 * 10**6
 
     assert bin_of(ten_thousand_years) <= MAX_BIN

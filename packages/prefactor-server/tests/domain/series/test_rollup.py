@@ -1,4 +1,4 @@
-"""Rollups: what runs and spans add to them, and the series that are read from them."""
+"""Rollups: what runs and spans add to them, and the series read from them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -78,7 +78,7 @@ def stored(spans: Sequence[FinishedSpan], rows: Sequence[Rollup] = ()) -> list[R
 
 @given(spans=st.lists(SPANS, max_size=30), cut=st.integers(0, 30))
 def test_slices_add_up(spans: list[FinishedSpan], cut: int) -> None:
-    """Counting in two slices, in either order, leaves the same bytes as counting at once."""
+    """Counting in two slices, in either order, gives the same bytes as counting at once."""
     at_once = stored(spans)
 
     assert stored(spans[cut:], stored(spans[:cut])) == at_once
@@ -87,7 +87,7 @@ def test_slices_add_up(spans: list[FinishedSpan], cut: int) -> None:
 
 @given(spans=st.lists(SPANS, max_size=30))
 def test_every_span_is_in_every_size_that_is_kept(spans: list[FinishedSpan]) -> None:
-    """The days hold all spans, for each agent and for the account; younger buckets what is kept."""
+    """Days hold all spans, for each agent and for the account; shorter buckets hold recent ones."""
     rows = stored(spans)
     for bucket in BUCKETS:
         kept = bucket.kept_from(NOW) or 0
@@ -112,7 +112,7 @@ def test_what_a_termination_closed_is_not_counted() -> None:
 
 
 def test_runs_are_counted_by_how_they_ended() -> None:
-    """A run is in the bucket in which it ended; its duration is told unless clocks differ."""
+    """A run counts in the bucket of its end; its duration counts unless the clocks disagree."""
     ended = instance(
         account_id="a", status="failed", started_at=NOW - 5_000_000, finished_at=NOW - 1_000_000
     )
@@ -130,7 +130,7 @@ def test_runs_are_counted_by_how_they_ended() -> None:
 
 
 def test_a_series_has_every_bucket_and_prices() -> None:
-    """Empty buckets are there; what has a price is told with what has none."""
+    """Empty buckets are included, and priced usage is reported beside unpriced usage."""
     spans = [
         span(1, model="large-1", prompt_tokens=1_000_000, completion_tokens=500_000),
         span(2, model="large-1", total_tokens=7),
@@ -151,7 +151,7 @@ def test_a_series_has_every_bucket_and_prices() -> None:
 
 
 def test_too_many_names_are_added_up() -> None:
-    """Beyond a number of names nothing is lost: the rest is one line that says so."""
+    """Beyond a limit of names, the rest is summed in one line that says so."""
     spans = [span(n, schema_name=f"type-{n:03}") for n in range(MAX_NAMES + 40)]
     rows = [
         row for row in stored(spans) if (row.bucket_seconds, row.agent_id) == (86400, "agent-1")

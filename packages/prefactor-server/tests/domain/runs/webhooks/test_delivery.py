@@ -1,4 +1,4 @@
-"""What becomes of a delivery and its webhook, attempt by attempt."""
+"""The state of a delivery and its webhook, attempt by attempt."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ def test_a_delivery_is_tried_for_three_days(statuses: list[int | None]) -> None:
 
 @given(st.integers(1, 1000), st.floats(0, 1))
 def test_delays_grow_to_an_hour(attempts: int, jitter: float) -> None:
-    """The first delay is five seconds, none is longer than an hour, and chance takes a fifth."""
+    """The first delay is five seconds, none exceeds an hour, and jitter takes up to a fifth."""
     whole = retry_delay_us(attempts, 0.0)
 
     assert 5 * SECOND <= whole <= MAX_DELAY_US
@@ -60,7 +60,7 @@ def test_a_receiver_says_when_to_come_back() -> None:
 
 @pytest.mark.parametrize("status", [302, 400, 404, 422])
 def test_a_refusal_of_one_event_holds_up_no_other(status: int) -> None:
-    """A status about the request lets others go on, but counts towards the end of the webhook."""
+    """A status about one request does not delay others, but counts towards disabling."""
     failing = webhook_after(webhook(), _answer(status), 0.0)
     assert (failing.not_before, failing.failing_since) == (0, NOW)
 
@@ -72,7 +72,7 @@ def test_a_refusal_of_one_event_holds_up_no_other(status: int) -> None:
 
 
 def test_failures_together_count_once() -> None:
-    """Several attempts that fail at a time delay the next one no more than one of them."""
+    """Attempts that fail together delay the next one as much as a single failure."""
     first = webhook_after(webhook(), _answer(None), 0.0)
 
     assert webhook_after(first, _answer(503, NOW + 1), 0.0) == first

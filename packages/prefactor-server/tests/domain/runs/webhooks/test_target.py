@@ -1,4 +1,4 @@
-"""Where webhooks may be sent."""
+"""The allowed targets of webhooks."""
 
 import ipaddress
 
@@ -21,7 +21,7 @@ OURS = AllowedNetworks.parse("10.0.0.0/8, 127.0.0.1, fd00::/8")
 def test_a_public_url_is_taken_apart(
     url: str, host: str, port: int, path: str, authority: str
 ) -> None:
-    """Host, port and path are what a request needs, and a fragment is nobody else's business."""
+    """Host, port and path are used, and a fragment is dropped."""
     target = read_target(url, NO_NETWORKS)
 
     assert (target.host, target.port, target.path, target.authority) == (
@@ -79,7 +79,7 @@ def test_what_is_no_url_of_a_webhook_is_refused(url: str, message: str) -> None:
     ],
 )
 def test_no_private_address_is_reached(text: str) -> None:
-    """Loopback, private, link-local, metadata, multicast, and IPv6 that leads to any of those."""
+    """Loopback, private, link-local, metadata, multicast, and IPv6 forms of them are refused."""
     refusal = NO_NETWORKS.refusal(ipaddress.ip_address(text), "https")
 
     assert refusal is not None
@@ -87,7 +87,7 @@ def test_no_private_address_is_reached(text: str) -> None:
 
 
 def test_named_networks_are_reached() -> None:
-    """What the setting names is reached, also without TLS; nothing beside it is."""
+    """The networks in the setting are allowed, also without TLS; nothing else is."""
     for text in ("10.9.9.9", "127.0.0.1", "::ffff:10.0.0.1", "fd00::5"):
         for scheme in ("https", "http"):
             assert OURS.refusal(ipaddress.ip_address(text), scheme) is None
