@@ -76,7 +76,7 @@ def test_the_image_installs_as_the_documentation_says() -> None:
     assert commands[1].endswith("--no-index --find-links /dist prefactor-server")
 
 
-def test_the_image_sets_settings_that_there_are(tmp_path: Any) -> None:
+def test_the_image_sets_existing_settings(tmp_path: Any) -> None:
     """Every variable of the image is a setting, and the server takes the values."""
     variables = image_variables()
     ours = {name: value for name, value in variables.items() if name != "PATH"}
@@ -180,7 +180,7 @@ COMMANDS = re.findall(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_page_names_commands_that_there_are(command: str) -> None:
+def test_the_page_names_existing_commands(command: str) -> None:
     """A command that the page runs inside a container exists, with its options."""
     words = [word for word in shlex.split(command)[1:] if re.fullmatch(r"[a-z]+", word)]
     shown = subprocess.run([PROGRAM, *words, "--help"], capture_output=True, text=True, check=False)

@@ -169,7 +169,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything(
     assert asyncio.run(status_of(server, run_id)) == "complete"
 
 
-def test_hosts_heirs_and_the_server_may_all_be_killed(
+def test_hosts_successors_and_the_server_may_all_be_killed(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     """Hosts die with their server, processes that take over die at once: all arrives."""

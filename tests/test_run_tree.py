@@ -39,7 +39,7 @@ def test_every_span_is_shown_exactly_once(spans: list[Link]) -> None:
 
 
 @given(links())
-def test_a_span_stands_below_its_parent(spans: list[Link]) -> None:
+def test_a_span_is_below_its_parent(spans: list[Link]) -> None:
     """A span is a root, or the nearest row above it that is one level up is its parent."""
     above: dict[int, int] = {}
     for row in rows(spans):
@@ -67,7 +67,7 @@ def test_a_span_is_a_root_only_with_a_reason(spans: list[Link]) -> None:
 
 
 @given(links())
-def test_siblings_stand_in_the_order_in_which_they_began(spans: list[Link]) -> None:
+def test_siblings_are_in_the_order_of_their_start(spans: list[Link]) -> None:
     """Below one parent, earlier spans come first and those that have not begun come last."""
     shown: dict[tuple[int, ...], list[datetime]] = {}
     path: list[int] = []

@@ -59,7 +59,9 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert says in failed.err
 
 
-def test_a_caller_without_a_token_is_told(prefactor: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_wrong_token_is_reported(
+    prefactor: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A wrong token and none at all end with 4, and neither line holds a token."""
     monkeypatch.setenv("PREFACTOR_API_TOKEN", "a-token-that-nobody-ever-made")
     wrong = prefactor("runs", "list")

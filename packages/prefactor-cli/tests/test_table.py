@@ -33,7 +33,7 @@ def test_nothing_is_cut_without_a_terminal(rows: list[list[Cell]]) -> None:
         assert all(cell.text in text for cell in row)
 
 
-def test_columns_stand_below_their_titles() -> None:
+def test_columns_line_up_with_their_titles() -> None:
     """Numbers are to the right, texts to the left, and a line has no spaces at its end."""
     rows = [
         [Cell("active"), Cell("Ada"), Cell("r1"), Cell("7")],

@@ -1,4 +1,4 @@
-"""Fixtures of the client's tests: a scripted server on a real socket, and a client of it."""
+"""Fixtures of the client's tests: a scripted server on a real socket, and a client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
-    """A server that behaves like the API until told otherwise."""
+    """A server that behaves like the API by default."""
     async with ScriptedServer() as running:
         yield running
 
@@ -30,7 +30,7 @@ async def client(server: ScriptedServer) -> AsyncIterator[PrefactorHttpClient]:
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    """A port of the loopback address on which nothing listens."""
+    """A free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

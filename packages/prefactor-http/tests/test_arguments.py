@@ -1,4 +1,4 @@
-"""Wrong arguments: named, before anything is sent, as an error of this package and of pydantic."""
+"""Wrong arguments raise before anything is sent, as errors of this package and of pydantic."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ OURS: Calls = {
 
 
 async def refused(client: PrefactorHttpClient, call: Callable[[PrefactorHttpClient], Any]) -> Any:
-    """What the call raises."""
+    """Return what the call raises."""
     with pytest.raises(PrefactorHttpError) as caught:
         await call(client)
     return caught.value
@@ -118,7 +118,7 @@ async def test_an_argument_that_a_model_refuses(
     call: Callable[[PrefactorHttpClient], Any],
     got: str,
 ) -> None:
-    """It is named with what was given, is an error of both packages, and survives copying."""
+    """The error names the argument and value, belongs to both packages, and can be copied."""
     error = await refused(client, call)
     assert isinstance(error, PrefactorRequestError)
     assert isinstance(error, ValidationError)
@@ -141,7 +141,7 @@ async def test_an_argument_that_no_model_knows(
     call: Callable[[PrefactorHttpClient], Any],
     got: str,
 ) -> None:
-    """It is named with what was given, as an error of this package."""
+    """The error names the argument and value."""
     error = await refused(client, call)
     assert isinstance(error, PrefactorRequestError)
     assert error.location == place
@@ -160,7 +160,7 @@ async def test_several_arguments_are_named_at_once(client: PrefactorHttpClient) 
 async def test_keys_that_are_too_long_and_choices_that_exclude_each_other(
     client: PrefactorHttpClient,
 ) -> None:
-    """What was a bare `ValueError` is one still, and inside of the tree."""
+    """A former bare `ValueError` still is one, and now belongs to this package's errors too."""
     for call in (
         lambda c: c.agents.retire("a", "k" * 65),
         lambda c: c.agents.show(agent_id="a", external_identifier="b"),

@@ -1,4 +1,4 @@
-"""Bulk: what a request may hold, and what its reply means."""
+"""Bulk requests: what they may contain, and what their reply means."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_outputs() -> None:
 async def test_items_run_up_to_the_first_error(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A failing item raises nothing; what is behind it has no output."""
+    """A failing item raises nothing, and the items after it have no output."""
     instance = server.add_instance()
     span = {"agent_instance_id": instance, "schema_name": "x", "status": "active"}
     request = BulkRequest(
@@ -92,7 +92,7 @@ async def test_items_run_up_to_the_first_error(
 async def test_a_refused_request_raises(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """When the request as a whole is refused, that is an error like any other."""
+    """A refusal of the whole request raises like any other error."""
     server.script(Reply.error(422, "validation_errors", "no"))
     with pytest.raises(PrefactorValidationError):
         await client.bulk.execute(BulkRequest(items=[item()]))
@@ -101,7 +101,7 @@ async def test_a_refused_request_raises(
 async def test_a_reply_of_another_shape_breaks_the_contract(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Guessing at outputs would lose data, so nothing is guessed."""
+    """An unexpected reply raises, because guessing outputs would lose data."""
     server.script(Reply(200, {"status": "success", "outputs": {"a": {"status": 5}}}))
     with pytest.raises(
         PrefactorResponseContractError, match=r"^Invalid response payload for bulk\.execute$"
@@ -120,7 +120,7 @@ async def test_too_much_says_how_much_is_taken(
     status: int,
     error: type[PrefactorApiError],
 ) -> None:
-    """A request that is too large is refused with the limit, if the server told it."""
+    """A request that is too large raises with the limit, if the server sent it."""
     request = BulkRequest(items=[item()])
     told = {"status": "error", "code": "bad_request", "message": "Too much"}
     server.script(

@@ -1,4 +1,4 @@
-"""The limits of a whole call: deadline, pool, cancellation, and what they leave behind."""
+"""The limits of a whole call: deadline, pool and cancellation, without leaks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Clock:
     """A clock that only sleeping moves."""
 
     def __init__(self) -> None:
-        """Start at an odd moment, because only differences may count."""
+        """Start at an arbitrary time, because only differences may matter."""
         self.now = 1234.5
         self.slept: list[float] = []
 
@@ -39,7 +39,7 @@ class Clock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Move on at once."""
+        """Advance at once."""
         self.slept.append(seconds)
         self.now += seconds
 
@@ -50,7 +50,7 @@ def handler(config: HttpClientConfig, clock: Clock) -> RetryHandler:
 
 
 async def test_the_deadline_counts_on_the_handlers_clock(server: ScriptedServer) -> None:
-    """Of waits of 1, 2 and 4 seconds, those are begun that end before a deadline of 6."""
+    """Of waits of 1, 2 and 4 seconds, those that end before a deadline of 6 are begun."""
     server.script(*[BUSY] * 9)
     clock = Clock()
     config = server.config(initial_retry_delay=1, max_retry_delay=60, max_retries=9, deadline=6)
@@ -62,7 +62,7 @@ async def test_the_deadline_counts_on_the_handlers_clock(server: ScriptedServer)
 
 
 async def test_an_attempt_gets_what_is_left(server: ScriptedServer) -> None:
-    """Each attempt has the smaller of its own limit and the rest of the deadline."""
+    """Each attempt gets the smaller of its own limit and the rest of the deadline."""
     clock, limits = Clock(), []
     config = server.config(
         initial_retry_delay=1, max_retry_delay=60, max_retries=9, request_timeout=4, deadline=6
@@ -79,7 +79,7 @@ async def test_an_attempt_gets_what_is_left(server: ScriptedServer) -> None:
 
 
 async def test_the_deadline_of_a_call_starts_with_the_call(server: ScriptedServer) -> None:
-    """A second call has the whole deadline again, however late it comes."""
+    """A second call has the whole deadline again, however late it starts."""
     clock = Clock()
     config = server.config(initial_retry_delay=1, max_retry_delay=60, deadline=2)
     async with PrefactorHttpClient(config, retry_handler=handler(config, clock)) as client:
@@ -91,7 +91,7 @@ async def test_the_deadline_of_a_call_starts_with_the_call(server: ScriptedServe
 
 
 async def test_waiting_for_the_pool_counts(server: ScriptedServer) -> None:
-    """A call that gets no connection in time ends by its own limit, and nothing was sent."""
+    """A call that gets no connection in time fails within its own limit, with nothing sent."""
     server.script(Stall(30))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
         client = PrefactorHttpClient(server.config(max_retries=0), session=session)
@@ -145,7 +145,7 @@ async def test_cancelled_while_it_waits(server: ScriptedServer) -> None:
 
 
 async def test_cancelled_in_the_middle_of_an_attempt(server: ScriptedServer) -> None:
-    """Its connection is not used again, nothing is watched any more, and no retry is paid for."""
+    """The connection is not reused, no timer is left, and no retry token is spent."""
     server.script(Stall(30, after="half"))
     config, quota = server.config(), RetryQuota()
     async with PrefactorHttpClient(
@@ -166,7 +166,7 @@ async def test_cancelled_in_the_middle_of_an_attempt(server: ScriptedServer) -> 
 
 
 def test_limits_hold_in_every_loop() -> None:
-    """A client that is used in a second loop keeps its limits there."""
+    """A client used in a second loop keeps its limits there."""
     with ScriptedServer() as server:
         client = PrefactorHttpClient(server.config(request_timeout=0.05, max_retries=0))
 

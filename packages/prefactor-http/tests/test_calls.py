@@ -38,7 +38,7 @@ async def test_statuses_are_retried_with_one_key(
 
 
 async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """When every retry was used, the error says so and carries the last failure."""
+    """After the last retry the error says so and carries the last failure."""
     server.script(*[error(503, retry_after="0.001", x_request_id="req-1")] * 4)
     with pytest.raises(
         PrefactorRetryExhaustedError,
@@ -55,7 +55,7 @@ async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) ->
 async def test_a_lost_reply_is_not_risked_twice_without_a_key(
     client: PrefactorHttpClient, server: ScriptedServer, fault: Drop
 ) -> None:
-    """A raw POST that may have been processed is not repeated; with a key, or a GET, it is."""
+    """A raw POST without a key that may have been processed is not repeated; others are."""
     server.script(fault)
     with pytest.raises(PrefactorNetworkError) as info:
         await client.request("POST", "/api/v1/agent_instance/register", json_data={})
@@ -90,7 +90,7 @@ async def test_what_was_never_sent_is_retried_without_a_key(unused_tcp_port: int
 
 
 async def test_a_timeout_is_both(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """An attempt out of time is caught as ours and as asyncio's, and says how long it had."""
+    """A timed-out attempt is caught as ours and as asyncio's, and says how long it had."""
     server.script(Stall(30))
     options = RequestOptions(request_timeout=0.05, max_retries=0)
     with pytest.raises(PrefactorTimeoutError, match=r"within 0\.05 seconds") as info:
@@ -101,7 +101,7 @@ async def test_a_timeout_is_both(client: PrefactorHttpClient, server: ScriptedSe
 async def test_the_deadline_covers_all_attempts(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Attempts get what is left of the deadline, and the call ends with it, retries or not."""
+    """Attempts share the deadline, and the call ends with it, with or without retries."""
     server.script(*[Stall(30)] * 5)
     options = RequestOptions(deadline=0.2, max_retries=50)
     with pytest.raises(PrefactorTimeoutError) as info:
@@ -110,7 +110,7 @@ async def test_the_deadline_covers_all_attempts(
 
 
 async def test_a_wait_past_the_deadline_is_not_begun(server: ScriptedServer) -> None:
-    """When the next attempt would come too late, the failure surfaces at once, unwrapped."""
+    """If the next attempt would come too late, the failure is raised at once, unwrapped."""
     server.script(error(503, retry_after="40"))
     async with PrefactorHttpClient(server.config(max_retry_delay=60)) as client:
         with pytest.raises(PrefactorApiError) as info:

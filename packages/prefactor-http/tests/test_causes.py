@@ -1,4 +1,4 @@
-"""The text of the last error says why the last attempt failed."""
+"""The final error says why the last attempt failed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from prefactor_http.testing import Reply, ScriptedServer, Stall
 
 
 def config(url: str) -> HttpClientConfig:
-    """Settings with one retry at once."""
+    """Settings with one immediate retry."""
     return HttpClientConfig(url, "test-token", max_retries=1, initial_retry_delay=0.001)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_host_that_cannot_be_reached(unused_tcp_port: int, scheme: str) -> None:
-    """The text says that no connection was made, and to where."""
+    """The message says that no connection was made, and to where."""
     address = f"127.0.0.1:{unused_tcp_port}"
     async with PrefactorHttpClient(config(f"{scheme}://{address}")) as client:
         with pytest.raises(PrefactorRetryExhaustedError, match=rf"2 attempts: .*host {address}"):
@@ -25,7 +25,7 @@ async def test_a_host_that_cannot_be_reached(unused_tcp_port: int, scheme: str) 
 
 
 async def test_https_to_a_port_for_http() -> None:
-    """The text says that TLS failed."""
+    """The message says that TLS failed."""
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -40,7 +40,7 @@ async def test_https_to_a_port_for_http() -> None:
 
 
 async def test_a_timeout(server: ScriptedServer) -> None:
-    """The text says how long an attempt was given."""
+    """The message says how long the attempt had."""
     server.script(*[Stall(30)] * 2)
     async with PrefactorHttpClient(server.config(request_timeout=0.05, max_retries=1)) as client:
         with pytest.raises(PrefactorRetryExhaustedError, match=r"no answer within 0\.05 seconds"):
@@ -48,7 +48,7 @@ async def test_a_timeout(server: ScriptedServer) -> None:
 
 
 async def test_a_refusal(server: ScriptedServer) -> None:
-    """The text has status, code and message of the last answer, and not the token."""
+    """The message has status, code and text of the last answer, and not the token."""
     server.script(*[Reply.error(503, "unexpected", "No room for test-token")] * 2)
     async with PrefactorHttpClient(server.config(max_retries=1)) as client:
         with pytest.raises(PrefactorRetryExhaustedError) as caught:

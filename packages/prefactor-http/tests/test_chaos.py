@@ -1,4 +1,4 @@
-"""One client, two hundred tasks, and a server that cannot be relied upon."""
+"""One client, two hundred tasks, and an unreliable server."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ OK = Reply(200, {"status": "success"})
 
 
 async def test_headers(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A raw request carries token, types and origin, and no key unless one is passed."""
+    """A raw request carries token, types and origin, and a key only if one is passed."""
     await client.request("GET", PING)
     await client.request("GET", PING, idempotency_key="key-1")
     plain, keyed = (request.headers for request in server.requests)
@@ -68,7 +68,7 @@ async def test_a_base_path_is_kept(server: ScriptedServer) -> None:
 async def test_extra_headers_win_except_over_the_key(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Headers of a call replace those of the client whatever their case, but not the key."""
+    """A call's headers replace the client's in any case, but not the key."""
     headers = {"accept": "text/plain", "X-Tenant": "t", "Idempotency-Key": "theirs"}
     options = RequestOptions(headers=headers)
     await client.request("GET", PING, idempotency_key="ours", options=options)
@@ -78,7 +78,7 @@ async def test_extra_headers_win_except_over_the_key(
 
 
 async def test_bad_input_never_leaves(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Body, query, key, header: what cannot be sent raises before anything is sent."""
+    """An invalid body, query, key or header raises before anything is sent."""
     nan: dict[str, Any] = {"payload": {"scores": [1.0, math.nan]}}
     with pytest.raises(PrefactorRequestError, match=r"json_data\.payload\.scores\[1\]"):
         await client.request("POST", "/x", json_data=nan)
@@ -93,7 +93,7 @@ async def test_bad_input_never_leaves(client: PrefactorHttpClient, server: Scrip
 
 
 def test_a_token_with_a_line_break_is_refused() -> None:
-    """The newline of a secrets file is found at once, and the token is not shown."""
+    """The newline of a secrets file is reported at once, without showing the token."""
     with pytest.raises(PrefactorRequestError, match="api_token contains a line break") as info:
         PrefactorHttpClient(HttpClientConfig("https://h", "s3cr3t-value\n"))
     assert "s3cr3t" not in str(info.value)
@@ -101,7 +101,7 @@ def test_a_token_with_a_line_break_is_refused() -> None:
 
 @pytest.mark.parametrize("url", ["api.example", "ftp://api.example", "http://", "http://a:b@h"])
 async def test_an_unusable_url_is_a_request_error(url: str) -> None:
-    """A URL that nothing can be sent to fails at once, inside the tree, and is not retried."""
+    """An unusable URL raises this package's error at once, without retries."""
     async with PrefactorHttpClient(HttpClientConfig(url, "test-token")) as client:
         with pytest.raises(PrefactorRequestError) as info:
             await client.request("GET", PING)
@@ -152,7 +152,7 @@ async def test_statuses(
 async def test_field_errors_and_request_id(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """What a validation error says about fields is reachable, in either of its shapes."""
+    """A validation error's fields are available, in either of its forms."""
     body = {"code": "c", "message": "m", "errors": {"a": ["Required"]}, "request_id": "r1"}
     server.script(Reply(422, body), Reply(422, body | {"errors": ["one", "two"]}))
     for errors in ({"a": ["Required"]}, {"errors": ["one", "two"]}):
@@ -164,7 +164,7 @@ async def test_field_errors_and_request_id(
 async def test_a_head_request_has_no_body(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The absence of a body that cannot be there is not an error."""
+    """The missing body of a HEAD response is not an error."""
     server.script(Reply(200, None))
     assert await client.request("HEAD", PING) == {}
 
@@ -192,7 +192,7 @@ async def test_without_a_context_manager(server: ScriptedServer) -> None:
 
 
 def test_one_client_in_two_loops() -> None:
-    """A client outlives its event loop, closed or not, and leaves nothing open behind."""
+    """A client can be used in another event loop after its first, and leaves nothing open."""
     with ScriptedServer() as server:
         client = PrefactorHttpClient(server.config())
         for _ in range(2):
@@ -202,7 +202,7 @@ def test_one_client_in_two_loops() -> None:
 
 
 async def test_a_client_that_nobody_closed_is_closed_with_its_loop(server: ScriptedServer) -> None:
-    """Dropping a client leaks no session: the loop closes it (a warning would fail this test)."""
+    """A dropped client leaks no session, because its loop closes it (a warning would fail this)."""
     client = PrefactorHttpClient(server.config())
     await client.request("GET", PING)
     session: Any = client._session
@@ -228,7 +228,7 @@ async def test_hundreds_of_tasks_share_one_session(server: ScriptedServer) -> No
 
 
 async def test_cancellation_leaks_nothing(server: ScriptedServer) -> None:
-    """A cancelled call gives its connection back, and the client goes on working."""
+    """A cancelled call returns its connection, and the client continues to work."""
     server.script(*[Stall(30)] * 5)
     async with PrefactorHttpClient(server.config()) as client:
         tasks = [asyncio.create_task(client.request("GET", PING)) for _ in range(5)]
@@ -256,7 +256,7 @@ async def test_closing_ends_calls_for_good(server: ScriptedServer) -> None:
 
 
 async def test_a_session_of_the_callers_own(server: ScriptedServer) -> None:
-    """It is used with its own settings, gets plain JSON, and stays open."""
+    """A caller's session keeps its own settings, gets plain JSON, and stays open."""
     async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
         async with PrefactorHttpClient(server.config(), session=session) as client:
             instance = await client.agent_instances.register("agent", {"name": "é"}, {})
@@ -289,7 +289,7 @@ async def test_one_attempt_needs_a_session(server: ScriptedServer) -> None:
 
 
 async def test_a_proxy_is_used(server: ScriptedServer) -> None:
-    """With a proxy, requests go there and name the target in full."""
+    """Requests go through the proxy and name the target in full."""
     server.script(OK)
     config = HttpClientConfig("http://api.example", "test-token", max_retries=0)
     async with PrefactorHttpClient(config, proxy=server.url) as client:
@@ -314,7 +314,7 @@ async def test_with_options_shares_the_session(
 
 
 async def test_a_deadline_of_the_client_can_be_lifted(server: ScriptedServer) -> None:
-    """A call can have more time than the client's default, or all the time there is."""
+    """A call can have a longer deadline than the client's default, or none."""
     async with PrefactorHttpClient(server.config(deadline=0.001)) as client:
         options = RequestOptions(deadline=math.inf, request_timeout=math.inf)
         assert (await client.request("GET", PING, options=options))["status"] == "success"

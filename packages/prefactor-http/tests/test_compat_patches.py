@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Response(aiohttp.ClientResponse):
-    """What aioresponses answers with; its own does not know an argument of the newest aiohttp."""
+    """A response of aioresponses; its own lacks an argument of the newest aiohttp."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         newest = inspect.signature(aiohttp.ClientResponse).parameters
@@ -67,7 +67,7 @@ def config(**changes: Any) -> HttpClientConfig:
 
 @pytest.fixture
 async def client() -> AsyncIterator[PrefactorHttpClient]:
-    """A client that nothing answers unless a double does."""
+    """A client that only a double answers."""
     async with PrefactorHttpClient(config(max_retries=1)) as opened:
         yield opened
 
@@ -80,7 +80,7 @@ def web() -> Iterator[aioresponses]:
 
 
 def answer(status: int, body: Any) -> MagicMock:
-    """A response double: status and text, and nothing else that can be relied on."""
+    """A response double with only status and text."""
     response = MagicMock()
     response.status = status
     response.text = AsyncMock(return_value=body if isinstance(body, str) else json.dumps(body))
@@ -109,7 +109,7 @@ async def test_a_patched_session_request(client: PrefactorHttpClient) -> None:
 
 
 async def test_a_session_double(client: PrefactorHttpClient) -> None:
-    """A double can take the whole session's place, and is closed like a session."""
+    """A double can replace the whole session, and is closed like one."""
     original, double = client._session, MagicMock()
     double.closed = False
     double.close = AsyncMock()
@@ -142,7 +142,7 @@ async def test_doubles_of_error_replies(client: PrefactorHttpClient) -> None:
 async def test_failures_raised_by_the_session_call(
     client: PrefactorHttpClient, failure: Exception, typed: bool
 ) -> None:
-    """What `session.request(...)` itself raises is retried like what happens while reading."""
+    """An error from `session.request(...)` itself is retried like an error while reading."""
     with (
         patch.object(client._session, "request", side_effect=failure) as request,
         pytest.raises(PrefactorRetryExhaustedError) as info,
@@ -153,7 +153,7 @@ async def test_failures_raised_by_the_session_call(
 
 
 async def test_a_bare_client_error_without_a_key(client: PrefactorHttpClient) -> None:
-    """The base class, which aiohttp never raises itself, means that nothing was sent."""
+    """The bare base class, which aiohttp never raises itself, means that nothing was sent."""
     failure = aiohttp.ClientError("Network error")
     with (
         patch.object(client._session, "request", side_effect=failure) as request,
@@ -230,7 +230,7 @@ async def test_aioresponses_reads_the_body(client: PrefactorHttpClient, web: aio
 async def test_aioresponses_errors_and_exceptions(
     client: PrefactorHttpClient, web: aioresponses
 ) -> None:
-    """Error statuses and exceptions of aioresponses behave like those of a server."""
+    """Error statuses and exceptions of aioresponses behave like a server's."""
     url = f"{BASE}/api/v1/x"
     web.get(url, exception=aiohttp.ClientConnectionError("down"))
     web.get(

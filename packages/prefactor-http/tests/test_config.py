@@ -1,4 +1,4 @@
-"""Settings: checked in order, masked when shown, read from the environment on request."""
+"""Settings: checked in order, masked in reprs, read from the environment on request."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BROKEN: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("field", "value", "message"), BROKEN)
 def test_each_check(field: str, value: Any, message: str) -> None:
-    """Every value that cannot work is refused with a message that says why."""
+    """Every invalid value is refused with the reason."""
     settings = {"api_url": "https://api.example", "api_token": TOKEN, field: value}
     with pytest.raises(ValueError, match=f"^{message}$"):
         HttpClientConfig(**settings)
@@ -65,7 +65,7 @@ def test_each_check(field: str, value: Any, message: str) -> None:
 
 @pytest.mark.parametrize("first", range(7))
 def test_the_first_failure_wins(first: int) -> None:
-    """Of several broken values the one that comes first in the order of checks is reported."""
+    """Of several invalid values, the first in the order of checks is reported."""
     broken = {field: value for field, value, _ in reversed(BROKEN[first:7])}
     settings = {"api_url": "https://api.example", "api_token": TOKEN, **broken}
     with pytest.raises(ValueError, match=f"^{BROKEN[first][2]}$"):
@@ -81,7 +81,7 @@ def test_nan_is_not_a_duration(field: str) -> None:
 
 
 def test_repr_masks_the_token_and_credentials_in_the_url() -> None:
-    """What is printed of a configuration holds no secret."""
+    """The repr of a configuration contains no secret."""
     shown = repr(HttpClientConfig("https://me:hunter2secret@api.example/base", TOKEN))
     assert TOKEN not in shown
     assert "hunter2secret" not in shown
@@ -121,14 +121,14 @@ def test_from_env_reads_the_process_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_keywords_win_over_the_environment() -> None:
-    """What the code says is meant; the environment fills the gaps."""
+    """Arguments win over environment variables."""
     environment = {"PREFACTOR_API_TOKEN": TOKEN, "PREFACTOR_MAX_RETRIES": "not a number"}
     config = HttpClientConfig.from_env(environment, api_url="https://x.example", max_retries=1)
     assert (config.api_url, config.max_retries) == ("https://x.example", 1)
 
 
 def test_a_missing_variable_is_named() -> None:
-    """The error says which variable to set."""
+    """The error names the missing variable."""
     with pytest.raises(ValueError, match="PREFACTOR_API_TOKEN is not set"):
         HttpClientConfig.from_env({"PREFACTOR_API_URL": "https://api.example"})
 
@@ -141,7 +141,7 @@ def test_a_missing_variable_is_named() -> None:
     ],
 )
 def test_an_unreadable_variable_is_named(variable: str, value: str, expected: str) -> None:
-    """The error says which variable is wrong and what would be right."""
+    """The error names the variable and the accepted values."""
     environment = {"PREFACTOR_API_URL": "u", "PREFACTOR_API_TOKEN": TOKEN, variable: value}
     with pytest.raises(ValueError, match=f"{variable} must be {expected}, got '{value}'"):
         HttpClientConfig.from_env(environment)
@@ -158,14 +158,14 @@ def test_options_refuse_what_cannot_work() -> None:
 
 
 def test_options_show_header_names_only() -> None:
-    """The value of an extra header may be a credential and is not printed."""
+    """The value of an extra header may be a credential, so it is not printed."""
     shown = repr(RequestOptions(headers={"X-Tenant-Secret": "s3cr3t-value"}))
     assert "X-Tenant-Secret" in shown
     assert "s3cr3t-value" not in shown
 
 
 def test_options_are_laid_over_each_other() -> None:
-    """What a call says wins, what it leaves open stays, headers are merged."""
+    """A call's options win, missing ones stay, and headers are merged."""
     base = RequestOptions(deadline=9, max_retries=2, headers={"A": "1", "B": "1"})
     call = RequestOptions(max_retries=0, headers={"B": "2"})
     assert base.merge(call) == RequestOptions(

@@ -1,4 +1,4 @@
-"""How a request is put on its connection: the bytes that aiohttp would send, with less ado."""
+"""How a request is written to its connection: the bytes that aiohttp would send, at less cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 async def received(session: aiohttp.ClientSession, **arguments: Any) -> list[bytes]:
-    """What a server receives of two requests in a row on one connection."""
+    """Return what a server receives of two consecutive requests on one connection."""
     requests: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Downloads: a response of any size, piece by piece."""
+"""Downloads: a response of any size, in chunks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pieces(body: bytes, size: int = 10_000) -> list[bytes]:
 
 
 async def exported(client: PrefactorHttpClient) -> list[bytes]:
-    """What the export of a run yields."""
+    """Return what a run's export yields."""
     return [piece async for piece in client.agent_instances.export("a/b")]
 
 
@@ -33,7 +33,7 @@ async def exported(client: PrefactorHttpClient) -> list[bytes]:
 async def test_an_export_comes_in_pieces(
     client: PrefactorHttpClient, server: ScriptedServer, coding: str
 ) -> None:
-    """Its text is whole, whether it was compressed or not, and larger than any other response."""
+    """The text is complete, compressed or not, and may exceed the limit of other responses."""
     body = LINES if coding == "identity" else gzip.compress(LINES)
     headers = {**NDJSON, "Content-Encoding": coding}
     server.script(StreamedReply(pieces(body), headers=headers))
@@ -57,7 +57,7 @@ async def test_opening_is_retried(client: PrefactorHttpClient, server: ScriptedS
 async def test_what_breaks_off_is_an_error(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Neither a connection that is lost nor compressed data that ends early passes for whole."""
+    """A lost connection and truncated compressed data are errors."""
     server.script(
         StreamedReply([b"{}\n"], headers={**NDJSON, "Content-Length": "100"}, chunked=False),
         StreamedReply([gzip.compress(LINES)[:-50]], headers={**NDJSON, "Content-Encoding": "gzip"}),

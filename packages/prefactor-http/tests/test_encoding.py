@@ -1,4 +1,4 @@
-"""What goes onto the wire: bodies encoded once, ids that stay where they are put, UTC."""
+"""Encoding requests: bodies are encoded once, ids stay in their path segment, times are UTC."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_the_encoder_is_the_one_that_was_asked_for(encoder: str) -> None:
-    """The fast one encodes where it is installed, and nothing is missing where it is not."""
+    """The fast encoder is used if it is installed, and everything works without it."""
     fast = encoding._fast()
     assert (fast is not None) == (encoder == "orjson")
 
@@ -74,7 +74,7 @@ def test_a_body_is_what_was_meant(body: dict[str, Any]) -> None:
 
 
 def test_a_body_does_not_change_with_the_objects_it_was_made_from() -> None:
-    """What is sent in a later attempt is what was given to the first."""
+    """A later attempt sends what the first was given, even if the caller changed it since."""
     payload = {"list": [1]}
     encoded = encode_body({"payload": payload})
     payload["list"].append(2)
@@ -232,7 +232,7 @@ def test_a_model_can_be_the_whole_body() -> None:
 
 @given(st.datetimes(), st.timedeltas(timedelta(hours=-23), timedelta(hours=23)))
 def test_every_timestamp_has_an_offset(moment: datetime, offset: timedelta) -> None:
-    """Naive moments are UTC, aware ones keep their offset, and both read back equal."""
+    """A naive datetime means UTC, an aware one keeps its offset, and both read back equal."""
     assert datetime.fromisoformat(timestamp(moment)) == moment.replace(tzinfo=UTC)
     offset = timedelta(minutes=offset // timedelta(minutes=1))
     aware = moment.replace(tzinfo=timezone(offset))
@@ -258,7 +258,7 @@ def test_an_id_that_names_another_place_is_refused(value: Any) -> None:
 
 
 def test_query_values() -> None:
-    """Booleans are true and false, None is left out, moments have an offset."""
+    """Booleans become true and false, None is left out, and datetimes have an offset."""
     assert query(
         {
             "yes": True,
@@ -292,7 +292,7 @@ def test_a_query_value_that_cannot_be_sent_is_named(value: object) -> None:
 
 @given(st.none() | st.text(min_size=1, max_size=200))
 def test_generated_keys(prefix: str | None) -> None:
-    """A generated key fits into 64 characters and keeps its whole UUID whatever the prefix."""
+    """A generated key fits into 64 characters and keeps its whole UUID, whatever the prefix."""
     first, second = idempotency_key(None, prefix), idempotency_key(None, prefix)
     assert first != second
     assert len(first) <= 64
@@ -304,7 +304,7 @@ def test_generated_keys(prefix: str | None) -> None:
 
 
 def test_given_keys() -> None:
-    """A given key is used as it is, up to 64 characters, empty included."""
+    """A given key is used unchanged, up to 64 characters, even if empty."""
     assert idempotency_key("k" * 64) == "k" * 64
     assert idempotency_key("") == ""
     with pytest.raises(ValueError, match="at most 64 characters, got 65"):

@@ -1,4 +1,4 @@
-"""Everything around runs: agents, versions, deployments, environments, tokens, accounts."""
+"""Everything besides runs: agents, versions, deployments, environments, tokens, accounts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NEEDS_AGENT = {"agent_deployments", "agent_schema_versions", "agent_versions"}
 
 
 def details(kind: str, id_: str = "x1") -> dict[str, Any]:
-    """The least a server may say about a resource."""
+    """The minimal response about a resource."""
     return {"type": kind, "id": id_}
 
 
@@ -43,7 +43,7 @@ def details(kind: str, id_: str = "x1") -> dict[str, Any]:
 async def test_series(
     client: PrefactorHttpClient, server: ScriptedServer, attribute: str, kind: str
 ) -> None:
-    """A series is asked for with what was given, and read with its parts."""
+    """A series is requested with the given arguments, and read with its parts."""
     durations = {"measured": [0, 2], "p50": [None, 3.5], "p95": [None, 4], "p99": [None, 4]}
     ended = {status: [0, 2] for status in ("complete", "failed", "cancelled", "terminated")}
     said = {
@@ -91,7 +91,7 @@ async def test_series(
 async def test_reading(
     client: PrefactorHttpClient, server: ScriptedServer, attribute: str, kind: str
 ) -> None:
-    """Each resource can be read by id, by page, and all of it; its client is made once."""
+    """Each resource can be read by id, by page and whole; its client is created once."""
     resource: Any = getattr(client, attribute)
     assert resource is getattr(client, attribute)
     filters = {"agent_id": "a"} if attribute in NEEDS_AGENT else {}
@@ -162,7 +162,7 @@ async def test_creating(
     given: dict[str, Any],
     sent: dict[str, Any],
 ) -> None:
-    """A creation sends what was given under `details`, with its key in body and header."""
+    """A creation sends the given fields under `details`, with its key in body and header."""
     kind = RESOURCES[attribute]
     server.script(Reply(200, {"details": details(kind)}))
     created = await getattr(client, attribute).create(**given, idempotency_key=KEY)
@@ -176,7 +176,7 @@ async def test_creating(
 async def test_a_new_token_is_shown_once(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The token stands beside its record, is handed over, and is not printed."""
+    """A new token is returned beside its record, and not printed."""
     server.script(Reply(200, {"details": details("api_token"), "token": "pf_secret"}))
     created = await client.api_tokens.create(
         token_scope="account", expires_at="2027-01-01T00:00:00Z"
@@ -226,7 +226,7 @@ async def test_updating(
 async def test_deleting(
     client: PrefactorHttpClient, server: ScriptedServer, attribute: str
 ) -> None:
-    """What was deleted comes back if the server sends it, and its silence is no error."""
+    """A deletion returns what was deleted if the server sends it, and otherwise None."""
     kind = RESOURCES[attribute]
     server.script(Reply(200, {"details": details(kind)}), Reply(204))
     assert (await getattr(client, attribute).delete("x1")).id == "x1"
@@ -237,7 +237,7 @@ async def test_deleting(
 async def test_a_risk_profile_is_changed_by_what_is_given(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A change takes a dict or a model; what is absent is not sent, and None is sent as null."""
+    """A change takes a dict or a model; missing fields are not sent, and None is sent as null."""
     server.script(*[Reply(200, {"details": details("risk_profile")})] * 2)
     changes = RiskProfileForUpdate(name="n", agreed_risk=None)
     await client.risk_profiles.update("x1", changes, KEY)
@@ -252,10 +252,10 @@ async def test_a_risk_profile_is_changed_by_what_is_given(
     assert len(server.requests) == 2
 
 
-async def test_an_agent_has_the_rollup_that_stands_beside_it(
+async def test_an_agent_has_the_rollup_of_its_answer(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The risk rollup of an answer is the agent's, and None if the server sent none."""
+    """The agent has the risk rollup of its answer, or None if the server sent none."""
     rollup = {"observed_risk": {"max_score": 5}, "theoretical_risk": {"max_score": None}}
     shown = {"details": details("agent"), "risk_rollup": rollup}
     server.script(Reply(200, shown), Reply(200, shown), Reply(200, {"details": details("agent")}))
@@ -268,7 +268,7 @@ async def test_an_agent_has_the_rollup_that_stands_beside_it(
 async def test_a_template_is_read_by_its_name(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A template is read by name or by default, and a ruleset is sent as it was given."""
+    """A template is read by name or by default, and a ruleset is sent unchanged."""
     ruleset = {"category_weights": {"minors_data": None}}
     template = {"type": "risk_profile_template", "name": "default", "ruleset": ruleset}
     server.script(*[Reply(200, {"details": template})] * 2)
@@ -311,7 +311,7 @@ async def test_agents(client: PrefactorHttpClient, server: ScriptedServer) -> No
 async def test_agents_are_checked_before_sending(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """An agent without a name, or a search by both identifiers or none, is refused here."""
+    """An agent without a name, or a search by both identifiers or neither, is refused locally."""
     with pytest.raises(ValidationError):
         await client.agents.create({"description": "nameless"})
     for identifiers in ({}, {"agent_id": "a", "external_identifier": "b"}):
@@ -323,7 +323,7 @@ async def test_agents_are_checked_before_sending(
 async def test_the_older_list_of_agents(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """`list_agents` keeps its positions and its form of sorting, and no longer loses the page."""
+    """`list_agents` keeps its positional arguments and its sorting, and now honours the page."""
     page = {"summaries": [details("agent")], "pagination": {"item_count": 9}, "sorting": None}
     server.script(Reply(200, page))
     agents = await client.agents.list_agents(None, "null", None, "-name", 5, 2)

@@ -1,4 +1,4 @@
-"""Runs: what each method sends, to the field, and what it gives back."""
+"""Runs: what each method sends, field by field, and what it returns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def register(client: PrefactorHttpClient, *args: Any, **kwargs: Any) -> st
 
 
 async def test_register_by_position(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """The published positional order works, and only what is given is sent."""
+    """The published positional order works, and only the given fields are sent."""
     version, schema = {"name": "Bot"}, {"external_identifier": "s1"}
     await client.agent_instances.register("agent_123", version, schema, "i-1", KEY, False)
     sent = server.requests[0]
@@ -52,7 +52,7 @@ async def test_register_by_position(client: PrefactorHttpClient, server: Scripte
 
 
 async def test_register_with_nothing(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A deployment token carries the agent, so everything may be left out."""
+    """A deployment token implies the agent, so every argument is optional."""
     await register(client)
     assert server.requests[0].json == {"update_current_version": True, "idempotency_key": KEY}
 
@@ -60,7 +60,7 @@ async def test_register_with_nothing(client: PrefactorHttpClient, server: Script
 async def test_register_with_empty_parts(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Empty objects are sent as such, and keyword-only additions beside them."""
+    """Empty objects are sent as such, and so are keyword-only additions."""
     await register(client, "a", {}, {}, environment_id="e", purpose="eval", external_identifier="x")
     assert server.requests[0].json == {
         "agent_id": "a",
@@ -111,14 +111,14 @@ async def test_register_with_models(client: PrefactorHttpClient, server: Scripte
 async def test_register_checks_before_sending(
     client: PrefactorHttpClient, server: ScriptedServer, wrong: dict[str, Any]
 ) -> None:
-    """What the API would refuse fails here, before anything is sent."""
+    """What the API would refuse raises before anything is sent."""
     with pytest.raises(ValidationError):
         await client.agent_instances.register(**wrong)
     assert server.requests == []
 
 
 async def test_start(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """The timestamp is always there, as null or with an offset; the answer is active."""
+    """The timestamp is always sent, as null or with an offset; the result is active."""
     first, second = server.add_instance(status="pending"), server.add_instance(status="pending")
     started = await client.agent_instances.start(first, idempotency_key=KEY)
     moment = datetime(2026, 4, 13, 0, 46)  # noqa: DTZ001 - naive on purpose
@@ -131,7 +131,7 @@ async def test_start(client: PrefactorHttpClient, server: ScriptedServer) -> Non
 
 
 async def test_finish(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A bare finish sends its key and nothing else; a status is sent when given."""
+    """A bare finish sends only its key, and a status is sent when given."""
     first, second = server.add_instance(), server.add_instance()
     finished = await client.agent_instances.finish(first)
     failed = await client.agent_instances.finish(second, "failed", "2026-04-13T00:00:00Z", KEY)
@@ -160,7 +160,7 @@ async def test_long_keys_are_refused(
 
 
 async def test_get_and_errors(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A run can be read; one that does not exist is not found."""
+    """A run can be read; an unknown one raises not found."""
     instance = await client.agent_instances.get(server.add_instance())
     assert (instance.status, instance.span_counts) != (None, None)
     assert instance.raw["id"] == instance.id
@@ -169,7 +169,7 @@ async def test_get_and_errors(client: PrefactorHttpClient, server: ScriptedServe
 
 
 async def test_show(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A run is found by either identifier, with the figures that are asked for and no others."""
+    """A run is found by either identifier, with only the requested figures."""
     run = {"type": "agent_instance", "id": "r", "account_id": "a", "agent_id": "b", "status": "new"}
     run |= {"agent_version_id": "v", "environment_id": "e", "raised_alert_count": 2}
     run |= dict.fromkeys(("inserted_at", "updated_at", "last_activity_span_at"), MOMENT)
@@ -198,7 +198,7 @@ async def test_terminate(client: PrefactorHttpClient, server: ScriptedServer) ->
 
 
 async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """The export is passed on as it is."""
+    """The export is returned unchanged."""
     server.script(Reply(200, {"status": "success", "agent_context": {"body": [1]}}))
     assert await client.agent_instances.agent_context("i") == {"body": [1]}
     server.script(Reply(200, {"status": "success"}))
@@ -207,7 +207,7 @@ async def test_agent_context(client: PrefactorHttpClient, server: ScriptedServer
 
 
 async def test_the_skeleton_of_a_run(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """All spans come as columns; what this version does not know is kept and no error."""
+    """All spans come as columns, and fields unknown to this version are kept."""
     columns = {
         "id": ["a", "b"],
         "parent": [None, 0],
@@ -243,14 +243,14 @@ async def test_the_skeleton_of_a_run(client: PrefactorHttpClient, server: Script
 
 @pytest.mark.parametrize("method", ["get", "start", "finish"])
 @pytest.mark.parametrize("id_", ["..", ".", ""])
-async def test_ids_that_are_none(client: PrefactorHttpClient, method: str, id_: str) -> None:
-    """What a URL would resolve to another place is refused."""
+async def test_impossible_ids(client: PrefactorHttpClient, method: str, id_: str) -> None:
+    """An id that a URL would resolve to another place is refused."""
     with pytest.raises(PrefactorRequestError):
         await getattr(client.agent_instances, method)(id_)
 
 
 async def test_heartbeats(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A heartbeat names runs, has no key, and brings the control signals of terminated ones."""
+    """A heartbeat names runs, has no key, and returns the control signals of terminated ones."""
     going, stopped = server.add_instance(), server.add_instance()
     await client.agent_instances.terminate(stopped, "enough")
     heard = await client.agent_instances.heartbeat([going, stopped, "nobody"])

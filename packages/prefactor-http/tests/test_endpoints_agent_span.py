@@ -1,4 +1,4 @@
-"""Spans: what each method sends, to the field, and how a termination is heard of."""
+"""Spans: what each method sends, field by field, and how a termination is reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = "key-1"
 
 
 async def test_get_many(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Several spans are read at once by their ids; no ids need no request."""
+    """Several spans are read at once by their ids; an empty list sends no request."""
     run = server.add_instance()
     spans = [await client.agent_spans.create(run, "k", "active", {"n": n}) for n in range(2)]
     found = await client.agent_spans.get_many([spans[1].id, "nobodys", spans[0].id])
@@ -37,7 +37,7 @@ async def test_get_many(client: PrefactorHttpClient, server: ScriptedServer) -> 
 
 
 async def test_create_with_the_least(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Four fields are always there; the key stands at top level, in the details and above."""
+    """Four fields are always sent; the key is at top level, in the details and in the header."""
     instance = server.add_instance()
     span = await client.agent_spans.create(instance, "agent:llm", "active", idempotency_key=KEY)
     sent = server.requests[0]
@@ -57,7 +57,7 @@ async def test_create_with_the_least(client: PrefactorHttpClient, server: Script
 
 
 async def test_create_with_everything(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Every field by position, nulls inside payloads kept, moments with an offset."""
+    """Every field by position, with nulls inside payloads, and datetimes with an offset."""
     instance = server.add_instance()
     moment = datetime(2026, 4, 13, tzinfo=UTC)
     await client.agent_spans.create(
@@ -89,7 +89,7 @@ async def test_create_with_everything(client: PrefactorHttpClient, server: Scrip
 
 
 async def test_finish(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A bare finish sends its key only; what is given is sent flat."""
+    """A bare finish sends only its key, and given fields are sent flat."""
     instance = server.add_instance()
     spans = [await client.agent_spans.create(instance, "x", "active") for _ in range(2)]
     finished = await client.agent_spans.finish(spans[0].id, idempotency_key=KEY)
@@ -170,7 +170,7 @@ async def test_the_control_signal(client: PrefactorHttpClient, server: ScriptedS
 async def test_odd_control_signals(
     client: PrefactorHttpClient, server: ScriptedServer, control: object, heard: list[None]
 ) -> None:
-    """Only an object that says `terminate` is a signal, and only text is a reason."""
+    """Only an object with `terminate` is a signal, and only text is a reason."""
     details = {"type": "agent_span", "id": "s", "agent_instance_id": "i", "schema_name": "x"}
     body = {"status": "success", "details": {**details, "status": "active"}, "control": control}
     server.script(Reply(200, body))
@@ -235,7 +235,7 @@ async def test_nulls_read_as_absent(client: PrefactorHttpClient, server: Scripte
     )
 )
 def test_the_short_check_never_contradicts_the_model(fields: dict[str, Any]) -> None:
-    """What passes the cheap check of a span is what the model would accept unchanged."""
+    """A span that passes the quick check is one that the model accepts unchanged."""
     fields = {"agent_instance_id": "i", "schema_name": "s", "status": "active", **fields}
     if _plainly_right(fields, _STATUSES):
         made = CreateAgentSpanRequest.model_validate(fields)
@@ -243,7 +243,7 @@ def test_the_short_check_never_contradicts_the_model(fields: dict[str, Any]) -> 
 
 
 async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Spans are found by state, kind and parent; the text `null` finds those without a parent."""
+    """Spans are found by status, kind and parent; the text `null` finds those without a parent."""
     run = server.add_instance()
     root = await client.agent_spans.create(run, "a", "active")
     child = await client.agent_spans.create(run, "b", "active", parent_span_id=root.id)
@@ -262,7 +262,7 @@ async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> N
 
 
 async def test_what_servers_add(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """What a server works out about a span is read as what it is."""
+    """What a server derives about a span is read into typed fields."""
     added = {
         "environment_id": "e",
         "schema_registered": True,

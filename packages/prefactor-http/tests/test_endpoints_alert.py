@@ -1,4 +1,4 @@
-"""Alerts of the client: what is sent, and how replies are read."""
+"""Alerts in the client: what is sent, and how replies are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALERT = {"type": "alert", "id": "x1", "severity": "warning", "status": "raised"}
 async def test_raising(
     client: PrefactorHttpClient, server: ScriptedServer, given: Any, sent: Any
 ) -> None:
-    """A raise sends what was given, under a key."""
+    """Raising sends the given fields, under a key."""
     server.script(Reply(200, {"details": {**ALERT, "raised_at": "2026-01-01T00:00:00Z"}}))
 
     raised = await client.alerts.raise_("r1", "slow", **given, idempotency_key=KEY)
@@ -41,7 +41,7 @@ async def test_raising(
 
 
 async def test_clearing_and_reading(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """An alert is cleared by its run and name, and read by its id; unknown words are kept."""
+    """An alert is cleared by run and name, and read by id; unknown enum values are kept."""
     server.script(
         Reply(200, {"details": {**ALERT, "status": "cleared"}}),
         Reply(200, {"details": {**ALERT, "status": "snoozed"}}),

@@ -26,7 +26,7 @@ async def test_record_quality(client: PrefactorHttpClient, server: ScriptedServe
 
 
 async def test_metadata(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Metadata is given at registration, changed key by key, shown and filtered by."""
+    """Metadata is set at registration, changed key by key, shown and filtered by."""
     runs = client.agent_instances
     run = await runs.register("a", metadata={"user": "u", "release": "1"})
     await runs.register("a")

@@ -1,4 +1,4 @@
-"""Finding runs: filters, facets and search results, to the field."""
+"""Finding runs: filters, facets and search results, field by field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOMENT = "2026-01-01T00:00:00Z"
 async def test_runs_are_found_by_every_filter(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Filters are sent as the API spells them, whatever a caller writes them as."""
+    """Filters are sent in the API's spelling, whatever the caller's."""
     server.script(Reply(200, {"summaries": [], "pagination": None, "sorting": None}))
     await client.agent_instances.list(
         agent_ids=["a", "b"],
@@ -65,7 +65,7 @@ async def test_a_run_that_was_searched_for_says_where_it_matched(
 
 
 async def test_the_facets_of_runs(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Facets come by the name of their filter, also those that this version does not know."""
+    """Facets are returned by filter name, including those unknown to this version."""
     facets = {
         "type": "agent_instance_facets",
         "item_count": 3,

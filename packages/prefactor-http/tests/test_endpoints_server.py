@@ -1,4 +1,4 @@
-"""The server, its prices, and what runs would score: what is asked, and what is read."""
+"""The server, its prices, and score previews: what is sent, and what is read."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_the_server_is_shown(client: PrefactorHttpClient, server: Scripted
 async def test_prices_are_listed(
     client: PrefactorHttpClient, server: ScriptedServer, models: list[str], query: dict[str, str]
 ) -> None:
-    """Models are asked for by name, and one without a price has none."""
+    """Models are requested by name, and one without a price has None."""
     found = [{"model": "large", "price": None}, {"model": "small-1", "price": PRICE}]
     table = {"type": "price_table", "file": "p.toml", "currency": "USD", "prices": [PRICE]}
     server.script(Reply(200, {"details": {**table, "models": found[: len(models)]}}))
@@ -86,7 +86,7 @@ async def test_prices_are_listed(
 
 
 async def test_a_profile_is_previewed(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Exactly the rules that were given are tried on the runs, and no key goes with them."""
+    """Exactly the given rules are previewed on the runs, without a key."""
     score = {"score": 41.0, "level": "high", "exceeds_agreed_risk": True}
     run = {"agent_instance_id": "r", "agent_id": "a", "risk_profile_id": None}
     said = {

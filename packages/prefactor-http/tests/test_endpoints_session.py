@@ -1,4 +1,4 @@
-"""People and their sessions: who is calling, changed roles, and what ends."""
+"""People and their sessions: the current caller, changed roles, and sign-out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefactor_http.testing import Reply, ScriptedServer
 
 
 async def test_sessions(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """The caller is told who it is; sessions are listed by person, walked, and revoked."""
+    """The caller is identified; sessions are listed by person, paged, and revoked."""
     caller = {"type": "session", "id": None, "role": "admin", "rights": ["read", "operate"]}
     row = {"type": "session", "id": "s1", "last_used_at": "2026-01-01T00:00:00Z"}
     page = {"summaries": [row], "pagination": None, "sorting": None}
@@ -91,7 +91,7 @@ async def test_ways_to_sign_in(client: PrefactorHttpClient, server: ScriptedServ
 
 
 async def test_invitations(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """People are invited, and invitations listed, read, taken back, looked up and accepted."""
+    """People are invited; invitations are listed, read, revoked, looked up and accepted."""
     row = {"type": "admin_user_invite", "id": "i1", "status": "pending", "token": "once"}
     page = {"summaries": [row], "pagination": None, "sorting": None}
     told = {"type": "invitation", "email": "ada@example.com", "account_name": "First"}

@@ -21,7 +21,7 @@ DELIVERY = {"type": "webhook_delivery", "id": "d1", "status": "delivered", "body
 async def test_webhooks_are_made_and_kept(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A webhook is created, changed, given a new secret and deleted; secrets stay out of reprs."""
+    """A webhook is created, changed, rotated and deleted, and reprs show no secret."""
     secret = {"secret": "whsec_abc", "details": WEBHOOK}
     page = {"summaries": [WEBHOOK], "pagination": None, "sorting": None}
     server.script(
@@ -57,7 +57,7 @@ async def test_webhooks_are_made_and_kept(
 async def test_deliveries_are_looked_at_and_sent_again(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A test answers with its delivery; deliveries are listed, shown and sent again."""
+    """A test returns its delivery; deliveries are listed, shown and resent."""
     page = {"summaries": [{**DELIVERY, "body": None}], "pagination": None, "sorting": None}
     details = {"details": DELIVERY}
     server.script(*(Reply(200, one) for one in (details, page, page, details, details)))

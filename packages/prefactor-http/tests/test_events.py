@@ -1,4 +1,4 @@
-"""Live events: blocks from bytes, and one stream over many connections."""
+"""Live events: parsing blocks, and one stream over many connections."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def positions(client: PrefactorHttpClient, count: int, **asked: Any) -> li
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 30)))
 def test_pieces(sizes: list[int]) -> None:
-    """However the bytes are cut, the same whole blocks come out, and half a block never does."""
+    """However the bytes are split, the same whole blocks come out, and never half a block."""
     text = READY + b": heartbeat\nid: 2\n\n" + block(3) + b"data: a\ndata:b\n\nid: 9\ndata: half\n"
     parser = EventParser(1000)
     whole = EventParser(1000).feed(text)
@@ -86,7 +86,7 @@ def test_pieces(sizes: list[int]) -> None:
 
 
 def test_endless_block() -> None:
-    """A block without an end is given up when it is too large."""
+    """A block that never ends is abandoned when it is too large."""
     with pytest.raises(ValueError, match="more than 10 bytes"):
         EventParser(10).feed(b"data: 12345")
 
@@ -132,7 +132,7 @@ async def test_events(client: PrefactorHttpClient, server: ScriptedServer) -> No
 async def test_reconnect(
     client: PrefactorHttpClient, server: ScriptedServer, between: Iterable[Any]
 ) -> None:
-    """A stream that is cut off goes on after the last event, and does not begin again."""
+    """An interrupted stream continues after the last event."""
     server.script(stream(READY, block(2)), *between, stream(block(2, "ready"), block(3), block(4)))
 
     assert await positions(client, 4) == [1, 2, 3, 4]
@@ -150,7 +150,7 @@ async def test_heartbeat(client: PrefactorHttpClient, server: ScriptedServer) ->
 
 
 async def test_reload(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """That changes were lost is told, with the reason."""
+    """Lost changes are reported, with the reason."""
     server.script(stream(block(9, "reload", reason="too_far_behind")))
     async with client.events(last_event_id=3) as events:
         event = await anext(events)
@@ -159,7 +159,7 @@ async def test_reload(client: PrefactorHttpClient, server: ScriptedServer) -> No
 
 
 async def test_silence(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A connection on which nothing comes any more counts as lost."""
+    """A silent connection counts as lost."""
 
     def silent() -> Iterable[bytes]:
         yield READY
@@ -170,7 +170,7 @@ async def test_silence(client: PrefactorHttpClient, server: ScriptedServer) -> N
 
 
 async def test_refusal(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A stream that may not go on ends with the error of the refusal."""
+    """A stream that may not continue raises the error of the refusal."""
     server.script(stream(READY), Reply.error(401, "unauthorized", "Token is revoked"))
     async with client.events() as events:
         await anext(events)
@@ -189,7 +189,7 @@ async def test_refusal(client: PrefactorHttpClient, server: ScriptedServer) -> N
 async def test_nonsense(
     client: PrefactorHttpClient, server: ScriptedServer, reply: StreamedReply | Reply
 ) -> None:
-    """An answer that is no stream of events is an error."""
+    """A response that is not an event stream is an error."""
     server.script(reply)
     with pytest.raises(PrefactorResponseContractError):
         await positions(client, 1)

@@ -1,4 +1,4 @@
-"""The exceptions: what they carry, what they are instances of, that they pickle, that they hide."""
+"""The exceptions: attributes, base classes, pickling, and hidden secrets."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_it_pickles_with_all_its_attributes(error: PrefactorHttpError) -> None:
 
 @pytest.mark.parametrize("error", OURS, ids=lambda error: type(error).__name__)
 def test_the_text_is_the_message(error: PrefactorHttpError) -> None:
-    """`str()` is the message for every class, also for those mixed with foreign ones."""
+    """`str()` is the message for every class, including those with foreign bases."""
     assert str(error) == error.message == error.args[0]
     assert repr(error) == f"{type(error).__name__}({error.message!r})"
 
@@ -134,7 +134,7 @@ def test_a_validation_error_as_cause_pickles() -> None:
 
 @pytest.mark.parametrize("original", FOREIGN, ids=lambda error: type(error).__name__)
 def test_a_network_failure_is_also_what_aiohttp_raised(original: Exception) -> None:
-    """One error is caught by this package's classes and by those of aiohttp and asyncio."""
+    """One error is caught as this package's class and as aiohttp's or asyncio's."""
     error = translated(original, "POST /p", REDACTOR)
     assert isinstance(error, PrefactorHttpError)
     assert isinstance(error, type(original))
@@ -150,13 +150,13 @@ def test_attributes_of_the_original_are_kept() -> None:
 
 
 def test_equal_failures_have_one_class() -> None:
-    """Classes are made once per kind of failure, not once per failure."""
+    """Classes are created once per kind of failure, not once per failure."""
     first, second = (translated(aiohttp.ClientError("x"), "GET /", REDACTOR) for _ in range(2))
     assert type(first) is type(second)
 
 
 def test_the_headers_of_a_request_are_not_kept() -> None:
-    """The one aiohttp error that prints request headers loses them, in itself and as a cause."""
+    """The one aiohttp error that prints request headers loses them, also as a cause."""
     original = aiohttp.ClientResponseError(_request_info(), (), status=400, message="bad line")
     error: Any = translated(original, "POST /p", REDACTOR)
     assert TOKEN not in repr(original)
@@ -173,7 +173,7 @@ def test_a_cause_that_shows_the_token_is_cut_off() -> None:
 
 
 def test_a_half_made_aiohttp_error_is_translated() -> None:
-    """Test doubles build errors without a request; those cannot even be printed."""
+    """Test doubles raise errors without a request, which cannot even be printed."""
     nothing: Any = None
     error = translated(aiohttp.ClientResponseError(nothing, (), status=500), "GET /", REDACTOR)
     assert isinstance(error, aiohttp.ClientResponseError)
@@ -210,13 +210,13 @@ def test_an_exhausted_error_knows_what_its_last_failure_knew() -> None:
 def test_transient_and_permanent(
     error: Exception, transient: bool, permanent: bool, wrapped: bool
 ) -> None:
-    """Failures sort into those that may pass and those that will not, wrapped or not."""
+    """Failures are transient or permanent, wrapped or not."""
     seen = PrefactorRetryExhaustedError("gave up", error) if wrapped else error
     assert is_transient_http_error(seen) is transient
     assert is_permanent_http_error(seen) is permanent
 
 
 def test_an_exhausted_error_without_a_cause_is_neither() -> None:
-    """Nothing is claimed about a failure that nothing is known about."""
+    """An exhausted error without a cause is neither transient nor permanent."""
     assert not is_transient_http_error(PrefactorRetryExhaustedError("gave up"))
     assert not is_permanent_http_error(PrefactorRetryExhaustedError("gave up"))

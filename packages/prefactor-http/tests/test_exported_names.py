@@ -1,4 +1,4 @@
-"""The public names are exactly these: adding or losing one is a decision, not an accident."""
+"""The exact list of public names, so that a change is deliberate."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ ADDED_HERE = {
 
 
 def test_top_level_names() -> None:
-    """The package exports what the published one does, the additions, and nothing else."""
+    """The package exports the published names, the additions, and nothing else."""
     assert set(prefactor_http.__all__) == SINCE_THE_FIRST_RELEASE | ADDED_HERE
     assert dir(prefactor_http) == prefactor_http.__all__
 
@@ -163,7 +163,7 @@ def test_version() -> None:
 
 
 def test_every_exception_is_exported() -> None:
-    """A caller never has to dig for a class that it may have to catch."""
+    """Every exception that a caller may need to catch is exported at the top level."""
     raised = {
         name
         for name, value in vars(exceptions).items()

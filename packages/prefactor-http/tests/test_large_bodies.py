@@ -1,4 +1,4 @@
-"""Bodies over a megabyte: aiohttp warns of them, and here warnings are errors."""
+"""Bodies over a megabyte: aiohttp warns about them, and here warnings are errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def five_spans(instance: str) -> BulkRequest:
 
 @pytest.mark.parametrize("own_session", [False, True])
 async def test_a_bulk_of_large_spans(server: ScriptedServer, own_session: bool) -> None:
-    """It arrives whole, as JSON, on sessions of the client and of its caller."""
+    """It arrives whole, as JSON, on the client's session and on a caller's."""
     instance = server.add_instance()
     async with aiohttp.ClientSession() as session:
         given = session if own_session else None

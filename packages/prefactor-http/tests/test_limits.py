@@ -36,7 +36,7 @@ async def outlast(
 
 
 async def test_an_attempt_that_outlasts_its_limit(watcher: TimeoutWatcher) -> None:
-    """It ends with a timeout, and its task goes on as if nothing had been cancelled."""
+    """It ends with a timeout, and its task continues as if nothing had been cancelled."""
     with pytest.raises(TimeoutError):
         await outlast(watcher, 0.01)
     task = asyncio.current_task()
@@ -47,7 +47,7 @@ async def test_an_attempt_that_outlasts_its_limit(watcher: TimeoutWatcher) -> No
 
 
 async def test_limits_end_in_their_own_order(watcher: TimeoutWatcher) -> None:
-    """A short limit is kept although a long one began first, and the long one is kept after it."""
+    """A short limit expires before a long one that began earlier, which still expires."""
     ended: list[float] = []
     limits = [0.09, 0.01, 0.05, 0.03]
     results = await asyncio.gather(
@@ -68,7 +68,7 @@ async def test_one_timer_for_all(watcher: TimeoutWatcher) -> None:
 
 
 async def test_a_timer_without_attempts_is_not_set_again(watcher: TimeoutWatcher) -> None:
-    """When the timer goes off and nothing runs any more, there is no further one."""
+    """When the timer expires and no attempt is running, it is not set again."""
     with Attempt(watcher, 0.01):
         pass
     assert watcher.due < math.inf
@@ -165,7 +165,7 @@ async def test_a_finished_attempt_is_let_go(watcher: TimeoutWatcher) -> None:
 
 
 async def test_a_stall_ends_at_the_limit_of_its_call() -> None:
-    """Of calls that stall side by side, each ends by its own limit; the others go on."""
+    """Each stalled call ends by its own limit, and the others continue."""
     async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
         server.script(Stall(seconds=60), Stall(seconds=60))
         short = RequestOptions(request_timeout=0.05, max_retries=0)

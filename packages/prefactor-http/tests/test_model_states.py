@@ -1,4 +1,4 @@
-"""States: models take the documented ones, and what a server sent may have others."""
+"""Statuses: arguments take documented ones, and responses may have others."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_state_that_is_not_documented_is_refused(
 
 @both("strict JSON")
 def test_json_is_validated_like_objects(model: type[ReplyModel], fields: dict[str, Any]) -> None:
-    """`model_validate_json` takes what the model wrote, and refuses another state."""
+    """`model_validate_json` accepts the model's own output, and refuses an unknown status."""
     made = model(**fields)
     text = made.model_dump_json()
     assert model.model_validate_json(text) == made
@@ -87,7 +87,7 @@ def test_json_is_validated_like_objects(model: type[ReplyModel], fields: dict[st
 
 
 def test_every_documented_state_is_taken() -> None:
-    """All five of a span, and `terminated` besides for a run."""
+    """All five statuses of a span, and also `terminated` for a run."""
     assert [AgentSpan(**{**SPAN, "status": word}).status for word in WORDS] == list(WORDS)
     assert AgentInstance(**{**INSTANCE, "status": "terminated"}).status == "terminated"
 
@@ -127,7 +127,7 @@ def test_what_arrives_is_text_still(
 async def test_every_way_of_reading_is_tolerant(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Objects, pages, walks and writes pass on what a newer server says."""
+    """Objects, pages, walks and writes return unknown statuses of a newer server."""
     run, span = {**INSTANCE, "status": FUTURE}, {**SPAN, "status": FUTURE}
     for row in (run, span):
         page = {"summaries": [row], "pagination": None, "sorting": None}

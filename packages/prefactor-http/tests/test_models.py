@@ -1,4 +1,4 @@
-"""The models: strict about what is sent, tolerant about what comes back."""
+"""The models: strict about requests, tolerant about responses."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_the_server_sent_is_kept_beside_the_fields() -> None:
 
 
 def test_finish_request() -> None:
-    """Only what is given is sent, and a run cannot be finished as active."""
+    """Only given fields are sent, and a run cannot be finished as active."""
     assert FinishInstanceRequest(status="complete").model_dump(exclude_none=True) == {
         "status": "complete"
     }
@@ -108,7 +108,7 @@ def test_create_request() -> None:
 
 
 def test_schemas_to_register() -> None:
-    """Span types need a name and a schema; everything else may be absent."""
+    """Span types need a name and a schema; everything else is optional."""
     assert AgentVersionForRegister().to_body() == {}
     assert AgentSchemaVersionForRegister().to_body() == {}
     with pytest.raises(ValidationError, match="params_schema"):
@@ -118,7 +118,7 @@ def test_schemas_to_register() -> None:
 
 
 def test_a_quality_schema_goes_by_its_alias() -> None:
-    """The attribute is `schema_`, the wire says `schema`, and both can be given."""
+    """The attribute is `schema_`, the wire name is `schema`, and both can be given."""
     by_name = QualitySchemaForCreate(name="q", schema_={"type": "object"})
     by_alias = QualitySchemaForCreate.model_validate({"name": "q", "schema": {"type": "object"}})
     assert by_name == by_alias
@@ -126,7 +126,7 @@ def test_a_quality_schema_goes_by_its_alias() -> None:
 
 
 def test_risk_is_unknown_until_stated() -> None:
-    """Every answer about risk defaults to unknown."""
+    """Every risk field defaults to unknown."""
     body = DataRisk().to_body()
     assert set(body["action_profile"].values()) == {"unknown"}
     assert len(body["action_profile"]) == 6
@@ -134,8 +134,8 @@ def test_risk_is_unknown_until_stated() -> None:
     assert set(body["result_data_categories"].values()) == {"unknown"}
 
 
-def test_an_update_clears_what_is_none() -> None:
-    """Not given and None differ: the first stays, the second is cleared."""
+def test_an_update_clears_fields_set_to_none() -> None:
+    """A missing field stays, and None clears it."""
     assert AgentForUpdate(name="n", team_id=None).to_body() == {"name": "n", "team_id": None}
 
 

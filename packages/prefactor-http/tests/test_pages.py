@@ -1,4 +1,4 @@
-"""Lists in pages: when there is a next one, and that every row comes exactly once."""
+"""Paged lists: when a next page exists, and that every row comes exactly once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_cursor_is_preferred() -> None:
 
 
 def test_a_walk_ends() -> None:
-    """No rows, no next page, no pagination, or no progress: that was the last page."""
+    """No rows, no next page, no pagination, or no progress: each ends the walk."""
     assert page([], next_after="c").following() is None
     assert page([1]).following() is None
     assert Page([1]).following() is None
@@ -32,7 +32,7 @@ def test_a_walk_ends() -> None:
 
 
 def test_sorting_and_place() -> None:
-    """A leading minus means descending; what is not given is left open."""
+    """A leading minus means descending, and missing arguments are not sent."""
     params = page_params(sorting="-name", offset=None, page_size=3, after="c")
     assert {name: value for name, value in params.items() if value is not None} == {
         "sorting[field]": "name",

@@ -1,4 +1,4 @@
-"""The token appears in no text, however a server spells it."""
+"""The token never appears in text, in any spelling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8,
 
 @given(TOKENS, st.text(), st.text())
 def test_no_spelling_survives(token: str, before: str, after: str) -> None:
-    """Plain, inside JSON, or in a URL: the token is gone, and the rest is still there."""
+    """The token is removed plain, inside JSON and in a URL, and the rest stays."""
     redactor = Redactor(token)
     escaped = json.dumps(token)[1:-1]
     for spelling in (token, escaped, escaped.replace("/", "\\/"), quote(token, safe="")):
@@ -26,7 +26,7 @@ def test_no_spelling_survives(token: str, before: str, after: str) -> None:
 
 
 def test_values_are_cleaned_all_the_way_down() -> None:
-    """Keys, list items and nested objects lose the token, other values stay as they are."""
+    """Keys, list items and nested objects lose the token, and other values stay."""
     redactor = Redactor("secret-token")
     assert redactor.value({"a secret-token": ["x", {"y": "secret-token"}], "n": [1, None]}) == {
         f"a {MASK}": ["x", {"y": MASK}],

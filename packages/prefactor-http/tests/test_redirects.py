@@ -1,4 +1,4 @@
-"""A redirect is an error that says where to, and is never followed."""
+"""A redirect is an error that names its target, and is never followed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 async def test_no_redirect_is_followed(
     client: PrefactorHttpClient, server: ScriptedServer, method: str, status: int
 ) -> None:
-    """Neither a read nor a write goes anywhere else, even where the answer looks like success."""
+    """Neither reads nor writes follow a redirect, even if the target answers with success."""
     body = None if method == "HEAD" else {"status": "success", "details": {}}
     async with ScriptedServer() as other:
         headers = {"Location": f"{other.url}/api/v1/ping"}
@@ -49,7 +49,7 @@ async def test_no_redirect_is_followed(
 async def test_a_typed_write_is_not_followed(
     client: PrefactorHttpClient, server: ScriptedServer, status: int
 ) -> None:
-    """A span is not reported as written by whatever answers a GET at the target."""
+    """A typed write is not reported as done because the redirect's target answers a GET."""
     run = server.add_instance()
     server.script(Reply(status, None, {"Location": "/api/v1/agent_spans"}))
     with pytest.raises(PrefactorRedirectError):
@@ -98,7 +98,7 @@ async def test_a_redirect_to_nowhere(client: PrefactorHttpClient, server: Script
 async def test_not_modified_is_no_redirect(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A 304 is what a conditional read asks for; `request` wants an object and gets none."""
+    """A 304 answers a conditional read, and `request` raises because it needs an object."""
     server.script(Reply(304, None), Reply(304, None))
     assert (await client.request_bytes("GET", "/api/v1/ping", b"")).status == 304
     with pytest.raises(PrefactorResponseContractError):

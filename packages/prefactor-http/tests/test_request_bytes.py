@@ -1,4 +1,4 @@
-"""Bodies that are encoded already, replies that stay unread, and names that a caller looks up."""
+"""Encoded request bodies, raw replies, and names that a caller resolves."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def test_bytes_go_out_and_come_in_as_they_are(
 async def test_an_encoding_and_headers_are_announced(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """What was done to the body is said in its header, and the call's own headers go with it."""
+    """The header names the body's encoding, and the call's own headers are sent too."""
     server.script(Reply(200, {}))
     body = gzip.compress(b'{"items":[]}')
     options = RequestOptions(headers={"X-Extra": "yes"})
@@ -117,7 +117,7 @@ async def test_every_attempt_sends_it_from_the_start(
 
 
 async def test_a_session_of_the_callers_own_takes_bytes(server: ScriptedServer) -> None:
-    """With a session handed in, large and small bodies arrive as they are."""
+    """With a caller's session, large and small bodies arrive unchanged."""
     import aiohttp  # noqa: PLC0415
 
     server.script(Reply(200, {}), Reply(200, {}))
@@ -154,7 +154,7 @@ async def test_refusals_are_raised_as_by_request(
 async def test_retries_are_those_of_the_client(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """It is retried as often as configured, and says so in the end."""
+    """It is retried as often as configured, and the final error says so."""
     server.script(*[Reply.error(500, "unexpected", "No")] * 4)
     with pytest.raises(PrefactorRetryExhaustedError) as caught:
         await client.request_bytes("POST", PATH, b"{}")
@@ -174,7 +174,7 @@ async def test_names_are_looked_up_by_the_resolver_given(server: ScriptedServer)
 
 
 async def test_a_name_that_cannot_be_looked_up_has_not_left() -> None:
-    """What the resolver raises is a network error of something that was never sent."""
+    """A resolver's error is a network error of a request that was never sent."""
 
     class Nowhere(InPlace):
         async def resolve(

@@ -1,4 +1,4 @@
-"""A response is taken up to a limit of bytes, as sent and uncompressed, and of time."""
+"""Limits of a response: bytes, as sent and decompressed, and time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def fitting(size: int) -> bytes:
 
 
 def raw_deflate(body: bytes) -> bytes:
-    """What servers send that leave out the header of zlib."""
+    """Compress without the zlib header, as some servers do."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return packer.compress(body) + packer.flush()
 
@@ -74,7 +74,7 @@ def packed(name: str, body: bytes) -> Reply:
 async def limited(
     server: ScriptedServer, request: pytest.FixtureRequest
 ) -> AsyncIterator[PrefactorHttpClient]:
-    """A client that takes little."""
+    """A client with a low limit."""
     config = server.config(max_response_bytes=LIMIT, request_timeout=20)
     async with aiohttp.ClientSession() as own:
         session = own if "caller" in request.param else None
@@ -86,7 +86,7 @@ async def limited(
 async def test_a_body_may_be_as_large_as_the_limit(
     limited: PrefactorHttpClient, server: ScriptedServer, coding: str
 ) -> None:
-    """Exactly the limit is read in every coding, and one byte more is an error that says so."""
+    """Exactly the limit is read in every encoding, and one byte more is an error that says so."""
     server.script(packed(coding, fitting(LIMIT)), packed(coding, fitting(LIMIT + 1)))
     assert len((await limited.request("GET", PATH))["text"]) > LIMIT - 20
     with pytest.raises(PrefactorResponseTooLargeError, match=r"max_response_bytes") as caught:
@@ -99,7 +99,7 @@ async def test_a_body_may_be_as_large_as_the_limit(
 async def test_only_what_can_be_read_is_asked_for(
     limited: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The codings that are named in the request are those that are uncompressed within limits."""
+    """The request names only the encodings that are decompressed within limits."""
     await limited.validate_token()
     assert server.requests[0].headers["accept-encoding"] == "gzip, deflate"
 
@@ -108,7 +108,7 @@ async def test_only_what_can_be_read_is_asked_for(
 async def test_a_coding_that_was_not_asked_for_is_named(
     limited: PrefactorHttpClient, server: ScriptedServer, coding: str
 ) -> None:
-    """A body in another coding is not given to a library that knows no limit."""
+    """An unexpected encoding raises instead of reaching a decoder without limits."""
     server.script(*[Reply(200, b"\x1b\x00\xf8", {"Content-Encoding": coding})] * 2)
     for raw in (False, True):
         with pytest.raises(PrefactorResponseContractError, match=r"gzip, deflate") as caught:
@@ -157,7 +157,7 @@ async def test_what_is_too_much_is_not_kept(
 async def test_a_refusal_stays_a_refusal(
     limited: PrefactorHttpClient, server: ScriptedServer, status: int, kind: type[PrefactorApiError]
 ) -> None:
-    """The status decides before the size of the body does; the message says both."""
+    """The status matters before the size of the body, and the message has both."""
     server.script(StreamedReply(ENDLESS, status=status, headers={"X-Request-Id": "r1"}))
     with pytest.raises(kind, match=rf"^HTTP {status}\. .*{LIMIT} bytes") as caught:
         await limited.request("GET", PATH)
@@ -167,7 +167,7 @@ async def test_a_refusal_stays_a_refusal(
 async def test_the_limit_of_a_call_and_of_a_family(
     limited: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """One call, or a client with other options, may take more or less than the client."""
+    """A call, or a client with other options, may have a higher or lower limit."""
     server.script(*[Reply(200, fitting(LIMIT + 1))] * 2, Reply(200, fitting(1_000)))
     await limited.request("GET", PATH, options=RequestOptions(max_response_bytes=LIMIT + 1))
     await limited.with_options(max_response_bytes=LIMIT + 1).request("GET", PATH)
@@ -178,7 +178,7 @@ async def test_the_limit_of_a_call_and_of_a_family(
 
 
 async def test_time_runs_out_while_a_body_is_uncompressed(server: ScriptedServer) -> None:
-    """The limit of an attempt holds, and other tasks run, whatever zlib has to do."""
+    """The limit of an attempt holds during decompression, and other tasks run."""
     bomb = gzip.compress(bytes(10**7)) * 300
     server.script(Reply(200, bomb, {"Content-Encoding": "gzip"}))
     config = server.config(max_response_bytes=2**32, request_timeout=0.2, max_retries=0)
@@ -213,7 +213,7 @@ async def test_time_runs_out_while_a_body_arrives(server: ScriptedServer) -> Non
 async def test_a_damaged_body_is_a_network_error(
     limited: PrefactorHttpClient, server: ScriptedServer, damage: str
 ) -> None:
-    """What cannot be uncompressed got damaged on its way: as with aiohttp, and repeated."""
+    """Data that cannot be decompressed is a network error, as in aiohttp, and is retried."""
     whole = gzip.compress(json.dumps({"a": "b" * 1000}).encode())
     body = {
         "cut off": whole[:-9],
@@ -239,7 +239,7 @@ async def test_a_damaged_body_is_a_network_error(
 async def test_a_body_that_cannot_be_there_has_no_size(
     limited: PrefactorHttpClient, server: ScriptedServer, reply: Reply
 ) -> None:
-    """A HEAD is told how large a body would be, and a 204 has none to uncompress."""
+    """The size in a HEAD response is ignored, and a 204 has nothing to decompress."""
     server.script(reply)
     assert await limited.request("HEAD", PATH) == {}
 

@@ -47,7 +47,7 @@ POLICY = RetryPolicy(3, 1.0, 60.0, 2.0, frozenset({429, 503}))
 
 
 def decide(failure: Failure, **changes: Any) -> float | Stop:
-    """What the usual policy says about the first failure of a call without a deadline."""
+    """Return the default policy's decision about the first failure, without a deadline."""
     return POLICY.decide(
         failure, **({"retries": 0, "time_left": math.inf, "factor": 1.0} | changes)
     )
@@ -69,7 +69,7 @@ def test_the_wait_follows_the_formula(policy: RetryPolicy, retry: int, factor: f
 def test_no_wait_breaks_a_limit(
     policy: RetryPolicy, failure: Failure, retries: int, time_left: float, factor: float
 ) -> None:
-    """Whatever happened: waits end before the deadline, under the cap, within the retries."""
+    """A wait always ends before the deadline, within the cap and the number of retries."""
     wait = policy.decide(failure, retries=retries, time_left=time_left, factor=factor)
     if isinstance(wait, Stop):
         return
@@ -93,7 +93,7 @@ def test_what_may_have_been_processed_needs_to_be_repeatable(
 
 
 def test_configured_statuses_decide() -> None:
-    """A status is retried if it is in the list, whatever its class."""
+    """A status is retried exactly if it is in the list, whatever its class."""
     assert decide(Failure("status", status=503)) == 1.0
     assert decide(Failure("status", status=500)) is Stop.FINAL
     odd = RetryPolicy(3, 1.0, 60.0, 2.0, frozenset({418}))
@@ -126,7 +126,7 @@ def test_the_deadline_ends_a_call_early() -> None:
 
 
 def test_retries_run_out() -> None:
-    """After the last retry there is none."""
+    """After the last retry the policy gives up."""
     assert decide(Failure("not_sent"), retries=2) == 4.0
     assert decide(Failure("not_sent"), retries=3) is Stop.USED_UP
 
@@ -135,7 +135,7 @@ def test_retries_run_out() -> None:
 
 
 class Naps:
-    """Stands for `asyncio.sleep`: notes the waits and returns at once."""
+    """Replaces `asyncio.sleep`: records the waits and returns at once."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -145,7 +145,7 @@ class Naps:
 
 
 class Script:
-    """An operation that raises what it is given, in order, and then succeeds."""
+    """An operation that raises the given errors in order and then succeeds."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -177,7 +177,7 @@ async def test_execute_retries_what_the_predicate_accepts() -> None:
 
 
 async def test_execute_leaves_other_errors_through() -> None:
-    """What the predicate refuses is raised at once, unwrapped."""
+    """An error that the predicate rejects is raised at once, unwrapped."""
     naps, script = Naps(), Script(ValueError("no"))
     with pytest.raises(ValueError, match=r"^no$"):
         await handler(naps).execute(script, lambda error: isinstance(error, KeyError))
@@ -206,7 +206,7 @@ async def test_without_retries_the_error_itself_is_raised() -> None:
 
 
 async def test_attempts_are_noted_on_the_error() -> None:
-    """An error that ends a call says how many attempts there were."""
+    """The final error of a call has the number of attempts."""
     script = Script(PrefactorApiError("a", "unknown", 503), PrefactorApiError("b", "unknown", 400))
     with pytest.raises(PrefactorApiError) as info:
         await handler(Naps()).execute(
@@ -227,15 +227,15 @@ def test_calculate_delay_stays_within_its_bounds(attempt: int) -> None:
 # --- The quota ------------------------------------------------------------------------------------
 
 
-def test_the_quota_holds_so_many_retries() -> None:
-    """A service that is down sees this many extra requests and no more."""
+def test_the_quota_limits_retries() -> None:
+    """A service that is down gets this many extra requests and no more."""
     quota = RetryQuota()
     assert sum(quota.take(RETRY_COST) for _ in range(1000)) == CAPACITY // RETRY_COST
     assert not quota.take(TIMEOUT_COST)
 
 
 def test_success_pays_back() -> None:
-    """A retry that helped costs nothing in the end; a clean success earns a little."""
+    """A successful retry refunds its token, and a success without retry adds a little."""
     quota = RetryQuota()
     quota.take(RETRY_COST)
     quota.take(TIMEOUT_COST)
@@ -247,7 +247,7 @@ def test_success_pays_back() -> None:
 
 @given(st.lists(st.integers(0, 9)))
 def test_the_bucket_neither_overflows_nor_goes_into_debt(steps: list[int]) -> None:
-    """Whatever order of retries and successes, the tokens stay within the bucket."""
+    """In any order of retries and successes, the number of tokens stays within the bucket."""
     quota = RetryQuota(capacity=20)
     for step in steps:
         if step < 5:

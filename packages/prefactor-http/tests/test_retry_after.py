@@ -1,4 +1,4 @@
-"""How long a server asks to wait: read from headers that nobody has validated."""
+"""How long a server asks to wait, read from untrusted headers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOW = datetime(2026, 4, 13, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> None:
-    """Milliseconds first, then seconds, then a date; a date that has passed means now."""
+    """Milliseconds win over seconds, and those over a date; a past date means now."""
     assert retry_after(headers, NOW) == expected
 
 
@@ -67,14 +67,14 @@ def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> No
     ],
 )
 def test_what_is_not_believed(value: str) -> None:
-    """A hostile value counts as not said."""
+    """A hostile value counts as missing."""
     assert retry_after({"retry-after": value}, NOW) is None
     assert retry_after({"retry-after-ms": value}, NOW) is None
 
 
 @given(st.text())
 def test_any_text_is_survived(value: str) -> None:
-    """Whatever a header holds, the answer is a wait that a clock can bear, or none."""
+    """For any header, the result is a wait that a clock can represent, or None."""
     for name in ("retry-after", "retry-after-ms"):
         wait = retry_after({name: value}, NOW)
         assert wait is None or 0 <= wait <= MAX_WAIT
@@ -88,7 +88,7 @@ def test_dates_count_from_now(seconds: int) -> None:
 
 
 def test_the_clock_is_used_without_an_argument() -> None:
-    """Without a time to compare with, a date long past still means now."""
+    """Without a time to compare with, a past date still means now."""
     assert retry_after({"retry-after": "Mon, 13 Apr 2020 12:00:07 GMT"}) == 0.0
 
 
@@ -97,6 +97,6 @@ def test_the_clock_is_used_without_an_argument() -> None:
     [("true", True), ("FALSE", False), (" true ", True), ("", None), ("maybe", None)],
 )
 def test_the_servers_own_word(value: str, expected: bool | None) -> None:
-    """`x-should-retry` is true, false, or not understood."""
+    """`x-should-retry` is true, false, or ignored."""
     assert should_retry({"x-should-retry": value}) is expected
     assert should_retry({}) is None

@@ -1,4 +1,4 @@
-"""What happens when the server gives up a connection at the moment the client uses it again."""
+"""A server that closes a connection just as the client reuses it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def create(client: PrefactorHttpClient, instance: str, write: str = "w") -
 
 
 async def test_posts_timed_to_the_idle_limit() -> None:
-    """Posts that meet a closing connection neither fail nor are sent twice, without any retry."""
+    """Posts that meet a closing connection neither fail nor are sent twice, without retries."""
     async with ScriptedServer(idle_limit=IDLE_LIMIT, idempotent=False) as server:
         instance = server.add_instance()
         async with PrefactorHttpClient(server.config(max_retries=0)) as client:
@@ -57,7 +57,7 @@ async def test_a_keyed_post_is_replayed_outside_the_retry_count(step: Step) -> N
 
 
 async def test_the_replay_uses_a_fresh_connection() -> None:
-    """The replay does not try another pooled connection, which may be just as stale."""
+    """The replay opens a new connection, because another pooled one may be just as stale."""
     async with ScriptedServer() as server:
         instance = server.add_instance()
         async with PrefactorHttpClient(server.config(max_retries=0)) as client:
@@ -88,7 +88,7 @@ async def test_it_is_replayed_only_once() -> None:
 
 
 async def test_a_fresh_connection_is_not_stale() -> None:
-    """A first connection that ends without a reply is a failure, which only retries may cure."""
+    """A new connection that ends without a reply is a failure, which only retries can repair."""
     async with ScriptedServer() as server:
         instance = server.add_instance()
         async with PrefactorHttpClient(server.config(max_retries=0)) as client:
@@ -101,7 +101,7 @@ async def test_a_fresh_connection_is_not_stale() -> None:
 
 
 async def test_a_reply_that_began_is_not_replayed() -> None:
-    """Once a byte of the reply has arrived, the connection was alive, and nothing is replayed."""
+    """Once a byte of the reply has arrived, the request is not replayed."""
     async with ScriptedServer() as server:
         instance = server.add_instance()
         async with PrefactorHttpClient(server.config(max_retries=0)) as client:
@@ -115,7 +115,7 @@ async def test_a_reply_that_began_is_not_replayed() -> None:
 
 
 async def test_a_post_without_a_key_is_not_replayed() -> None:
-    """A generic post that may have been processed and has no key is left to its caller."""
+    """A generic post without a key that may have been processed raises."""
     async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
         await client.request("GET", "/api/v1/ping")
         server.script(Drop(after="processing"))

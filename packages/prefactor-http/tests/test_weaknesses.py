@@ -1,4 +1,4 @@
-"""Where the published client lets its users down: each of these behaves differently here."""
+"""Weaknesses of the published client, each of which is fixed here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def instance_reply(**changes: object) -> Reply:
 
 
 async def test_configured_statuses_are_the_ones_retried(server: ScriptedServer) -> None:
-    """`retry_on_status_codes=(418,)` retries 418 and not 500; there, the option is ignored."""
+    """`retry_on_status_codes=(418,)` retries 418 and not 500; the published client ignores it."""
     config = server.config(retry_on_status_codes=(418,))
     async with PrefactorHttpClient(config) as client:
         server.script(Reply(418, {}))
@@ -60,7 +60,7 @@ async def test_configured_statuses_are_the_ones_retried(server: ScriptedServer) 
 
 
 async def test_the_default_key_is_a_prefix_of_generated_keys(server: ScriptedServer) -> None:
-    """`default_idempotency_key` marks the keys of a client; there, nothing reads it."""
+    """`default_idempotency_key` is a prefix of a client's keys; the published client ignores it."""
     async with PrefactorHttpClient(server.config(default_idempotency_key="worker-7")) as client:
         await client.agent_instances.register("a", {}, {})
         await client.agent_instances.register("a", {}, {})
@@ -72,7 +72,7 @@ async def test_the_default_key_is_a_prefix_of_generated_keys(server: ScriptedSer
 async def test_a_lost_reply_does_not_duplicate_a_write(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A write whose reply was lost is repeated under its key, in header and body, and done once."""
+    """A write whose reply was lost is repeated with its key, in header and body, and done once."""
     server.script(Drop(after="processing"))
     instance = await client.agent_instances.register("a", {}, {})
     server.script(Drop(after="processing"))
@@ -114,7 +114,7 @@ async def test_a_proxys_page_does_not_hide_the_status(
 async def test_an_id_cannot_reach_another_endpoint(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The id `a/b?c` stays one segment of its path; there, it is a POST to somewhere else."""
+    """The id `a/b?c` stays one path segment; in the published client it posts elsewhere."""
     with pytest.raises(PrefactorNotFoundError):
         await client.agent_instances.start("a/b?c#d")
     assert server.requests[0].target == "/api/v1/agent_instance/a%2Fb%3Fc%23d/start"
@@ -123,7 +123,7 @@ async def test_an_id_cannot_reach_another_endpoint(
 async def test_exported_models_can_be_passed(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A request model is accepted by the method it is for; there, it is a `TypeError`."""
+    """A method accepts its request model; in the published client that is a `TypeError`."""
     await client.agent_instances.register("a", AgentVersionForRegister(name="Bot"), {})
     assert server.requests[0].json["agent_version"] == {"name": "Bot"}
 
@@ -157,7 +157,7 @@ async def test_positions_do_not_move(client: PrefactorHttpClient, server: Script
 async def test_errors_say_what_they_know(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Errors have a message, pickle, and 409 and 429 have classes of their own."""
+    """Errors have a message, pickle, and 409 and 429 have their own classes."""
     server.script(Reply.error(409, "invalid_action", "already failed"))
     with pytest.raises(PrefactorConflictError) as conflict:
         await client.agent_instances.finish("i1")
@@ -172,7 +172,7 @@ async def test_errors_say_what_they_know(
 async def test_values_of_every_day_can_be_sent(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Naive datetimes are UTC, booleans and None are query values; there, `TypeError`."""
+    """Naive datetimes, booleans and None can be sent; the published client raises `TypeError`."""
     await client.request("GET", "/api/v1/ping", params={"yes": True, "none": None})
     assert dict(server.requests[0].query) == {"yes": "true"}
     instance = server.add_instance(status="pending")
@@ -223,7 +223,7 @@ async def test_everything_that_is_written_can_be_read(
 
 
 async def test_writes_can_be_bundled(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A run and its first span fit into one request, and a repeat of it changes nothing."""
+    """A run and its first span fit into one request, and repeating it changes nothing."""
     server.script(Drop(after="processing"))
     register = {"_type": "agent_instances/register", "agent_id": "a", "id": "run-1"}
     create = {
@@ -242,7 +242,7 @@ async def test_writes_can_be_bundled(client: PrefactorHttpClient, server: Script
 
 
 async def test_one_base_class_catches_everything(server: ScriptedServer) -> None:
-    """With and without retries, network failures are inside the tree; there, they are aiohttp's."""
+    """Network failures have one base class, with and without retries, not aiohttp's."""
     for retries in (0, 2):
         server.script(*[Stall(30)] * 3)
         config = server.config(max_retries=retries, request_timeout=0.03)

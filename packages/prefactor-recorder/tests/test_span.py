@@ -291,7 +291,7 @@ def test_an_exception_that_cannot_be_shown_fails_its_span_all_the_same(error: Ex
     assert ended["result_payload"]["error"]["error_type"] == type(error).__name__
 
 
-def test_a_time_that_is_none_costs_nothing_but_itself() -> None:
+def test_an_invalid_time_costs_only_itself() -> None:
     """What is no datetime is counted, and the step begins and ends when it was said."""
     journal = RecordingJournal()
     run = make_run(journal)

@@ -107,7 +107,7 @@ def test_a_word_that_is_neither(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("setting", NUMBERS, ids=named)
-def test_a_number_that_is_none(setting: Setting, text: str) -> None:
+def test_an_invalid_number(setting: Setting, text: str) -> None:
     """A number that cannot be read is refused by the variable's name."""
     with pytest.raises(SettingError, match=f"{setting.variable} must be a whole number"):
         load_settings({setting.variable: text}, {})
@@ -162,7 +162,7 @@ def test_a_secret_is_not_shown() -> None:
     assert "port=8585" in shown
 
 
-def test_other_variables_are_none_of_ours() -> None:
+def test_other_variables_are_ignored() -> None:
     """The client's variables, and those without the prefix, set nothing."""
     environ = {"PREFACTOR_API_URL": "http://x", "PORT": "1", "prefactor_port": "2"}
 

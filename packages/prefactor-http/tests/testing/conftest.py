@@ -1,4 +1,4 @@
-"""A server to look into, and a plain HTTP session to talk to it: no client of ours in between."""
+"""A server with visible state, and a plain HTTP session instead of our client."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ ZERO_COUNTS = {
 
 
 async def test_register_makes_a_pending_instance(server: ScriptedServer, api: Api) -> None:
-    """Registering answers with a pending instance, which is then part of the state."""
+    """Registering returns a pending instance and stores it."""
     status, body = await api.post(
         "agent_instance/register",
         {"agent_id": "a", "agent_version": {}, "agent_schema_version": {}},
@@ -66,7 +66,7 @@ async def test_a_normal_run(server: ScriptedServer, api: Api) -> None:
 async def test_wrong_moves_are_refused(
     server: ScriptedServer, api: Api, history: list[str], action: str, body: dict[str, str]
 ) -> None:
-    """A move that the state machine does not know answers 409 and changes nothing."""
+    """An invalid transition is a 409 and changes nothing."""
     id_ = server.add_instance(status="pending")
     for past in history:
         await api.post(f"agent_instance/{id_}/{past}", {})
@@ -89,7 +89,7 @@ async def test_cancelling_before_the_start(server: ScriptedServer, api: Api) -> 
 
 
 async def test_termination_closes_open_spans(server: ScriptedServer, api: Api) -> None:
-    """Terminating an instance cancels its open spans and leaves the finished ones."""
+    """Terminating an instance cancels its open spans and leaves finished ones."""
     id_ = server.add_instance()
     for status in ("pending", "active", "complete"):
         details = {"agent_instance_id": id_, "schema_name": "s", "status": status, "payload": {}}
@@ -139,7 +139,7 @@ async def test_quality_is_kept_by_name(server: ScriptedServer, api: Api) -> None
 
 
 async def test_a_list_is_paged_and_filtered(server: ScriptedServer, api: Api) -> None:
-    """A list shows one page of what matches, says where the next one is, and can be turned."""
+    """A list returns one page of matches, names the next page, and can be reversed."""
     ids = [server.add_instance() for _ in range(5)]
     server.add_instance(status="pending")
     page = {"pagination[page_size]": "2", "pagination[offset]": "2"}
@@ -179,6 +179,6 @@ async def test_a_wrong_page_is_refused(
 
 
 async def test_an_unknown_instance_is_not_found(api: Api) -> None:
-    """An id that nobody made answers 404, for reading and for writing."""
+    """An unknown id is a 404, for reads and writes."""
     assert (await api.get("agent_instance/nobody"))[0] == 404
     assert (await api.post("agent_instance/nobody/start", {}))[0] == 404

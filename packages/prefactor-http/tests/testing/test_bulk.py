@@ -24,7 +24,7 @@ def span(key: str, instance: str, **more: object) -> dict[str, Any]:
 
 
 async def test_items_run_in_order(server: ScriptedServer, api: Api) -> None:
-    """Items are performed in order and answered by key; span fields may be flat or wrapped."""
+    """Items run in order and are answered by key; span fields may be flat or wrapped."""
     instance = server.add_instance(status="pending")
     wrapped = {"_type": "agent_spans/create", "idempotency_key": "key-0002"}
     items = [
@@ -58,7 +58,7 @@ async def test_items_run_in_order(server: ScriptedServer, api: Api) -> None:
 
 @pytest.mark.parametrize("bad", ["agents/fly", "agent_instances/start"])
 async def test_the_first_error_ends_it(server: ScriptedServer, api: Api, bad: str) -> None:
-    """Processing stops at the first item that fails: it is answered, later ones are absent."""
+    """Processing stops at the first failing item: it is answered, and later ones are absent."""
     instance = server.add_instance()
     items = [
         span("key-0001", instance),
@@ -74,7 +74,7 @@ async def test_the_first_error_ends_it(server: ScriptedServer, api: Api, bad: st
 
 
 async def test_a_repeated_request_goes_on_where_it_failed(server: ScriptedServer, api: Api) -> None:
-    """Items that succeeded are replayed, so that sending all again applies none of them twice."""
+    """Items that succeeded are replayed, so repeating the request applies none twice."""
     instance = server.add_instance()
     items = [span("key-0001", instance), span("key-0002", "later"), span("key-0003", instance)]
     await api.post("bulk", {"items": items})
@@ -100,7 +100,7 @@ async def test_a_repeated_request_goes_on_where_it_failed(server: ScriptedServer
     ],
 )
 async def test_a_malformed_request_executes_nothing(api: Api, items: object) -> None:
-    """A bulk request without items, keys or types, or with a key twice, is refused whole."""
+    """A bulk request without items, keys or types, or with a duplicate key, is refused whole."""
     status, body = await api.post("bulk", {"items": items})
 
     assert (status, list(body["errors"])) == (422, ["items"])

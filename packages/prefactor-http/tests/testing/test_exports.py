@@ -1,4 +1,4 @@
-"""What `prefactor_http.testing` offers is listed and explained."""
+"""Everything in `prefactor_http.testing` is exported and documented."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def first(count: int, plan: FaultPlan) -> list[Step | None]:
 
 
 def test_the_seed_decides_the_sequence() -> None:
-    """The same plan always gives the same faults, and another seed other ones."""
+    """The same seed always gives the same faults, and another seed others."""
     plan = FaultPlan(seed=1, drop_before=0.3, stall=0.3)
 
     assert first(100, plan) == first(100, plan)
@@ -24,7 +24,7 @@ def test_the_seed_decides_the_sequence() -> None:
 
 
 def test_every_rate_is_met() -> None:
-    """Each fault comes about as often as its rate says, and the rest is answered properly."""
+    """Each fault occurs about as often as its rate, and other requests are answered."""
     rates = {"drop_before": 0.1, "drop_after": 0.1, "stall": 0.2, "truncate": 0.1}
     plan = FaultPlan(seed=3, throttle=0.1, unavailable=0.1, stall_seconds=2, **rates)
 
@@ -44,13 +44,13 @@ def test_every_rate_is_met() -> None:
 
 
 def test_a_plan_without_rates_does_nothing() -> None:
-    """A plan that was given no rate answers every request properly."""
+    """A plan without rates answers every request normally."""
     assert set(first(100, FaultPlan(seed=1))) == {None}
 
 
 @pytest.mark.parametrize("rates", [{"stall": -0.1}, {"stall": 0.6, "truncate": 0.6}])
 def test_rates_must_be_probabilities(rates: dict[str, float]) -> None:
-    """Rates below nothing or above everything are refused where they are written."""
+    """A rate below zero or above one is refused in the constructor."""
     with pytest.raises(ValueError, match="add up to at most 1"):
         FaultPlan(seed=1, **rates)
 
@@ -65,7 +65,7 @@ def test_refusals_name_their_wait() -> None:
 
 
 def test_an_html_reply_is_a_page() -> None:
-    """The reply of a proxy is a page with a status of its own, 503 unless told otherwise."""
+    """An HTML reply is a page with a status, 503 by default."""
     assert HtmlReply().status == 503
     assert HtmlReply(404).status == 404
     assert str(HtmlReply().body).startswith("<html>")

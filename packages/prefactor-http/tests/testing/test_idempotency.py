@@ -29,7 +29,7 @@ def create(instance: str, place: str) -> tuple[dict[str, Any], dict[str, str]]:
 async def test_a_repeat_is_answered_from_memory(
     server: ScriptedServer, api: Api, place: str, again: str
 ) -> None:
-    """The same write with the same key is applied once and answered alike, wherever the key is."""
+    """The same write with the same key is applied once, wherever the key is."""
     instance = server.add_instance()
 
     body, headers = create(instance, place)
@@ -43,7 +43,7 @@ async def test_a_repeat_is_answered_from_memory(
 
 
 async def test_a_replay_says_so(server: ScriptedServer, api: Api) -> None:
-    """A reply from memory carries a header that says so, and today's control signal."""
+    """A replayed reply has a header that says so, and the current control signal."""
     instance = server.add_instance()
     body, _ = create(instance, "body")
     await api.post("agent_spans", body)
@@ -58,7 +58,7 @@ async def test_a_replay_says_so(server: ScriptedServer, api: Api) -> None:
 
 
 async def test_a_key_belongs_to_one_request(server: ScriptedServer, api: Api) -> None:
-    """A key that comes back with another body is refused; another operation may use it."""
+    """A key repeated with another body is refused; another operation may use it."""
     id_ = server.add_instance(status="pending")
     await api.post(f"agent_instance/{id_}/start", {"idempotency_key": KEY, "timestamp": None})
 
@@ -73,7 +73,7 @@ async def test_a_key_belongs_to_one_request(server: ScriptedServer, api: Api) ->
 
 
 async def test_a_refusal_leaves_the_key_free(server: ScriptedServer, api: Api) -> None:
-    """A write that was refused is not remembered: its key can be used once the cause is gone."""
+    """A refused write does not use up its key."""
     body, _ = create("later", "body")
     refused, _ = await api.post("agent_spans", body)
     body["details"]["agent_instance_id"] = server.add_instance()
@@ -103,7 +103,7 @@ async def test_two_different_keys_are_a_bad_request(server: ScriptedServer, api:
 
 
 async def test_without_memory_every_arrival_counts() -> None:
-    """A server told not to be idempotent applies each repeat, so that tests can count them."""
+    """A server with `idempotent=False` applies each repeat, so that tests can count them."""
     async with ScriptedServer(idempotent=False) as server:
         headers = {"authorization": f"Bearer {server.token}"}
         body, _ = create(server.add_instance(), "body")

@@ -1,4 +1,4 @@
-"""The scripted server does to real connections what it is told."""
+"""The scripted server applies its script to real connections."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_it_records_what_arrives(server: ScriptedServer, api: Api) -> None
 
 
 async def test_it_keeps_connections(server: ScriptedServer, api: Api) -> None:
-    """Requests one after the other share a connection; a new one is numbered."""
+    """Consecutive requests share a connection, and each connection has a number."""
     for _ in range(3):
         await api.get("ping")
     server.script(Drop())
@@ -56,7 +56,7 @@ async def test_it_keeps_connections(server: ScriptedServer, api: Api) -> None:
 
 
 async def test_it_reads_a_body_of_unknown_length(server: ScriptedServer, api: Api) -> None:
-    """A body sent in chunks arrives whole."""
+    """A chunked body arrives whole."""
 
     async def parts() -> AsyncIterator[bytes]:
         yield b'{"agent_id": '
@@ -69,7 +69,7 @@ async def test_it_reads_a_body_of_unknown_length(server: ScriptedServer, api: Ap
 
 
 async def test_scripted_replies_come_in_order(server: ScriptedServer, api: Api) -> None:
-    """Scripted replies are used up one by one, touch no state, and then the API answers."""
+    """Scripted replies are used in order without changing state, and then the API answers."""
     server.script(Reply(503, {"code": "unexpected"}), HtmlReply(404), Reply(204))
 
     answers: list[tuple[int, str]] = []
@@ -105,7 +105,7 @@ async def test_a_broken_exchange(
     moment: Moment,
     applied: int,
 ) -> None:
-    """The effect stands exactly when the exchange broke after processing; the client errs."""
+    """A broken exchange takes effect only if it broke after processing, and the client errs."""
     server.script(fault(after=moment))
 
     with pytest.raises(aiohttp.ClientError):
@@ -157,7 +157,7 @@ async def test_a_stall_ends_by_closing(server: ScriptedServer, api: Api) -> None
 
 
 async def test_a_delay_only_delays(server: ScriptedServer, api: Api) -> None:
-    """A delayed request lets later ones overtake it, and is then answered properly."""
+    """Later requests overtake a delayed one, which is then answered normally."""
     server.script(Delay(0.2), path="*/register")
 
     slow = asyncio.create_task(api.post(REGISTER, {}))
@@ -169,7 +169,7 @@ async def test_a_delay_only_delays(server: ScriptedServer, api: Api) -> None:
 
 
 async def test_random_faults(server: ScriptedServer, api: Api) -> None:
-    """A fault plan applies from when it is injected until it is taken away."""
+    """A fault plan applies from its injection until its removal."""
     server.inject(FaultPlan(seed=1, unavailable=1.0))
     during, _ = await api.get("ping")
     server.inject(None)
@@ -179,7 +179,7 @@ async def test_random_faults(server: ScriptedServer, api: Api) -> None:
 
 
 async def test_the_script_goes_before_the_plan(api: Api, server: ScriptedServer) -> None:
-    """What was scripted happens first, whatever the plan would do."""
+    """Scripted steps come before the plan's faults."""
     server.inject(FaultPlan(seed=1, unavailable=1.0))
     server.script(Reply(418, {}))
 
@@ -230,7 +230,7 @@ async def test_nonsense_is_refused(
 
 
 async def test_only_its_token_is_let_in(server: ScriptedServer) -> None:
-    """A request with another token, or none, answers 401 and changes nothing."""
+    """A request with another token, or none, is a 401 and changes nothing."""
     async with aiohttp.ClientSession(server.url) as session:
         status, body = await Api(session).post(REGISTER, {}, authorization="Bearer other")
 
@@ -239,7 +239,7 @@ async def test_only_its_token_is_let_in(server: ScriptedServer) -> None:
 
 
 async def test_the_clock_can_be_handed_in() -> None:
-    """Timestamps come from the clock the server was given."""
+    """Timestamps come from the clock that the server was given."""
     async with ScriptedServer(clock=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as server:
         id_ = server.add_instance()
 
@@ -264,7 +264,7 @@ async def test_closing_breaks_open_exchanges() -> None:
 
 
 def test_it_serves_from_a_thread() -> None:
-    """Entered without an event loop, it serves code that has none, and ends with its block."""
+    """Entered without an event loop, it serves synchronous code and stops with its block."""
     with ScriptedServer() as server:
         connection = HTTPConnection(server.url.removeprefix("http://"), timeout=10)
         server.script(HtmlReply(200, "hello"))

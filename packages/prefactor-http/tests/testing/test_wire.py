@@ -42,7 +42,7 @@ async def read_all(parts: list[bytes]) -> list[tuple[RecordedRequest, bytes | No
 
 @given(st.lists(st.integers(0, len(PLAIN + CHUNKED)), max_size=8))
 def test_any_split_gives_the_same_requests(cuts: list[int]) -> None:
-    """Requests are the same in whatever pieces their bytes arrive, plain and chunked ones."""
+    """Requests parse the same however their bytes are split, plain and chunked."""
     stream = PLAIN + CHUNKED
     edges = [0, *sorted(cuts), len(stream)]
     parts = [stream[a:b] for a, b in pairwise(edges) if a < b]
@@ -67,7 +67,7 @@ def test_any_split_gives_the_same_requests(cuts: list[int]) -> None:
     ],
 )
 async def test_what_is_not_http_is_refused(stream: bytes) -> None:
-    """Bytes that are no request raise an error that says so, and are never taken for one."""
+    """Bytes that are no HTTP request raise an error that says so."""
     with pytest.raises(MalformedRequestError):
         await read_all([stream])
 
@@ -112,7 +112,7 @@ def test_bodies_are_sent_as_what_they_are(body: object, content_type: str, sent:
 
 
 def test_headers_of_a_reply_win() -> None:
-    """A reply can replace the headers the server would send, and use a status nobody named."""
+    """A reply can replace the server's headers and use an unnamed status."""
     headers = {"Content-Type": "text/plain", "Retry-After": "3"}
     head, _ = render(Reply(299, "x", headers), keeps_connection=False)
 

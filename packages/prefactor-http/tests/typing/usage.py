@@ -43,7 +43,7 @@ from prefactor_http.testing import Delay, Drop, ScriptedServer
 
 
 async def opened() -> None:
-    """A client as a context manager, with everything it takes."""
+    """Open a client as a context manager with every argument."""
     config = HttpClientConfig("https://api.example", "token", max_retries=2, deadline=10)
     async with PrefactorHttpClient(config) as client:
         assert_type(client, PrefactorHttpClient)
@@ -115,7 +115,7 @@ async def pages(client: PrefactorHttpClient) -> None:
 
 
 async def bulk(client: PrefactorHttpClient) -> None:
-    """Items take their type, their key, and whatever the operation takes."""
+    """Pass items with a type, a key, and the operation's fields."""
     item = BulkItem(_type="agents/list", idempotency_key="list-0001", page_size=10)
     assert_type(item.type, str)
     reply = await client.bulk.execute(BulkRequest(items=[item]))
@@ -126,7 +126,7 @@ async def bulk(client: PrefactorHttpClient) -> None:
 
 
 async def errors(client: PrefactorHttpClient) -> None:
-    """What errors carry."""
+    """Read the attributes of errors."""
     try:
         await client.validate_token()
     except PrefactorValidationError as error:

@@ -326,7 +326,7 @@ def test_payloads_of_a_megabyte_go_through(
     assert sum(bulks(server)) == 8
 
 
-def test_a_failing_server_is_told_of_once(
+def test_a_failing_server_is_logged_once(
     server: ScriptedServer,
     journal: InspectableJournal,
     deliver: Callable[..., Delivery],

@@ -14,7 +14,7 @@ LATER = Outcome(Disposition.RETRY, {"code": "unexpected", "message": "No"})
 # --- Queues --------------------------------------------------------------------------------------
 
 
-def test_a_lane_that_fails_does_not_hold_up_the_others() -> None:
+def test_a_failing_queue_does_not_delay_the_others() -> None:
     """The queue of an item that the server fails on waits, longer each time; the others go on."""
     world = World()
     world.run("run-00000001").begin().span("span-00000001")
@@ -84,7 +84,7 @@ def test_a_server_that_recovers_finds_nobody_waiting() -> None:
     assert world.cut() is not None
 
 
-def test_blocked_lanes_leave_room_for_the_others() -> None:
+def test_blocked_queues_leave_room_for_the_others() -> None:
     """What waits after a failure does not fill the window, up to a window of its own."""
     world = World()
     run = world.run("run-00000001").begin()
@@ -102,7 +102,7 @@ def test_blocked_lanes_leave_room_for_the_others() -> None:
     assert world.planner.room <= before
 
 
-def test_a_refused_run_takes_its_lane_with_it() -> None:
+def test_a_refused_run_takes_its_queue_with_it() -> None:
     """Nothing of a run is sent whose register was refused, neither what waits nor what follows."""
     world = World()
     run = world.run("run-00000001").begin().span("span-00000001")

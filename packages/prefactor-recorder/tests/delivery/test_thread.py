@@ -168,7 +168,7 @@ def test_a_thread_that_is_gone_is_started_again_by_the_next_record(
     assert "restarting it" in caplog.text
 
 
-def test_whoever_waits_is_let_go_by_a_close(
+def test_a_close_ends_every_waiting_flush(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A flush without a limit ends when delivery does, whatever the server does."""
@@ -283,7 +283,7 @@ def test_a_close_does_not_wait_for_a_server_that_is_not_there(
     assert threads() == []
 
 
-def test_a_forked_child_starts_anew(
+def test_a_forked_child_starts_without_its_parents_work(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """After a fork nothing of the parent's is planned, counted or waited for."""

@@ -89,7 +89,7 @@ def test_a_lost_connection_is_tried_again_at_once_but_only_once() -> None:
     assert at(throttle) == 12
 
 
-def test_a_hurry_ends_a_wait_unless_the_server_asked_for_it() -> None:
+def test_a_flush_ends_a_wait_unless_the_server_asked_for_it() -> None:
     """A flush tries at once after a failure and while paused, and does what the server said."""
     throttle = steady()
     throttle.failed(10, started=9, retry_after=None, chance=0.5)

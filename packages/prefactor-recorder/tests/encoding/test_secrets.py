@@ -310,7 +310,7 @@ def test_a_member_that_cannot_be_dumped_costs_itself_alone() -> None:
     assert payload["named"]["a"]["hint"] == "sk…"
 
 
-def test_a_validation_error_is_told_without_the_input() -> None:
+def test_a_validation_error_is_recorded_without_the_input() -> None:
     """Pydantic quotes what was wrong; the place and the kind of the error are enough."""
     with InMemoryRecorder() as recorder, recorder.run() as run:  # noqa: SIM117 - as hosts write it
         with contextlib.suppress(ValidationError), run.span("step"):

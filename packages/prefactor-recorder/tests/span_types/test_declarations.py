@@ -114,7 +114,7 @@ def test_functions_may_share_a_type() -> None:
     assert (search("a"), add(1, 2)) == (["a"], 3)
 
 
-def test_a_crowd_of_functions_is_described_by_nothing() -> None:
+def test_a_type_shared_by_too_many_functions_has_no_schema() -> None:
     """A type that too many functions share takes any object: a list of choices helps nobody."""
     types = SpanTypes()
     for number in range(MAX_FUNCTIONS + 1):

@@ -199,7 +199,7 @@ def test_a_result_that_may_be_an_object_or_not_is_described_as_both() -> None:
     }
 
 
-def test_classes_with_one_name_are_told_apart() -> None:
+def test_classes_with_the_same_name_are_distinguished() -> None:
     """Two classes of the same name in one signature have two definitions."""
     first = dataclasses.make_dataclass("Same", [("a", int)])
     second = dataclasses.make_dataclass("Same", [("b", str)])

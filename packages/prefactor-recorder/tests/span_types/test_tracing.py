@@ -262,7 +262,7 @@ def test_a_wrong_call_fails_as_it_always_did(
     assert recorder.span_named("add").status == "failed"
 
 
-def test_tools_that_share_a_type_are_told_apart(recorder: InMemoryRecorder) -> None:
+def test_tools_that_share_a_type_are_distinguished(recorder: InMemoryRecorder) -> None:
     """A span type for tools has the function's name, where servers look for it."""
 
     @types.trace("agent:tool")

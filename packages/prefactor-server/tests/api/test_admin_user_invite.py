@@ -237,7 +237,7 @@ async def test_inviting_and_revoking_are_in_the_audit_log(api_client: Any) -> No
 
 
 @pytest.mark.parametrize("host", ["evil.example/?", "a b", "x@y", "<script>"])
-async def test_a_host_that_is_none_is_not_repeated(api_client: Any, host: str) -> None:
+async def test_an_invalid_host_is_not_repeated(api_client: Any, host: str) -> None:
     """A request's Host header is repeated only if it is a valid host."""
     made = (await _invite(api_client, headers={"Host": host})).details
 

@@ -104,7 +104,7 @@ async def test_nothing_ends_by_mistake(api_client: Any, body: Any, field: str) -
 
 
 @pytest.mark.parametrize("body", [{"filter": {}}, {"filters": {"agent": "a"}, "dry_run": True}])
-async def test_what_nobody_understands_is_refused(api_client: Any, body: Any) -> None:
+async def test_an_unknown_field_or_filter_is_refused(api_client: Any, body: Any) -> None:
     """A misspelt field or filter is refused, because it would match other runs."""
     (await api_client.post(PATH, body)).refused(400, "bad_request")
 

@@ -93,7 +93,7 @@ async def test_the_older_form_is_taken_unless_the_list_is_there(api_client: Any)
     ],
 )
 @pytest.mark.parametrize("registering", [False, True])
-async def test_what_contradicts_itself_is_named_where_it_stands(
+async def test_a_contradiction_is_reported_with_its_place(
     api_client: Any, declared: Any, path: list[str], registering: bool
 ) -> None:
     """A result without its type and a duplicate name are refused, wherever they are sent."""

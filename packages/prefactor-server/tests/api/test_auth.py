@@ -45,7 +45,7 @@ async def test_the_description_needs_no_token(api_client: Any) -> None:
         ("Bearer a.b.c", "bad_authtoken"),
     ],
 )
-async def test_a_token_that_does_not_work_is_told_from_none(
+async def test_a_wrong_token_and_a_missing_one_have_different_errors(
     api_client: Any, header: str, code: str
 ) -> None:
     """An absent token and a wrong one have different codes under the same status."""
@@ -65,7 +65,7 @@ async def test_the_scheme_is_written_in_any_case(api_client: Any, scheme: str) -
     assert (await api_client.get("/ping", headers=headers)).status == 200
 
 
-async def test_ping_says_what_a_token_stands_for(api_client: Any) -> None:
+async def test_ping_describes_the_token(api_client: Any) -> None:
     """An account token has an account; a deployment token also its agent and environment."""
     run = await api_client.register()
     token = await api_client.deployment_token(run)

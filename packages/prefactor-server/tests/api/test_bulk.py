@@ -160,7 +160,7 @@ async def test_an_item_and_a_request_by_itself_are_the_same_request(api_client: 
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-async def test_fields_stand_beside_the_key_or_under_details(api_client: Any, wrap: bool) -> None:
+async def test_fields_are_beside_the_key_or_under_details(api_client: Any, wrap: bool) -> None:
     """Both forms are accepted for every write, and errors are nested as the item is."""
 
     def item(kind: str, key: str, **fields: Any) -> dict[str, Any]:

@@ -118,7 +118,7 @@ async def test_a_request_of_too_many_items_hears_how_many_are_taken(api_client: 
     assert "limit" not in empty
 
 
-async def test_a_payload_that_is_too_large_is_told_from_a_request_that_is(api_client: Any) -> None:
+async def test_too_large_payloads_and_requests_have_different_errors(api_client: Any) -> None:
     """A large payload fails its item with its own limit; a large request is refused whole."""
     await api_client.register(RUN)
     large = _span("large", "span-1", payload={"text": "x" * 10_000})

@@ -230,7 +230,7 @@ async def test_a_deletion_takes_its_key_from_the_query(api_client: Any) -> None:
     assert (await api_client.get(second)).status == 200
 
 
-async def test_what_a_deletion_does_not_understand_stops_it(api_client: Any) -> None:
+async def test_an_unknown_parameter_stops_a_deletion(api_client: Any) -> None:
     """Unknown parameters, two keys and invalid keys are refused, and nothing is deleted."""
     environment = (await api_client.post("/environment", {"details": {"name": "one"}})).details
     path = f"/environment/{environment['id']}"

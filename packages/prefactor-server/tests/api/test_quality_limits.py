@@ -81,7 +81,7 @@ async def test_an_item_that_records_no_quality_is_answered_without_any(api_clien
     assert not any(QUALITY & set(one["details"]) for one in again.values())
 
 
-async def test_a_run_has_quality_under_so_many_names(api_client: Any) -> None:
+async def test_a_run_has_a_limited_number_of_quality_names(api_client: Any) -> None:
     """One name too many is refused with a reason; existing names can be replaced or removed."""
     run = await api_client.run()
     items = _records(run, range(MAX_QUALITY_NAMES + 1), size=20)

@@ -195,7 +195,7 @@ async def test_changes_to_profiles_are_in_the_audit_log(api_client: Any) -> None
     ]
 
 
-async def test_an_agent_is_given_only_a_profile_that_there_is(api_client: Any) -> None:
+async def test_an_agent_takes_only_an_existing_profile(api_client: Any) -> None:
     """An unknown or deleted profile is refused by its field; the agent's current one may stay."""
     mine, gone = await _create(api_client), await _create(api_client)
     await api_client.call("DELETE", f"/risk_profile/{gone['id']}")

@@ -37,7 +37,7 @@ def test_the_documented_pattern_of_new_ids_is_the_rule_of_new_ids(text: str) -> 
     assert (re.search(NEW_ID_PATTERN, text) is not None) == is_new_id(text)
 
 
-def test_no_new_id_is_a_word_that_stands_where_ids_do() -> None:
+def test_no_new_id_is_a_reserved_word() -> None:
     """A fixed word of a path, where the same method takes an id, is reserved."""
     parted = [(one.method, *one.path.rpartition("/")) for one in OPERATIONS]
     of_one = {(method, head) for method, head, _, last in parted if last.startswith("{")}
@@ -110,7 +110,7 @@ def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
         Router(OPERATIONS).match("GET", path)
 
 
-def test_the_methods_of_a_path_are_told() -> None:
+def test_a_wrong_method_gets_the_allowed_ones() -> None:
     """A wrong method is answered with the allowed ones, for either reading of the path."""
     with pytest.raises(MethodNotAllowed) as caught:
         Router(OPERATIONS).match("PATCH", "/api/v1/agent_instance/register")

@@ -83,7 +83,7 @@ async def test_an_account_token_hears_of_what_is_taken(api_client: Any, theirs: 
         assert "exists already" in answer.refused(*TAKEN)["message"]
 
 
-async def test_each_deployment_has_keys_of_its_own(api_client: Any, mine: str, theirs: Any) -> None:
+async def test_each_deployment_has_its_own_keys(api_client: Any, mine: str, theirs: Any) -> None:
     """A key that another deployment or the account used is free, and repeats replay its own."""
     their_token = await api_client.deployment_token(theirs)
     tokens = (their_token, mine, None)

@@ -52,9 +52,7 @@ def test_the_control_plane_is_what_needs_an_account_token() -> None:
 
 
 @pytest.mark.parametrize("operation", CONTROL, ids=lambda one: one.name)
-async def test_a_member_that_nothing_understands_is_named(
-    api_client: Any, operation: Write
-) -> None:
+async def test_an_unknown_field_is_named(api_client: Any, operation: Write) -> None:
     """At any depth, the answer is 422 and names the unknown field and the known ones."""
     path, body = _request(operation)
 
@@ -82,7 +80,7 @@ async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
     assert right.details["name"] == "A"
 
 
-async def test_missing_wrong_and_unknown_members_are_told_together(api_client: Any) -> None:
+async def test_missing_wrong_and_unknown_fields_are_reported_together(api_client: Any) -> None:
     """One answer names every error of a request."""
     details = {"token_scop": "account", "expires_at": "soon"}
     answer = await api_client.post("/api_token", {"details": details})

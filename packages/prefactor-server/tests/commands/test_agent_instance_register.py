@@ -140,7 +140,7 @@ async def test_an_account_without_a_default_environment(database: Database) -> N
     assert named.environment_id == STAGING
 
 
-async def test_environments_have_deployments_of_their_own(database: Database) -> None:
+async def test_environments_have_separate_deployments(database: Database) -> None:
     """An agent has one deployment in each environment, and each its own current version."""
     default = await database.do(register("r1", metadata=metadata("v1")))
     staging = await database.do(
@@ -273,7 +273,7 @@ async def test_agents_share_content_but_no_versions(database: Database) -> None:
     assert database.rows("SELECT count(*) FROM schema_content") == [(1,)]
 
 
-async def test_a_bulk_comes_back_to_a_version_by_a_way_of_its_own(database: Database) -> None:
+async def test_a_bulk_may_return_to_an_earlier_version(database: Database) -> None:
     """A version that exists is found even when only an earlier item of the bulk leads to it."""
     bulk = [
         register("a1", metadata=metadata("v1"), schema=schema("s2")),
@@ -380,7 +380,9 @@ async def test_odd_names_are_names(database: Database) -> None:
         (VersionMetadata(None, None, None, b"{}"), VersionMetadata()),
     ],
 )
-def test_metadata_is_told_apart(one: VersionMetadata, two: VersionMetadata) -> None:
+def test_different_metadata_has_different_digests(
+    one: VersionMetadata, two: VersionMetadata
+) -> None:
     """Any difference in metadata, even only in position, gives another digest."""
     assert one.hash() != two.hash()
     assert one.hash() == VersionMetadata(*one).hash()

@@ -86,7 +86,7 @@ async def test_a_run_takes_spans_in_every_status(database: Database) -> None:
     assert (found.active_spans, found.complete_spans, found.status) == (2, 1, "complete")
 
 
-async def test_the_agent_of_a_terminated_run_is_told(database: Database) -> None:
+async def test_answers_about_a_terminated_run_say_so(database: Database) -> None:
     """Answers about spans of a terminated run carry the reason, and no others do."""
     run = await registered(database)
     (before,) = await database.submit(create_span("a", run))

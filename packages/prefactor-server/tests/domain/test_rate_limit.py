@@ -39,7 +39,7 @@ def test_a_clock_that_was_set_back_takes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("left", "per_second"), [(0.0, 1), (0.5, 1), (0.0, 1000), (0.99, 3)])
-def test_the_wait_that_is_told_is_long_enough(left: float, per_second: int) -> None:
+def test_the_reported_wait_is_long_enough(left: float, per_second: int) -> None:
     """After the reported whole seconds, a request is allowed."""
     bucket = Bucket(left, 0)
     seconds = bucket.seconds_until_one(per_second)

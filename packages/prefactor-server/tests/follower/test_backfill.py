@@ -81,7 +81,7 @@ async def expected(storage: Any, runs: dict[str, list[str]]) -> Counter[tuple[st
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_everything_is_told_once(
+async def test_everything_is_reported_once(
     storage: Any, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Commits between any two steps of a walk, and a rebuild halfway, change nothing of that."""

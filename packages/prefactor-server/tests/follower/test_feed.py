@@ -106,7 +106,7 @@ async def test_a_refused_write_leaves_no_trace(storage: Any) -> None:
     assert await changes(storage, before) == []
 
 
-async def test_what_was_deleted_is_told(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deletions_are_in_the_feed(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run deleted in slices loses its spans first, and then itself."""
     for backend in ("sqlite", "postgres"):
         monkeypatch.setattr(f"prefactor_server.storage.{backend}.upkeep.prune.SPAN_SLICE", 2)

@@ -11,7 +11,7 @@ from prefactor_server.domain.errors import Unavailable
 from prefactor_server.follower.backfill import RESET
 
 
-async def test_a_new_consumer_is_told_what_was_there(storage: Any) -> None:
+async def test_a_new_consumer_receives_existing_rows(storage: Any) -> None:
     """A database from before the feed, or before a consumer, is filled in, and then followed."""
     await do(storage, register("run-1"))
     tally = Tally()
@@ -59,7 +59,7 @@ async def test_a_failing_consumer_holds_nobody_up(storage: Any, caplog: Any) -> 
     assert broken.counts == sound.counts
 
 
-async def test_a_state_from_another_copy_begins_anew(storage: Any) -> None:
+async def test_a_state_from_another_copy_starts_over(storage: Any) -> None:
     """A consumer that is ahead of the feed, as after a restored backup, is rebuilt by itself."""
     await do(storage, register("run-1"))
     tally = Tally()
@@ -86,7 +86,7 @@ async def test_a_rebuild_is_asked_for_in_the_state(storage: Any) -> None:
     assert tally.counts == {("run", "run-1"): 1}
 
 
-async def test_it_wakes_at_a_commit_and_stops_when_told(storage: Any) -> None:
+async def test_it_wakes_at_a_commit_and_stops_on_request(storage: Any) -> None:
     """A running follower applies a commit when notified, and releases its lease when it stops."""
     tally = Tally()
     follower = follower_of(storage, tally)

@@ -248,7 +248,7 @@ async def test_a_long_run_is_not_counted_with_every_slice(
     await check(storage, "run-1")
 
 
-def test_prices_are_told_apart() -> None:
+def test_different_prices_have_different_revisions() -> None:
     """Different prices or another currency give another revision; equal ones the same."""
     tables = (NO_PRICES, PRICES, DEARER, PRICES._replace(currency="EUR"))
 

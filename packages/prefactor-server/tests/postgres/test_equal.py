@@ -128,7 +128,7 @@ def test_the_same_commands_leave_the_same_rows(
 
 @settings(max_examples=60, deadline=None)
 @given(RACES)
-def test_whoever_gets_in_between_came_before_or_after(
+def test_an_interleaved_request_came_before_or_after(
     postgres: Subject,
     other_replica: Replica,
     sqlite: Subject,

@@ -54,7 +54,7 @@ async def test_a_table_that_is_gone(database: PostgresDatabase, storage: Postgre
         await storage.instance(ACCOUNT, "run-1")
 
 
-async def test_a_server_that_became_a_standby_is_left(
+async def test_a_connection_to_a_standby_is_replaced(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A connection that refuses writes is used once, and the next request opens another."""

@@ -247,14 +247,14 @@ class TestPaths:
             "/healthz%2f..%2fapi%2fv1%2fping",
         ],
     )
-    def test_a_path_is_taken_as_it_stands(self, line: RawSocket, path: str) -> None:
+    def test_a_path_is_taken_literally(self, line: RawSocket, path: str) -> None:
         """Dots, doubled slashes and double encoding are a 404."""
         answer = line.ask("GET", path)
 
         assert answer.status == 404, answer.text
         assert answer.body["code"] == "not_found"
 
-    def test_an_id_is_taken_as_it_stands(self, server: LiveServer, line: RawSocket) -> None:
+    def test_an_id_is_taken_literally(self, server: LiveServer, line: RawSocket) -> None:
         """Only an id's exact spelling matches its object."""
         register(server, "run-path")
         for spelling in (*SPELLINGS, *NOT_UTF_8):

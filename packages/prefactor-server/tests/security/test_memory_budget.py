@@ -77,7 +77,7 @@ def test_who_has_shown_no_token_is_heard_for_four_kilobytes() -> None:
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("path", [ACCEPT, "/api/v1/openapi"])
-def test_a_crowd_without_tokens_holds_nothing(server: LiveServer, framing: str, path: str) -> None:
+def test_bodies_without_a_token_use_no_memory(server: LiveServer, framing: str, path: str) -> None:
     """Forty bodies of ten megabytes without a token are refused, using almost no memory."""
     before = resident_megabytes(server.pid)
     method = "POST" if path == ACCEPT else "GET"
@@ -125,7 +125,7 @@ def test_a_small_operation_takes_a_small_body(server: LiveServer, line: RawSocke
 
 
 @pytest.mark.parametrize("headers", [(), ("Content-Encoding: gzip",)], ids=["plain", "gzip"])
-def test_bodies_that_do_not_fit_are_told_to_come_back(
+def test_bodies_over_the_budget_get_a_retry_after(
     server: LiveServer, headers: tuple[str, ...]
 ) -> None:
     """Half-sent bodies use up the budget; the next one is a 503 with Retry-After."""

@@ -101,7 +101,7 @@ def test_what_is_left_of_a_refused_request_is_not_waited_for(line: RawSocket) ->
     assert line.rest() == b""
 
 
-def test_a_kept_connection_has_its_time_anew(line: RawSocket) -> None:
+def test_each_request_on_a_connection_has_its_own_timeout(line: RawSocket) -> None:
     """The time of one request is not that of the next."""
     for _ in range(3):
         line.send(line.request("GET", PING)[:20])

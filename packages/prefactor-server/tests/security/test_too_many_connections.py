@@ -46,7 +46,7 @@ def _until_free(server: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b'{"items": []}', b"x" * 300_000])
-def test_a_connection_too_many_is_told_to_come_back(
+def test_a_connection_over_the_limit_gets_a_retry_after(
     small: LiveServer, held: list[RawSocket], body: bytes
 ) -> None:
     """It is answered 503 with the error body of the API and Retry-After, and closed."""
@@ -62,7 +62,7 @@ def test_a_connection_too_many_is_told_to_come_back(
     assert [line.ask("GET", PING).status for line in held] == [200] * MOST
 
 
-def test_an_exporter_too_many_is_told_in_its_own_form(
+def test_an_exporter_over_the_limit_gets_an_otlp_error(
     small: LiveServer, held: list[RawSocket]
 ) -> None:
     """OTLP in protobuf is answered with a Status in protobuf, also beyond the connections."""

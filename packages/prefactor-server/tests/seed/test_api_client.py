@@ -76,7 +76,7 @@ def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
         client.get("/api/v1/ping")
 
 
-def test_what_is_missing_is_none(client: ApiClient) -> None:
+def test_something_missing_is_read_as_none(client: ApiClient) -> None:
     """Reading something that does not exist returns None."""
     ANSWERS.append((404, b"{}"))
 
@@ -90,7 +90,7 @@ def test_what_is_missing_is_none(client: ApiClient) -> None:
         ({"message": "no token came"}, "no token came"),
     ],
 )
-def test_a_refusal_is_told(client: ApiClient, answer: object, words: str) -> None:
+def test_a_refusal_is_reported(client: ApiClient, answer: object, words: str) -> None:
     """The error names the request, the status and the server's message."""
     ANSWERS.append((422, json.dumps(answer).encode()))
 

@@ -286,7 +286,7 @@ def test_errors_of_ours_stay_as_they_are(code: int | None) -> None:
     assert raised.value is error
 
 
-def test_a_writer_needs_no_lock_of_its_own(tmp_path: Path) -> None:
+def test_a_writer_takes_no_lock(tmp_path: Path) -> None:
     """Opening only the writing connection leaves no lock behind."""
     open_writer(tmp_path / "x.db").close()
 

@@ -27,7 +27,7 @@ def older(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [Path.unlink, overwrite, older])
 @pytest.mark.parametrize("is_open", [True, False])
-async def test_a_lost_file_is_made_anew(database: Database, damage: object, is_open: bool) -> None:
+async def test_a_lost_file_is_rebuilt(database: Database, damage: object, is_open: bool) -> None:
     """A file that is deleted, damaged or of another format is filled again, open or not."""
     storage = database.storage
     spans = await record(storage, 2)

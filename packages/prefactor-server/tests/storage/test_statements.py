@@ -47,7 +47,7 @@ def test_an_update_of_many_rows_changes_each_as_it_says(connection: sqlite3.Conn
     assert found == [(f"new {n}" if n % 2 == 0 else "-",) for n in range(200)]
 
 
-async def test_payloads_hang_from_their_own_spans(tmp_path: Path) -> None:
+async def test_payloads_belong_to_their_own_spans(tmp_path: Path) -> None:
     """Payloads of new and of stored spans, in one batch and of many sizes, are not mixed up."""
     database = await make_database(tmp_path / "prefactor.db")
     await database.submit(register("r"), start("r"))

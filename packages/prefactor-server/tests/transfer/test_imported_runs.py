@@ -72,7 +72,7 @@ async def import_without_alerts(source: Any, target: Any) -> None:
     await target.follow()
 
 
-async def test_nobody_is_told_of_imported_runs_later(source: Any, target: Any) -> None:
+async def test_imported_runs_cause_no_later_notifications(source: Any, target: Any) -> None:
     """The import, time, a rebuild of alerts and a new risk profile raise nothing and tell no one.
 
     There is a webhook for every event, which hears of none.

@@ -39,7 +39,7 @@ async def test_importing_again_changes_nothing(source: Any, target: Any) -> None
     assert await exported(target) == before
 
 
-async def test_imported_runs_are_found_and_counted_and_nobody_is_told(
+async def test_imported_runs_are_found_and_counted_without_notifications(
     source: Any, target: Any
 ) -> None:
     """Derived data is the same as on the other server, and no alert is raised."""

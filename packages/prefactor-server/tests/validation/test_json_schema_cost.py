@@ -130,7 +130,9 @@ def test_sizes_and_patterns_are_counted() -> None:
         ({"properties": {"a": {"$ref": "#"}}}, 3),
     ],
 )
-def test_what_a_value_can_repeat_is_told_apart(schema: dict[str, object], repeated: int) -> None:
+def test_repeatable_and_single_parts_are_distinguished(
+    schema: dict[str, object], repeated: int
+) -> None:
     """Named properties occur once; items, other properties and recursion many times."""
     assert schema_cost(schema).repeated == repeated
 

@@ -241,7 +241,7 @@ def test_decisions_of_older_agents_are_recorded() -> None:
     ]
 
 
-def test_attempts_within_a_step_are_told() -> None:
+def test_attempts_within_a_step_are_recorded() -> None:
     """A model class that tries again by itself tells of each failed attempt."""
     recorder, handler = InMemoryRecorder(), PrefactorCallbackHandler()
     state = RetryCallState(Retrying(), None, (), {})

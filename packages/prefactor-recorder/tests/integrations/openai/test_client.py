@@ -91,7 +91,7 @@ def test_no_key_and_no_header_is_kept(
     assert model_api.requests[0].body["tools"] == [tool]
 
 
-def test_tool_calls_are_told(
+def test_tool_calls_are_recorded(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Calls of functions have a name and their arguments, taken apart if they are JSON."""

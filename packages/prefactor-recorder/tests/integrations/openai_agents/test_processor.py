@@ -184,7 +184,7 @@ async def test_a_cancelled_workflow_is_cancelled(
     assert len(processor._steps) == 0
 
 
-async def test_concurrent_workflows_are_told_apart(
+async def test_concurrent_workflows_are_kept_separate(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
     """One processor serves any number of workflows at once."""
@@ -232,7 +232,7 @@ def test_spans_that_begin_elsewhere_find_a_place(recorder: InMemoryRecorder) -> 
     assert len(processor._steps) == 0
 
 
-def test_other_processors_stay_unless_told_otherwise(recorder: InMemoryRecorder) -> None:
+def test_other_processors_stay_by_default(recorder: InMemoryRecorder) -> None:
     """By default the vendor's exporter stays; `replace` takes its place."""
 
     class Counting(PrefactorTracingProcessor):

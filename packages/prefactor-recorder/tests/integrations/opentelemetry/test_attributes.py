@@ -73,7 +73,7 @@ def test_the_newer_attributes_are_read(recorder: InMemoryRecorder) -> None:
     }
 
 
-def test_sums_of_an_agent_are_no_tokens_of_its_own(recorder: InMemoryRecorder) -> None:
+def test_totals_of_an_agent_are_not_its_own_tokens(recorder: InMemoryRecorder) -> None:
     """What an agent's span sums up is kept apart, so that nobody counts it twice."""
     recorded = one(recorder, {**AGENT, "gen_ai.usage.input_tokens": 5})
     assert recorded.result == {
@@ -288,7 +288,7 @@ def test_each_kind_has_its_span_type(
     assert one(recorder, attributes).schema_name == name
 
 
-def test_a_failure_is_told_by_its_exception(recorder: InMemoryRecorder) -> None:
+def test_a_failure_is_described_by_its_exception(recorder: InMemoryRecorder) -> None:
     """A span with an error status has failed, with type, message and stack; so has the run."""
     tracer = tracing(recorder)
     with (
@@ -305,7 +305,9 @@ def test_a_failure_is_told_by_its_exception(recorder: InMemoryRecorder) -> None:
     assert recorder.runs[0].status == "failed"
 
 
-def test_a_failure_without_an_exception_is_told_by_its_status(recorder: InMemoryRecorder) -> None:
+def test_a_failure_without_an_exception_is_described_by_its_status(
+    recorder: InMemoryRecorder,
+) -> None:
     """Without an exception event, type and message are those of `error.type` and the status."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("a", attributes=AGENT):

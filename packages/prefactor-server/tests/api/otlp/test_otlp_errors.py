@@ -86,7 +86,9 @@ def limits(limits: Limits) -> Limits:
 
 @pytest.mark.parametrize("path", sorted(PATHS))
 @FORMS
-async def test_who_may_not_send_is_told(api_client: Any, path: str, form: Any) -> None:
+async def test_a_caller_without_access_gets_a_clear_error(
+    api_client: Any, path: str, form: Any
+) -> None:
     """Without a token 401, with the rights of a viewer 403, at every endpoint."""
     path = path.removeprefix("/api/v1")
     viewer = await signed_in(api_client, "viewer")
@@ -102,7 +104,7 @@ async def test_who_may_not_send_is_told(api_client: Any, path: str, form: Any) -
 
 
 @FORMS
-async def test_what_cannot_be_read_is_told(api_client: Any, form: Any) -> None:
+async def test_an_unreadable_body_gets_a_clear_error(api_client: Any, form: Any) -> None:
     """A malformed body is a 400 that names the place; size and encoding have their own errors."""
     packed = {**form, "Content-Encoding": "br"}
     odd = {**form, "Content-Encoding": "gzip"}
@@ -140,7 +142,7 @@ async def test_another_content_type_is_a_415(api_client: Any, path: str) -> None
 
 
 @FORMS
-async def test_beyond_the_rate_exporters_are_told_to_wait(api_client: Any, form: Any) -> None:
+async def test_over_the_rate_exporters_get_a_retry_after(api_client: Any, form: Any) -> None:
     """A token that sends too often gets 429 and the seconds to wait, and is then served."""
     api_client.clock.stop()
     answers = [

@@ -350,7 +350,7 @@ def _forget(api_client: Any) -> None:
 assert START
 
 
-async def test_spans_are_counted_by_what_became_of_them(api_client: Any) -> None:
+async def test_spans_are_counted_by_outcome(api_client: Any) -> None:
     """The metrics count stored, dropped and rejected spans separately."""
     await export(
         api_client, [*CONVERSATION, span(7, 2, HTTP), {**span(8, 1, CHAT), "spanId": "zz"}]

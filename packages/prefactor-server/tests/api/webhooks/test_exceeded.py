@@ -38,7 +38,7 @@ async def _spend(api_client: ApiClient, run: Any, dollars: int) -> None:
     await api_client.send_webhooks()
 
 
-async def test_a_run_over_its_cost_limit_is_told_once(
+async def test_a_run_over_its_cost_limit_sends_one_event(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """Exceeding the limit sends one event, however much more is spent; reaching it sends none."""
@@ -62,7 +62,7 @@ async def test_a_run_over_its_cost_limit_is_told_once(
     assert told["alert"]["id"] == alert["id"]
 
 
-async def test_a_limit_that_is_raised_and_exceeded_again_is_told_again(
+async def test_a_raised_limit_that_is_exceeded_sends_another_event(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """A raised limit clears the alert, and exceeding the new limit sends another event."""
@@ -79,7 +79,7 @@ async def test_a_limit_that_is_raised_and_exceeded_again_is_told_again(
     assert len({one.id for one in receiver.received}) == 2
 
 
-async def test_a_run_above_its_agreed_risk_is_told_once(
+async def test_a_run_above_its_agreed_risk_sends_one_event(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """The first span above the agreed risk sends an event with the alert; later ones do not."""

@@ -84,7 +84,7 @@ async def test_what_cannot_be_a_webhook_is_refused(api_client: ApiClient) -> Non
             assert message in body["message"]
 
 
-async def test_an_account_has_so_many_webhooks(api_client: ApiClient) -> None:
+async def test_an_account_has_a_limited_number_of_webhooks(api_client: ApiClient) -> None:
     """One webhook too many is refused, and deleting one makes room."""
     made = [(await api_client.post("/webhook", {"details": DETAILS})).details for _ in range(50)]
     body = (await api_client.post("/webhook", {"details": DETAILS})).refused(409, "invalid_action")

@@ -16,7 +16,7 @@ async def _deliveries(api_client: ApiClient, **query: str) -> list[Any]:
     return list(reversed(found))
 
 
-async def test_a_finished_run_is_told_in_a_signed_request(
+async def test_a_finished_run_sends_a_signed_event(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """The event names the run and its outcome, and is signed with the secret."""
@@ -47,7 +47,7 @@ async def test_a_finished_run_is_told_in_a_signed_request(
 
 
 @pytest.mark.parametrize("status", ["failed", "terminated"])
-async def test_what_ends_badly_is_told_with_its_alert(
+async def test_a_bad_end_is_sent_with_its_alert(
     api_client: ApiClient, receiver: Receiver, webhook: Any, status: str
 ) -> None:
     """A failed or terminated run sends its alert first, and then its finish."""
@@ -62,7 +62,7 @@ async def test_what_ends_badly_is_told_with_its_alert(
     assert told["alert"]["id"] == alert["id"]
 
 
-async def test_quality_is_told_each_time(
+async def test_each_recorded_quality_sends_an_event(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """Each recording sends an event with the names of the evaluations and no values."""
@@ -87,7 +87,7 @@ async def test_quality_is_told_each_time(
         ("events", "run.finished"),
     ],
 )
-async def test_only_what_passes_the_filters_is_told(
+async def test_only_matching_events_are_sent(
     api_client: ApiClient, receiver: Receiver, field: str, matching: str | None
 ) -> None:
     """Runs of another agent, environment or purpose, and other events, are not sent."""
@@ -236,7 +236,7 @@ async def test_a_receiver_that_is_gone_is_not_asked_again(
     )
 
 
-async def test_what_happened_while_it_was_disabled_is_not_told(
+async def test_events_while_it_was_disabled_are_not_sent(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """A webhook receives only what happens while it is enabled, even if processed later."""

@@ -113,7 +113,7 @@ def test_a_backward_span_is_flagged(started: int | None, finished: int | None, f
     assert time_flags(started, finished) == flag
 
 
-def test_flags_are_bits_of_their_own() -> None:
+def test_flags_are_separate_bits() -> None:
     """No two flags share a bit."""
     flags = (CLOSED_BY_TERMINATION, UNREGISTERED_TYPE, FINISHED_BEFORE_STARTED, SENSITIVE_ENCODING)
 
