@@ -1,4 +1,4 @@
-"""What the recorder is told is made to fit what the API takes, or refused at once."""
+"""Invalid arguments are made to fit the API, or refused at once."""
 
 import logging
 from typing import Any
@@ -26,12 +26,12 @@ LONG = "x" * 1000
     ],
 )
 def test_a_name_is_corrected(given: object, text: str, change: str) -> None:
-    """Numbers become text, and what a name cannot hold is left out."""
+    """Numbers become text, and characters that a name cannot hold are dropped."""
     assert corrected_name(given) == (text, change)
 
 
 def test_long_names_that_begin_alike_stay_apart() -> None:
-    """What is cut has the longest length that is taken, and a digest of the whole at its end."""
+    """A shortened name has the maximum length, and ends in a digest of the whole."""
     one, other = corrected_name(LONG + "a"), corrected_name(LONG + "b")
     assert len(one.text) == len(other.text) == MAX_NAME
     assert one.text != other.text
@@ -41,7 +41,7 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
 
 
 def registered(recorder: InMemoryRecorder) -> dict[str, Any]:
-    """What the last run was registered with."""
+    """Return the fields of the last registration."""
     return recorder.runs[-1].registration
 
 
@@ -67,7 +67,7 @@ def registered(recorder: InMemoryRecorder) -> dict[str, Any]:
 def test_an_argument_of_a_run_is_corrected(
     arguments: dict[str, Any], found: dict[str, Any]
 ) -> None:
-    """The run is registered all the same, with the value as it can be taken."""
+    """The run is still registered, with a value that is accepted."""
     with InMemoryRecorder() as recorder:
         recorder.run(**arguments).start()
         registration = registered(recorder)
@@ -107,7 +107,7 @@ def test_a_run_refuses_what_cannot_be_corrected(arguments: dict[str, Any], messa
     "name", ["", "\0", "n" * 300, 3, None, ["unhashable"], "lone \udc00", object()]
 )
 def test_a_span_is_recorded_under_any_name(name: Any) -> None:
-    """A span's name is made to fit, whatever it is; its declaration gets the same name."""
+    """Any span name is made to fit, and its declaration gets the same name."""
     with InMemoryRecorder() as recorder:
         if isinstance(name, str | int):
             recorder.span_type(name)  # type: ignore[arg-type]
@@ -123,7 +123,7 @@ def test_a_span_is_recorded_under_any_name(name: Any) -> None:
 
 
 def test_a_correction_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The log names field, value and agent, once; every correction counts."""
+    """The log names field, value and agent, once; every correction is counted."""
     with InMemoryRecorder() as recorder, caplog.at_level(logging.WARNING):
         before = recorder.stats().corrected
         for _ in range(3):
@@ -136,7 +136,7 @@ def test_a_correction_is_counted_and_logged(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_an_end_is_recorded_under_any_status() -> None:
-    """A status that does not exist, of whatever type, counts as complete."""
+    """An unknown status of any type counts as complete."""
     with InMemoryRecorder() as recorder:
         run = recorder.run()
         run.start()
@@ -147,7 +147,7 @@ def test_an_end_is_recorded_under_any_status() -> None:
 
 
 def test_only_sets_can_be_included() -> None:
-    """What is no set of span types is refused where it is included."""
+    """Including anything but a set of span types is refused at once."""
     with pytest.raises(ConfigurationError, match="only SpanTypes can be included"):
         SpanTypes().include("agent:llm")  # type: ignore[arg-type]
 
@@ -200,7 +200,7 @@ def test_metadata_never_costs_a_run(given: Any, kept: int, corrected: int) -> No
 
 
 def test_metadata_changes_key_by_key() -> None:
-    """Before, during and after a run, named keys are set, None removes one, and others stay."""
+    """Before, during and after a run, given keys are set, None removes one, and others stay."""
     recorder = InMemoryRecorder()
     run = recorder.run(metadata={"user": "u", "release": "1"})
     run.set_metadata({"early": 1})

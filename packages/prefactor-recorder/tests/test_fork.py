@@ -1,4 +1,4 @@
-"""A fork at the worst moment: while another thread loads what a recorder is made of."""
+"""A fork at the worst moment: while another thread imports the recorder's modules."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ os._exit(0)
 def test_a_child_that_is_forked_while_the_first_run_begins_records(
     tmp_path: Path, delay: float
 ) -> None:
-    """The child neither waits for a lock that nobody will let go, nor records for its parent."""
+    """The child neither deadlocks on an import lock nor records for its parent."""
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), str(delay)],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""An exception that is meant for the host passes through the recorder, which stays consistent."""
+"""An exception meant for the host passes through the recorder, which stays consistent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ INTERRUPTS = [KeyboardInterrupt, SystemExit, GeneratorExit, type("Other", (BaseE
 
 
 class Interrupted:
-    """A value that raises when it is looked at: each time, or only the first."""
+    """A value that raises when it is read: each time, or only the first."""
 
     def __init__(self, error: type[BaseException], times: int) -> None:
         self.error = error
@@ -26,7 +26,7 @@ class Interrupted:
 
 
 class Model(Interrupted):
-    """The same, out of its own serializer."""
+    """The same, from its own serializer."""
 
     def model_dump(self, **_: Any) -> Any:
         return {"text": repr(self)}
@@ -45,7 +45,7 @@ class Failure(Exception):
 
 @pytest.fixture(params=INTERRUPTS, ids=lambda kind: kind.__name__)
 def error(request: pytest.FixtureRequest) -> type[BaseException]:
-    """What is raised."""
+    """Return the error to raise."""
     return request.param  # type: ignore[no-any-return]
 
 
@@ -54,7 +54,7 @@ def error(request: pytest.FixtureRequest) -> type[BaseException]:
 def test_an_interrupt_out_of_a_payload_ends_the_span(
     error: type[BaseException], kind: type[Interrupted], times: int
 ) -> None:
-    """The block is not entered; the span has begun and ended, and nothing is current any more."""
+    """The block is not entered; the span begins and ends, and is no longer current."""
     with InMemoryRecorder() as recorder, recorder.run() as run:
         with pytest.raises(error), run.span("x:y", {"value": kind(error, times)}):
             raise AssertionError("the block was entered")
@@ -81,7 +81,7 @@ def test_an_interrupt_out_of_a_payload_ends_the_span(
 def test_an_interrupt_out_of_a_result_ends_the_span(
     error: type[BaseException], end: Callable[[Any, Any], None], times: int
 ) -> None:
-    """It reaches the host as itself, and the span has its end all the same."""
+    """It reaches the host unchanged, and the span still ends."""
     with InMemoryRecorder() as recorder, recorder.run() as run:
         span = run.start_span("x:y")
         with pytest.raises(error):

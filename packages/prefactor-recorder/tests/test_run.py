@@ -50,7 +50,7 @@ def test_a_system_clock_that_jumps_does_not_bend_a_run(
 
 
 def test_what_was_dropped_takes_its_end_along(journal: RecordingJournal) -> None:
-    """A span there was no room for leaves no end behind, and its children move up one level."""
+    """A span dropped for lack of room has no end either, and its children move up a level."""
     with make_run(journal) as run, run.span("outer") as outer:
         journal.room = 0
         with run.span("dropped"):
@@ -64,7 +64,7 @@ def test_what_was_dropped_takes_its_end_along(journal: RecordingJournal) -> None
 
 
 def test_a_run_that_was_dropped_records_nothing_more(journal: RecordingJournal) -> None:
-    """Without its registration a run's spans have no place on the server; none is written."""
+    """Without its registration a run has no place on the server, so no span is written."""
     journal.room = 0
     run = make_run(journal)
     with run:
@@ -99,7 +99,7 @@ def test_a_terminated_run_raises_where_the_next_span_opens(journal: RecordingJou
 
 
 def test_a_callback_can_take_the_place_of_the_exception(journal: RecordingJournal) -> None:
-    """With a callback the run goes on being recorded, and the callback is called once."""
+    """With a callback the run is still recorded, and the callback is called once."""
     told: list[Run] = []
     with make_run(journal, told.append) as run:
         run.mark_terminated("over budget")

@@ -1,4 +1,4 @@
-"""The end of recorders: all of them at once, and as often as anybody likes."""
+"""Closing recorders: all at once, and any number of times."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ late.append(late)
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and never says a word."""
+    """The address of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def run_program(source: str, url: str, spool: Path) -> str:
-    """Run a program to its end; what it said."""
+    """Run a program to its end and return its output."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", source, url, str(spool)],
         stdout=subprocess.PIPE,
@@ -64,13 +64,13 @@ def run_program(source: str, url: str, spool: Path) -> str:
 
 
 def test_many_recorders_end_together(silent: str, tmp_path: Path) -> None:
-    """The end of a program waits for all of its recorders at once, not for one after the other."""
+    """At exit a program waits for all of its recorders at once, not in turn."""
     run_program(MANY, silent, tmp_path)
     assert len([*tmp_path.rglob("*.seg")]) == 20
 
 
 def test_what_is_recorded_after_the_end_hurts_nobody(silent: str, tmp_path: Path) -> None:
-    """A finaliser may record when the interpreter is half gone; nothing is raised or printed."""
+    """A finaliser may record during interpreter shutdown; nothing is raised or printed."""
     said = run_program(LATE, silent, tmp_path)
     assert "Traceback" not in said
     assert "no room" not in said
@@ -93,7 +93,7 @@ with recorder.run(agent_id="leaving"):
     [("disk", "3 wait in the spool"), ("memory", "3 were in memory and end with this process")],
 )
 def test_the_end_says_what_is_left(silent: str, tmp_path: Path, durability: str, said: str) -> None:
-    """One line in the log says how much was not delivered, and what becomes of it."""
+    """One log line says how much was not delivered, and where it is kept."""
     printed = run_program(LEAVING.format(durability=durability), silent, tmp_path)
     assert printed.startswith("3 recorded operations are not delivered: ")
     assert said in printed

@@ -1,4 +1,4 @@
-"""What is set by arguments and variables holds wherever the program goes."""
+"""Settings from arguments and variables hold wherever the program goes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ assert recorder.close() == 0
 
 
 def test_a_program_that_changes_its_directory_keeps_its_spool(tmp_path: Path) -> None:
-    """A relative directory is the one that it was when the recorder was made."""
+    """A relative directory is resolved when the recorder is created."""
     with ScriptedServer() as server:
         ended = subprocess.run(
             [sys.executable, "-W", "error", "-c", WANDERER, server.url, server.token],

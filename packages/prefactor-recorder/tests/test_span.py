@@ -34,7 +34,7 @@ def test_a_span_is_written_when_it_begins_and_when_it_ends(journal: RecordingJou
 
 
 def test_what_is_recorded_is_the_value_at_that_moment(journal: RecordingJournal) -> None:
-    """A payload that the host changes afterwards is recorded as it was."""
+    """A payload that the host changes later is recorded as it was."""
     payload = {"messages": ["one"]}
     with make_run(journal) as run, run.span("agent:llm", payload):
         payload["messages"].append("two")
@@ -72,7 +72,7 @@ def test_spans_nest_as_their_blocks_do(journal: RecordingJournal) -> None:
 async def test_tasks_and_threads_nest_under_where_they_were_started(
     journal: RecordingJournal,
 ) -> None:
-    """Concurrent tasks, and threads that were given the context, do not mix up their parents."""
+    """Concurrent tasks, and threads with a given context, keep their own parents."""
     async with make_run(journal) as run:
 
         async def branch(name: str) -> None:
@@ -107,7 +107,7 @@ def test_a_thread_with_copied_context_continues_the_run(journal: RecordingJourna
 
 
 def test_a_block_that_raises_is_recorded_as_failed(journal: RecordingJournal) -> None:
-    """Type, message and stack are in the result beside what was set, and the exception goes on."""
+    """Type, message and stack are in the result beside its values; the exception propagates."""
 
     def host() -> None:
         with make_run(journal) as run, run.span("agent:tool") as span:
@@ -129,7 +129,7 @@ def test_a_block_that_raises_is_recorded_as_failed(journal: RecordingJournal) ->
 def test_cancellation_is_recorded_as_cancelled(
     journal: RecordingJournal, error: type[BaseException]
 ) -> None:
-    """A block that is cancelled or interrupted ends as cancelled, and the exception goes on."""
+    """A cancelled or interrupted block ends as cancelled, and the exception propagates."""
     with pytest.raises(error), make_run(journal) as run, run.span("agent:tool"):
         raise error
     assert journal.of_operation(Operation.FINISH_SPAN)[0]["status"] == "cancelled"
@@ -137,7 +137,7 @@ def test_cancellation_is_recorded_as_cancelled(
 
 
 def test_the_first_end_of_a_span_counts(journal: RecordingJournal) -> None:
-    """A span that was ended inside its block is not ended again when the block is left."""
+    """A span that was ended inside its block is not ended again after it."""
     with make_run(journal) as run:
         with run.span("agent:llm") as span:
             span.finish({"response": "early"})
@@ -148,7 +148,7 @@ def test_the_first_end_of_a_span_counts(journal: RecordingJournal) -> None:
 
 
 def test_a_span_can_be_begun_and_ended_by_hand(journal: RecordingJournal) -> None:
-    """Callbacks begin spans at a moment of their own, hang them anywhere, and make them current."""
+    """Callbacks can begin spans with any time and parent, and make them current."""
     began = datetime(2026, 1, 31, 9, 29, tzinfo=UTC)
     ended = datetime(2026, 1, 31, 9, 31, tzinfo=UTC)
     with make_run(journal) as run:
@@ -173,7 +173,7 @@ def test_a_span_can_be_begun_and_ended_by_hand(journal: RecordingJournal) -> Non
 
 
 def test_a_span_of_another_run_is_no_parent(journal: RecordingJournal) -> None:
-    """A run inside a run is a tree of its own."""
+    """A run inside a run is a separate tree."""
     with make_run(journal) as outer, outer.span("outer"), make_run(journal) as inner:
         assert current_run() is inner
         with inner.span("inner"):
@@ -192,7 +192,7 @@ class Broken:
 
 
 def test_nothing_that_goes_wrong_inside_reaches_the_host(journal: RecordingJournal) -> None:
-    """A journal that raises, and values nothing can encode, cost records and never an exception."""
+    """A failing journal and unencodable values lose records but raise nothing."""
 
     def refuse(_: bytes) -> bool:
         raise OSError("no more disk")
@@ -235,7 +235,7 @@ def test_payloads_are_redacted_before_anything_is_kept(journal: RecordingJournal
 
 
 def test_a_redaction_that_fails_lets_nothing_through(journal: RecordingJournal) -> None:
-    """When the callback raises, the payload is replaced as a whole."""
+    """When the callback raises, the whole payload is replaced."""
 
     def redact(schema_name: str, payload: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(schema_name)
@@ -249,7 +249,7 @@ def test_a_redaction_that_fails_lets_nothing_through(journal: RecordingJournal) 
 
 
 def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal) -> None:
-    """A payload too large for the server is cut at its largest field, the rest stays whole."""
+    """A payload too large for the server is cut at its largest field, and the rest is whole."""
     payload = {"model": "m", "prompt": "x" * 100_000}
     with make_run(journal, limit=10_000) as run, run.span("agent:llm", payload):
         pass
@@ -260,7 +260,7 @@ def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal
 
 
 def test_a_fork_of_the_mint_makes_other_ids() -> None:
-    """Two processes that make ids at one moment do not make the same ones."""
+    """Two processes that make ids at the same moment make different ones."""
     assert ids.IdGenerator().new_run_id(0) != ids.IdGenerator().new_run_id(0)
 
 
@@ -273,7 +273,7 @@ class Odd(Exception):
 
 
 def odd_syntax_error() -> SyntaxError:
-    """What a parser makes that fills in what it likes."""
+    """Return the exception of a parser that sets odd attributes."""
     error = SyntaxError("odd")
     error.lineno, error.text = "a", 5  # type: ignore[assignment]
     return error
@@ -292,7 +292,7 @@ def test_an_exception_that_cannot_be_shown_fails_its_span_all_the_same(error: Ex
 
 
 def test_an_invalid_time_costs_only_itself() -> None:
-    """What is no datetime is counted, and the step begins and ends when it was said."""
+    """An invalid time is counted, and the step begins and ends at the current time."""
     journal = RecordingJournal()
     run = make_run(journal)
     run.start()

@@ -1,4 +1,4 @@
-"""What the tests of delivery share: a journal, a scripted server, and deliveries between them."""
+"""Shared by the delivery tests: a journal, a scripted server, and deliveries."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def journal() -> InspectableJournal:
 
 @pytest.fixture
 def listener() -> RecordingListener:
-    """What the server said about runs."""
+    """A listener that keeps what the server said about runs."""
     return RecordingListener()
 
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that behaves like the API until told otherwise, in a thread of its own."""
+    """A server in a thread that behaves like the API by default."""
     with ScriptedServer() as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""The recorder delivers through the client of its own release, and refuses any other."""
+"""The recorder delivers through the client of its own release and refuses any other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OTHERS = {
 
 
 def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program that finds the modules in `path` before those that are installed."""
+    """Run a program that finds the modules in `path` before the installed ones."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
@@ -47,7 +47,7 @@ def run(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
 
 
 def other_client(folder: Path, version: str | None) -> Path:
-    """Make a package `prefactor_http` that cannot be imported by accident; where it is."""
+    """Make a package `prefactor_http` that fails on import; return its location."""
     package = folder / "elsewhere" / "prefactor_http"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise AssertionError('it was imported')\n")
@@ -58,7 +58,7 @@ def other_client(folder: Path, version: str | None) -> Path:
 
 @pytest.mark.parametrize("which", OTHERS)
 def test_another_client_is_refused_when_the_recorder_is_made(which: str, tmp_path: Path) -> None:
-    """The error says where the other client is, which it is, and what to install instead."""
+    """The error names the other client, its location, and what to install instead."""
     version, said = OTHERS[which]
     elsewhere = other_client(tmp_path, version)
 
@@ -77,7 +77,7 @@ def test_a_client_that_is_missing_is_named() -> None:
 
 
 def test_another_client_that_is_loaded_already_is_refused() -> None:
-    """A module that the program itself put there is judged as well, whatever it looks like."""
+    """A module that the program itself loaded is checked as well."""
     told = run(
         "import sys, types\nsys.modules['prefactor_http'] = types.ModuleType('x')\n" + MAKE_ONE
     ).stdout
@@ -86,7 +86,7 @@ def test_another_client_that_is_loaded_already_is_refused() -> None:
 
 
 def test_a_recorder_that_is_switched_off_needs_no_client(tmp_path: Path) -> None:
-    """Who records nothing delivers nothing."""
+    """A disabled recorder needs no client."""
     elsewhere = other_client(tmp_path, None)
 
     run("from prefactor_recorder import Recorder\nRecorder(enabled=False)", elsewhere)
@@ -100,7 +100,7 @@ def test_looking_at_the_client_does_not_load_it() -> None:
 
 
 def test_the_spool_command_refuses_another_client(tmp_path: Path) -> None:
-    """`prefactor-spool flush` says the same, and ends with status 1."""
+    """`prefactor-spool flush` gives the same error and exits with 1."""
     elsewhere = other_client(tmp_path, None)
     command = [Path(sys.executable).with_name("prefactor-spool"), "flush"]
 

@@ -37,7 +37,7 @@ def settings(server: LiveServer) -> DeliverySettings:
 
 
 def held(server: LiveServer, run_id: str) -> tuple[Any, dict[str, Any]]:
-    """What the server has of a run: itself, and its spans by id."""
+    """Return the server's copy of a run and its spans by id."""
 
     async def ask() -> tuple[Any, dict[str, Any]]:
         async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
@@ -69,7 +69,7 @@ def deliver_after_a_crash(
 def test_sent_apart_before_the_crash_and_together_after_it(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """The create is there under the same key with another body; its end is sent by itself."""
+    """The create exists under the same key with another body, and its end is sent alone."""
     run_id = "run-apart-together"
     after = deliver_after_a_crash(
         real,
@@ -121,7 +121,7 @@ def test_sent_together_before_the_crash_and_apart_after_it(
 def test_a_run_that_was_registered_in_other_words(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """A register that conflicts counts as delivered when the run is there."""
+    """A conflicting register counts as delivered if the run exists."""
     after = deliver_after_a_crash(
         real,
         type(journal),
@@ -154,7 +154,7 @@ def test_a_run_that_the_server_refuses(
 def test_a_server_that_goes_away_and_comes_back(
     journal: InspectableJournal, listener: RecordingListener, tmp_path: Path
 ) -> None:
-    """What is recorded while nobody listens is delivered when somebody does."""
+    """What is recorded while the server is down is delivered when it is back."""
     server = start_server(tmp_path)
     port = int(server.url.rpartition(":")[2])
     delivery = Delivery(journal, settings(server), listener)

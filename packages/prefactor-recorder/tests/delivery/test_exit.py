@@ -60,7 +60,7 @@ def run_program(
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and never says a word."""
+    """The address of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
@@ -69,20 +69,20 @@ RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
 
 
 def test_a_server_that_never_answers_does_not_hold_the_exit(silent: str) -> None:
-    """With an hour's request timeout the program ends all the same, and knows what is left."""
+    """Even with an hour's request timeout the program ends, and reports what is left."""
     body = RECORD + "; time.sleep(0.5)"
     assert run_program(silent, "token", body=body, seconds=0.5) == "left 4\n"
 
 
 def test_a_name_that_is_never_found_does_not_hold_the_exit() -> None:
-    """A look-up that hangs is left behind with its thread."""
+    """A hanging name lookup is abandoned with its thread."""
     hang = "socket.getaddrinfo = lambda *a, **k: time.sleep(3600); "
     said = run_program("http://recorder.invalid", "token", body=hang + RECORD, seconds=0.5)
     assert said == "left 4\n"
 
 
 def test_a_name_is_found_at_exit(server: ScriptedServer) -> None:
-    """The first connection of a program may be made when no executor takes work any more."""
+    """A program's first connection may be made after executors have shut down."""
     url = server.url.replace("127.0.0.1", "localhost")
     record = "RecordedRun(journal).begin().span('span-00000001')"
     assert run_program(url, server.token, body="delivery.flush(30)", at_exit=record) == "left 0\n"
@@ -90,7 +90,7 @@ def test_a_name_is_found_at_exit(server: ScriptedServer) -> None:
 
 
 def test_a_program_that_never_waits_delivers(server: ScriptedServer) -> None:
-    """What was recorded in the last line is delivered by the exit."""
+    """A record made on the last line is delivered at exit."""
     assert run_program(server.url, server.token, body=RECORD) == "left 0\n"
     assert server.spans["span-00000001"]["status"] == "complete"
 

@@ -1,4 +1,4 @@
-"""Servers and networks fail, and everything is delivered once."""
+"""When servers and networks fail, everything is delivered once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from faults_fixture import bulks, spans
 
 
 def persist(delivery: Delivery) -> int:
-    """Flush until nothing is left; every flush tries at once, so that no back-off is waited out."""
+    """Flush until nothing is left; every flush tries at once, so that no backoff is waited out."""
     for _ in range(40):
         if delivery.flush(0.5) == 0:
             return 0
@@ -52,7 +52,7 @@ def until(condition: Callable[[], object]) -> None:
 def test_a_server_that_asks_for_patience_gets_it(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """After a 429 with `Retry-After` the same items are sent when it says, flush or no flush."""
+    """After a 429 with `Retry-After` the items are sent at that time, even in a flush."""
     server.script(Reply.error(429, "unknown", "Slow down", headers={"Retry-After": "0.3"}))
     spans(RecordedRun(journal).begin(), 3)
     delivery = deliver()
@@ -84,7 +84,7 @@ def test_what_may_pass_is_sent_again(
     deliver: Callable[..., Delivery],
     step: Step,
 ) -> None:
-    """Whatever happened to three requests in a row, everything is there in the end, once."""
+    """After any three failures in a row, everything is delivered once."""
     delivery = deliver(request_timeout=0.3)
     spans(RecordedRun(journal).begin(), 3).finish()
     server.script(step, step, step)
@@ -101,7 +101,7 @@ def test_what_may_pass_is_sent_again(
 def test_faults_at_random(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery], seed: int
 ) -> None:
-    """Half of all requests meet a fault of some kind; every span is there, once, and ended."""
+    """With faults in half of all requests, every span arrives once, and ended."""
     server.inject(
         FaultPlan(
             seed=seed,
@@ -135,7 +135,7 @@ def test_faults_at_random(
 def test_a_lost_connection_is_no_reason_to_wait(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """One disconnect is made good at once, without a warning."""
+    """One disconnect is retried at once, without a warning."""
     server.script(Drop(after="processing"))
     RecordedRun(journal).begin()
     assert deliver().flush(30) == 0
@@ -148,7 +148,7 @@ def test_a_rejected_token_pauses_delivery(
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Nothing is thrown away; one warning says what to do; a flush tries again."""
+    """Nothing is discarded, one warning says what to do, and a flush tries again."""
     server.script(*[Reply.error(401, "bad_authtoken", "Token revoked")] * 3)
     spans(RecordedRun(journal).begin(), 3)
     delivery = deliver()
@@ -204,7 +204,7 @@ def test_a_termination_is_heard_of_in_an_answer(
     listener: RecordingListener,
     deliver: Callable[..., Delivery],
 ) -> None:
-    """A span of a terminated run is taken, and its answer tells the listener why."""
+    """A terminated run's span is accepted, and its answer gives the listener the reason."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -224,7 +224,7 @@ def test_a_termination_reaches_an_idle_host(
     deliver: Callable[..., Delivery],
     status: int | None,
 ) -> None:
-    """Heartbeats name open runs that record nothing; a server without them is polled."""
+    """Heartbeats name open runs that record nothing; without heartbeats they are polled."""
     if status is not None:
         unknown = Reply(status, {"status": "error", "code": "not_found", "message": "Unknown"})
         server.script(unknown, path="*/heartbeat")
@@ -251,7 +251,7 @@ def test_a_listener_that_fails_harms_nothing(
     listener: RecordingListener,
     deliver: Callable[..., Delivery],
 ) -> None:
-    """An exception of the listener is logged, and delivery goes on."""
+    """An exception of the listener is logged, and delivery continues."""
 
     def fail(run_id: str, reason: str | None) -> None:
         raise ValueError(run_id, reason)
@@ -269,7 +269,7 @@ def test_a_listener_that_fails_harms_nothing(
 def test_requests_keep_apart_after_an_outage(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A backlog does not leave all at once when the server is back, although it could."""
+    """When the server is back, a backlog is sent at intervals."""
     server.script(Reply.error(503, "unexpected", "Busy"))
     delivery = deliver(batch_items=10, interval=60)
     spans(RecordedRun(journal).begin(), 200)
@@ -332,7 +332,7 @@ def test_a_failing_server_is_logged_once(
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One warning for many failures, and neither token nor body nor the server's text in it."""
+    """Many failures give one warning, without the token, the body or the server's text."""
     server.script(*[Reply.error(500, "unexpected", "said-by-the-server")] * 5)
     spans(RecordedRun(journal).begin(), 3, '{"secret":"in-a-payload"}')
     delivery = deliver()

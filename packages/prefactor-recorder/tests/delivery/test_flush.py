@@ -1,4 +1,4 @@
-"""What a flush promises: all of it, the dead included, and an end when there is nothing to gain."""
+"""What a flush promises: it delivers everything, adopted records too, or ends early."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMIT = 60.0
 
 @pytest.fixture
 def spooled(tmp_path: Path) -> Iterator[Callable[[], SpoolJournal]]:
-    """Opens journals in one directory, as so many processes would."""
+    """Open journals in one directory, as several processes would."""
     opened: list[SpoolJournal] = []
 
     def make() -> SpoolJournal:
@@ -41,7 +41,7 @@ def spooled(tmp_path: Path) -> Iterator[Callable[[], SpoolJournal]]:
 
 
 def flushed(delivery: Delivery) -> int:
-    """What is left after a flush without a limit; fails if it never ends."""
+    """Return what is left after an unlimited flush; fail if it never ends."""
     left: list[int] = []
     waiting = threading.Thread(target=lambda: left.append(delivery.flush()), daemon=True)
     waiting.start()
@@ -53,7 +53,7 @@ def flushed(delivery: Delivery) -> int:
 def test_a_flush_takes_along_any_number_of_dead_processes(
     server: ScriptedServer, deliver: Callable[..., Delivery], spooled: Callable[[], SpoolJournal]
 ) -> None:
-    """More dead processes than are taken over at once are all delivered by the one flush."""
+    """One flush delivers any number of dead processes, even over one adoption's limit."""
     for number in range(150):
         journal = spooled()
         RecordedRun(journal, f"run-{number:08}").begin().span(f"span-{number:08}").finish()
@@ -67,7 +67,7 @@ def test_a_flush_takes_along_any_number_of_dead_processes(
 def test_a_flush_does_not_wait_for_a_token_that_is_refused(
     server: ScriptedServer, deliver: Callable[..., Delivery], journal: InspectableJournal
 ) -> None:
-    """Once the server has refused the token, only somebody's doing helps: the flush says so."""
+    """After a refused token only a person can help, so the flush returns at once."""
     RecordedRun(journal).begin().span("span-00000001")
     settings = DeliverySettings(api_url=server.url, api_token="token-that-is-none")
     delivery = deliver(settings=settings)
@@ -114,7 +114,7 @@ class Interrupted(bytes):
 def test_a_signal_handler_may_flush_in_the_middle_of_a_record(
     server: ScriptedServer, deliver: Callable[..., Delivery], tmp_path: Path
 ) -> None:
-    """What was recorded before is delivered and deleted, although a record is half way in."""
+    """Earlier records are delivered and deleted, although one record is half written."""
     journal = SpoolJournal(
         tmp_path, api_url="https://api.example", api_token="token", segment_size=3000
     )

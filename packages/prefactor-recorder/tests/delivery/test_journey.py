@@ -1,4 +1,4 @@
-"""Whole journeys: records in a journal, a thread that nobody waits for, and a server at the end."""
+"""End to end: records in a journal, a background thread, and a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Deaf:
-    """A listener for tests in which nothing is said."""
+    """A listener that ignores everything."""
 
     def terminated(self, run_id: str, reason: str | None) -> None:
         raise AssertionError((run_id, reason))
@@ -32,7 +32,7 @@ class Deaf:
 def test_a_run_reaches_the_server(
     server: ScriptedServer, journal: MemoryJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """`wake` delivers the run in one request, an item a span, and asks for a minimal answer."""
+    """`wake` delivers a run in one request, one item per span, with a minimal answer."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     for number in range(20):
@@ -53,7 +53,7 @@ def test_a_run_reaches_the_server(
 def test_what_comes_later_is_sent_later(
     server: ScriptedServer, journal: MemoryJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A span that is open when its create leaves is finished by an item of its own."""
+    """A span that is open when its create is sent is finished by a separate item."""
     delivery = deliver()
     run = RecordedRun(journal).begin().create("span-00000001")
     assert delivery.flush(30) == 0
@@ -65,7 +65,7 @@ def test_what_comes_later_is_sent_later(
 
 
 def test_metadata_reaches_the_server(server: ScriptedServer) -> None:
-    """What a run is labelled with, from its registration to after its end, arrives in order."""
+    """A run's metadata arrives in order, from registration to after its end."""
     with Recorder(server.url, server.token, agent_id="a", durability="memory") as recorder:
         with recorder.run(metadata={"user": "u", "release": 1}) as run:
             run.set_metadata({"release": None, "experiment": "a"})
@@ -78,7 +78,7 @@ def test_metadata_reaches_the_server(server: ScriptedServer) -> None:
 
 
 async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:
-    """Everything that a run can tell arrives, once, and compressed as soon as the server asks."""
+    """All fields of a run arrive once, and compressed as soon as the server allows it."""
     server = start_server(tmp_path)
     journal = MemoryJournal(2**20)
     settings = DeliverySettings(api_url=server.url, api_token=server.token)

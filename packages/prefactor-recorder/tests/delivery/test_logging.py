@@ -1,4 +1,4 @@
-"""A host's logging handlers may do anything, and delivery goes on."""
+"""Delivery continues whatever the host's logging handlers do."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_handler_that_fails_stops_nothing(
     journal: InspectableJournal,
     handled: Callable[[logging.Handler], None],
 ) -> None:
-    """Warnings about trouble cannot be said; what they are about is delivered all the same."""
+    """Failed warnings are lost, but everything is still delivered."""
     handled(Failing())
     server.script(*[Reply.error(500, "internal_error", "No")] * 2)
     delivery = deliver()
@@ -75,7 +75,7 @@ def test_a_handler_that_fails_stops_nothing(
 def test_a_handler_may_record(
     server: ScriptedServer, tmp_path: Path, handled: Callable[[logging.Handler], None]
 ) -> None:
-    """What is logged by delivery and by the guard can be recorded, without going round in rings."""
+    """Log messages of delivery and the guard can be recorded, without an endless loop."""
     handler = Recording()
     handled(handler)
     server.script(*[Reply.error(500, "internal_error", "No")] * 2)

@@ -1,4 +1,4 @@
-"""What answers mean: every code and status that the API has, and those that proxies make up."""
+"""What answers mean: every code and status of the API, and those that proxies make up."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_refused_item(operation: Operation, code: object, disposition: Disposi
 
 
 def test_an_item_that_went_well_and_one_that_was_not_processed() -> None:
-    """Success is delivery whatever else is said, and silence is no refusal."""
+    """Success means delivery, whatever the body, and a missing answer is no refusal."""
     assert (
         item_outcome(item(Operation.START), {"status": "success"}).disposition
         is Disposition.DELIVERED
@@ -98,7 +98,7 @@ def test_an_item_that_went_well_and_one_that_was_not_processed() -> None:
     ],
 )
 def test_a_request_that_failed_as_a_whole(failure: Failure, expected: RequestOutcome) -> None:
-    """Nothing is thrown away for what may pass or be repaired."""
+    """Nothing is discarded for a failure that may pass or be repaired."""
     assert request_outcome(failure) is expected
 
 

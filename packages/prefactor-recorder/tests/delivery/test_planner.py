@@ -1,4 +1,4 @@
-"""Any order of failures delivers everything once and in order, within the limits."""
+"""After any failures everything is delivered once and in order, within the limits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from planner_fixture import World
 
 
 def one_by_one(entries: list[Entry]) -> BulkModel:
-    """What a server holds that was told each record by itself, in order."""
+    """Return what a server holds that got each record alone, in order."""
     server = BulkModel()
     for entry in entries:
         server.bulk(encode_bulk([encode_item(entry.record.key, entry.record, None)]))
@@ -44,7 +44,7 @@ STEPS = st.lists(
 
 
 def tell(world: World, steps: list[tuple[str, int, int]]) -> None:
-    """Record a story; what a program cannot do (end what did not begin) is left out."""
+    """Record a story, without impossible steps such as ending what did not begin."""
     runs = [world.run(f"run-{number:08}") for number in range(4)]
     begun: set[str] = set()
     ended: set[str] = set()
@@ -67,7 +67,7 @@ def tell(world: World, steps: list[tuple[str, int, int]]) -> None:
 
 
 def assert_in_order(world: World, entries: list[Entry]) -> None:
-    """Within each run, what took effect did so in the order of the records, merged ones aside."""
+    """Check that each run's effects follow its records, apart from merged ones."""
     place = {entry.record.key: number for number, entry in enumerate(entries)}
     run_of = {entry.record.key: entry.record.run_id for entry in entries}
     last: dict[str, int] = defaultdict(int)
@@ -126,7 +126,7 @@ def test_whatever_happens_everything_arrives_once_and_in_order(
 def test_a_crash_between_delivery_and_acknowledgement_doubles_nothing(
     steps: list[tuple[str, int, int]], crash: int, before: bool, expired: bool
 ) -> None:
-    """What was sent once alone, and once merged after a crash (or the reverse), is there once."""
+    """What was sent alone, and after a crash merged (or the reverse), exists once."""
     first = World()
     tell(first, steps)
     entries = first.journal.read(2**30)
@@ -177,7 +177,7 @@ def test_bad_items_cost_one_request_each(bad: set[int], per_run: int) -> None:
     size=st.integers(300, 6000),
 )
 def test_a_request_keeps_its_limits(sizes: list[int], items: int, size: int) -> None:
-    """A body has no more items and no more bytes than allowed, unless one item alone does."""
+    """A body has no more items and bytes than allowed, unless one item alone exceeds them."""
     world = World()
     for number, length in enumerate(sizes):
         world.run(f"run-{number % 3:08}").create(f"span-{number:08}", f'{{"t":"{"x" * length}"}}')

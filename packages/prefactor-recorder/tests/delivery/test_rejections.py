@@ -23,7 +23,7 @@ from faults_fixture import bulks, spans
 def test_a_bad_item_in_the_middle_costs_one_request(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """What precedes it counts, it becomes a dead letter, the rest is delivered."""
+    """Items before it count, it is dead-lettered, and the rest is delivered."""
     run = spans(RecordedRun(journal).begin(), 5)
     run.span("span-of-poison", "5")
     for number in range(5, 10):
@@ -58,7 +58,7 @@ def test_many_bad_items_cost_one_request_each(
 def test_a_413_halves_down_to_the_item_that_is_to_blame(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Four items, two, one: that one is dead-lettered, the others are sent."""
+    """Requests shrink from four items to two to one; that one is dead-lettered, the others sent."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -73,7 +73,7 @@ def test_a_413_halves_down_to_the_item_that_is_to_blame(
 def test_a_server_that_refuses_just_anything_is_not_fed(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """When one item after another is to blame, it is none of them: delivery pauses."""
+    """When item after item is refused, the server is at fault, so delivery pauses."""
     delivery = deliver(batch_items=4)
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -90,7 +90,7 @@ def test_a_server_that_refuses_just_anything_is_not_fed(
 def test_a_limit_of_items_is_learned(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A server that takes fewer items than were sent is sent fewer from then on."""
+    """A server that accepts fewer items is sent fewer from then on."""
     delivery = deliver(batch_items=1600)
     spans(RecordedRun(journal).begin(), 3998)
     assert delivery.flush(60) == 0

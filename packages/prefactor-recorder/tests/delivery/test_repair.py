@@ -1,4 +1,4 @@
-"""What is changed about refused items, as pure rules."""
+"""Repairing refused items, as pure rules."""
 
 import random
 from typing import Any
@@ -40,7 +40,7 @@ def span(payload: int, result: int) -> Item:
 
 
 def payloads(item: Item) -> tuple[bytes, bytes]:
-    """Payload and result of what is sent; the rest has to be as it was."""
+    """Return the sent payload and result, and check that the rest is unchanged."""
     sent = orjson.loads(item.encode())
     assert sent["schema_name"] == ',"payload":'
     assert sent["status"] == "complete"
@@ -51,7 +51,7 @@ def payloads(item: Item) -> tuple[bytes, bytes]:
 def test_a_span_fits_what_the_server_says(
     payload: int, result: int, limit: int, expected: bool
 ) -> None:
-    """Refused by a server that says its limit, an item becomes smaller until it is taken."""
+    """If the server names its limit, a refused item is shrunk until it fits."""
     of = "request_bytes" if expected else "payload_bytes"
     item, limits = span(payload, result), SizeLimits()
     for _ in range(40):
@@ -69,7 +69,7 @@ def test_a_span_fits_what_the_server_says(
 
 
 def test_a_refusal_without_a_limit_halves_the_payloads() -> None:
-    """A proxy says only that it is too much; at the end there is nothing left to halve."""
+    """A proxy names no limit, so payloads are halved until nothing is left to halve."""
     item, limits, sizes = span(100_000, 0), SizeLimits(), []
     while limits.reduce(item, {"code": "unknown", "status": 413}):
         sizes.append(len(payloads(item)[0]))
@@ -86,7 +86,7 @@ def registration(**members: Any) -> Record:
 
 
 def members(record: Record | None) -> dict[str, Any]:
-    """What a registration says."""
+    """Return the fields of a registration."""
     assert record is not None
     return orjson.loads(b"{%b}" % record.body)  # type: ignore[no-any-return]
 
@@ -112,7 +112,7 @@ def test_a_registration_loses_what_was_refused(errors: dict[str, Any], left: set
 
 
 def test_what_a_run_is_about_is_never_left_out() -> None:
-    """Without its agent or its environment it would be another run: it becomes a dead letter."""
+    """Without its agent or environment it would be another run, so it is dead-lettered."""
     for name in ("agent_id", "environment_id", "id"):
         errors = {name: {"code": "invalid_value"}}
         assert repaired_registration(registration(), {"errors": errors}) is None
@@ -120,7 +120,7 @@ def test_what_a_run_is_about_is_never_left_out() -> None:
 
 
 def test_an_identifier_is_made_distinct_once() -> None:
-    """It gets the run's id at its end, within what a name may have; a second time says no."""
+    """The run's id is appended within the length limit, and a second repair fails."""
     found = distinct_registration(registration(external_identifier="x" * 256))
     assert members(found)["external_identifier"] == "x" * 254 + "~r"
     assert found is not None
@@ -129,7 +129,7 @@ def test_an_identifier_is_made_distinct_once() -> None:
 
 
 def test_spans_of_a_run_that_nobody_registers_do_not_wait_without_end() -> None:
-    """Also while nothing else is delivered, they become dead letters after some time."""
+    """Even if nothing else is delivered, they are dead-lettered after some time."""
     journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
     RecordedRun(journal).span("span-00000001")
     planner.add(journal.read(2**20))

@@ -15,7 +15,7 @@ LATER = Outcome(Disposition.RETRY, {"code": "unexpected", "message": "No"})
 
 
 def test_a_failing_queue_does_not_delay_the_others() -> None:
-    """The queue of an item that the server fails on waits, longer each time; the others go on."""
+    """The queue of an item that fails waits longer each time, and the others continue."""
     world = World()
     world.run("run-00000001").begin().span("span-00000001")
     world.run("run-00000002").begin().span("span-00000002").span("span-00000003")
@@ -38,7 +38,7 @@ def test_a_failing_queue_does_not_delay_the_others() -> None:
 
 
 def test_what_fails_while_everything_fails_is_never_given_up() -> None:
-    """An item is retried without end as long as the server takes nothing else either."""
+    """An item is retried without limit as long as everything else fails too."""
     world = World()
     world.run().register()
     world.read()
@@ -53,7 +53,7 @@ def test_what_fails_while_everything_fails_is_never_given_up() -> None:
 
 
 def test_what_fails_while_others_are_taken_is_given_up_in_the_end() -> None:
-    """An item on which the server keeps failing is dead-lettered, and its queue goes on."""
+    """An item that keeps failing while others succeed is dead-lettered, and its queue continues."""
     world = World()
     world.run("run-00000001").begin().span("span-00000001").span("span-00000002")
     world.server.trouble["span-00000001-create"] = 1000
@@ -85,7 +85,7 @@ def test_a_server_that_recovers_finds_nobody_waiting() -> None:
 
 
 def test_blocked_queues_leave_room_for_the_others() -> None:
-    """What waits after a failure does not fill the window, up to a window of its own."""
+    """Blocked items do not fill the window, up to a limit."""
     world = World()
     run = world.run("run-00000001").begin()
     while world.journal.unread < WINDOW // 2:
@@ -103,7 +103,7 @@ def test_blocked_queues_leave_room_for_the_others() -> None:
 
 
 def test_a_refused_run_takes_its_queue_with_it() -> None:
-    """Nothing of a run is sent whose register was refused, neither what waits nor what follows."""
+    """After a refused register, nothing else of its run is sent, now or later."""
     world = World()
     run = world.run("run-00000001").begin().span("span-00000001")
     world.run("run-00000002").begin()
@@ -132,7 +132,7 @@ def test_the_end_of_a_refused_span_is_not_sent() -> None:
 
 
 def test_a_register_that_is_known_is_asked_for() -> None:
-    """A conflict on a register is no refusal if the run is there, and one if it is not."""
+    """A conflict on a register is a success if the run exists, and a refusal if not."""
     world = World()
     world.run("run-00000001").register()
     world.server.runs["run-00000001"] = "pending"
@@ -164,7 +164,7 @@ def test_a_run_that_cannot_be_asked_for_is_tried_later() -> None:
 
 
 def test_spans_wait_for_a_run_that_another_process_registers() -> None:
-    """An unknown run is not the end of what was recorded into it: its register may be behind."""
+    """Spans of an unknown run wait, because another process may still register it."""
     world = World()
     world.run("run-00000001").span("span-00000001")
     world.read()
@@ -180,7 +180,7 @@ def test_spans_wait_for_a_run_that_another_process_registers() -> None:
 
 
 def test_a_register_that_comes_late_goes_first() -> None:
-    """A register taken over from a dead process is sent before what waits for it, at once."""
+    """A register adopted from a dead process is sent at once, before what waits for it."""
     world = World()
     run = world.run().create("span-00000001").create("span-00000002")
     world.read()
@@ -216,7 +216,7 @@ def test_a_run_that_nobody_registers_is_given_up() -> None:
 
 
 def test_a_run_that_is_gone_from_the_server_costs_its_items_alone() -> None:
-    """What is not found in a run that the server knew is refused for good."""
+    """An item that is not found in a known run is refused for good."""
     world = World()
     run = world.run().begin()
     world.drain()
@@ -231,7 +231,7 @@ def test_a_run_that_is_gone_from_the_server_costs_its_items_alone() -> None:
 
 @pytest.mark.parametrize("code", ["bad_authtoken", "not_authenticated"])
 def test_a_token_that_stops_working_in_between_harms_no_item(code: str) -> None:
-    """Items that met a rejected token are sent again as if nothing had been."""
+    """Items that met a rejected token are sent again unchanged."""
     world = World()
     world.run().begin()
     world.read()
@@ -244,7 +244,7 @@ def test_a_token_that_stops_working_in_between_harms_no_item(code: str) -> None:
 
 
 def test_what_is_forbidden_is_tried_slowly() -> None:
-    """An item that the token may not send waits a minute; a token can be given more."""
+    """An item that the token may not send waits a minute, because its rights can change."""
     world = World()
     world.run("run-00000001").register()
     world.run("run-00000002").register()

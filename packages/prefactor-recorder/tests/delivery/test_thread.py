@@ -1,4 +1,4 @@
-"""The thread: started late, asleep when there is nothing to do, and never gone for good."""
+"""The delivery thread: started late, asleep when idle, and always replaced."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 class Faulty(MemoryJournal):
-    """A journal that raises what it was told to raise, once."""
+    """A journal that raises a given error once."""
 
     def __init__(self) -> None:
         super().__init__(2**30)
@@ -50,7 +50,7 @@ class Faulty(MemoryJournal):
 
 
 class Overtaken(MemoryJournal):
-    """A journal into which the host records while it is being maintained, once."""
+    """A journal into which the host records once during its maintenance."""
 
     def __init__(self) -> None:
         super().__init__(2**30)
@@ -81,7 +81,7 @@ class Counting(MemoryJournal):
 def test_nothing_is_started_before_there_is_something_to_do(
     journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A delivery that is never woken has no thread, and closing it is nothing."""
+    """A delivery that is never woken has no thread, and closing it does nothing."""
     delivery = deliver()
     assert delivery.idle
     assert threads() == []
@@ -91,7 +91,7 @@ def test_nothing_is_started_before_there_is_something_to_do(
 def test_a_host_that_only_looks_at_idle_is_enough(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Recording looks at `idle` and wakes the thread; nothing is ever left behind."""
+    """Recording checks `idle` and wakes the thread, so nothing is left behind."""
     delivery = deliver(interval=0.001)
     run = RecordedRun(journal).begin()
     for number in range(300):
@@ -106,7 +106,7 @@ def test_a_host_that_only_looks_at_idle_is_enough(
 
 
 def test_an_idle_thread_sleeps(deliver: Callable[..., Delivery], server: ScriptedServer) -> None:
-    """When everything is delivered, the journal is looked at once more and then left alone."""
+    """Once everything is delivered, the journal is read once more and then left alone."""
     journal = Counting()
     delivery = deliver(into=journal)
     RecordedRun(journal).begin()
@@ -121,7 +121,7 @@ def test_an_idle_thread_sleeps(deliver: Callable[..., Delivery], server: Scripte
 def test_a_busy_host_is_not_taken_for_a_dead_one(
     server: ScriptedServer, deliver: Callable[..., Delivery]
 ) -> None:
-    """What is recorded during upkeep is delivered at full speed; only what was taken over waits."""
+    """Records made during maintenance are delivered at full speed; only adopted ones wait."""
     journal = Overtaken()
     delivery = deliver(into=journal, interval=3600.0)
     RecordedRun(journal).begin()
@@ -138,7 +138,7 @@ def test_a_loop_that_fails_is_started_again(
     caplog: pytest.LogCaptureFixture,
     fault: BaseException,
 ) -> None:
-    """What it had read and not delivered is delivered by its successor, once."""
+    """Its successor delivers once what it had read and not delivered."""
     journal = Faulty()
     journal.fault = fault
     delivery = deliver(into=journal)
@@ -171,7 +171,7 @@ def test_a_thread_that_is_gone_is_started_again_by_the_next_record(
 def test_a_close_ends_every_waiting_flush(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A flush without a limit ends when delivery does, whatever the server does."""
+    """An unlimited flush ends with delivery, whatever the server does."""
     server.script(*[Stall(60)] * 10)
     delivery = deliver()
     RecordedRun(journal).begin()
@@ -190,7 +190,7 @@ def test_a_flush_in_the_delivery_thread_does_not_wait_for_itself(
     listener: RecordingListener,
     deliver: Callable[..., Delivery],
 ) -> None:
-    """A listener that flushes gets a number at once."""
+    """A listener that flushes gets its result at once."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -205,7 +205,7 @@ def test_a_flush_in_the_delivery_thread_does_not_wait_for_itself(
 def test_a_flush_is_done_when_what_was_there_is_delivered(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """It does not wait for what others go on recording."""
+    """A flush does not wait for what others record meanwhile."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     stop = threading.Event()
@@ -228,7 +228,7 @@ def test_a_flush_is_done_when_what_was_there_is_delivered(
 def test_flushes_from_many_threads(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Each thread finds its own records delivered, and there is one delivery thread."""
+    """Each thread's records are delivered, by one delivery thread."""
     delivery = deliver()
     found: dict[int, bool] = {}
 
@@ -260,7 +260,7 @@ async def test_a_flush_can_be_awaited_and_given_up(
 def test_closing_ends_the_thread(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """What is left is delivered, the thread is gone, and nothing starts another."""
+    """Remaining records are delivered, the thread ends, and nothing starts another."""
     delivery = deliver()
     RecordedRun(journal).begin()
     assert delivery.close(30) == 0
@@ -276,7 +276,7 @@ def test_closing_ends_the_thread(
 def test_a_close_does_not_wait_for_a_server_that_is_not_there(
     journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """One try says whether there is hope; the whole deadline is for a server that answers."""
+    """One attempt decides: only a server that answers gets the whole deadline."""
     delivery = deliver(api_url="http://127.0.0.1:9")
     RecordedRun(journal).begin()
     assert delivery.close(3600) == 2
@@ -286,7 +286,7 @@ def test_a_close_does_not_wait_for_a_server_that_is_not_there(
 def test_a_forked_child_starts_without_its_parents_work(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """After a fork nothing of the parent's is planned, counted or waited for."""
+    """After a fork the child plans, counts and waits for nothing of its parent's."""
     delivery = deliver()
     RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -305,7 +305,7 @@ def test_a_forked_child_starts_without_its_parents_work(
 def test_statistics_say_what_was_done(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Requests and bytes are those that the server saw; the account is learned."""
+    """Requests and bytes match what the server saw, and the account is learned."""
     delivery = deliver()
     RecordedRun(journal).begin().span("span-00000001")
     assert delivery.flush(30) == 0

@@ -1,4 +1,4 @@
-"""When requests may leave and how large they may be, by hand: no clock runs here."""
+"""When requests may be sent and how large they may be, without a real clock."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from prefactor_recorder.delivery.throttle import (
 
 
 def steady() -> Throttle:
-    """A pace that has seen nothing yet."""
+    """A throttle in its initial state."""
     return Throttle(interval=0.25, probe_interval=60, in_flight=4)
 
 
 def at(
     throttle: Throttle, *, full: bool = False, flushing: bool = False, in_flight: int = 0
 ) -> float:
-    """When the next request may leave."""
+    """Return when the next request may be sent."""
     return throttle.next_at(full=full, flushing=flushing, in_flight=in_flight)
 
 
@@ -48,7 +48,7 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
 
 
 def test_the_first_request_leaves_at_once_and_the_next_after_the_interval() -> None:
-    """Requests that are not full keep the interval; full ones, and those of a flush, do not."""
+    """Partial requests keep the interval; full ones, and those of a flush, do not."""
     throttle = steady()
     assert at(throttle) <= 0
     throttle.sent(100.0)
@@ -81,7 +81,7 @@ def test_requests_that_fail_together_count_as_one() -> None:
 
 
 def test_a_lost_connection_is_tried_again_at_once_but_only_once() -> None:
-    """Servers close idle connections; one that loses the next as well is in trouble."""
+    """Servers close idle connections, but a second loss in a row is a failure."""
     throttle = steady()
     throttle.failed(10, started=9, retry_after=None, chance=0.5, dropped=True)
     assert at(throttle) == 10
@@ -90,7 +90,7 @@ def test_a_lost_connection_is_tried_again_at_once_but_only_once() -> None:
 
 
 def test_a_flush_ends_a_wait_unless_the_server_asked_for_it() -> None:
-    """A flush tries at once after a failure and while paused, and does what the server said."""
+    """A flush tries at once after a failure and while paused, but respects Retry-After."""
     throttle = steady()
     throttle.failed(10, started=9, retry_after=None, chance=0.5)
     throttle.probe_now()
@@ -105,7 +105,7 @@ def test_a_flush_ends_a_wait_unless_the_server_asked_for_it() -> None:
 
 
 def test_a_pause_is_news_once() -> None:
-    """A rejected token is tried once a minute, and told once."""
+    """A rejected token is tried once a minute, and reported once."""
     throttle = steady()
     assert throttle.pause(10, "status 401", chance=0.0)
     assert throttle.paused == "status 401"
@@ -128,7 +128,7 @@ def test_recovery_is_twice_the_steady_cadence() -> None:
 
 
 def test_recovery_goes_faster_when_it_goes_well() -> None:
-    """A backlog that is still there after many successes is worked off twice as fast."""
+    """A backlog that remains after many successes is sent twice as fast."""
     throttle = steady()
     throttle.recover()
     for _ in range(SPEED_UP_AFTER):
@@ -150,7 +150,7 @@ def test_a_size_that_was_refused_is_halved_until_one_item_is_left() -> None:
 
 
 def test_a_limit_of_the_server_is_learned() -> None:
-    """What was refused is not tried again before many requests have succeeded."""
+    """A refused size is not tried again until many requests have succeeded."""
     allowance = BatchLimits(1000, 4000)
     allowance.refused(1000)
     allowance.too_large(4000)
@@ -174,7 +174,7 @@ def test_trouble_shrinks_requests_and_success_restores_them() -> None:
 
 @pytest.mark.parametrize("runs", [[], ["run-1"], ["run-1", "run-2", "run-3"]])
 def test_open_runs_are_asked_for_in_turn(runs: list[str]) -> None:
-    """Each open run is asked for once per interval of silence, the quietest first."""
+    """Each open run is polled once per interval of silence, the quietest first."""
     polling = PollSchedule(30)
     assert polling.next_at == math.inf
     for place, run_id in enumerate(runs):
@@ -201,7 +201,7 @@ def test_a_run_that_was_heard_of_is_left_alone() -> None:
 
 
 def test_heartbeats_are_sent_at_most_once_an_interval() -> None:
-    """The first comes soon after a response, all runs together, and none without open runs."""
+    """The first comes soon after a response, for all runs together, if any are open."""
     schedule = HeartbeatSchedule(60)
     assert (schedule.next_at, schedule.due(["run-1"], 0)) == (math.inf, ())
     schedule.record_response(100)
@@ -216,7 +216,7 @@ def test_heartbeats_are_sent_at_most_once_an_interval() -> None:
 
 
 def test_many_runs_share_heartbeats() -> None:
-    """A heartbeat names as many runs as the API takes."""
+    """A heartbeat names as many runs as the API accepts."""
     schedule = HeartbeatSchedule(60)
     schedule.record_response(0)
     runs = [f"run-{number}" for number in range(2001)]
@@ -226,7 +226,7 @@ def test_many_runs_share_heartbeats() -> None:
 
 
 def test_heartbeats_wait_while_requests_fail() -> None:
-    """What is due waits, so that the loop sleeps; a server without heartbeats is tried hourly."""
+    """Heartbeats wait, so that the loop sleeps; a server without heartbeats is tried hourly."""
     schedule, polling = HeartbeatSchedule(60), PollSchedule(30)
     schedule.record_response(0)
     polling.record_response("run-1", 0)

@@ -1,4 +1,4 @@
-"""Ids and timestamps: what a host could compare with those of the server."""
+"""Ids and timestamps in the form of the server's."""
 
 import time
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""What a value costs the caller is bounded by what can be kept of it, however large it is."""
+"""The cost of a value is bounded by what is recorded of it, however large it is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ types = SpanTypes()
 
 
 def doubled(times: int) -> list[Any]:
-    """A list in which each level has the one below twice: 2 to the power of `times` paths."""
+    """Return a list in which each level has the next twice: 2 to the power of `times` paths."""
     value: list[Any] = [1]
     for _ in range(times):
         value = [value, value]
@@ -68,7 +68,7 @@ class Endless(dict[Any, Any]):
 
 
 class Lying(list[Any]):
-    """A list whose length says nothing."""
+    """A list with a wrong length."""
 
     def __len__(self) -> int:
         return 10**18
@@ -78,7 +78,7 @@ class Lying(list[Any]):
 
 
 class Rows:
-    """An array of a library: shape, slices and `tolist`, which must not be asked for everything."""
+    """A library's array: shape, slices and `tolist`, which must not be called for everything."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self.rows, self.columns = rows, columns
@@ -154,7 +154,7 @@ VALUES: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_what_is_kept_and_what_it_takes_are_bounded(name: str) -> None:
-    """A huge value loses its end, its neighbours stay, and memory does not follow its size."""
+    """A huge value loses its end, its neighbours stay, and memory does not grow with it."""
     payload = {"model": "m-1", "value": VALUES[name], "question": "q" * 200}
 
     tracemalloc.start()
@@ -183,7 +183,7 @@ def test_a_lazy_sequence_is_asked_for_what_can_be_kept() -> None:
 
 
 def test_iterators_are_not_consumed() -> None:
-    """Who hands over a generator finds all of its items afterwards, in a model too."""
+    """A generator in a payload keeps all of its items, inside a model too."""
     numbers, others = iter([1, 2]), (number for number in range(2))
 
     encode_object({"a": numbers, "b": Chat(numbers=others), "c": map(str, [1])})
@@ -240,7 +240,7 @@ def test_what_is_nested_too_deeply_is_cut_and_marked(levels: int, kind: str, odd
 
 
 def test_cut_items_of_a_generator_are_named_in_its_result() -> None:
-    """An item that is too deep or too large is kept in part, and the result says which."""
+    """An item that is too deep or too large is cut, and the result names it."""
 
     @types.trace("steps")
     def steps() -> Iterator[Any]:

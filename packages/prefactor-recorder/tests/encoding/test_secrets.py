@@ -1,4 +1,4 @@
-"""What a class keeps to itself stays there, also where a part of it cannot be recorded."""
+"""A class's secrets are never recorded, even where part of it cannot be."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Odd:
-    """Cannot be dumped, and says a secret in its `repr()`, as an object around a model does."""
+    """Cannot be dumped, and has a secret in its `repr()`, as an object around a model does."""
 
     def __init__(self) -> None:
         self.held = {"key": [SECRET]}
@@ -62,7 +62,7 @@ class Failing(BaseModel):
 
 
 def mask(_: object) -> str:
-    """What is shown instead of a secret."""
+    """Return the mask of a secret."""
     return "***"
 
 
@@ -98,7 +98,7 @@ class Base(BaseModel):
 
 
 class Derived(Base):
-    """What a `Base` really is."""
+    """A subclass, given where its `Base` is declared."""
 
     api_key: str = SECRET
 
@@ -148,7 +148,7 @@ class Whole(BaseModel):
 
 
 class Overriding(BaseModel):
-    """Masks where it is dumped."""
+    """Masks in its own dump."""
 
     api_key: str = SECRET
 
@@ -174,7 +174,7 @@ class Client(Serializable):
 
     @property
     def lc_secrets(self) -> dict[str, str]:
-        """What is a secret."""
+        """Return the names of secrets."""
         return {"key": "KEY"}
 
 
@@ -270,7 +270,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_secret_is_in_nothing_that_is_recorded(name: str) -> None:
-    """The payload, the result, an item of a generator, the arguments, an error: none has it."""
+    """No payload, result, generator item, argument or error contains it."""
     value, expected = VALUES[name]
 
     @types_of_spans.trace(f"trace {name}")
@@ -297,7 +297,7 @@ def test_a_secret_is_in_nothing_that_is_recorded(name: str) -> None:
 
 
 def test_a_member_that_cannot_be_dumped_costs_itself_alone() -> None:
-    """Wherever it is, its neighbours are kept and it is said what it was."""
+    """Its neighbours are kept, and its type is recorded, at any depth."""
     nested = Outer(inner=Excluded(bad=Failing()), listed=[Excluded(bad=Failing())], bad=Failing())
 
     with InMemoryRecorder() as recorder, recorder.run() as run, run.span("step", nested):

@@ -1,4 +1,4 @@
-"""What a host hands over becomes a JSON object, whatever it is, and stays its own."""
+"""Any host value becomes a JSON object, without being changed."""
 
 import dataclasses
 import enum
@@ -102,14 +102,14 @@ def test_values_keep_what_json_can_hold_of_them(value: object, kept: object) -> 
 
 
 def test_a_cycle_is_cut_where_it_closes() -> None:
-    """An object that contains itself is recorded once around."""
+    """An object that contains itself is recorded once."""
     value: dict[str, Any] = {"name": "a"}
     value["self"] = value
     assert json.loads(encode_object(value)) == {"name": "a", "self": "..."}
 
 
 def test_nesting_without_end_is_cut() -> None:
-    """A structure nested a thousand deep is kept down to a bounded depth."""
+    """A structure a thousand levels deep is recorded down to a limit."""
     value: dict[str, Any] = {}
     inner = value
     for _ in range(1000):
@@ -122,7 +122,7 @@ def test_nesting_without_end_is_cut() -> None:
 
 
 def test_objects_that_all_know_each_other_do_not_explode() -> None:
-    """A dense graph has more paths than anybody can walk; what is kept of it is bounded."""
+    """A dense graph has too many paths to walk, so the recorded part is bounded."""
     nodes: list[dict[str, Any]] = [{"number": number} for number in range(30)]
     for node in nodes:
         node["others"] = [other for other in nodes if other is not node]

@@ -1,4 +1,4 @@
-"""The journal in memory: bounded in bytes, and true about what it holds."""
+"""The in-memory journal: bounded in bytes, with correct counts."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def encoded(number: int, size: int = 0) -> bytes:
 
 
 def test_records_are_read_once_and_in_order() -> None:
-    """What was appended comes out in order, about as much at a time as was asked for."""
+    """Records are read in order, in reads of about the requested size."""
     journal = MemoryJournal(1_000_000)
     for number in range(10):
         assert journal.append(encoded(number, size=1000))
@@ -30,7 +30,7 @@ def test_records_are_read_once_and_in_order() -> None:
 
 
 def test_memory_is_bounded_until_records_are_settled() -> None:
-    """What is on its way out still takes room; once it is settled there is room again."""
+    """Unsettled records take up room, and settling them frees it."""
     journal = MemoryJournal(5000)
     kept = sum(journal.append(encoded(number, size=1000)) for number in range(10))
     entries = journal.read(100_000)
@@ -56,7 +56,7 @@ def test_settling_twice_counts_once() -> None:
 
 
 def test_a_forked_child_starts_empty() -> None:
-    """What the parent recorded is the parent's to deliver; the child has all the room."""
+    """The parent delivers its own records, and the child has the whole budget."""
     journal = MemoryJournal(5000)
     while journal.append(encoded(1, size=1000)):
         pass
@@ -67,7 +67,7 @@ def test_a_forked_child_starts_empty() -> None:
 
 
 def test_a_closed_journal_takes_nothing_and_says_so() -> None:
-    """After close a record is refused and counted; there is nobody else's to take over."""
+    """After close a record is refused and counted, because no other process could adopt it."""
     journal = MemoryJournal(5000)
     journal.maintain()
     journal.learn_account("acc-1")
@@ -79,7 +79,7 @@ def test_a_closed_journal_takes_nothing_and_says_so() -> None:
 
 
 def test_an_entry_of_another_journal_is_refused() -> None:
-    """Settling what no journal of this package gave out is an error and changes nothing."""
+    """Settling an entry of another journal is an error and changes nothing."""
     journal = MemoryJournal(5000)
 
     with pytest.raises(TypeError):
@@ -98,7 +98,7 @@ class Interrupted(bytes):
 
 
 def test_a_record_inside_of_a_record_is_counted() -> None:
-    """What a signal handler records in the middle of another record keeps all counts right."""
+    """A record made by a signal handler during another one keeps all counts right."""
     journal = MemoryJournal(1000)
     interrupted = Interrupted(encoded(1))
     interrupted.handler = lambda: journal.append(encoded(2))

@@ -46,7 +46,7 @@ def test_tracing_declares_a_type() -> None:
 
 
 def test_hints_are_read_when_a_run_is_registered() -> None:
-    """A function may speak of a class that is defined further down."""
+    """A function's hints may name a class that is defined further down."""
     types = SpanTypes()
 
     @types.trace("a")
@@ -64,7 +64,7 @@ def test_hints_are_read_when_a_run_is_registered() -> None:
 
 
 def test_a_declaration_is_stronger_than_hints() -> None:
-    """Whichever came first: what was declared by name describes the traced function's spans."""
+    """In either order, a declaration by name describes the traced function's spans."""
     for declared_first in (True, False):
         types = SpanTypes()
 
@@ -115,7 +115,7 @@ def test_functions_may_share_a_type() -> None:
 
 
 def test_a_type_shared_by_too_many_functions_has_no_schema() -> None:
-    """A type that too many functions share takes any object: a list of choices helps nobody."""
+    """A type shared by too many functions takes any object, instead of a long list."""
     types = SpanTypes()
     for number in range(MAX_FUNCTIONS + 1):
         exec(  # noqa: S102 - functions with code of their own
@@ -127,7 +127,7 @@ def test_a_type_shared_by_too_many_functions_has_no_schema() -> None:
 
 
 def test_a_function_that_is_made_again_and_again_is_one() -> None:
-    """A closure that is traced in a loop neither grows the set nor makes new versions."""
+    """A closure traced in a loop neither grows the set nor creates new versions."""
     types = SpanTypes()
 
     def make() -> Any:
@@ -147,7 +147,7 @@ def test_a_function_that_is_made_again_and_again_is_one() -> None:
 
 
 def test_what_is_not_captured_is_not_asked_for() -> None:
-    """A function whose arguments and result stay private declares that anything may be there."""
+    """A function whose arguments and result are excluded declares that anything is allowed."""
     types = SpanTypes()
 
     @types.trace("login", capture_arguments=False, capture_result=False)

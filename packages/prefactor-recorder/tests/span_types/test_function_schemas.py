@@ -34,7 +34,7 @@ from schema_types import Node
 
 
 def test_parameters_are_described_by_name() -> None:
-    """Names, types, what is required, defaults, `*args` and `**kwargs`, as they are recorded."""
+    """Names, types, required ones, defaults, `*args` and `**kwargs`, as they are recorded."""
 
     def search(
         query: Annotated[str, "what to look for"],
@@ -101,7 +101,7 @@ def unresolvable(known: int, unknown: OnlyForTheChecker, nested: list[OnlyForThe
 
 
 def test_one_unknown_name_does_not_cost_the_others() -> None:
-    """A hint that cannot be resolved describes nothing; the rest of the function is described."""
+    """An unresolvable hint describes nothing, and the rest of the function is described."""
     assert parameters_schema(unresolvable)["properties"] == {
         "known": {"type": "integer"},
         "unknown": {},
@@ -178,12 +178,12 @@ def untyped():  # type: ignore[no-untyped-def]  # noqa: ANN201 - that is the poi
 def test_results_are_described_as_they_are_recorded(
     function: Callable[..., Any], properties: dict[str, Any]
 ) -> None:
-    """Results are wrapped; of a generator it is the items; an awaitable may come to anything."""
+    """Results are wrapped; a generator's are its items; an awaitable's may be anything."""
     assert result_schema(function).get("properties", {}) == properties
 
 
 def test_a_result_that_may_be_an_object_or_not_is_described_as_both() -> None:
-    """Objects are recorded as they are and other values wrapped, so the schema offers both."""
+    """Objects are recorded unchanged and other values wrapped, so the schema offers both."""
     assert result_schema_of(dict[str, int] | str | int) == {
         "anyOf": [
             {
@@ -215,7 +215,7 @@ def test_classes_with_the_same_name_are_distinguished() -> None:
 
 
 class Endless:
-    """A proxy that has every attribute, as those of mocking and remote calls do."""
+    """A proxy that has every attribute, like those of mocks and remote calls."""
 
     def __getattr__(self, name: str) -> Any:
         return Endless()
@@ -232,7 +232,7 @@ falsely_annotated.__annotations__ = {"return": "1 +", 3: ["?"]}  # type: ignore[
 
 @pytest.mark.parametrize("function", [Endless(), falsely_annotated])
 def test_a_function_that_lies_about_itself_has_a_schema(function: Any) -> None:
-    """What an object claims about itself may be anything, and describing it does not fail."""
+    """Any false claim of an object about itself can be described without an error."""
     assert parameters_schema(function)["type"] == "object"
     assert result_schema(function)["type"] == "object"
     assert SpanTypes().trace(function)() is None

@@ -1,4 +1,4 @@
-"""A traced generator cannot be told from the bare one by anything that is done to it."""
+"""A traced generator behaves exactly like the original."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Log = list[Any]
 def scripted(  # noqa: C901 - everything a generator can do
     program: list[str], log: Log
 ) -> Generator[Any, Any, Any]:
-    """A generator that does what the program says, and logs what happens to it."""
+    """Return a generator that follows the program and logs what happens to it."""
     for number, step in enumerate(program):
         try:
             if step == "raise":
@@ -103,7 +103,7 @@ THROWN: dict[str, type[BaseException]] = {
 
 
 def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
-    """What came of something, in a form that can be compared."""
+    """Return an outcome in comparable form."""
     try:
         return ("came", call())
     except BaseException as error:  # noqa: BLE001 - all of them are compared
@@ -111,7 +111,7 @@ def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
 
 
 def treated(generator: Generator[Any, Any, Any], treatment: list[str]) -> list[Any]:
-    """What each action on a generator came to; in the end it is closed."""
+    """Return the outcome of each action on a generator, which is closed in the end."""
     actions: dict[str, Callable[[], Any]] = {
         "next": lambda: next(generator),
         "send": lambda: generator.send("sent"),
@@ -125,7 +125,7 @@ def treated(generator: Generator[Any, Any, Any], treatment: list[str]) -> list[A
 
 
 def waited(awaitable: Awaitable[Any]) -> Any:
-    """Run something that waits for nothing but pauses, to its end."""
+    """Run a coroutine that only waits for pauses, to its end."""
     steps = awaitable.__await__()
     while True:
         try:
@@ -135,7 +135,7 @@ def waited(awaitable: Awaitable[Any]) -> Any:
 
 
 def thrown(generator: AsyncGenerator[Any, Any], error: BaseException) -> Any:
-    """What throwing into an asynchronous generator comes to."""
+    """Return the outcome of throwing into an asynchronous generator."""
     return waited(generator.athrow(error))
 
 

@@ -158,7 +158,7 @@ TYPES = st.recursive(st.sampled_from(LEAVES), lambda inner: inner.flatmap(around
 
 @given(TYPES.flatmap(lambda each: st.tuples(st.just(each[0]), each[1])))
 def test_a_recorded_value_matches_the_schema_of_its_type(drawn: tuple[Any, Any]) -> None:
-    """What the recorder writes for a value of a type is what the type's schema describes."""
+    """A type's schema describes what the recorder writes for its values."""
     hint, value = drawn
     schemas = Schemas()
     schema = schemas.whole(schemas.of(hint))
@@ -205,7 +205,7 @@ def test_the_result_of_a_failed_span_matches(leaf: tuple[Any, Any]) -> None:
     ],
 )
 def test_a_value_of_another_type_does_not_match(hint: Any, wrong: Any) -> None:
-    """Schemas are not merely permissive: they notice what the type would."""
+    """Schemas are not merely permissive: they reject values of other types."""
     schemas = Schemas()
     schema = schemas.whole(schemas.of(hint))
 
@@ -243,7 +243,7 @@ NONSENSE: list[Any] = [
 
 @pytest.mark.parametrize("hint", NONSENSE, ids=map(str, range(len(NONSENSE))))
 def test_a_hint_that_means_nothing_here_describes_anything(hint: Any) -> None:
-    """Whatever stands in an annotation, describing the function does not fail."""
+    """Any annotation can be described without an error."""
 
     def strange(argument: Any) -> Any:
         return argument
@@ -257,6 +257,6 @@ def test_a_hint_that_means_nothing_here_describes_anything(hint: Any) -> None:
 
 @pytest.mark.parametrize("function", [print, int, max, functools.partial(print, "a"), 3, len])
 def test_what_is_written_in_c_has_a_schema_too(function: Any) -> None:
-    """A function that does not tell its signature takes some object."""
+    """A function without a signature takes any object."""
     assert parameters_schema(function)["type"] == "object"
     assert result_schema(function) == ANY_OBJECT

@@ -34,7 +34,7 @@ class Order(TypedDict):
 
 
 def test_a_declaration_has_the_fields_of_the_api() -> None:
-    """Everything that was said is sent under the API's names, and nothing that was not."""
+    """Everything declared is sent under the API's names, and nothing else."""
     types = SpanTypes()
     types.span_type(
         "shop:buy",
@@ -66,7 +66,7 @@ def test_a_declaration_has_the_fields_of_the_api() -> None:
 
 
 def test_the_client_can_read_what_is_sent() -> None:
-    """The encoded schema version is one that the client's own model takes, field by field."""
+    """The client's own model accepts the encoded schema version, field by field."""
     types = SpanTypes()
     types.span_type("a", Prompt, Answer, data_risk=DataRisk())
 
@@ -81,7 +81,7 @@ def test_the_client_can_read_what_is_sent() -> None:
     ("declared", "required"), [(Prompt, ["text"]), (Answer, ["text"]), (Order, ["item"])]
 )
 def test_models_become_schemas(declared: type, required: list[str]) -> None:
-    """A pydantic model, a dataclass and a TypedDict each stand for their fields."""
+    """A pydantic model, a dataclass and a TypedDict are described by their fields."""
     span_type = SpanTypes().span_type("a", declared, declared)
 
     assert span_type.params_schema["required"] == required
@@ -120,7 +120,7 @@ def test_the_identifier_is_a_hash_of_the_content() -> None:
 
 
 def test_the_encoding_is_kept_until_something_is_declared() -> None:
-    """Registering a run costs nothing for the types; a later declaration is in the next run."""
+    """Registering a run does not encode types again; a later declaration is in the next run."""
     types = SpanTypes()
     types.span_type("a")
     version = types.schema_version()
@@ -133,7 +133,7 @@ def test_the_encoding_is_kept_until_something_is_declared() -> None:
 
 
 def test_sets_are_composed() -> None:
-    """A set has its own types and those of every set it includes, however deep."""
+    """A set has its own types and those of every set it includes, at any depth."""
     tools, shop, everything = SpanTypes(), SpanTypes(), SpanTypes()
     tools.span_type("tool")
     shop.include(tools)
@@ -146,7 +146,7 @@ def test_sets_are_composed() -> None:
 
 
 def test_what_is_declared_later_reaches_those_who_included() -> None:
-    """The order of imports does not matter: an included set may grow afterwards."""
+    """The order of imports does not matter, because an included set may grow later."""
     tools, shop = SpanTypes(), SpanTypes()
     recorder = SpanTypes([shop])
     shop.include(tools)
@@ -157,7 +157,7 @@ def test_what_is_declared_later_reaches_those_who_included() -> None:
 
 
 def test_sets_may_include_one_another() -> None:
-    """Two modules that include each other have the same types, and nothing runs in circles."""
+    """Two modules that include each other have the same types, without an endless loop."""
     one, other = SpanTypes(), SpanTypes()
     one.include(other)
     other.include(one)
@@ -196,7 +196,7 @@ def test_the_same_declaration_again_is_fine() -> None:
     ],
 )
 def test_another_declaration_of_a_name_is_refused(second: dict[str, Any], what: str) -> None:
-    """A name means one thing: the error says which name, and what differs; nothing changes."""
+    """The error names the duplicate and the difference, and nothing changes."""
     types = SpanTypes()
     types.span_type("shop:buy", NUMBER, title="A")
     before = types.schemas()
@@ -223,7 +223,7 @@ def test_a_conflict_shows_where_it_arises() -> None:
 
 
 def test_a_schema_is_what_it_was_when_it_was_declared() -> None:
-    """Changing the dictionary afterwards changes nothing."""
+    """Changing the dictionary after the declaration has no effect."""
     schema: dict[str, Any] = {"type": "object"}
     span_type = SpanTypes().span_type("a", schema)
     schema["type"] = "array"
@@ -267,7 +267,7 @@ def test_what_cannot_be_used_is_refused_at_once(arguments: dict[str, Any], messa
     ],
 )
 def test_risks_have_the_words_of_the_client(ours: type, theirs: type[BaseModel]) -> None:
-    """The recorder knows the same fields and answers as the client, without loading it."""
+    """The recorder has the client's fields and values for risk, without importing it."""
     fields = get_type_hints(ours)
 
     assert list(fields) == list(theirs.model_fields)
@@ -277,7 +277,7 @@ def test_risks_have_the_words_of_the_client(ours: type, theirs: type[BaseModel])
 
 
 def test_a_risk_may_be_the_model_of_the_client() -> None:
-    """The model means what the mapping means."""
+    """The client's model and a mapping mean the same."""
     model = prefactor_http.models.DataRisk(
         action_profile=ActionProfile(destroy_data="disallowed"),
     )
@@ -309,7 +309,7 @@ def test_declaring_loads_nothing_but_the_standard_library() -> None:
 def test_a_set_for_one_run_costs_no_second_reading_of_hints(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What a module's types look like is worked out once, however many runs include them."""
+    """A module's types are read once, however many runs include them."""
     module = SpanTypes()
 
     @module.trace("a")

@@ -17,7 +17,7 @@ from tracing_fixture import add, add_later, count, count_later, types
 
 
 def test_a_generator_that_is_left_early_is_complete(recorder: InMemoryRecorder) -> None:
-    """A consumer that has seen enough is no failure; the items up to there are recorded."""
+    """A generator that its consumer leaves early is complete, with the items so far."""
     with recorder.run():
         for number in count(100):
             if number == 2:
@@ -40,7 +40,7 @@ async def test_an_asynchronous_generator_that_is_closed_is_complete(
 
 
 def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> None:
-    """What was yielded before the failure is recorded beside the error."""
+    """The items before a failure are recorded beside the error."""
 
     @types.trace("break")
     def breaking() -> Iterator[int]:
@@ -58,7 +58,7 @@ def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> N
 
 
 def test_what_a_generator_returns_is_recorded_too(recorder: InMemoryRecorder) -> None:
-    """The value of `return` is beside the items, and reaches the consumer."""
+    """A generator's return value is recorded beside its items, and reaches the consumer."""
 
     @types.trace("answer")
     def answer() -> Any:
@@ -77,7 +77,7 @@ def test_what_a_generator_returns_is_recorded_too(recorder: InMemoryRecorder) ->
 
 
 def test_items_are_recorded_as_they_were(recorder: InMemoryRecorder) -> None:
-    """A consumer may change an item, and a generator may use one object again and again."""
+    """A consumer may change an item, and a generator may reuse one object."""
 
     @types.trace("reuse")
     def reuse() -> Iterator[dict[str, int]]:
@@ -102,7 +102,7 @@ def test_items_are_recorded_as_they_were(recorder: InMemoryRecorder) -> None:
     ],
 )
 def test_items_are_bounded(recorder: InMemoryRecorder, item: Any, number: int, kept: int) -> None:
-    """An endless generator does not fill the memory: the first items stay, the rest is counted."""
+    """Of an endless generator the first items are kept, and the rest is counted."""
 
     @types.trace("many")
     def many() -> Iterator[Any]:
@@ -196,7 +196,7 @@ async def test_concurrent_generators_do_not_mix(recorder: InMemoryRecorder) -> N
 
 
 def test_a_generator_may_be_closed_somewhere_else(recorder: InMemoryRecorder) -> None:
-    """Steps in different contexts, as servers take them, lose neither the span nor their own."""
+    """Steps in different contexts, as in servers, lose neither the span nor the context."""
     with recorder.run() as run:
         numbers = count(3)
         for _ in range(2):

@@ -30,7 +30,7 @@ def test_a_call_is_a_span(recorder: InMemoryRecorder) -> None:
 
 
 async def test_an_awaited_call_is_a_span(recorder: InMemoryRecorder) -> None:
-    """It ends when the result is there, not when the coroutine is made."""
+    """The span ends with the result, not with the creation of the coroutine."""
     with recorder.run():
         coroutine = add_later(1, b=4)
         assert recorder.spans == []
@@ -66,7 +66,7 @@ async def test_an_asynchronous_generator_is_a_span_with_its_items(
 
 
 def test_calls_nest(recorder: InMemoryRecorder) -> None:
-    """What a traced function calls is below it; what comes after it is not."""
+    """Calls of a traced function are below it, and later ones are not."""
 
     @types.trace("outer")
     def outer() -> None:
@@ -97,7 +97,7 @@ def test_calls_nest(recorder: InMemoryRecorder) -> None:
     ],
 )
 def test_results_are_objects(recorder: InMemoryRecorder, result: Any, recorded: Any) -> None:
-    """A mapping is the result itself, everything else is its `value`, whatever it is."""
+    """A mapping is the result itself, and any other value is its `value`."""
     with recorder.run():
         assert types.trace("give")(lambda: result)() is result
 
@@ -143,7 +143,7 @@ async def test_a_cancelled_call_is_cancelled(recorder: InMemoryRecorder) -> None
 
 
 class Shop:
-    """Has methods of all kinds, with the decorator on either side of the others."""
+    """A class with methods of all kinds, decorated in either order."""
 
     def __init__(self) -> None:
         self.sold = 0
@@ -186,7 +186,7 @@ class Shop:
 
 
 def test_methods_are_recorded_without_their_object(recorder: InMemoryRecorder) -> None:
-    """`self` and `cls` are no arguments, however the decorators are ordered."""
+    """`self` and `cls` are not recorded, in either order of decorators."""
     shop = Shop()
     with recorder.run():
         results = [
@@ -205,7 +205,7 @@ def test_methods_are_recorded_without_their_object(recorder: InMemoryRecorder) -
 
 
 def test_partial_and_callable_objects_can_be_traced(recorder: InMemoryRecorder) -> None:
-    """Whatever can be called: bound arguments of a partial object are recorded too."""
+    """Any callable works, and bound arguments of a partial object are recorded too."""
 
     class Asking:
         async def __call__(self, question: str) -> str:
@@ -276,7 +276,7 @@ def test_tools_that_share_a_type_are_distinguished(recorder: InMemoryRecorder) -
 
 
 def test_arguments_and_results_can_be_kept_back(recorder: InMemoryRecorder) -> None:
-    """What must not be recorded is not, for functions and generators."""
+    """Arguments and results can be excluded, for functions and generators."""
 
     @types.trace("secret", capture_arguments=False, capture_result=False)
     def login(password: str) -> str:
@@ -312,13 +312,13 @@ def test_the_name_is_that_of_the_function() -> None:
 
 @pytest.mark.parametrize("thing", [Shop, 3, property(lambda _: 1)])
 def test_what_is_no_function_is_refused(thing: Any) -> None:
-    """The mistake is reported where the decorator stands."""
+    """Decorating anything but a function raises at once."""
     with pytest.raises(ConfigurationError, match="trace needs a function"):
         types.trace("x")(thing)
 
 
 def test_a_function_still_looks_like_itself() -> None:
-    """Name, docstring, signature and kind are those of the function inside."""
+    """Name, docstring, signature and kind are those of the wrapped function."""
     assert (add.__name__, add.__doc__) == ("add", "Adds.")
     assert list(inspect.signature(add).parameters) == ["a", "b"]
     assert inspect.iscoroutinefunction(add_later)
@@ -330,7 +330,7 @@ def test_a_function_still_looks_like_itself() -> None:
 def test_outside_a_run_a_function_simply_runs(
     recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is recorded, and one line of the log says so, once, however often it happens."""
+    """Nothing is recorded, and the log says so once, however often it happens."""
     monkeypatch.setattr(guard, "_warned", set())
     with caplog.at_level(logging.WARNING):
         assert add(1) == 3
@@ -355,7 +355,7 @@ def test_a_run_that_is_not_sampled_runs_functions_silently(
 
 
 def test_a_terminated_run_stops_the_next_call(recorder: InMemoryRecorder) -> None:
-    """The function is not called any more: RunTerminated comes out instead."""
+    """The function is not called: RunTerminated is raised instead."""
     called: list[str] = []
 
     @types.trace("call")

@@ -1,4 +1,4 @@
-"""A traced function shows the signature of the bare one to everybody who asks."""
+"""A traced function shows the signature of the original."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("kind", PAIRS)
 def test_introspection_does_not_tell_them_apart(kind: str, question: str) -> None:
-    """Whatever is asked, the answer is that of the bare function."""
+    """Every kind of introspection gives the original's answer."""
     bare, traced = PAIRS[kind]
 
     assert QUESTIONS[question](traced) == QUESTIONS[question](bare)

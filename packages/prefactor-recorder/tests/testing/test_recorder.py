@@ -1,4 +1,4 @@
-"""The recorder for tests shows what was recorded, and says clearly what was expected instead."""
+"""The recorder for tests shows what was recorded, and explains failed assertions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def work(recorder: InMemoryRecorder) -> None:
 
 
 def test_runs_and_spans_are_plain_records(recorder: InMemoryRecorder) -> None:
-    """What was registered, what went in and came out, how it ended, and what is above what."""
+    """The registration, payloads, results, ends and parents of runs and spans."""
     work(recorder)
 
     (run,) = recorder.runs
@@ -98,7 +98,7 @@ def test_another_tree_is_shown_beside_the_expected_one(recorder: InMemoryRecorde
 
 @pytest.mark.parametrize("name", ["nothing", "twice"])
 def test_a_span_that_is_not_the_only_one_is_reported(recorder: InMemoryRecorder, name: str) -> None:
-    """Asking for the one span of a type says how many there are, and shows what there is."""
+    """The error says how many spans of the type exist, and lists them."""
     with recorder.run() as run:
         for _ in range(2):
             run.start_span("twice").finish()
@@ -109,7 +109,7 @@ def test_a_span_that_is_not_the_only_one_is_reported(recorder: InMemoryRecorder,
 
 
 def test_what_was_left_open_is_reported(recorder: InMemoryRecorder) -> None:
-    """A span that nobody ended is named; when everything has ended there is nothing to say."""
+    """An unended span is named, and otherwise nothing is reported."""
     run = recorder.run()
     run.start()
     span = run.start_span("forgotten")
@@ -184,7 +184,7 @@ def test_threads_may_record_at_the_same_time(recorder: InMemoryRecorder) -> None
 
 
 def test_it_can_be_emptied_and_closed(recorder: InMemoryRecorder) -> None:
-    """A recorder that tests share is emptied between them; closed, it records nothing more."""
+    """A shared recorder can be cleared between tests, and a closed one records nothing."""
     run = recorder.run()
     run.start()
     recorder.clear()
@@ -199,7 +199,7 @@ def test_it_can_be_emptied_and_closed(recorder: InMemoryRecorder) -> None:
 
 
 async def test_it_can_be_used_from_asynchronous_code() -> None:
-    """The asynchronous forms are there too."""
+    """The asynchronous forms exist too."""
     async with InMemoryRecorder() as recorder:
         async with recorder.run() as run, run.span("a"):
             pass
@@ -224,7 +224,7 @@ def test_a_run_counts_for_more_than_what_describes_it(recorder: InMemoryRecorder
 
 
 def test_the_collector_may_record_while_something_is_recorded() -> None:
-    """What ends a span when garbage is collected does so in the middle of keeping another."""
+    """A span that garbage collection ends in the middle of another record is kept."""
     recorder = InMemoryRecorder()
     entered: list[str] = []
 

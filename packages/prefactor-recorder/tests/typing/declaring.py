@@ -93,7 +93,7 @@ async def called(shop: Shop) -> None:
 
 
 def looked_at(recorder: InMemoryRecorder) -> None:
-    """What a test sees."""
+    """Read what a test sees."""
     assert_type(recorder.runs, list[RecordedRun])
     assert_type(recorder.span_named("a"), RecordedSpan)
     assert_type(recorder.span_named("a").payload, dict[str, Any])

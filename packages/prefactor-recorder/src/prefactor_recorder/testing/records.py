@@ -81,7 +81,7 @@ class RecordedRun:
         return self.registration.get("agent_id")
 
     def change_metadata(self, changes: Mapping[str, str | None]) -> None:
-        """Set the named keys, and remove those whose value is None."""
+        """Set the given keys, and remove those whose value is None."""
         texts = {**self.metadata, **changes}
         self.metadata = {key: text for key, text in texts.items() if text is not None}
 

@@ -91,7 +91,7 @@ BREAKS: list[dict[str, Any]] = [
 def test_a_defect_of_the_recorder_is_not_the_hosts(
     model_api: ModelApi, changes: dict[str, Any], stream: bool
 ) -> None:
-    """Whatever fails in recording a call, the call goes on, and its span begins and ends."""
+    """If recording a call fails, the call continues, and its span begins and ends."""
     vendor = Vendor("test", (openai.OpenAI,), {"/chat/completions": endpoint(**changes)})
     journal = RecordingJournal()
     failed = failures.count
@@ -117,7 +117,7 @@ def test_a_defect_of_the_recorder_is_not_the_hosts(
 def test_an_error_of_the_call_is_recorded_by_a_broken_recorder(
     model_api: ModelApi, stream: bool
 ) -> None:
-    """A call that fails leaves a failed span, even when nothing of its answer can be told."""
+    """A failing call leaves a failed span, even if nothing of its answer can be recorded."""
     broken_endpoint = endpoint(result=broken, merger=BrokenPieces)
     vendor = Vendor("test", (openai.OpenAI,), {"/chat/completions": broken_endpoint})
     journal = RecordingJournal()

@@ -1,4 +1,4 @@
-"""Integrations are optional: nobody pays for what is not asked for, or guesses what it needs."""
+"""Integrations are optional: unused ones cost nothing, and missing libraries are named."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ LIBRARIES = {
 
 
 def run(program: str) -> str:
-    """What a program prints in an interpreter of its own."""
+    """Return what a program prints in a separate interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

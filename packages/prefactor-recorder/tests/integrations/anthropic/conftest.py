@@ -20,7 +20,7 @@ def journal() -> RecordingJournal:
 
 @pytest.fixture(autouse=True)
 def instrumented() -> Iterator[None]:
-    """Every client's calls are recorded, and nothing of the recorder fails meanwhile."""
+    """Record every client's calls, and check that nothing in the recorder fails."""
     failed = failures.count
     recording.instrument(Recorder(enabled=False))
     yield

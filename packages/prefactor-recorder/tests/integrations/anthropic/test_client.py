@@ -19,7 +19,7 @@ __all__ = ["model_api"]
 def test_a_message_is_a_span(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Request and answer become payload and result; what the cache held counts as prompt."""
+    """Request and answer become payload and result, and cached tokens count as prompt."""
     model_api.answer(message())
     tool: Any = {"name": "find", "input_schema": {"type": "object"}}
     with make_run(journal) as run, run.span("agent:step") as step:
@@ -60,7 +60,7 @@ async def test_an_awaited_message_is_a_span(
 def test_the_beta_is_recorded_without_its_keys(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """`beta.messages` is the same endpoint; keys of remote tools and of the client stay out."""
+    """`beta.messages` is recorded too, without keys of remote tools or of the client."""
     model_api.answer(message())
     server: Any = {
         "type": "url",
@@ -78,7 +78,7 @@ def test_the_beta_is_recorded_without_its_keys(
 def test_blocks_that_are_no_words_are_kept(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Tool calls have names and arguments; an answer with thinking in it is kept whole."""
+    """Tool calls have names and arguments, and an answer with thinking is kept whole."""
     blocks: list[dict[str, Any]] = [
         {"type": "thinking", "thinking": "Hm.", "signature": "s"},
         {"type": "text", "text": "Looking."},
@@ -131,7 +131,7 @@ async def test_an_error_fails_the_span(
     status: int,
     error: type[anthropic.APIStatusError],
 ) -> None:
-    """An error reaches the host as it is; the span has its message and request id."""
+    """The host gets the error unchanged; the span has its message and request id."""
     model_api.answer({"type": "error", "error": {"message": "not today"}}, status=status)
     async with make_run(journal):
         with pytest.raises(error):

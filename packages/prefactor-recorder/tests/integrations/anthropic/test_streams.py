@@ -51,7 +51,7 @@ async def test_an_awaited_stream_is_one_span(
 def test_the_stream_helper_is_one_span(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """`messages.stream` is recorded once, and its texts and final message are what they were."""
+    """`messages.stream` is recorded once, and its texts and final message are unchanged."""
     model_api.answer(STREAM)
     with make_run(journal), client.messages.stream(**ASKED) as stream:
         assert list(stream.text_stream) == ["Hi ", "there"]
@@ -64,7 +64,7 @@ def test_the_stream_helper_is_one_span(
 async def test_leaving_the_stream_helper_ends_the_span(
     async_client: anthropic.AsyncAnthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A helper that is left early leaves a cancelled span with the words so far."""
+    """Leaving a helper early cancels its span, which keeps the text so far."""
     model_api.answer(STREAM)
     async with make_run(journal):
         async with async_client.messages.stream(**ASKED) as stream:
@@ -78,7 +78,7 @@ async def test_leaving_the_stream_helper_ends_the_span(
 def test_streamed_blocks_are_put_together(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Thinking, citations and the arguments of a tool, streamed, are as they would be whole."""
+    """Streamed thinking, citations and tool arguments are recorded as if sent whole."""
     citation = {
         "type": "char_location",
         "cited_text": "c",
@@ -140,7 +140,7 @@ def test_an_error_in_a_stream_fails_the_span(
 def test_a_dropped_stream_ends_its_span(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A stream that nobody reads, closes or keeps ends its span when it is collected."""
+    """A stream that is dropped unread ends its span when it is garbage-collected."""
     model_api.answer(STREAM)
     with make_run(journal):
         stream = client.messages.create(**ASKED, stream=True)

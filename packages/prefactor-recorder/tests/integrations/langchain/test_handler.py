@@ -1,4 +1,4 @@
-"""Steps of LangChain become spans as they are called."""
+"""Steps of LangChain become nested spans."""
 
 import asyncio
 import gc
@@ -43,7 +43,7 @@ def test_a_call_hangs_from_the_span_around_it(recorder: InMemoryRecorder, handle
 
 
 def test_a_failure_is_recorded_at_every_level(recorder: InMemoryRecorder, handler: Any) -> None:
-    """The step that raised and those around it have failed; the exception goes on its way."""
+    """The step that raised and those around it have failed; the exception propagates."""
     with recorder.run(), pytest.raises(ValueError, match="rate limit"):
         asking(answering(ValueError("rate limit"))).invoke({"question": "?"}, config(handler))
 
@@ -58,7 +58,7 @@ def test_a_failure_is_recorded_at_every_level(recorder: InMemoryRecorder, handle
 
 
 def test_each_attempt_is_a_span(recorder: InMemoryRecorder, handler: Any) -> None:
-    """A step that is retried is recorded as often as it was tried, the failed attempts failed."""
+    """Each attempt of a retried step is a span, and failed attempts have failed."""
     attempts: list[int] = []
 
     def flaky(_: Any) -> str:
@@ -126,7 +126,7 @@ async def test_a_cancelled_call_is_cancelled(recorder: InMemoryRecorder, handler
 async def test_one_handler_serves_many_calls_at_once(
     recorder: InMemoryRecorder, handler: Any, count: int
 ) -> None:
-    """Calls from threads and tasks are told apart: each is a whole tree of its own."""
+    """Calls from threads and tasks are kept apart, each as a whole tree."""
     chain = asking(RunnableLambda(lambda prompt: AIMessage(prompt.to_string())))
     questions = [{"question": str(number)} for number in range(count)]
     async with recorder.run() as run:
@@ -203,7 +203,7 @@ async def test_events_of_the_host_are_recorded(recorder: InMemoryRecorder, handl
 
 
 def test_a_call_outside_of_every_run_opens_one(recorder: InMemoryRecorder) -> None:
-    """With a recorder, such a call is a run of its own, which ends as the call ends."""
+    """With a recorder, such a call is a separate run that ends with the call."""
     handler = PrefactorCallbackHandler(recorder, agent_id="a", version="2")
     asking(answering("Hi")).invoke({"question": "1"}, config(handler))
     with pytest.raises(ValueError, match="no"):
@@ -222,7 +222,7 @@ def test_a_call_outside_of_every_run_opens_one(recorder: InMemoryRecorder) -> No
 def test_a_call_outside_of_every_run_is_left_alone(
     recorder: InMemoryRecorder, handler: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a recorder nothing is recorded, the call works, and one warning says what to do."""
+    """Without a recorder the call works unrecorded, and one warning says what to do."""
     for _ in range(2):
         assert asking(answering("Hi")).invoke({"question": "1"}, config(handler)) == "Hi"
 
@@ -232,7 +232,7 @@ def test_a_call_outside_of_every_run_is_left_alone(
 
 
 def test_a_run_that_is_not_sampled_stays_so(recorder: InMemoryRecorder) -> None:
-    """Inside of a run that is not recorded, a call neither records nor opens another run."""
+    """Inside an unrecorded run, a call neither records nor opens another run."""
     handler = PrefactorCallbackHandler(recorder)
     with Run(None, "", None, None):
         assert asking(answering("Hi")).invoke({"question": "1"}, config(handler)) == "Hi"
@@ -290,7 +290,7 @@ async def test_a_terminated_run_stops_the_chain(recorder: InMemoryRecorder, hand
 
 
 def test_nothing_else_comes_out_of_the_handler(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Values that cannot be told, and calls that make no sense, never reach the host."""
+    """Unrecordable values and invalid calls raise nothing in the host."""
 
     class Odd:
         def __repr__(self) -> str:
@@ -307,7 +307,7 @@ def test_nothing_else_comes_out_of_the_handler(recorder: InMemoryRecorder, handl
 
 
 def test_steps_that_never_end_are_bounded(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Beyond the limit, the step that was idle for longest is given up; one in use is kept."""
+    """Over the limit, the step that was idle for longest is dropped, and active ones stay."""
     with recorder.run():
         handler.on_chain_start({}, {}, run_id="idle", name="idle")
         handler.on_chain_start({}, {}, run_id="used", name="used")

@@ -1,4 +1,4 @@
-"""LangGraph's graphs: nodes, branches, graphs within graphs, questions, and ways of going on."""
+"""LangGraph: nodes, branches, nested graphs, interrupts, and resumption."""
 
 import asyncio
 import operator
@@ -20,7 +20,7 @@ from span_outline import outline, the_span
 
 
 class Words(TypedDict):
-    """The state of the graphs below: what nodes have said."""
+    """The state of the graphs below: the words of their nodes."""
 
     said: Annotated[list[str], operator.add]
 
@@ -50,7 +50,7 @@ def graph(*edges: tuple[str, str], **nodes: Any) -> StateGraph[Any]:
 
 
 def saying(word: str) -> Any:
-    """A node that says a word."""
+    """Return a node that adds a word."""
 
     async def say(_: Words) -> Any:
         await asyncio.sleep(0)
@@ -100,7 +100,7 @@ AGENT = [
 
 @pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
 async def test_an_agent_is_a_tree(recorder: InMemoryRecorder, handler: Any, how: str) -> None:
-    """Nodes are children of the graph, models and tools of their node, however it is run."""
+    """Nodes are children of the graph, and models and tools of their node, in every mode."""
     compiled, config = agent().compile(), {"callbacks": [handler]}
     question: Any = {"messages": [("user", "1 + 2?")]}
     async with recorder.run():
@@ -236,7 +236,7 @@ def test_a_node_that_sends_the_graph_elsewhere_is_complete(
 
 
 async def test_a_failing_branch_cancels_the_other(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Of two branches, the one that raises has failed and the one that was stopped is cancelled."""
+    """The branch that raises has failed, and the one that was stopped is cancelled."""
     waiting = asyncio.Event()
 
     async def slow(_: Words) -> Any:
@@ -264,7 +264,7 @@ async def test_a_failing_branch_cancels_the_other(recorder: InMemoryRecorder, ha
 
 
 def test_each_attempt_of_a_node_is_a_span(recorder: InMemoryRecorder, handler: Any) -> None:
-    """A node with a retry policy is recorded as often as it was tried."""
+    """Each attempt of a node with a retry policy is a span."""
     attempts: list[int] = []
 
     def flaky(_: Words) -> Any:
@@ -288,7 +288,7 @@ def test_each_attempt_of_a_node_is_a_span(recorder: InMemoryRecorder, handler: A
 
 
 async def test_a_graph_outside_of_every_run_is_a_run(recorder: InMemoryRecorder) -> None:
-    """Concurrent graphs without a run around each become one of their own."""
+    """Concurrent graphs outside any run become separate runs."""
     handler = PrefactorCallbackHandler(recorder)
     compiled = graph(word=saying("w")).compile()
     await asyncio.gather(
@@ -301,7 +301,7 @@ async def test_a_graph_outside_of_every_run_is_a_run(recorder: InMemoryRecorder)
 
 
 async def test_a_terminated_run_stops_the_graph(recorder: InMemoryRecorder, handler: Any) -> None:
-    """After the run was terminated no further node begins, and the host is told why."""
+    """After the run was terminated no further node begins, and the host gets the reason."""
     async with recorder.run() as run:
 
         async def first(_: Words) -> Any:

@@ -1,4 +1,4 @@
-"""What becomes of the values that LangChain hands over: plain JSON, without secrets."""
+"""Values from LangChain become plain JSON, without secrets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +48,7 @@ class Order:
 
 
 class Refund(BaseModel):
-    """A model of the host, whose field may hold what its type does not allow."""
+    """A model of the host with a field that breaks its declared type."""
 
     amount: int
 
@@ -88,7 +88,7 @@ class Odd(BaseModel):
     ],
 )
 def test_a_message_tells_role_and_content(value: Any, expected: dict[str, Any]) -> None:
-    """Roles go by the names that every API uses; nothing empty is recorded."""
+    """Roles have the names that every API uses, and nothing empty is recorded."""
     assert message(value) == expected
 
 
@@ -126,12 +126,12 @@ def test_calls_of_tools_are_kept_whole_or_broken() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_values_become_plain(value: Any, expected: Any) -> None:
-    """Values of LangChain, of LangGraph and of the host are told by what they hold."""
+    """Values of LangChain, LangGraph and the host are recorded by content."""
     assert plain(value) == expected
 
 
 def test_cycles_and_depths_end() -> None:
-    """A value that holds itself, and one that is very deep, are told as far as that goes."""
+    """A cyclic value and a very deep one are recorded up to a limit."""
     circle: list[Any] = [1]
     circle.append(circle)
     deep: Any = "bottom"
@@ -165,7 +165,7 @@ def test_secrets_and_inner_workings_stay_out() -> None:
 
 
 def test_settings_of_a_model_are_chosen() -> None:
-    """Of a model's settings the known ones are recorded; headers and keys are not among them."""
+    """Only known settings of a model are recorded, without headers or keys."""
     given = {
         "model": "m-1",
         "temperature": 0,
@@ -191,7 +191,7 @@ def test_a_step_has_the_name_that_is_closest() -> None:
 
 
 def test_tokens_are_understood_in_every_spelling() -> None:
-    """Details of LangChain's own figures are kept; vendors' spellings are translated."""
+    """LangChain's detailed figures are kept, and vendors' spellings are translated."""
     said = AIMessage(
         "Hi",
         usage_metadata={
@@ -225,7 +225,7 @@ def test_tokens_are_understood_in_every_spelling() -> None:
 
 
 def test_decisions_of_older_agents_are_recorded() -> None:
-    """Actions and ends that an agent reports without a step of their own take no time."""
+    """Actions and ends that an agent reports without a step are recorded without duration."""
     recorder, handler = InMemoryRecorder(), PrefactorCallbackHandler()
     with recorder.run():
         handler.on_chain_start({}, {}, run_id=RUN_ID, name="agent")
@@ -258,7 +258,7 @@ def test_attempts_within_a_step_are_recorded() -> None:
 
 
 def test_the_types_are_declared() -> None:
-    """Each span type has a title and a template for its line, and says nothing about risk."""
+    """Each span type has a title and a summary template, and declares no risk."""
     declared = orjson.loads(SPAN_TYPES.schema_version() or b"")["span_type_schemas"]
     assert {each["name"] for each in declared} == {
         f"langchain:{kind}" for kind in ("agent", "chain", "event", "llm", "retriever", "tool")

@@ -1,4 +1,4 @@
-"""Models, tools and retrievers of LangChain have results of their own."""
+"""Models, tools and retrievers of LangChain have their own results."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 
 
 def test_a_model_call_tells_what_it_used(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Messages, model, settings, text, tokens, finish reason: as the model's class gives them."""
+    """Messages, model, settings, text, tokens and finish reason are recorded."""
     metadata = {"model_name": "m-1-2026", "finish_reason": "stop"}
     model = answering(AIMessage("Hi", usage_metadata=USAGE, response_metadata=metadata))
     model.metadata = {"ls_model_name": "m-1"}
@@ -49,7 +49,7 @@ def test_a_model_call_tells_what_it_used(recorder: InMemoryRecorder, handler: An
 
 
 class Streaming(GenericFakeChatModel):
-    """A chat model that streams a call of a tool, and then says what it used."""
+    """A chat model that streams a tool call, and then its usage."""
 
     def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
         pieces = [
@@ -87,7 +87,7 @@ async def test_a_stream_is_one_span(recorder: InMemoryRecorder, handler: Any) ->
 def test_a_streamed_call_of_a_tool_is_put_together(
     recorder: InMemoryRecorder, handler: Any
 ) -> None:
-    """Chunks without text that build a tool call count, and so do tokens told at the end."""
+    """Chunks of a tool call without text count, and so do tokens sent at the end."""
     with recorder.run():
         list(Streaming(messages=iter([])).stream("add", config(handler)))
 
@@ -100,7 +100,7 @@ def test_a_streamed_call_of_a_tool_is_put_together(
 
 
 def test_a_stream_that_breaks_keeps_what_was_said(recorder: InMemoryRecorder, handler: Any) -> None:
-    """The part of an answer that had arrived is recorded with the failure."""
+    """The text received before a failure is recorded with it."""
 
     class Breaking(GenericFakeChatModel):
         def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
@@ -179,7 +179,7 @@ def test_a_tool_tells_name_arguments_and_call(recorder: InMemoryRecorder, handle
 
 
 def test_a_failing_tool_has_failed(recorder: InMemoryRecorder, handler: Any) -> None:
-    """With its stack if it raised; and also if only the model was told."""
+    """With its stack if it raised, and also if only the model saw the error."""
     asked = {"type": "tool_call", "id": "c1", "name": "broken", "args": {}}
     with recorder.run():
         with pytest.raises(ToolException):
@@ -269,7 +269,7 @@ class Vendor(GenericFakeChatModel):
 async def test_tokens_are_found_where_vendors_put_them(
     recorder: InMemoryRecorder, handler: Any
 ) -> None:
-    """A model class that reports its tokens in the whole output is understood as well."""
+    """Tokens that a model class reports in the whole output are recorded too."""
     async with recorder.run():
         await Vendor(messages=iter([])).ainvoke("?", config(handler))
 

@@ -26,7 +26,7 @@ TOOL: Any = {"type": "function", "function": {"name": "find", "parameters": {"ty
 def test_a_chat_completion_is_a_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Request and answer become payload and result, with token counts, below the current span."""
+    """Request and answer become payload and result, with tokens, below the current span."""
     model_api.answer(completion())
     with make_run(journal) as run, run.span("agent:step") as step:
         reply = client.chat.completions.create(
@@ -69,7 +69,7 @@ async def test_an_awaited_chat_completion_is_a_span(
 def test_no_key_and_no_header_is_kept(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Neither the client's key, nor headers, nor the key of a remote tool come into a span."""
+    """A span has no key of the client or of a remote tool, and no headers."""
     model_api.answer(completion())
     tool: Any = {
         "type": "mcp",
@@ -94,7 +94,7 @@ def test_no_key_and_no_header_is_kept(
 def test_tool_calls_are_recorded(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Calls of functions have a name and their arguments, taken apart if they are JSON."""
+    """A function call has a name, and its arguments are parsed if they are JSON."""
     calls = [
         {"id": "t-1", "type": "function", "function": {"name": "find", "arguments": '{"q": 1}'}},
         {"id": "t-2", "type": "function", "function": {"name": "find", "arguments": "{oops"}},
@@ -119,7 +119,7 @@ def test_a_choice_that_says_more_is_kept_whole(
     message: dict[str, Any],
     choices: int,
 ) -> None:
-    """What words and tool calls do not tell, such as a refusal, keeps all choices as they came."""
+    """Choices with more than text and tool calls, such as a refusal, are kept unchanged."""
     model_api.answer(completion({"role": "assistant", "content": None, **message}))
     with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
@@ -127,7 +127,7 @@ def test_a_choice_that_says_more_is_kept_whole(
 
 
 class Point(BaseModel):
-    """What a model is asked for."""
+    """The output type that a model is asked for."""
 
     x: int
 
@@ -135,7 +135,7 @@ class Point(BaseModel):
 def test_a_parsed_completion_is_one_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """`parse` is recorded once, with the host's own model in the reply left alone."""
+    """`parse` is recorded once, and the host's model in the reply is unchanged."""
     model_api.answer(completion({"role": "assistant", "content": '{"x": 3}'}))
     with make_run(journal):
         reply = client.chat.completions.parse(model="m-1", messages=MESSAGES, response_format=Point)
@@ -160,7 +160,7 @@ def test_an_error_fails_the_span(
     status: int,
     error: type[openai.APIStatusError],
 ) -> None:
-    """An error reaches the host as it is; the span has its type, message and request id."""
+    """The host gets the error unchanged; the span has its type, message and request id."""
     model_api.answer({"error": {"message": "not today"}}, status=status)
     with make_run(journal), pytest.raises(error):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
@@ -174,7 +174,7 @@ def test_an_error_fails_the_span(
 def test_retries_are_one_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """What the client tries again by itself is one call."""
+    """The client's own retries count as one call."""
     model_api.answer({"error": {}}, status=500, headers={"retry-after-ms": "1"})
     model_api.answer(completion())
     with make_run(journal):
@@ -184,7 +184,7 @@ def test_retries_are_one_span(
 
 
 def test_outside_of_a_run_nothing_is_recorded(client: openai.OpenAI, model_api: ModelApi) -> None:
-    """A call outside of every run is made as if nobody recorded anything."""
+    """A call outside any run works as if nothing were recorded."""
     model_api.answer(completion())
     reply = client.chat.completions.create(model="m-1", messages=MESSAGES)
     assert reply.choices[0].message.content == "Hi there"
@@ -204,7 +204,7 @@ def test_a_terminated_run_makes_no_more_calls(
 def test_instrumenting_is_idempotent_and_reversible(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Twice is once; afterwards the client is as it was; signatures stay what they are."""
+    """Instrumenting twice is once, undoing restores the client, and signatures stay."""
     recording.uninstrument()
     before = openai.OpenAI.request
     signature = inspect.signature(openai.OpenAI.request)
@@ -248,7 +248,7 @@ def test_a_patch_on_top_of_ours_survives(
 def test_one_client_can_be_recorded_alone(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A single client is recorded with the copies made of it, once even if all are, and let go."""
+    """A single client and its copies are recorded, once even if all are, and can be released."""
     recording.uninstrument()
     kind = type(client)
     assert recording.instrument_client(recording.instrument_client(client)) is client
@@ -273,7 +273,7 @@ def test_one_client_can_be_recorded_alone(
 def test_an_answer_nobody_expected_ends_the_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """An answer of another shape is the host's to deal with; its span ends with what is known."""
+    """The host gets an unexpected answer unchanged, and its span ends with what is known."""
     model_api.answer({"choices": "none", "usage": [1]})
     with make_run(journal):
         client.chat.completions.create(model="m-1", messages=MESSAGES)
@@ -310,7 +310,7 @@ async def test_azure_and_wrapped_clients_are_recorded(
 def test_an_answer_that_cannot_be_parsed_keeps_its_tokens(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """An answer that was cut by a limit raises in `parse`; what it said and cost is recorded."""
+    """An answer cut off by a limit raises in `parse`, and its text and tokens are recorded."""
     body = completion({"role": "assistant", "content": '{"x":'})
     body["choices"][0]["finish_reason"] = "length"
     model_api.answer(body)
@@ -325,7 +325,7 @@ def test_an_answer_that_cannot_be_parsed_keeps_its_tokens(
 def test_the_first_call_outside_of_a_run_is_warned_about(
     model_api: ModelApi, tmp_path: Path
 ) -> None:
-    """Two calls outside of every run leave one warning, which says what to do."""
+    """Two calls outside any run log one warning, which says what to do."""
     model_api.answer(completion())
     model_api.answer(completion())
     program = f"""

@@ -13,7 +13,7 @@ __all__ = ["model_api"]
 def test_a_raw_response_is_recorded(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """`with_raw_response` still answers with headers and parses, and leaves the same span."""
+    """`with_raw_response` still returns headers and parses, and records the same span."""
     model_api.answer(completion())
     with make_run(journal):
         raw = client.chat.completions.with_raw_response.create(model="m-1", messages=MESSAGES)

@@ -1,4 +1,4 @@
-"""Responses, embeddings and legacy completions of OpenAI have results of their own."""
+"""Responses, embeddings and legacy completions of OpenAI have their own results."""
 
 import json
 from typing import Any
@@ -74,7 +74,7 @@ def test_a_response_is_a_span(
 
 
 def events(*ends: dict[str, Any]) -> list[Any]:
-    """The events of a streamed response, up to those."""
+    """Return the events of a streamed response, up to the given ones."""
     started = {**RESPONSE, "status": "in_progress", "output": []}
     place = {"item_id": "o-1", "output_index": 0, "content_index": 0}
     text = {"type": "response.output_text.delta", **place, "logprobs": []}
@@ -154,7 +154,7 @@ def test_a_response_that_failed_fails_the_span(
 def test_embeddings_are_counted_and_not_copied(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A span says how many vectors of how many dimensions there were, and has none of them."""
+    """A span has the number of vectors and dimensions, but no vectors."""
     vector = {"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}
     usage = {"prompt_tokens": 4, "total_tokens": 4}
     model_api.answer({"object": "list", "model": "e-1", "data": [vector] * 3, "usage": usage})
@@ -172,7 +172,7 @@ def test_embeddings_are_counted_and_not_copied(
 def test_a_legacy_completion_is_a_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal, stream: bool
 ) -> None:
-    """The old Completions are recorded, whole and streamed."""
+    """The old Completions API is recorded, whole and streamed."""
     head = {"id": "c-1", "object": "text_completion", "created": 1, "model": "m-0"}
     pieces = ["Hi ", "there"] if stream else ["Hi there"]
     bodies: list[Any] = [

@@ -80,7 +80,7 @@ def test_a_stream_is_still_the_vendors(
 def test_streamed_tool_calls_are_put_together(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Pieces of several tool calls, mixed, end up as calls with whole arguments."""
+    """Interleaved chunks of several tool calls become calls with whole arguments."""
 
     def call(index: int, **function: str) -> dict[str, Any]:
         identifier = {"id": f"t-{index}"} if "name" in function else {}
@@ -153,7 +153,7 @@ def test_a_stream_left_after_the_last_word_is_complete(
 def test_a_dropped_stream_ends_its_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A stream that nobody reads, closes or keeps ends its span when it is collected."""
+    """A stream that is dropped unread ends its span when it is garbage-collected."""
     model_api.answer(CHUNKS)
     with make_run(journal):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
@@ -207,7 +207,7 @@ def test_the_stream_helper_is_one_span(
 async def test_leaving_the_stream_helper_ends_the_span(
     async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """The helper closes the response and not the stream; the span ends all the same."""
+    """The helper closes the response and not the stream, and the span still ends."""
     model_api.answer(CHUNKS)
     async with make_run(journal):
         async with async_client.chat.completions.stream(model="m-1", messages=MESSAGES) as stream:
@@ -231,7 +231,7 @@ def test_what_is_kept_of_a_stream_is_bounded(
 
 
 def test_a_stream_that_is_open_at_exit_disturbs_nobody(model_api: ModelApi, tmp_path: Path) -> None:
-    """A program that ends in the middle of a stream ends as it would otherwise, in silence."""
+    """A program that ends in the middle of a stream prints nothing extra."""
     model_api.answer(CHUNKS)
     program = f"""
 import openai

@@ -59,7 +59,7 @@ TOKENS = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 
 
 async def ask(api: ModelApi, model: Any, **more: Any) -> None:
-    """Let an agent ask a model behind a real client."""
+    """Let an agent call a model through a real client."""
     async with AsyncOpenAI(base_url=f"{api.url}/v1", api_key="sk-1", max_retries=0) as client:
         bot = Agent(name="bot", instructions="Be kind.", model=model("m-1", client))
         await Runner.run(bot, "Hello", **more)
@@ -68,7 +68,7 @@ async def ask(api: ModelApi, model: Any, **more: Any) -> None:
 async def test_a_call_of_chat_completions_tells_what_it_used(
     recorder: InMemoryRecorder, processor: Any, model_api: ModelApi
 ) -> None:
-    """Model, messages, answer and tokens of a call; no address and no key."""
+    """Model, messages, answer and tokens are recorded, and no address or key."""
     model_api.answer(COMPLETION)
     with recorder.run():
         await ask(model_api, OpenAIChatCompletionsModel)
@@ -104,7 +104,7 @@ async def test_a_call_of_responses_tells_what_it_used(
 async def test_a_streamed_call_is_one_span(
     recorder: InMemoryRecorder, processor: Any, model_api: ModelApi
 ) -> None:
-    """The pieces of a streamed answer are put together, with the tokens told at the end."""
+    """The chunks of a streamed answer are joined, with the tokens sent at the end."""
     head = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m-1-2026"}
     deltas = [{"role": "assistant", "content": ""}, {"content": "H"}, {"content": "i"}]
     choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
@@ -164,7 +164,7 @@ async def test_what_the_sdk_leaves_out_is_left_out(
 
 
 def test_spans_of_the_host_are_recorded(recorder: InMemoryRecorder, processor: Any) -> None:
-    """Custom spans, with what the host adds while they go on, and traces around several runs."""
+    """Custom spans, data that the host adds later, and traces around several runs."""
     with recorder.run(), agents.trace("work", group_id="g", metadata={"user": "u"}) as trace:
         with agents.custom_span("step", {"a": 1}) as step:
             step.span_data.data["b"] = 2
@@ -211,7 +211,7 @@ def test_spans_of_the_host_are_recorded(recorder: InMemoryRecorder, processor: A
 def test_the_text_of_an_answer_is_found(
     recorder: InMemoryRecorder, processor: Any, output: Any, text: str | None
 ) -> None:
-    """Whichever form a model class gives its answers in, and also if it gives none."""
+    """In any form of answer from a model class, and if it gives none."""
     with recorder.run(), agents.trace("work"), agents.generation_span() as call:
         call.span_data.output = output
 
@@ -220,7 +220,7 @@ def test_the_text_of_an_answer_is_found(
 
 
 def test_speech_is_recorded_without_its_sound(recorder: InMemoryRecorder, processor: Any) -> None:
-    """Of speech the words are kept, in both directions."""
+    """Of speech only the text is recorded, in both directions."""
     with recorder.run(), agents.trace("voice"):
         with agents.transcription_span(model="m-1", input="UklGRg==") as listener:
             listener.span_data.output = "Hello"

@@ -41,7 +41,7 @@ def broken() -> str:
 async def test_a_workflow_is_a_tree(
     recorder: InMemoryRecorder, processor: Any, streamed: bool
 ) -> None:
-    """Agents, turns and tools are children of what they happen in, the whole of the host's span."""
+    """Agents, turns and tools are children of their callers, below the host's span."""
     bot = agent(calling("add", a=1, b=2), saying("3"), tools=[add])
     with recorder.run() as run, run.span("outer"):
         if streamed:
@@ -61,7 +61,7 @@ async def test_a_workflow_is_a_tree(
 
 
 async def test_times_are_those_of_the_sdk(recorder: InMemoryRecorder, processor: Any) -> None:
-    """Spans begin and end when the SDK says so, not when it reports it."""
+    """Spans begin and end at the SDK's times, not when it reports them."""
     before = datetime.now(UTC)
     with recorder.run():
         await Runner.run(agent(saying("Hi")), "Hello")
@@ -73,7 +73,7 @@ async def test_times_are_those_of_the_sdk(recorder: InMemoryRecorder, processor:
 async def test_handoffs_and_guardrails_are_spans(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
-    """Who hands over to whom, and what a guardrail found, is recorded where it happens."""
+    """Handoffs and guardrail results are recorded where they happen."""
 
     @input_guardrail
     async def polite(*_: Any) -> GuardrailFunctionOutput:
@@ -102,7 +102,7 @@ async def test_handoffs_and_guardrails_are_spans(
 async def test_a_tripped_guardrail_fails_the_workflow(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
-    """The guardrail's span says that it was triggered, and those that it ended have failed."""
+    """The guardrail's span says that it was triggered, and the spans that it ended have failed."""
 
     @input_guardrail
     async def strict(*_: Any) -> GuardrailFunctionOutput:
@@ -119,7 +119,7 @@ async def test_a_tripped_guardrail_fails_the_workflow(
 
 
 async def test_a_failing_tool_has_failed(recorder: InMemoryRecorder, processor: Any) -> None:
-    """Also when only the model is told, and the workflow goes on."""
+    """Even if only the model sees the error, and the workflow continues."""
     bot = agent(calling("broken"), saying("Sorry."), tools=[broken])
     with recorder.run():
         await Runner.run(bot, "Try")
@@ -206,12 +206,12 @@ class Strange(SpanData):
     type = "strange"
 
     def export(self) -> dict[str, Any]:
-        """What it holds."""
+        """Return what it holds."""
         return {"a": 1}
 
 
 def test_spans_that_begin_elsewhere_find_a_place(recorder: InMemoryRecorder) -> None:
-    """A trace that goes on from an earlier process, with a span of an unknown kind, is a run."""
+    """A trace continued from another process, with an unknown kind of span, is a run."""
     processor = PrefactorTracingProcessor(recorder)
     made: list[Any] = [
         SpanImpl("trace_old", name, parent, processor, Strange(), None)
@@ -233,7 +233,7 @@ def test_spans_that_begin_elsewhere_find_a_place(recorder: InMemoryRecorder) -> 
 
 
 def test_other_processors_stay_by_default(recorder: InMemoryRecorder) -> None:
-    """By default the vendor's exporter stays; `replace` takes its place."""
+    """By default the vendor's exporter stays, and `replace` removes it."""
 
     class Counting(PrefactorTracingProcessor):
         seen = 0
@@ -256,7 +256,7 @@ def test_other_processors_stay_by_default(recorder: InMemoryRecorder) -> None:
 def test_flushing_the_traces_delivers(
     recorder: InMemoryRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`agents.flush_traces()` waits for the recorder; without one it does nothing."""
+    """`agents.flush_traces()` flushes the recorder, and does nothing without one."""
     asked: list[Any] = []
     monkeypatch.setattr(InMemoryRecorder, "flush", lambda _, timeout: asked.append(timeout) or 0)
     record_agents(replace=True)
@@ -268,7 +268,7 @@ def test_flushing_the_traces_delivers(
 
 
 def test_the_types_are_declared() -> None:
-    """Each span type has a title and a template for its line, and says nothing about risk."""
+    """Each span type has a title and a summary template, and declares no risk."""
     declared = orjson.loads(SPAN_TYPES.schema_version() or b"")["span_type_schemas"]
     assert all(each["name"].startswith("openai_agents:") for each in declared)
     assert all(each["title"] and each["template"] for each in declared)

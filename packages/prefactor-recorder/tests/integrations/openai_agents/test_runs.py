@@ -1,4 +1,4 @@
-"""A workflow is recorded in the current run, or in a run of its own."""
+"""A workflow is recorded in the current run, or in a separate run."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ __all__ = ["model_api"]
 
 
 async def test_a_workflow_outside_of_every_run_opens_one(recorder: InMemoryRecorder) -> None:
-    """With a recorder, a trace is a run of its own, which ends as the workflow ends."""
+    """With a recorder, a trace is a separate run that ends with the workflow."""
     processor = record_agents(recorder, agent_id="a", version="2", replace=True)
     await Runner.run(agent(calling("add", a=1, b=2), saying("3"), tools=[add]), "1 + 2?")
     with pytest.raises(MaxTurnsExceeded):
@@ -55,7 +55,7 @@ async def test_a_streamed_workflow_that_fails_fails_its_run(recorder: InMemoryRe
 async def test_a_workflow_outside_of_every_run_is_left_alone(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
-    """Without a recorder nothing is recorded and nothing kept; in an unsampled run likewise."""
+    """Without a recorder, or in an unsampled run, nothing is recorded or kept."""
     await Runner.run(agent(saying("Hi")), "Hello")
     with Run(None, "", None, None):
         await Runner.run(agent(saying("Hi")), "Hello")
@@ -109,7 +109,7 @@ async def test_a_terminated_run_stops_the_runner(
 
 
 async def test_a_terminated_run_of_its_own_opens_no_other(recorder: InMemoryRecorder) -> None:
-    """What begins in a terminated workflow does not become a run by itself."""
+    """What begins in a terminated workflow opens no new run."""
     record_agents(recorder, replace=True)
     with agents.trace("work"):
         recorder.terminate(processor_run(), "enough")

@@ -74,7 +74,7 @@ def test_the_newer_attributes_are_read(recorder: InMemoryRecorder) -> None:
 
 
 def test_totals_of_an_agent_are_not_its_own_tokens(recorder: InMemoryRecorder) -> None:
-    """What an agent's span sums up is kept apart, so that nobody counts it twice."""
+    """The totals of an agent's span are recorded separately, so that they count once."""
     recorded = one(recorder, {**AGENT, "gen_ai.usage.input_tokens": 5})
     assert recorded.result == {
         "totals": {"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5}
@@ -154,7 +154,7 @@ FORMS: dict[str, tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_messages_is_read(recorder: InMemoryRecorder, form: str) -> None:
-    """Whichever convention an instrumentation follows, the span says the same."""
+    """Every convention for messages gives the same span."""
     recorded = one(recorder, FORMS[form][0], *FORMS[form][1])
     assert recorded.schema_name == "otel:llm"
     assert recorded.payload["model"] == "m-1"
@@ -167,7 +167,7 @@ def test_every_form_of_messages_is_read(recorder: InMemoryRecorder, form: str) -
 
 
 def test_openinference_tool_calls_are_read(recorder: InMemoryRecorder) -> None:
-    """Tools, tool calls, contents and parameters lose the layers they are nested in."""
+    """Tools, tool calls, contents and parameters are unwrapped from their nested form."""
     call = "llm.output_messages.0.message.tool_calls.0.tool_call"
     part = "llm.input_messages.0.message.contents.0.message_content"
     recorded = one(
@@ -236,7 +236,7 @@ def test_tools_and_chains_have_input_and_output(
     given: Any,
     came: Any,
 ) -> None:
-    """What a tool or a chain was given and what came of it is taken apart if it is JSON."""
+    """The input and output of a tool or a chain are parsed if they are JSON."""
     recorded = one(recorder, attributes)
     assert recorded.schema_name == name
     assert recorded.payload["input"] == given
@@ -284,7 +284,7 @@ def test_embeddings_and_retrievals_are_read(recorder: InMemoryRecorder) -> None:
 def test_each_kind_has_its_span_type(
     recorder: InMemoryRecorder, attributes: dict[str, Any], name: str
 ) -> None:
-    """What a span is decides its type, whichever attribute says it."""
+    """A span's kind decides its type, whichever attribute has it."""
     assert one(recorder, attributes).schema_name == name
 
 
@@ -308,7 +308,7 @@ def test_a_failure_is_described_by_its_exception(recorder: InMemoryRecorder) -> 
 def test_a_failure_without_an_exception_is_described_by_its_status(
     recorder: InMemoryRecorder,
 ) -> None:
-    """Without an exception event, type and message are those of `error.type` and the status."""
+    """Type and message are then those of `error.type` and the status."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("a", attributes=AGENT):
         span = tracer.start_span("c", attributes={**CHAT, "error.type": "timeout"})

@@ -29,7 +29,7 @@ def at(second: int) -> int:
 
 
 def test_a_trace_becomes_a_run(recorder: InMemoryRecorder) -> None:
-    """The spans of models, tools and agents make a run; whatever lies between is looked through."""
+    """The spans of models, tools and agents make a run, and spans between them are skipped."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("GET /answer"):
         with tracer.start_as_current_span("invoke_agent helper", attributes=AGENT):
@@ -96,7 +96,7 @@ def test_inside_a_run_of_the_recorder_it_becomes_part_of_it(recorder: InMemoryRe
 
 
 def test_times_are_those_of_the_span(recorder: InMemoryRecorder) -> None:
-    """A span that is told late has the times it says, to the microsecond."""
+    """A span that is reported late keeps its own times, to the microsecond."""
     tracer = tracing(recorder)
     span = tracer.start_span("c", attributes=CHAT, start_time=at(0) + 1_500)
     span.end(end_time=at(2))
@@ -106,7 +106,7 @@ def test_times_are_those_of_the_span(recorder: InMemoryRecorder) -> None:
 
 
 def test_attributes_that_come_late_are_kept(recorder: InMemoryRecorder) -> None:
-    """What is said after the first child ended is in the result; before that, in the payload."""
+    """Attributes set before the first child ended are in the payload, later ones in the result."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("work") as agent:
         agent.set_attribute("openinference.span.kind", "AGENT")
@@ -138,7 +138,7 @@ def test_a_child_may_outlive_or_follow_its_parent(recorder: InMemoryRecorder) ->
 
 
 def test_spans_that_never_end_are_bounded(recorder: InMemoryRecorder) -> None:
-    """Beyond the limit, whatever nothing has happened in for longest is given up as cancelled."""
+    """Over the limit, the trace that was idle for longest is cancelled."""
     tracer = tracing(recorder, max_open=3)
     forgotten = tracer.start_span("a", attributes=AGENT)
     tracer.start_span("c", set_span_in_context(forgotten), attributes=CHAT).end()
@@ -158,7 +158,7 @@ def test_spans_that_never_end_are_bounded(recorder: InMemoryRecorder) -> None:
 
 
 def test_shutdown_ends_what_is_open(recorder: InMemoryRecorder) -> None:
-    """At shutdown open spans and runs are cancelled; nothing is watched afterwards."""
+    """At shutdown open spans and runs are cancelled, and later spans are ignored."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(PrefactorSpanProcessor(recorder))
     tracer = provider.get_tracer("t")
@@ -175,12 +175,12 @@ def test_shutdown_ends_what_is_open(recorder: InMemoryRecorder) -> None:
 
 
 def test_flushing_delivers(recorder: InMemoryRecorder) -> None:
-    """`force_flush` is the recorder's flush, and says whether anything is left."""
+    """`force_flush` flushes the recorder, and returns whether everything was delivered."""
     assert PrefactorSpanProcessor(recorder).force_flush(1000)
 
 
 def test_it_works_beside_other_processors(recorder: InMemoryRecorder) -> None:
-    """Another processor sees every span, ours those it takes."""
+    """Another processor sees every span, and ours sees the ones that it records."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -193,7 +193,7 @@ def test_it_works_beside_other_processors(recorder: InMemoryRecorder) -> None:
 
 
 def test_a_predicate_chooses(recorder: InMemoryRecorder) -> None:
-    """`select` decides which spans are recorded, and may ask `is_genai_span`."""
+    """`select` decides which spans are recorded, and may call `is_genai_span`."""
 
     def select(span: ReadableSpan) -> bool:
         return span.name.startswith("job") or (is_genai_span(span) and "skip" not in span.name)
@@ -230,7 +230,7 @@ def test_what_is_not_sampled_is_not_recorded(recorder: InMemoryRecorder) -> None
 
 
 def test_a_terminated_run_stops_recording_and_nothing_else(recorder: InMemoryRecorder) -> None:
-    """Spans in a run that was terminated raise nothing in the host's code."""
+    """Spans in a terminated run raise nothing in the host's code."""
     tracer = tracing(recorder)
     with recorder.run("mine") as run:
         recorder.terminate(run, "too dear")
@@ -240,7 +240,7 @@ def test_a_terminated_run_stops_recording_and_nothing_else(recorder: InMemoryRec
 
 
 def test_threads_may_trace_at_once(recorder: InMemoryRecorder) -> None:
-    """Traces of many threads stay apart, and every span of theirs is recorded below its own."""
+    """Traces of many threads are kept apart, and each span is below its own parent."""
     tracer = tracing(recorder)
 
     def work(number: int) -> None:
@@ -296,7 +296,7 @@ def test_a_forked_child_traces_for_itself(recorder: InMemoryRecorder) -> None:
 
 @pytest.mark.parametrize("option", ["select", "run"])
 def test_a_callback_that_fails_hurts_nobody(recorder: InMemoryRecorder, option: str) -> None:
-    """When the host's predicate or its maker of runs fails, tracing goes on without us."""
+    """If the host's predicate or run factory fails, tracing continues unrecorded."""
 
     def broken(span: ReadableSpan) -> Any:
         raise ValueError(span.name)

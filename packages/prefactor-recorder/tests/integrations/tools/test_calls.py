@@ -1,4 +1,4 @@
-"""Streamed tool calls are told apart, in every integration."""
+"""Streamed tool calls are kept apart in every integration."""
 
 import json
 from typing import Any
@@ -92,12 +92,12 @@ CALLS = [
     ],
 )
 def test_a_new_id_begins_a_new_call_of_openai(model_api: ModelApi, pieces: list[Any]) -> None:
-    """Two streamed calls stay two, whatever the server says about their index."""
+    """Two streamed calls stay separate, whatever index the server sends."""
     assert openai_result(model_api, pieces_of_chat(*pieces))["tool_calls"] == CALLS
 
 
 def test_a_new_id_begins_a_new_item_of_a_response(model_api: ModelApi) -> None:
-    """Finished items of a streamed response stay two, also where the end is missing."""
+    """Finished items of a streamed response stay separate, even without the end event."""
     listed: list[Any] = [{"type": "response.created", "response": response_body([])}]
     for call in CALLS:
         item = {
@@ -113,7 +113,7 @@ def test_a_new_id_begins_a_new_item_of_a_response(model_api: ModelApi) -> None:
 
 
 def test_a_new_id_begins_a_new_block_of_anthropic(model_api: ModelApi) -> None:
-    """Two streamed blocks stay two, whatever the server says about their index."""
+    """Two streamed blocks stay separate, whatever index the server sends."""
     head = anthropic_message([], stop_reason=None)
     listed: list[Any] = [{"type": "message_start", "message": head}]
     for call in CALLS:
@@ -131,7 +131,7 @@ def test_a_new_id_begins_a_new_block_of_anthropic(model_api: ModelApi) -> None:
 
 
 def test_langchain_keeps_calls_apart_itself() -> None:
-    """What is recorded is the message that LangChain has put together, in which they are two."""
+    """The message that LangChain assembles is recorded, with two separate calls."""
     chunks = [
         AIMessageChunk(
             "",

@@ -1,4 +1,4 @@
-"""Arguments and results of tools are recorded as they were, in every integration."""
+"""Arguments and results of tools are recorded unchanged in every integration."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def recorder() -> InMemoryRecorder:
 
 
 def otel_span(recorder: InMemoryRecorder, **attributes: Any) -> Any:
-    """What is recorded of one span of a tool."""
+    """Return what is recorded of one tool span."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(PrefactorSpanProcessor(recorder))
     named = {name.replace("__", "."): value for name, value in attributes.items()}
@@ -72,7 +72,7 @@ def otel_span(recorder: InMemoryRecorder, **attributes: Any) -> Any:
     ],
 )
 def test_numbers_are_read_to_the_digit(text: str, expected: Any) -> None:
-    """An integer has any size; what no float holds, and what is not JSON, stays its text."""
+    """An integer has any size; a number too large for a float, and invalid JSON, stay text."""
     found = parse_arguments(text)
     assert found == expected
     assert type(found) is type(expected)
@@ -121,7 +121,7 @@ def digits(value: Any) -> str:
 def test_an_empty_result_of_opentelemetry_is_kept(
     recorder: InMemoryRecorder, name: str, value: Any
 ) -> None:
-    """A result of a tool is what the attribute says; without one there is no output."""
+    """A tool's result is its attribute, and without one there is no output."""
     result = otel_span(recorder, **{name: json.dumps(value)}).result
     assert same(result["output"], value)
     assert "output" not in otel_span(recorder).result
@@ -131,7 +131,7 @@ def test_an_empty_result_of_opentelemetry_is_kept(
 def test_an_empty_attribute_of_opentelemetry_is_kept(
     recorder: InMemoryRecorder, value: Any
 ) -> None:
-    """Attributes that are no JSON are kept likewise, as input and as output."""
+    """Attributes that are not JSON are kept too, as input and as output."""
     span = otel_span(
         recorder, gen_ai__tool__call__arguments=value, gen_ai__tool__call__result=value
     )
@@ -142,7 +142,7 @@ def test_an_empty_attribute_of_opentelemetry_is_kept(
 
 @pytest.mark.parametrize("value", FALSY, ids=repr)
 def test_an_empty_result_of_the_agents_sdk_is_kept(recorder: InMemoryRecorder, value: Any) -> None:
-    """What a tool returned is kept, and None is something it can return."""
+    """A tool's result is kept, including None."""
     record_agents(recorder, replace=True)
     with recorder.run(), agents.trace("w"), agents.function_span("find", "{}") as span:
         span.span_data.output = value
@@ -152,7 +152,7 @@ def test_an_empty_result_of_the_agents_sdk_is_kept(recorder: InMemoryRecorder, v
 
 
 def test_a_failed_tool_of_the_agents_sdk_has_no_output(recorder: InMemoryRecorder) -> None:
-    """That a tool returned nothing is not said of one that did not return."""
+    """A tool that raised has no output, unlike one that returned None."""
     record_agents(recorder, replace=True)
     with recorder.run(), agents.trace("w"), agents.function_span("find", "{}") as span:
         span.set_error({"message": "no luck", "data": None})
@@ -163,7 +163,7 @@ def test_a_failed_tool_of_the_agents_sdk_has_no_output(recorder: InMemoryRecorde
 
 @pytest.mark.parametrize("value", FALSY, ids=repr)
 def test_an_empty_result_of_langchain_is_kept(recorder: InMemoryRecorder, value: Any) -> None:
-    """What a tool returned is kept as it is."""
+    """A tool's result is kept unchanged."""
 
     @tool
     def find() -> Any:

@@ -1,4 +1,4 @@
-"""What the tests of the spool share: records, and journals in a folder of their own."""
+"""Shared by the spool's tests: records, and journals in a separate folder."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ Open = Callable[..., SpoolJournal]
 
 @pytest.fixture
 def record() -> Callable[..., bytes]:
-    """Makes an encoded record; a number tells it from others."""
+    """Makes an encoded record, identified by a number."""
 
     def make(
         number: int, size: int = 0, operation: Operation = Operation.CREATE_SPAN, run: str = "run"
@@ -53,7 +53,7 @@ def open_journal(spool: Path) -> Iterator[Open]:
 
 @pytest.fixture
 def read_ids() -> Callable[[Journal], list[str]]:
-    """Reads all that waits, and says which spans it was."""
+    """Reads everything waiting and returns the span ids."""
 
     def read(journal: Journal) -> list[str]:
         found: list[str] = []

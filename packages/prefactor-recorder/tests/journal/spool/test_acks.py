@@ -1,4 +1,4 @@
-"""Which records are settled, as the file beside the segment says."""
+"""Which records are settled, according to the file beside the segment."""
 
 from itertools import pairwise
 
@@ -42,7 +42,7 @@ def test_a_record_is_settled_if_all_of_it_is(
 def test_a_torn_file_settles_nothing_more(
     found: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    """A file that ends anywhere settles the ranges that are whole."""
+    """In a truncated file, only complete ranges count."""
     whole = encode_acks(found)
     cut = data.draw(st.integers(0, len(whole)))
     acked = decode_acks(whole[:cut])
@@ -55,7 +55,7 @@ def test_a_torn_file_settles_nothing_more(
 def test_a_flipped_bit_settles_nothing_more(
     found: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    """A range in which a bit was flipped is not believed; the others are."""
+    """A range with a flipped bit is ignored, and the others count."""
     whole = bytearray(encode_acks(found))
     bit = data.draw(st.integers(0, len(whole) * 8 - 1))
     whole[bit // 8] ^= 1 << bit % 8

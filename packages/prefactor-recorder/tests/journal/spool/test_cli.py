@@ -52,7 +52,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def left(open_journal: Open, record: Make) -> SpoolJournal:
-    """What a dead process left: three records, one of them settled and one a dead letter."""
+    """What a dead process leaves: three records, one settled and one dead-lettered."""
     journal = open_journal()
     for number in range(3):
         journal.append(record(number))
@@ -71,7 +71,7 @@ def listed(run: Run) -> list[dict[str, Any]]:
 
 
 def test_an_empty_spool_says_so(run: Run, spool: Path) -> None:
-    """Where nothing was recorded nothing is shown, and nothing is created."""
+    """An empty spool shows nothing, and creates nothing."""
     assert run("list").stdout == f"Nothing waits in {spool}.\n"
     assert not spool.exists()
 
@@ -79,7 +79,7 @@ def test_an_empty_spool_says_so(run: Run, spool: Path) -> None:
 def test_the_list_shows_whose_data_waits(
     run: Run, left: SpoolJournal, open_journal: Open, record: Make
 ) -> None:
-    """For each API and account: processes alive and dead, what is undelivered, dead letters."""
+    """For each API and account: live and dead processes, undelivered records, dead letters."""
     alive = open_journal()
     alive.append(record(4))
     shown = run("list")
@@ -92,7 +92,7 @@ def test_the_list_shows_whose_data_waits(
 
 
 def test_the_list_is_also_for_programs(run: Run, left: SpoolJournal) -> None:
-    """`--json` has every figure, and the dead letters whole."""
+    """`--json` has every figure, and the whole dead letters."""
     document = json.loads(run("list", "--json").stdout)
     (account,) = document["accounts"]
     (process,) = account["processes"]
@@ -106,7 +106,7 @@ def test_the_list_is_also_for_programs(run: Run, left: SpoolJournal) -> None:
 def test_looking_changes_nothing(
     run: Run, left: SpoolJournal, open_journal: Open, spool: Path
 ) -> None:
-    """After `list` the files are as they were, and the dead can be taken over."""
+    """After `list` the files are unchanged, and dead processes' records can be adopted."""
     before = {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()}
     run("list")
 
@@ -117,7 +117,7 @@ def test_looking_changes_nothing(
 def test_flush_delivers_what_the_dead_left(
     run: Run, open_journal: Open, server: ScriptedServer, spool: Path
 ) -> None:
-    """Everything of a killed process arrives, once, and nothing of it stays behind."""
+    """Everything of a killed process is delivered once, and nothing is left behind."""
     journal = open_journal(api_url=server.url, api_token=server.token)
     recorded = RecordedRun(journal).begin()
     for number in range(20):
@@ -145,7 +145,7 @@ def test_flush_needs_to_know_where_to(run: Run, left: SpoolJournal) -> None:
 
 
 def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> None:
-    """A server that does not exist costs the timeout; what is left is counted, and still there."""
+    """An unreachable server costs the timeout; what is left is counted and kept."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and nothing listens
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
@@ -163,7 +163,7 @@ def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> 
 async def test_flush_finds_what_an_older_token_left(
     run: Run, open_journal: Open, tmp_path: Path
 ) -> None:
-    """With a new token of the same account, what was recorded under the old one is delivered."""
+    """A new token of the same account delivers what was recorded with the old one."""
     (tmp_path / "server").mkdir()
     server = start_server(tmp_path / "server")
     try:
@@ -183,7 +183,7 @@ async def test_flush_finds_what_an_older_token_left(
 
 
 def test_rm_asks_first(run: Run, left: SpoolJournal, spool: Path) -> None:
-    """Without `--yes` it only says what would go."""
+    """Without `--yes` it only shows what would be deleted."""
     before = sorted(spool.rglob("*"))
     asked = run("rm", "--all")
 
@@ -193,7 +193,7 @@ def test_rm_asks_first(run: Run, left: SpoolJournal, spool: Path) -> None:
 
 
 def test_rm_keeps_what_is_not_delivered(run: Run, left: SpoolJournal, open_journal: Open) -> None:
-    """Dead letters go when they are named; undelivered records stay unless all is to go."""
+    """Dead letters are deleted by name; undelivered records stay unless all are requested."""
     assert run("rm", "--yes").stdout == ""
     assert "1 file, 1 dead letter deleted" in run("rm", "--dead-letters", "--yes").stdout
     (process,) = listed(run)
@@ -207,7 +207,7 @@ def test_rm_keeps_what_is_not_delivered(run: Run, left: SpoolJournal, open_journ
 def test_rm_leaves_the_living_alone(
     run: Run, open_journal: Open, record: Make, spool: Path
 ) -> None:
-    """What a living process holds is refused, whatever is asked for."""
+    """Files of a live process are never deleted."""
     journal = open_journal()
     journal.append(record(1, operation=Operation.START))
     refused = run("rm", "--all", "--yes")

@@ -1,4 +1,4 @@
-"""Descriptors are the host's too: whatever it closes, recording hurts nobody and goes on."""
+"""If the host closes the recorder's descriptors, recording continues and harms nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def closed(process: str) -> None:
 
 
 def test_a_program_that_closes_every_descriptor_goes_on(tmp_path: Path) -> None:
-    """A program may close all that is open, as those that become services do."""
+    """A program may close every descriptor, as daemons do."""
     with ScriptedServer() as server:
         ended = subprocess.run(
             [sys.executable, "-c", DAEMON, server.url, server.token, str(tmp_path)],
@@ -70,7 +70,7 @@ def test_a_fork_between_a_close_and_its_note_leaves_a_sound_child(
 def test_closing_what_the_host_has_closed_is_harmless(
     open_journal: Open, record: Callable[..., bytes], spool: Path
 ) -> None:
-    """The end of a recorder raises nothing, and what was recorded is found by the next."""
+    """Closing a recorder raises nothing, and the next process finds what was recorded."""
     journal = open_journal()
     assert journal.append(record(1))
     closed(str(spool))

@@ -12,7 +12,7 @@ Make = Callable[..., bytes]
 
 
 def clock() -> float:
-    """A clock that stands still."""
+    """A stopped clock."""
     return 0.0
 
 
@@ -34,7 +34,7 @@ def test_dead_letters_are_kept_with_what_the_server_said(
 def test_dead_letters_of_the_dead_stay_with_their_files(
     open_journal: Open, record: Make, spool: Path
 ) -> None:
-    """What is refused after a takeover is kept, also by a process that recorded nothing."""
+    """A refused record of a dead process is kept, even by a process without records."""
     dead = open_journal()
     dead.append(record(1))
     dead.after_fork()
@@ -72,7 +72,7 @@ def test_dead_letters_leave_room_for_the_living(
 def test_a_letter_that_cannot_be_kept_is_said(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If there is no place for a dead letter, the log has the record's key and the refusal."""
+    """If a dead letter cannot be stored, the log has the record's key and the refusal."""
     spool.parent.mkdir()
     spool.write_text("a file is in the way")
     journal = open_journal(clock=clock)

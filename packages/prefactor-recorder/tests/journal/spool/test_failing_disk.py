@@ -18,7 +18,7 @@ Make = Callable[..., bytes]
 
 
 def clock() -> float:
-    """A clock that stands still."""
+    """A stopped clock."""
     return 0.0
 
 
@@ -112,7 +112,7 @@ def test_a_place_that_cannot_be_used_degrades_to_memory(
     spool: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A spool that cannot be made is said once, with what to do; records are kept all the same."""
+    """An unusable spool is logged once, with advice, and records are kept in memory."""
     spool.parent.mkdir()
     spool.write_text("a file is in the way")
     journal = open_journal(clock=clock)
@@ -131,7 +131,7 @@ def test_a_place_that_cannot_be_used_degrades_to_memory(
 def test_a_place_that_can_be_used_again_is_used(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
-    """Once the obstacle is gone, records go to disk again, after those that waited in memory."""
+    """Once the spool is usable, records go to disk again, after those in memory."""
     spool.parent.mkdir()
     spool.write_text("a file is in the way")
     now = [0.0]
@@ -172,7 +172,7 @@ def test_what_waits_in_memory_at_the_end_goes_to_a_disk_that_works(
 def test_memory_is_bounded_while_the_disk_fails(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Beyond the memory limit records are refused, counted, and said to be."""
+    """Over the memory limit records are refused, counted and logged."""
     spool.parent.mkdir()
     spool.write_text("a file is in the way")
     journal = open_journal(memory_limit=10_000, clock=clock)
@@ -197,7 +197,7 @@ def test_no_home_is_a_warning(
 
 
 def test_the_default_place_is_the_platforms() -> None:
-    """The state directory is where the platform says, and a relative one is ignored."""
+    """The state directory is the platform's, and a relative one is ignored."""
     assert default_directory({"HOME": "/homes/a"}, "linux") == Path(
         "/homes/a/.local/state/prefactor"
     )
@@ -215,7 +215,7 @@ def test_the_default_place_is_the_platforms() -> None:
 def test_a_symbolic_link_is_refused(
     open_journal: Open, record: Make, spool: Path, tmp_path: Path
 ) -> None:
-    """A link in the place of a directory is not followed: nothing is written where it leads."""
+    """A symbolic link in place of a directory is not followed."""
     journal = open_journal()
     journal.append(record(1))
     journal.close()
@@ -232,7 +232,7 @@ def test_a_symbolic_link_is_refused(
 
 
 def test_somebody_elses_directory_is_refused(tmp_path: Path) -> None:
-    """A directory that belongs to another user is not used, and the message says whose it is."""
+    """A directory of another user is not used, and the message names the owner."""
     with pytest.raises(UnsafeDirectory, match=f"belongs to user {os.geteuid()}"):
         check_private(tmp_path, owners=(os.geteuid() + 1,))
     check_private(tmp_path)
@@ -245,7 +245,7 @@ def test_a_damaged_segment_costs_what_was_hit(
     spool: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Of a file with flipped bits and a torn end, every intact record is delivered; said once."""
+    """Every intact record of a damaged segment is delivered, and the damage is logged once."""
     journal = open_journal()
     for number in range(100):
         journal.append(record(number, size=1000))
@@ -275,7 +275,7 @@ def test_a_damaged_segment_costs_what_was_hit(
 def test_damage_does_not_bring_everything_at_once(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
-    """A length that reaches over the whole file is seen through, and reads stay small."""
+    """A corrupt length over the whole file is detected, and reads stay small."""
     journal = open_journal()
     for number in range(300):
         journal.append(record(number, size=1000))
@@ -294,7 +294,7 @@ def test_damage_does_not_bring_everything_at_once(
 def test_damaged_acks_cost_a_second_delivery(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
-    """Records whose ack was damaged are read again; those whose ack is sound are not."""
+    """Records whose ack was damaged are read again; others are not."""
     journal = open_journal()
     for number in range(30):
         journal.append(record(number, size=1000))
@@ -318,7 +318,7 @@ def test_damaged_acks_cost_a_second_delivery(
 def test_a_deleted_spool_is_made_again(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
-    """If somebody deletes the directory, recording goes on in a new one, and memory is enough."""
+    """If the directory is deleted, recording continues in a new one."""
     journal = open_journal()
     journal.append(record(1))
     for path in sorted(spool.rglob("*"), reverse=True):
@@ -333,7 +333,7 @@ def test_a_deleted_spool_is_made_again(
 
 
 def test_a_system_without_locks_keeps_records_in_memory(spool: Path) -> None:
-    """Where there is no `flock` the package loads, and records wait in memory with a warning."""
+    """Without `flock` the package loads, and records wait in memory with a warning."""
     ran = subprocess.run(
         [sys.executable, "-c", NO_LOCKS, spool], capture_output=True, text=True, check=False
     )

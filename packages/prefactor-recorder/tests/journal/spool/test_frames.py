@@ -1,4 +1,4 @@
-"""Finding records in a piece of a segment, whatever has happened to it."""
+"""Finding records in a chunk of a segment, whatever happened to it."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ segments = st.lists(records, max_size=12)
 
 
 def found(data: bytes, *, last: bool = True) -> list[bytes]:
-    """The records that are read from a piece, as they were written."""
+    """Return the records read from a chunk."""
     return [data[start:end] for start, end in scan(data, last=last).frames]
 
 
@@ -30,7 +30,7 @@ def bounds(written: list[bytes]) -> list[tuple[int, int]]:
 
 @given(segments)
 def test_what_was_written_is_read(written: list[bytes]) -> None:
-    """Records come out of a sound segment as they went in, with nothing left over."""
+    """A sound segment returns its records unchanged, with nothing left over."""
     data = b"".join(written)
     judged = scan(data, last=True)
 
@@ -40,7 +40,7 @@ def test_what_was_written_is_read(written: list[bytes]) -> None:
 
 @given(segments, st.data())
 def test_a_torn_end_is_cut(written: list[bytes], data: st.DataObject) -> None:
-    """Wherever a segment is cut, all records before the cut are read and nothing else is."""
+    """Wherever a segment is cut, exactly the records before the cut are read."""
     whole = b"".join(written)
     cut = data.draw(st.integers(0, len(whole)))
     judged = scan(whole[:cut], last=True)
@@ -53,7 +53,7 @@ def test_a_torn_end_is_cut(written: list[bytes], data: st.DataObject) -> None:
 
 @given(segments, st.data())
 def test_a_piece_that_ends_anywhere_is_continued(written: list[bytes], data: st.DataObject) -> None:
-    """A record that is not wholly in a piece is left to the next one, which begins with it."""
+    """A record that is only partly in a chunk is read with the next, which begins with it."""
     whole = b"".join(written)
     cut = data.draw(st.integers(0, len(whole)))
     judged = scan(whole[:cut], last=False)
@@ -63,7 +63,7 @@ def test_a_piece_that_ends_anywhere_is_continued(written: list[bytes], data: st.
 
 @given(segments.filter(bool), st.data())
 def test_a_flipped_bit_costs_one_record(written: list[bytes], data: st.DataObject) -> None:
-    """Whichever bit is flipped, every other record is read and none is made up."""
+    """Whichever bit is flipped, every other record is read and none is invented."""
     whole = bytearray(b"".join(written))
     bit = data.draw(st.integers(0, len(whole) * 8 - 1))
     whole[bit // 8] ^= 1 << bit % 8
@@ -74,7 +74,7 @@ def test_a_flipped_bit_costs_one_record(written: list[bytes], data: st.DataObjec
 
 @given(segments, st.binary(max_size=400))
 def test_appended_garbage_adds_nothing(written: list[bytes], garbage: bytes) -> None:
-    """Bytes behind the records are never taken for a record."""
+    """Bytes after the last record are never read as a record."""
     assert found(b"".join(written) + garbage) == written
 
 
@@ -82,7 +82,7 @@ def test_appended_garbage_adds_nothing(written: list[bytes], garbage: bytes) -> 
 def test_garbage_in_the_middle_is_passed_over(
     before: list[bytes], garbage: bytes, behind: list[bytes]
 ) -> None:
-    """Records behind damage of any length are read, and the damaged bytes are counted."""
+    """Records after any amount of damage are read, and the damaged bytes are counted."""
     data = b"".join(before) + garbage + b"".join(behind)
     judged = scan(data, last=True)
 
@@ -94,7 +94,7 @@ def test_garbage_in_the_middle_is_passed_over(
 
 @given(st.binary(max_size=1000))
 def test_garbage_alone_is_nothing(garbage: bytes) -> None:
-    """Random bytes hold no record, and are left as a whole."""
+    """Random bytes contain no record, and are left as they are."""
     judged = scan(garbage, last=True)
 
     assert (judged.frames, judged.damaged, judged.rest) == ([], 0, 0)
@@ -102,7 +102,7 @@ def test_garbage_alone_is_nothing(garbage: bytes) -> None:
 
 @given(st.lists(st.one_of(records, st.binary(min_size=1, max_size=40))), st.integers(1, 600))
 def test_a_scan_can_be_handed_out_in_parts(pieces: list[bytes], limit: int) -> None:
-    """Taken limit by limit, a piece gives the same records and the same damage as at once."""
+    """Read in several parts, a chunk gives the same records and damage as at once."""
     data = b"".join(pieces)
     whole = scan(data, last=True)
     taken: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The journal on disk through its public interface: nothing is lost, nothing is settled twice."""
+"""The journal on disk: nothing is lost, and nothing is settled twice."""
 
 import os
 import stat
@@ -21,12 +21,12 @@ def files(spool: Path, suffix: str) -> list[Path]:
 
 
 def die(journal: SpoolJournal) -> None:
-    """Leave everything as a killed process does: descriptors closed, nothing said."""
+    """Leave everything as a killed process does, with closed descriptors."""
     journal.after_fork()
 
 
 def test_nothing_is_touched_before_the_first_record(open_journal: Open, spool: Path) -> None:
-    """A journal that nobody uses leaves no file and no directory, also when it is maintained."""
+    """A journal without records creates no file or directory, even when maintained."""
     journal = open_journal()
     journal.maintain()
     assert journal.adopt() == 0
@@ -38,7 +38,7 @@ def test_nothing_is_touched_before_the_first_record(open_journal: Open, spool: P
 def test_records_are_read_in_the_order_they_were_appended(
     open_journal: Open, record: Make, read_ids: ReadIds
 ) -> None:
-    """Across several segments, what is read is what was appended, once and in order."""
+    """Across several segments, records are read once and in order."""
     journal = open_journal(segment_size=2000)
     for number in range(100):
         assert journal.append(record(number, size=100))
@@ -52,7 +52,7 @@ def test_records_are_read_in_the_order_they_were_appended(
 
 
 def test_a_read_brings_about_what_was_asked_for(open_journal: Open, record: Make) -> None:
-    """A limit is kept within a record or two, and a record beyond it comes all the same."""
+    """A read exceeds its limit by at most a record or two, and returns a larger record too."""
     journal = open_journal()
     for number in range(100):
         journal.append(record(number, size=10_000))
@@ -66,7 +66,7 @@ def test_a_read_brings_about_what_was_asked_for(open_journal: Open, record: Make
 
 
 def test_what_was_settled_is_gone(open_journal: Open, record: Make, spool: Path) -> None:
-    """Files whose records are all settled are deleted, and close leaves nothing of the process."""
+    """Files whose records are all settled are deleted, and close leaves nothing."""
     journal = open_journal(segment_size=2000)
     for number in range(100):
         journal.append(record(number, size=100))
@@ -79,7 +79,7 @@ def test_what_was_settled_is_gone(open_journal: Open, record: Make, spool: Path)
 
 
 def test_settling_twice_counts_once(open_journal: Open, record: Make) -> None:
-    """An entry that is settled again, alone or with others, is not counted again."""
+    """Settling an entry again, alone or with others, does not count it again."""
     journal = open_journal()
     for number in range(3):
         journal.append(record(number))
@@ -94,7 +94,7 @@ def test_settling_twice_counts_once(open_journal: Open, record: Make) -> None:
 def test_the_dead_are_taken_over(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
-    """What a killed process had not settled is read by the next one, and only that."""
+    """The next process reads exactly what a killed one had not settled."""
     first = open_journal(segment_size=2000)
     for number in range(50):
         first.append(record(number, size=100))
@@ -116,7 +116,7 @@ def test_the_dead_are_taken_over(
 
 
 def test_the_living_are_left_alone(open_journal: Open, record: Make) -> None:
-    """Of two processes in one directory neither takes what the other holds."""
+    """Neither of two processes in one directory takes the other's records."""
     first, second = open_journal(), open_journal()
     first.append(record(1))
     second.append(record(2))
@@ -125,7 +125,7 @@ def test_the_living_are_left_alone(open_journal: Open, record: Make) -> None:
 
 
 def test_one_of_two_adopters_wins(open_journal: Open, record: Make) -> None:
-    """What one process has taken over, another does not take, until the first has died too."""
+    """What one process has adopted, another adopts only after the first has died."""
     dead, first, second = (open_journal() for _ in range(3))
     for number in range(10):
         dead.append(record(number, size=1000))
@@ -159,7 +159,7 @@ def test_nothing_of_the_delivered_dead_remains(
 def test_the_rest_of_the_spool_waits_for_its_own_account(
     open_journal: Open, record: Make, read_ids: ReadIds
 ) -> None:
-    """Data of another token is taken over when the account is the same, and never otherwise."""
+    """Another token's records are adopted only if the account is the same."""
     old, other = open_journal(api_token="old"), open_journal(api_token="other")
     for journal, account in ((old, "acc-1"), (other, "acc-2")):
         journal.append(record(1 if journal is old else 2))
@@ -175,7 +175,7 @@ def test_the_rest_of_the_spool_waits_for_its_own_account(
 
 
 def test_another_api_is_another_spool(open_journal: Open, record: Make) -> None:
-    """What is meant for one server is never sent to another, even with the same token."""
+    """Records for one server are never sent to another, even with the same token."""
     one = open_journal(api_url="https://one.example")
     one.append(record(1))
     die(one)
@@ -184,7 +184,7 @@ def test_another_api_is_another_spool(open_journal: Open, record: Make) -> None:
 
 
 def test_the_spool_is_for_its_owner_alone(open_journal: Open, record: Make, spool: Path) -> None:
-    """Directories are 0700 and files 0600, whatever the umask would have allowed."""
+    """Directories are 0700 and files 0600, whatever the umask."""
     before = os.umask(0)
     try:
         journal = open_journal()
@@ -226,7 +226,7 @@ def test_threads_record_while_one_delivers(open_journal: Open, record: Make) -> 
 
 
 def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Make) -> None:
-    """Of each read a share is for what was taken over, however much of one's own waits."""
+    """Each read has a share of adopted records, however many of its own are waiting."""
     dead = open_journal()
     dead.append(record(0, run="dead"))
     die(dead)
@@ -239,7 +239,7 @@ def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Mak
 
 
 def test_the_budget_refuses_and_counts(open_journal: Open, record: Make) -> None:
-    """Beyond the limit records are refused and counted, and there is room again once some left."""
+    """Over the limit records are refused and counted, until others are delivered."""
     journal = open_journal(limit=80_000)
     kept = sum(journal.append(record(number, size=1000)) for number in range(100))
 
@@ -264,7 +264,7 @@ def test_the_last_of_the_room_is_for_ends(open_journal: Open, record: Make, spoo
 
 
 def test_a_record_that_no_reader_would_believe_is_refused(open_journal: Open) -> None:
-    """Beyond the size of the largest record nothing is written, and it is counted."""
+    """A record over the maximum size is not written, and is counted."""
     journal = open_journal()
 
     assert not journal.append(bytes(FRAME_SIZE + MAX_RECORD + 1))
@@ -272,7 +272,7 @@ def test_a_record_that_no_reader_would_believe_is_refused(open_journal: Open) ->
 
 
 def test_others_count_against_the_budget(open_journal: Open, record: Make) -> None:
-    """The limit is for the directory: what other processes left in it takes room, too."""
+    """The limit applies to the directory, including other processes' files."""
     dead = open_journal(limit=80_000)
     while dead.append(record(1, size=1000)):
         pass

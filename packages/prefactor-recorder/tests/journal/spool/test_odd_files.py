@@ -56,7 +56,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Run:
-    """Runs a command of `prefactor-spool` in here: its status, and what it prints."""
+    """Run a `prefactor-spool` command in process; return its status and output."""
     monkeypatch.setenv("PREFACTOR_SPOOL_DIR", str(spool))
     monkeypatch.setenv("PREFACTOR_API_URL", server.url)
     monkeypatch.setenv("PREFACTOR_API_TOKEN", server.token)
@@ -112,7 +112,7 @@ def test_odd_files_beside_a_segment_cost_none_of_its_records(
 def test_a_recorder_works_beside_odd_files(
     kind: str, open_journal: Open, record: Callable[..., bytes], spool: Path
 ) -> None:
-    """A journal opens, takes over, is looked after and closes; nothing of its own is lost."""
+    """A journal opens, adopts, is maintained and closes without losing anything of its own."""
     first = open_journal()
     first.append(record(1))
     (segment,) = spool.rglob("*.seg")

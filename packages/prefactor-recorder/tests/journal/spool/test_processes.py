@@ -54,7 +54,7 @@ while True:
 
 @pytest.fixture
 def start(spool: Path) -> Iterator[Start]:
-    """Starts a process that does something with the spool, and says what it did."""
+    """Starts a process that works on the spool and reports what it did."""
     started: list[Program] = []
 
     def make(code: str, place: Path = spool) -> Program:
@@ -77,13 +77,13 @@ def start(spool: Path) -> Iterator[Start]:
 
 
 def lines(program: Program, count: int) -> list[str]:
-    """The next lines that a process says."""
+    """Return the next lines that a process prints."""
     assert program.stdout
     return [program.stdout.readline().strip() for _ in range(count)]
 
 
 def rest(program: Program) -> list[str]:
-    """The whole lines that a process says until it ends."""
+    """Return the complete lines that a process prints until it ends."""
     assert program.stdout
     said = program.stdout.read().split("\n")[:-1]
     # Its lock is let go a moment after its output.
@@ -92,7 +92,7 @@ def rest(program: Program) -> list[str]:
 
 
 def tell(program: Program) -> None:
-    """Let a process that waits go on."""
+    """Let a waiting process continue."""
     assert program.stdin
     program.stdin.write("go\n")
     program.stdin.flush()
@@ -123,7 +123,7 @@ def test_a_killed_process_loses_nothing(
 def test_the_last_record_before_a_kill_is_there(
     start: Start, open_journal: Open, read_ids: ReadIds
 ) -> None:
-    """A process that only records and is killed at any moment leaves all that it said it had."""
+    """A process killed at any moment leaves every record that it reported."""
     program = start("for number in range(10**9): journal.append(record(number)); say('x')")
     said = lines(program, 500)
     program.kill()
@@ -159,7 +159,7 @@ say("ready"); sys.stdin.readline(); say(str(journal.adopt()))
 
 
 def test_many_adopters_share_the_dead(start: Start) -> None:
-    """However many look at once, each record of the dead is taken over by exactly one."""
+    """However many processes adopt at once, each record is adopted by exactly one."""
     dead = start("for number in range(100): journal.append(record(number))")
     assert rest(dead) == []
     successors = [start("say(str(journal.adopt())); sys.stdin.readline()") for _ in range(4)]
@@ -215,7 +215,7 @@ sys.stdin.readline()
 def test_a_record_made_in_a_signal_handler_is_kept(
     start: Start, open_journal: Open, read_ids: ReadIds
 ) -> None:
-    """A handler may interrupt recording anywhere, and record; every record is there, once."""
+    """A handler may interrupt recording at any point and record; every record is kept once."""
     program = start(
         """
 handled = 0

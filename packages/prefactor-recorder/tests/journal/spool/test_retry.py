@@ -1,4 +1,4 @@
-"""Dead letters that are put back while their process goes on, and while something fails."""
+"""Putting dead letters back while their process continues, and during failures."""
 
 import threading
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def letter(number: int, operation: Operation = Operation.CREATE_SPAN) -> bytes:
 
 
 def waiting(spool: Path, open_journal: Open) -> list[str]:
-    """The ids of everything that the next process takes over."""
+    """Return the ids of everything that the next process adopts."""
     journal = open_journal(spool_dir=spool)
     journal.adopt()
     found: list[str] = []
@@ -50,7 +50,7 @@ def file(open_journal: Open, record: Make, spool: Path) -> Path:
 def test_nothing_is_lost_between_a_living_process_and_retry(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
-    """Letters that are added while others are put back are put back, or still there."""
+    """Dead letters added during a retry are either put back or kept."""
     total = 300
 
     def add() -> None:
@@ -83,7 +83,7 @@ def test_nothing_is_lost_between_a_living_process_and_retry(
 def test_what_cannot_be_put_back_stays_a_dead_letter(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the spool cannot be written, nothing is deleted, and nothing half written stays."""
+    """If the spool cannot be written, nothing is deleted, and nothing partial is left."""
     append_dead_letter(file, letter(1), 10**8)
     before = file.read_bytes(), {path.name for path in file.parent.iterdir()}
     monkeypatch.setattr("prefactor_recorder.journal.spool.segment.Segment.add", _fail)
@@ -99,7 +99,7 @@ def _fail(*_: object) -> None:
 def test_a_crash_before_the_letters_are_deleted_loses_none(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
-    """What was put back and not deleted is put back again, under the same key."""
+    """A dead letter put back but not deleted is put back again, under the same key."""
     append_dead_letter(file, letter(1), 10**8)
     content = file.read_bytes()
     retry(file, None)
@@ -109,7 +109,7 @@ def test_a_crash_before_the_letters_are_deleted_loses_none(
 
 
 def test_lines_that_are_no_letters_are_kept(file: Path) -> None:
-    """A torn line, another version's operation and a wrong id stay where they are."""
+    """A torn line, another version's operation and an invalid id are left alone."""
     strange = [
         b'{"time": "torn\n',
         b"[1]\n",
@@ -137,7 +137,7 @@ def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spoo
 
 
 def test_taking_nothing_leaves_the_file_alone(file: Path) -> None:
-    """A file of which nothing is put back is not rewritten."""
+    """If nothing is put back, the file is not rewritten."""
     append_dead_letter(file, letter(1), 10**8)
     before = file.stat().st_ino
     take_dead_letters(file, lambda _: set())

@@ -1,4 +1,4 @@
-"""Whatever several processes do with a spool in whatever order, its books are right."""
+"""Whatever several processes do with a spool in any order, its counts are right."""
 
 import shutil
 import tempfile
@@ -28,7 +28,7 @@ class Process:
 
 
 class Spool(RuleBasedStateMachine):
-    """Three processes on one directory: each record is held by one, or by the dead, or is gone."""
+    """Three processes on one directory: each record has one holder, a dead one, or is gone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(which=which, limit=st.integers(1, 2000))
     def read(self, which: int, limit: int) -> None:
-        """Read: only what this process holds, and nothing that is settled or in hand already."""
+        """Read only records of this process that are neither settled nor being delivered."""
         process = self.processes[which]
         found = process.journal.read(limit)
         names = [entry.record.id for entry in found]
@@ -81,12 +81,12 @@ class Spool(RuleBasedStateMachine):
 
     @rule(which=which)
     def maintain(self, which: int) -> None:
-        """What happens once a second changes nothing."""
+        """Run the maintenance of every second, which changes nothing."""
         self.processes[which].journal.maintain()
 
     @rule(which=which)
     def adopt(self, which: int) -> None:
-        """Take over everything that is nobody's."""
+        """Adopt every record of dead processes."""
         process = self.processes[which]
         assert process.journal.adopt() == len(self.orphans)
         process.held |= self.orphans
@@ -105,12 +105,12 @@ class Spool(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_right(self) -> None:
-        """Each journal knows how much is left to it."""
+        """Check that each journal knows how much it has left."""
         for process in self.processes:
             assert process.journal.undelivered == len(process.held)
 
     def teardown(self) -> None:
-        """Whatever happened: everything that was not settled can still be read, once."""
+        """Check that every unsettled record can still be read, once."""
         for process in self.processes:
             process.journal.after_fork()
             self.orphans |= process.held
