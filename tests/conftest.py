@@ -1,4 +1,4 @@
-"""Fixtures of the tests that span packages or judge the repository as a whole."""
+"""Fixtures of tests that span packages or check the repository as a whole."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -15,7 +15,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """One running server that every test which asks for it shares: leave it running."""
+    """One running server shared by every test that asks for it: leave it running."""
     server = start_server(tmp_path_factory.mktemp("live-server"))
     yield server
     server.stop()
@@ -23,7 +23,7 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., LiveServer]]:
-    """`start_server`, for servers of this test's own; those still running are stopped after it."""
+    """`start_server`, for separate servers, which are stopped after the test."""
     started: list[LiveServer] = []
 
     def start(directory: Path, *arguments: str, **options: Any) -> LiveServer:

@@ -1,4 +1,4 @@
-"""Alerts across the packages: raised and read by the client, and by a real server on its own."""
+"""Alerts across the packages: raised and read by the client, and raised by a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ async def client(live_server: LiveServer) -> AsyncIterator[PrefactorHttpClient]:
 
 
 async def test_alerts_are_raised_found_and_cleared(client: PrefactorHttpClient) -> None:
-    """What the client raises it finds by filters, counts, reads by id, and clears."""
+    """The client finds the alerts it raised by filters, counts and reads them, and clears them."""
     run = await client.agent_instances.register(
         "alerts", agent_schema_version={"span_type_schemas": [], "alert_schemas": [SCHEMA]}
     )

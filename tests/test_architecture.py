@@ -62,14 +62,14 @@ BREAKING_IMPORTS = [
 
 @pytest.mark.parametrize(("name", "source"), BREAKING_IMPORTS)
 def test_a_forbidden_import_is_noticed(name: str, source: str) -> None:
-    """An import against the rules is reported, however it is spelled and wherever it stands."""
+    """A forbidden import is reported, wherever it is and however it is spelled."""
     module = Module(name, source)
 
     assert [text for rule in IMPORTS for text in offences(rule, "a.py", module)] != []
 
 
 def test_dots_are_counted_from_the_package() -> None:
-    """A relative import means the same in a package's own file as Python takes it to mean."""
+    """A relative import in a package's own file is resolved as Python does."""
     package = Module("prefactor_server.api", "from . import bulk\nfrom ..http import pages", True)
 
     assert list(imports(package)) == [

@@ -1,4 +1,4 @@
-"""No process and no database outlives the test that started it, however the test or pytest ends."""
+"""No process or database outlives its test, however the test or pytest ends."""
 
 import os
 import signal
@@ -103,7 +103,7 @@ def test_what_a_test_leaves_ends_with_it(
 def test_what_a_killed_pytest_leaves_ends_with_it(
     suite: Callable[..., subprocess.Popen[bytes]], how: signal.Signals, tmp_path: Path
 ) -> None:
-    """Killed in the middle of a test, pytest takes everything along that it has started."""
+    """If pytest is killed in the middle of a test, everything that it started ends too."""
     pytest_process = suite("time.sleep(3600)")
     begun(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Setting up agents over the API: by the client's own methods, and as the Prefactor CLI does it."""
+"""Setting up agents over the API, with the client and as the Prefactor CLI does."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -34,14 +34,14 @@ def with_token(server: LiveServer, token: str | None) -> PrefactorHttpClient:
 
 
 def rows(reply: dict[str, Any]) -> list[Any]:
-    """The rows of a list as that program looks for them: under `details`, if that is there."""
+    """Return a list's rows as the CLI finds them: under `details`, if that exists."""
     found = reply.get("details", reply.get("summaries"))
     assert isinstance(found, list)
     return found
 
 
 async def setup_like_the_cli(client: PrefactorHttpClient, agent_id: str) -> dict[str, str]:
-    """What `prefactor setup <agent_id>` sends, reading answers as it does; what it prints."""
+    """Send the requests of `prefactor setup <agent_id>` and return what it prints."""
 
     async def get(path: str, **params: str) -> dict[str, Any]:
         return await client.request("GET", f"/api/v1/{path}", params=params)
@@ -116,7 +116,7 @@ async def test_an_environment_lives_as_long_as_it_is_used(client: PrefactorHttpC
 
 
 async def test_what_is_set_up_is_what_a_run_gets(client: PrefactorHttpClient) -> None:
-    """A version that was made and pinned beforehand is the one that a bare registration gets."""
+    """A bare registration gets the version that was created and pinned before."""
     agent = await client.agents.create({"name": "Prepared"})
     environment = (await client.environments.list()).summaries[0]
     schema = await client.agent_schema_versions.create(
@@ -152,7 +152,7 @@ async def test_what_is_set_up_is_what_a_run_gets(client: PrefactorHttpClient) ->
 async def test_a_token_works_until_it_is_stopped(
     live_server: LiveServer, client: PrefactorHttpClient
 ) -> None:
-    """A token made by the client works at once and stops at once, and its secret came once."""
+    """A token made by the client works and stops at once, and its secret is returned once."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     created = await client.api_tokens.create(token_scope="account", expires_at=tomorrow)
 

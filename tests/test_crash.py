@@ -1,4 +1,4 @@
-"""What was answered survives kill -9, and what was not answered can be repeated safely."""
+"""Acknowledged writes survive kill -9, and unacknowledged ones can be repeated safely."""
 
 import asyncio
 import random
@@ -24,14 +24,14 @@ SPANS_PER_REQUEST = 12
 
 @dataclass
 class Ledger:
-    """What one round sent, and what it was answered, as its client saw it."""
+    """What a client sent in one round, and the answers that it got."""
 
     run_id: str
     sent: dict[int, BulkRequest] = field(default_factory=dict)
     answered: dict[int, BulkResponse] = field(default_factory=dict)
 
     def next_request(self) -> int:
-        """Write down one more request before it leaves: spans that count on from the last."""
+        """Write down the next request before it is sent: spans numbered after the last."""
         number = len(self.sent)
         items: list[BulkItem] = []
         for step in range(SPANS_PER_REQUEST):
@@ -51,7 +51,7 @@ class Ledger:
 
 
 def config_of(server: LiveServer) -> HttpClientConfig:
-    """A client that reports the first failure: repeating is this test's own business."""
+    """A client that reports the first failure, because the test itself repeats."""
     return HttpClientConfig(server.url, server.token, max_retries=0)
 
 
@@ -89,7 +89,7 @@ def ids_in(response: BulkResponse) -> dict[str, str]:
 
 
 async def check_stored(server: LiveServer, ledger: Ledger) -> None:
-    """Every span that was sent is there, once, and counted."""
+    """Check that every sent span is stored once and counted."""
     expected = Counter(range(len(ledger.sent) * SPANS_PER_REQUEST))
     async with PrefactorHttpClient(config_of(server)) as client:
         stored: Counter[int] = Counter()

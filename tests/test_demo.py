@@ -1,4 +1,4 @@
-"""`make demo` and `make serve` as their users see them: real processes, and none left behind."""
+"""`make demo` and `make serve` for their users: real processes, none left behind."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Started:
-    """A script that runs in a session of its own, so that all its processes can be addressed."""
+    """A script in a separate session, so that all its processes can be signalled."""
 
     process: subprocess.Popen[str]
     output: Path
@@ -38,7 +38,7 @@ class Started:
         return self.process.wait(LIMIT)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """What the script printed, as soon as it has."""
+        """Return what the script printed, once it has."""
         deadline = time.monotonic() + patience(LIMIT)
         while time.monotonic() < deadline:
             if found := re.search(pattern, self.said):
@@ -48,7 +48,7 @@ class Started:
         raise AssertionError(f"{pattern!r} never came. There is only:\n{self.said}")
 
     def is_alone(self) -> bool:
-        """Whether no process of the script is left, the script itself having been waited for."""
+        """Return whether no process of the finished script is left."""
         try:
             os.killpg(self.process.pid, 0)
         except ProcessLookupError:
@@ -93,7 +93,7 @@ def script(tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    """A small folder to ask about, with a text that is too long to be read as a whole."""
+    """A small folder of documents, one of which is too long to read whole."""
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "bees.md").write_text(
@@ -143,7 +143,7 @@ def test_the_demo_takes_a_question_and_a_folder(
 
 
 def test_demos_take_turns(script: Callable[..., Started], notes: Path) -> None:
-    """Of two demos at once, one waits for the other, and `make serve` for both."""
+    """Of two demos at once, one waits for the other, and `make serve` waits for both."""
     kept = ("--folder", notes.parent / "kept")
     demos = [script("demo", *kept, "Who makes honey?", notes) for _ in range(2)]
     demos[0].wait_for("A server on http|Another program")
@@ -173,7 +173,7 @@ def test_the_demo_records_where_serve_runs(script: Callable[..., Started], notes
 
 
 def test_a_demo_that_goes_wrong_says_so(script: Callable[..., Started], tmp_path: Path) -> None:
-    """An agent that fails makes the demo fail, with what the agent said, and nothing is left."""
+    """If the agent fails, the demo fails with its message, and nothing is left."""
     demo = script("demo", "--folder", tmp_path / "kept", "Why?", "no/such/folder")
 
     assert demo.wait() == 1
@@ -267,7 +267,7 @@ def test_serve_replaces_a_lost_token(script: Callable[..., Started], tmp_path: P
 
 
 def test_serve_says_that_its_port_is_taken(script: Callable[..., Started], tmp_path: Path) -> None:
-    """A taken port ends in a message that names it and says how to choose another."""
+    """A port in use gives a message that names it and says how to choose another."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         serve = script("serve", "--folder", tmp_path / "kept", "--port", port)
@@ -281,7 +281,7 @@ def test_serve_says_that_its_port_is_taken(script: Callable[..., Started], tmp_p
 def test_serve_takes_the_settings_of_the_server(
     script: Callable[..., Started], tmp_path: Path
 ) -> None:
-    """Settings are taken from this shell; those that make serve decides are said to be unused."""
+    """The shell's settings apply, and those that make serve overrides are reported as unused."""
     prices = tmp_path / "no-such-prices.toml"
     serve = script(
         "serve", "--folder", tmp_path / "kept", "--port", "0", PREFACTOR_PRICE_FILE=str(prices)

@@ -1,4 +1,4 @@
-"""The files under deploy/ fit the server: every setting, command, path and port in them exists."""
+"""Every setting, command, path and port in the files under deploy/ exists."""
 
 import importlib
 import re
@@ -28,7 +28,7 @@ def instructions(stage: int) -> list[tuple[str, str]]:
 
 
 def said(stage: int, word: str) -> list[str]:
-    """What follows one kind of instruction."""
+    """Return the text of one kind of instruction."""
     return [rest for instruction, rest in instructions(stage) if instruction == word]
 
 
@@ -59,7 +59,7 @@ def nginx() -> str:
 
 
 def test_the_image_is_built_from_what_make_dist_builds() -> None:
-    """What is copied into the image is what the documentation installs, and nothing is ignored."""
+    """The image copies what the documentation installs, and nothing of it is ignored."""
     copied = [path for rest in said(0, "COPY") for path in shlex.split(rest)[:-1]]
     ignore = (DEPLOY / "Containerfile.dockerignore").read_text(encoding="utf-8").splitlines()
 
@@ -77,7 +77,7 @@ def test_the_image_installs_as_the_documentation_says() -> None:
 
 
 def test_the_image_sets_existing_settings(tmp_path: Any) -> None:
-    """Every variable of the image is a setting, and the server takes the values."""
+    """Every variable of the image is a setting, and the server accepts the values."""
     variables = image_variables()
     ours = {name: value for name, value in variables.items() if name != "PATH"}
 
@@ -90,7 +90,7 @@ def test_the_image_sets_existing_settings(tmp_path: Any) -> None:
 
 
 def test_the_image_serves_where_it_is_asked() -> None:
-    """The port exposed and probed is the one that is served, and the data is in a volume."""
+    """The exposed and probed port is the served one, and the data is in a volume."""
     variables = image_variables()
     port = variables["PREFACTOR_PORT"]
     (health,) = said(1, "HEALTHCHECK")
@@ -112,7 +112,7 @@ def test_the_image_starts_the_server_itself() -> None:
 
 
 def test_the_composition_is_two_servers_on_one_database() -> None:
-    """Two services run our image with the same settings, on the database that is beside them."""
+    """Two services run our image with the same settings, on the database beside them."""
     services = compose()["services"]
     one, two = servers().values()
 
@@ -138,7 +138,7 @@ def test_no_secret_is_written_down() -> None:
 
 
 def test_a_container_has_time_to_finish() -> None:
-    """The engine waits longer for a stop than the server lets requests go on."""
+    """The engine waits longer for a stop than the server takes to drain."""
     grace = importlib.import_module("prefactor_server.app")._GRACE_SECONDS
 
     for service in servers().values():
@@ -146,7 +146,7 @@ def test_a_container_has_time_to_finish() -> None:
 
 
 def test_the_proxy_knows_the_servers() -> None:
-    """Nginx passes requests to every server of the composition, at its port, and to nobody else."""
+    """Nginx passes requests to every server of the composition, and to nothing else."""
     port = image_variables()["PREFACTOR_PORT"]
     proxy = compose()["services"]["proxy"]
     named = re.findall(r"^\s*server (\S+) ", nginx(), re.MULTILINE)
@@ -159,7 +159,7 @@ def test_the_proxy_knows_the_servers() -> None:
 
 
 def test_the_proxy_lets_the_server_refuse_large_bodies() -> None:
-    """Nginx takes a little more than the server does, so that the answer is the server's."""
+    """Nginx accepts a little more than the server does, so that the server answers."""
     (size,) = re.findall(r"client_max_body_size (\d+)m;", nginx())
     limit = SETTINGS["PREFACTOR_MAX_REQUEST_BYTES"].default
 
@@ -167,7 +167,7 @@ def test_the_proxy_lets_the_server_refuse_large_bodies() -> None:
 
 
 def test_the_proxy_keeps_the_metrics_inside() -> None:
-    """Of what a server answers, the world outside gets the API and whether it is ready."""
+    """Outside clients reach only the API and the readiness probe."""
     places = re.findall(r"location (.+?) \{", nginx())
 
     assert places == ["/api/", "= /readyz", "/"]

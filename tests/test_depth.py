@@ -1,4 +1,4 @@
-"""Recorder and server know one limit for depth: what is nested more deeply costs itself alone."""
+"""Recorder and server have the same depth limit: only what is deeper is cut."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nested_schema(objects: int) -> dict[str, Any]:
 
 
 async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
-    """What the server holds of a run."""
+    """Return the server's spans of a run."""
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         return [each async for each in client.agent_spans.iterate(agent_instance_id=run_id)]
 
@@ -43,7 +43,7 @@ async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
 async def test_a_span_of_any_depth_is_delivered(
     live_server: LiveServer, tmp_path: Path, levels: int, kind: str
 ) -> None:
-    """Payload, result, items, arguments and an item of JSON text: cut where it is too deep."""
+    """Payload, result, items, arguments and an item of JSON text are cut where too deep."""
     types = SpanTypes()
 
     @types.trace("agent:tool")
@@ -72,7 +72,7 @@ async def test_a_span_of_any_depth_is_delivered(
 async def test_a_schema_of_any_depth_keeps_the_run(
     live_server: LiveServer, tmp_path: Path, objects: int
 ) -> None:
-    """64 nested objects are checked; a deeper schema is replaced by one that anything matches."""
+    """64 nested objects are checked, and a deeper schema becomes one that accepts anything."""
     types = SpanTypes()
     types.span_type("agent:deep", nested_schema(objects))
     with Recorder(live_server.url, live_server.token, spool_dir=tmp_path) as recorder:

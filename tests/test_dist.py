@@ -1,4 +1,4 @@
-"""What `make dist` builds can be installed outside of the checkout, and works there."""
+"""What `make dist` builds can be installed outside the checkout, and works there."""
 
 import email.parser
 import os
@@ -27,7 +27,7 @@ OTHER_LIBRARY = "prefactor-core"
 
 
 def pythons() -> dict[str, Path]:
-    """Every Python that could run our packages: on the PATH, or beside this one."""
+    """Return every usable Python: on the PATH, or beside this one."""
     folders = [Path(sys.base_prefix, "bin"), *map(Path, os.get_exec_path())]
     folders += sorted(Path(sys.base_prefix).parent.glob("*/bin"))
     found: dict[str, Path] = {}
@@ -51,7 +51,7 @@ OLDEST_AND_NEWEST = sorted({min(PYTHONS), max(PYTHONS)})  # what lies between th
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make dist` builds."""
+    """The output of `make dist`."""
     return build(tmp_path_factory.mktemp("dist"))
 
 
@@ -129,7 +129,7 @@ def test_a_readme_has_no_link_into_the_repository(dist: Path) -> None:
 
 
 def test_the_address_of_the_project_can_be_given(tmp_path: Path) -> None:
-    """With a home, the metadata names it and the README's links lead there."""
+    """With a home address, the metadata names it and the README's links lead there."""
     home = "https://code.example.org/team/prefactor"
     told = [metadata(wheel) for _, wheel in wheels(build(tmp_path, "--home", home))]
 

@@ -37,5 +37,5 @@ def test_the_marked_block_runs(program: Program, live_server: LiveServer, tmp_pa
 
 
 def test_the_readme_runs() -> None:
-    """At least one block of the README is among those that are run."""
+    """At least one block of the README is run."""
     assert [program.where for program in PROGRAMS if program.where.startswith("README.md:")] != []

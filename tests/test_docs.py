@@ -1,4 +1,4 @@
-"""The documentation is tested: it is complete, and its links lead somewhere."""
+"""The documentation is complete, and its links work."""
 
 import ast
 import importlib
@@ -29,7 +29,7 @@ EXPECTED = [
 
 
 def reference() -> str:
-    """Everything that people wrote on the reference pages."""
+    """The hand-written text of the reference pages."""
     written = {page for page in ROOT.glob("docs/reference/**/*.md") if page.name != "api-fields.md"}
     pages = sorted(written)
     assert pages, "docs/reference/ holds no page yet"
@@ -43,14 +43,14 @@ def undocumented(names: list[str]) -> list[str]:
 
 
 def openapi() -> dict[str, Any]:
-    """What the server says about its own API."""
+    """The server's OpenAPI document."""
     shown = subprocess.run([PROGRAM, "openapi"], capture_output=True, text=True, check=True)
     return json.loads(shown.stdout)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_page_is_there(name: str) -> None:
-    """Every page that a reader is entitled to exists and says something."""
+    """Every required page exists and has text."""
     assert (ROOT / name).is_file(), f"{name} has not been written"
     assert len((ROOT / name).read_text(encoding="utf-8").split()) > 20
 
@@ -103,7 +103,7 @@ def test_every_operation_is_in_the_reference() -> None:
 
 
 def test_the_fields_of_the_api_are_those_of_its_operations() -> None:
-    """The page of fields was written by `scripts/fields` from the operations as they are."""
+    """The page of fields is what `scripts/fields` writes from the operations."""
     command = [sys.executable, ROOT / "scripts" / "fields", "--check"]
     check = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -121,7 +121,7 @@ def test_every_right_is_in_the_reference() -> None:
 
 
 def test_every_setting_is_in_the_reference() -> None:
-    """Each setting has a line of its own, with its variable, its default and its help as it is."""
+    """Each setting has a line with its variable, its default and its help text."""
     settings = importlib.import_module("prefactor_server.settings").SETTINGS
     lines = reference().splitlines()
     missing = [
@@ -136,7 +136,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 
 def default_of(setting: Any) -> str:
-    """A setting's default as the reference shows it: as code, or nothing where it is empty."""
+    """Return a setting's default as in the reference: as code, or nothing if it is empty."""
     text = str(setting.default).lower() if isinstance(setting.default, bool) else setting.default
     return f"`{text}`" if text != "" else ""
 
@@ -150,7 +150,7 @@ def commands(app: Any, path: str = "prefactor-server") -> list[str]:
 
 
 def options(app: Any, command: str) -> set[str]:
-    """The options of a command, both spellings of those that can be denied."""
+    """Return the options of a command, with both spellings of those that can be negated."""
     for name in command.split()[1:]:
         app = app[name]
     arguments = app.assemble_argument_collection()
@@ -159,7 +159,7 @@ def options(app: Any, command: str) -> set[str]:
 
 
 def test_every_command_is_in_the_reference() -> None:
-    """Each command of the server's program is written down, whole."""
+    """Each command of the server's program is documented in full."""
     found = commands(importlib.import_module("prefactor_server.cli.main").cli)
 
     assert "prefactor-server serve" in found
@@ -167,7 +167,7 @@ def test_every_command_is_in_the_reference() -> None:
 
 
 def test_every_command_of_the_command_line_is_in_its_reference() -> None:
-    """Each command has a section with its options; those of many have one that they share."""
+    """Each command has a section with its options; common options share one."""
     page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^##+ (.+)\n((?:(?!##).*\n?)*)", page, re.MULTILINE))
     shared = sections["The connection"] + sections["Filters"]
@@ -216,7 +216,7 @@ def test_every_command_of_the_spool_is_in_the_reference() -> None:
 
 
 def test_every_variable_of_the_recorder_is_in_the_reference() -> None:
-    """Each variable that the recorder reads stands beside the argument that it is read for."""
+    """Each variable of the recorder is beside its argument."""
     variables = importlib.import_module("prefactor_recorder.settings").VARIABLES
     lines = reference().splitlines()
     missing = [
@@ -248,7 +248,7 @@ def test_every_link_leads_somewhere(page: Page) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_python_block_is_python(page: Page) -> None:
-    """What is shown as Python compiles, so that it can be pasted."""
+    """Code shown as Python compiles, so that it can be pasted."""
     for block in page.blocks:
         if block.language == "python":
             compile(block.code, block.where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -343,7 +343,7 @@ def test_a_page_is_taken_apart_correctly() -> None:
 
 
 def test_a_misspelled_mark_is_an_error() -> None:
-    """A block that nothing would run, because of a typing error in its mark, is not skipped."""
+    """A block with a misspelled mark is reported instead of silently not run."""
     page = Page("page.md", "<!-- run: agains-server -->\n```python\nx = 1\n```\n")
 
     with pytest.raises(ValueError, match=r"page\.md:2: only python blocks"):

@@ -1,4 +1,4 @@
-"""Live events between real processes: restarts, replicas, and the end of a server."""
+"""Live events between real processes: restarts, replicas, and shutdown."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ def names(run_id: str, span_id: str) -> Callable[[LiveEvent], bool]:
 
 
 async def test_restart(tmp_path: Path, serve: Callable[..., LiveServer], database: str) -> None:
-    """A stream goes on where it was when its server is killed, or stopped, and started again."""
+    """A stream continues where it was after its server is killed, or stopped, and restarted."""
     server = serve(tmp_path, database=database)
     port = urlsplit(server.url).port or 0
     async with client_of(server) as client:
@@ -69,7 +69,7 @@ async def test_restart(tmp_path: Path, serve: Callable[..., LiveServer], databas
 async def test_replicas(
     tmp_path: Path, serve: Callable[..., LiveServer], postgres: PostgresServer
 ) -> None:
-    """What is written at one server is told by the other, under the same position."""
+    """What is written at one server is sent by the other, with the same position."""
     url = postgres.create_database("events_of_replicas")
     first, second = (serve(tmp_path / name, database=url) for name in ("first", "second"))
     async with client_of(first) as writer, client_of(second) as reader:

@@ -38,7 +38,7 @@ def test_forms_of_a_word_are_one_term(one: str, other: str) -> None:
 
 
 def test_a_question_becomes_terms() -> None:
-    """Stop words go, identifiers fall apart, each term comes once; the longest names a document."""
+    """Stop words are dropped, identifiers are split, terms are unique; the longest is a title."""
     assert list(keywords("Why is an idempotency_key or the AgentSpan key needed?")) == [
         stem(word) for word in ("idempotency", "key", "agent", "span", "needed")
     ]
@@ -68,7 +68,7 @@ def test_documents_are_found(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_says_why(tmp_path: Path, path: str, error: type[Exception]) -> None:
-    """Each reason not to quote from a document is an error of its own; none leads outside."""
+    """Each reason not to quote from a document has its own error, and no path leads outside."""
     inside = tmp_path / "inside"
     (inside / "folder.md").mkdir(parents=True)
     (tmp_path / "outside.md").write_text("secret", encoding="utf-8")
@@ -82,7 +82,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, path: str, error: type[Exc
 
 @given(st.lists(LINES, max_size=60))
 def test_passages_know_their_lines(lines: list[str]) -> None:
-    """A passage is exactly the lines that it says; none overlap, and none with text is lost."""
+    """A passage has exactly its lines; none overlap, and no text is lost."""
     covered: set[int] = set()
     for passage in documents.passages("a.md", lines):
         numbers = range(passage.first_line, passage.last_line + 1)
@@ -116,7 +116,7 @@ def test_a_sentence_across_lines_is_one_sentence() -> None:
 
 
 def test_the_index_ranks_what_fits_first() -> None:
-    """Rare terms tell more than common ones, short passages more than long ones, headings too."""
+    """Rare terms, short passages and headings weigh more."""
     texts = ["key " * 3 + "word " * 30, "rare key", "key", "other words", "none at all"]
     index = Index(
         documents.Passage(f"{number}.md", 1, (text,)) for number, text in enumerate(texts)

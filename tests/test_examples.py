@@ -1,4 +1,4 @@
-"""The examples do what they say: the parts by themselves, the programs on a real server."""
+"""The examples do what they say: the parts alone, and the programs on a real server."""
 
 import asyncio
 import re
@@ -53,7 +53,7 @@ def outcome(journal: RecordingJournal) -> str:
 
 
 async def test_the_agent_recovers_from_what_it_cannot_read(tmp_path: Path) -> None:
-    """A wrong guess and a document too long to read fail visibly; the answer comes all the same."""
+    """A wrong guess and a document that is too long fail visibly, and the answer still comes."""
     filler = "Nothing happened at all today.\n\n" * 10
     (tmp_path / "long.md").write_text(f"{filler}The keeper harvested honey at last.\n", "utf-8")
     journal = RecordingJournal()
@@ -81,7 +81,7 @@ async def test_a_right_guess_is_used(tmp_path: Path) -> None:
 
 
 async def test_a_question_without_an_answer(tmp_path: Path) -> None:
-    """An empty folder, or a question about nothing, ends in no quotes and a complete run."""
+    """An empty folder, or an unrelated question, gives no quotes and a complete run."""
     journal = RecordingJournal()
 
     assert await answered(journal, tmp_path, "Why?") == []
@@ -95,7 +95,7 @@ async def test_a_question_without_an_answer(tmp_path: Path) -> None:
 def run(
     server: LiveServer, program: str, *arguments: str | Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run an example the way its docstring says, warnings being errors."""
+    """Run an example as its docstring says, with warnings as errors."""
     return subprocess.run(
         [sys.executable, "-W", "error", ROOT / "examples" / program, *arguments],
         env={**server.environment, "COLUMNS": "100", **variables},
@@ -130,7 +130,7 @@ def test_the_quick_start_runs(live_server: LiveServer) -> None:
 
 
 def test_a_bulk_run_is_read_back_as_a_tree(live_server: LiveServer, tmp_path: Path) -> None:
-    """What one request recorded is there, under the ids that the program chose."""
+    """A run recorded in one request is stored under the program's ids."""
     (tmp_path / "a.txt").write_text("hello", encoding="utf-8")
     (tmp_path / "b.txt").write_text("", encoding="utf-8")
 
@@ -149,7 +149,7 @@ def test_a_bulk_run_is_read_back_as_a_tree(live_server: LiveServer, tmp_path: Pa
 
 
 def test_a_refused_bulk_item_is_reported(live_server: LiveServer, tmp_path: Path) -> None:
-    """A bulk request that stops half-way says which item failed, why, and how many came after."""
+    """A bulk request that stops halfway says which item failed, why, and how many followed."""
     request = whole_run("an id with spaces", [hash_file(Path(__file__))])
 
     async def send() -> list[str]:
@@ -188,7 +188,7 @@ async def answer_questions(server: LiveServer, version: str, *answers: str) -> N
 
 
 def judged(content: str) -> dict[str, Any]:
-    """What the model server says."""
+    """Return the model server's answer."""
     message = {"role": "assistant", "content": content}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
     return {
@@ -230,7 +230,7 @@ def test_versions_are_evaluated_and_a_worse_one_fails(live_server: LiveServer) -
 
 
 def test_documents_are_asked_on_a_real_server(live_server: LiveServer, tmp_path: Path) -> None:
-    """The agent prints its answer with sources, and the record it leaves fits its schemas."""
+    """The agent prints its answer with sources, and its record fits its schemas."""
     (tmp_path / "bees.md").write_text("Bees make honey out of nectar.\n", encoding="utf-8")
 
     ran = run(live_server, "ask_documents.py", "What do bees make honey out of?", tmp_path)
@@ -263,7 +263,7 @@ async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
 def test_the_agent_answers_although_its_token_is_wrong(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """Recording never stands in the agent's way: it answers, then says what was not delivered."""
+    """Recording never blocks the agent: it answers, then says what was not delivered."""
     (tmp_path / "bees.md").write_text("Bees make honey out of nectar.\n", encoding="utf-8")
     stranger = replace(live_server, token="a-token-that-nobody-ever-made")
 
@@ -277,7 +277,7 @@ def test_the_agent_answers_although_its_token_is_wrong(
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """What a local server said before it died is in the error that is raised."""
+    """The raised error has the last output of a local server that died."""
     (tmp_path / "file").write_text("not a database", encoding="utf-8")
 
     with (

@@ -40,7 +40,7 @@ def module_of(imported: str, names: set[str]) -> str | None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_modules_import_one_another_in_a_circle(package: str) -> None:
-    """The modules of a package can be put into an order in which each imports only earlier ones."""
+    """The modules of a package can be ordered so that each imports only earlier ones."""
     modules = [each for each in SOURCES.values() if each.name.partition(".")[0] == package]
 
     assert circle(modules) == []
@@ -57,7 +57,7 @@ def test_no_modules_import_one_another_in_a_circle(package: str) -> None:
     ],
 )
 def test_a_circle_is_noticed(back: str) -> None:
-    """A circle is reported however its last import is spelled and wherever it stands."""
+    """A circle is reported wherever its last import is, and however it is spelled."""
     modules = [
         Module("a", "", is_package=True),
         Module("a.first", "from a import second"),

@@ -1,4 +1,4 @@
-"""What a page says to install is enough for the code that it shows."""
+"""A page's install commands are enough for the code that it shows."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ OURS = "|".join(package.name for package in packages())
 
 
 def installs(page: Page) -> list[str]:
-    """The `pip install` lines that a reader is told to type, continued lines joined."""
+    """Return a page's `pip install` lines, with continued lines joined."""
     typed = "\n".join(block.code for block in page.blocks).replace("\\\n", " ")
     typed += "\n" + "\n".join(re.findall(r"`([^`\n]*pip install[^`\n]*)`", page.prose))
     return re.findall(r"^.*pip install .*$", typed, re.MULTILINE)
@@ -27,7 +27,7 @@ def installs(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_takes_our_packages_from_a_registry(page: Page) -> None:
-    """Our names in a registry are other people's: ours come from a folder, a file or a git URL."""
+    """Other people own our names in registries, so ours come from a folder, a file or a git URL."""
     by_name = [
         line
         for line in installs(page)
@@ -40,7 +40,7 @@ def test_no_page_takes_our_packages_from_a_registry(page: Page) -> None:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with the recorder from its wheel, and nothing else."""
+    """An environment with only the recorder's wheel."""
     environment = Environment(tmp_path_factory.mktemp("base") / "base", Path(sys.executable))
     dist = build(tmp_path_factory.mktemp("wheels"))
     ours = ("http", "otel", "recorder")

@@ -1,4 +1,4 @@
-"""Numbers beyond 64 bits: from a tool or a caller, through the server, and back to the digit."""
+"""Numbers beyond 64 bits pass from a tool or caller through the server unchanged."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ FLUSH_LIMIT = 30.0
 
 
 async def test_a_tool_of_opentelemetry(live_server: LiveServer, tmp_path: Path) -> None:
-    """What a tool was given and returned arrives with every digit, as text where no float fits."""
+    """A tool's arguments and result arrive with every digit, as text if no float fits."""
     written = json.dumps({"wei": WEI, "rate": 0.5})
     attributes = {
         "gen_ai.operation.name": "execute_tool",

@@ -36,7 +36,7 @@ CALLS: Any = {
 
 
 def completion(message: Any) -> Any:
-    """A chat completion as the API answers it."""
+    """Return a chat completion as the API sends it."""
     reason = "tool_calls" if message.get("tool_calls") else "stop"
     return {
         "id": "c-1",
@@ -99,7 +99,7 @@ async def recorded(
 
 @pytest.fixture
 def model() -> Iterator[ModelApi]:
-    """A vendor's API that asks for a tool, streams an answer, and then refuses."""
+    """A fake vendor API that asks for a tool, streams an answer, and then refuses."""
     with serving() as api:
         api.answer(completion(CALLS))
         api.answer(chunks())
@@ -132,7 +132,7 @@ async def test_clients_of_a_vendor(agent: str, live_server: LiveServer, model: M
 
 
 async def test_logfire(live_server: LiveServer, model: ModelApi) -> None:
-    """Logfire with its exporter turned to the server: a streamed answer has a span of its own."""
+    """Logfire exporting to the server: a streamed answer has a separate span."""
     run, spans = await recorded("logfire", live_server, model)
 
     agent, calls, tool, asked, streamed, refused = spans
@@ -158,7 +158,7 @@ async def test_logfire(live_server: LiveServer, model: ModelApi) -> None:
 
 
 async def test_pydantic_ai(live_server: LiveServer) -> None:
-    """An agent of pydantic-ai, which traces itself: tools, one of which fails, and a stream."""
+    """A pydantic-ai agent, which traces itself: tools, one of which fails, and a stream."""
     run, spans = await recorded("pydantic_ai", live_server)
 
     ids = {each.id for each in spans}
@@ -178,7 +178,7 @@ async def test_pydantic_ai(live_server: LiveServer) -> None:
 
 
 async def test_langchain_through_openinference(live_server: LiveServer) -> None:
-    """A chain of LangChain with a tool that fails and a streamed answer, through OpenInference."""
+    """A LangChain chain with a failing tool and a streamed answer, through OpenInference."""
     run, spans = await recorded("langchain", live_server)
 
     found = {each.schema_name: each for each in spans}
@@ -195,7 +195,7 @@ async def test_langchain_through_openinference(live_server: LiveServer) -> None:
 
 
 async def test_openai_agents_through_openinference(live_server: LiveServer) -> None:
-    """The OpenAI Agents SDK: a tool, a streamed answer, a call that is refused; OpenInference."""
+    """The OpenAI Agents SDK with a tool, a stream and a refused call, through OpenInference."""
     with serving() as api:
         api.answer(completion(CALLS))
         api.answer(completion({"role": "assistant", "content": "It is 3."}))
@@ -217,7 +217,7 @@ async def test_openai_agents_through_openinference(live_server: LiveServer) -> N
 
 
 def test_retries_of_a_collector(live_server: LiveServer) -> None:
-    """Requests that break off at every tenth byte, and are sent twice, leave each span once."""
+    """Requests cut at every tenth byte, and sent twice, leave each span once."""
     trace = "ab" * 16
     spans = [
         {

@@ -1,4 +1,4 @@
-"""The JavaScript SDK of OpenTelemetry, unmodified, against a real server: OTLP as JSON."""
+"""The unmodified JavaScript SDK of OpenTelemetry, against a real server: OTLP as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What arrives by OTLP reads like what the recorder sends of the same OpenTelemetry spans."""
+"""OTLP and the recorder record the same OpenTelemetry spans alike."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OWN = {"id", "agent_instance_id", "parent_span_id", "inserted_at", "updated_at"}
 
 
 def _trace(server: LiveServer, spool: Path) -> None:
-    """Send an agent with a model call and a tool that fails, in both ways at once."""
+    """Send an agent with a model call and a failing tool, in both ways at once."""
     recorder = Recorder(
         agent_id="alike", api_url=server.url, api_token=server.token, spool_dir=spool
     )

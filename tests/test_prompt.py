@@ -1,4 +1,4 @@
-"""Blocks with a top-level `await` are there to be pasted into `python -m asyncio`, and can be."""
+"""Blocks with a top-level `await` can be pasted into `python -m asyncio`."""
 
 import ast
 import codeop
@@ -24,7 +24,7 @@ def awaits(block: Block) -> bool:
 
 
 def sessions(page: Page) -> list[list[Block]]:
-    """The blocks of a page that are pasted, each followed by those that continue it."""
+    """Return a page's pasted blocks, each followed by those that continue it."""
     found: list[list[Block]] = []
     for block in page.blocks:
         if block.language == "python":
@@ -37,7 +37,7 @@ PASTED = [block for page in PAGES for session in sessions(page) for block in ses
 
 
 def first_error(code: str) -> str | None:
-    """What a prompt would complain about, given a block line by line, or None."""
+    """Return the prompt's complaint about a block given line by line, or None."""
     compiler = codeop.CommandCompiler()
     compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     pending: list[str] = []
@@ -54,7 +54,7 @@ def first_error(code: str) -> str | None:
 
 @pytest.mark.parametrize("block", PASTED, ids=lambda block: block.where)
 def test_the_block_can_be_pasted(block: Block) -> None:
-    """A prompt takes the block line by line: compound statements end, and only they have gaps."""
+    """Line by line, compound statements end, and only they contain blank lines."""
     assert first_error(block.code) is None
 
 

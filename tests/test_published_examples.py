@@ -52,7 +52,7 @@ async def client(live_server: LiveServer) -> AsyncIterator[PrefactorHttpClient]:
 async def new_client(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> AsyncIterator[PrefactorHttpClient]:
-    """The client of an example whose ids nobody may have used before."""
+    """The client of an example, whose ids must be unused."""
     server = serve(tmp_path / "server")
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         yield client
@@ -123,7 +123,7 @@ async def test_the_agent_of_the_quick_start_can_be_found(client: PrefactorHttpCl
 
 
 async def test_register_with_every_parameter(client: PrefactorHttpClient) -> None:
-    """Explicit None for id and key means the same as leaving them out."""
+    """An explicit None for id and key means the same as leaving them out."""
     first, second = await register(client), await register(client)
 
     assert first.id != second.id
@@ -132,7 +132,7 @@ async def test_register_with_every_parameter(client: PrefactorHttpClient) -> Non
 
 
 async def test_register_with_the_older_maps(client: PrefactorHttpClient) -> None:
-    """Flat maps of schemas are taken in place of the list of span types."""
+    """Flat maps of schemas are accepted instead of the list of span types."""
     instance = await client.agent_instances.register(
         agent_id="agent_123",
         agent_version={"name": "My Agent", "external_identifier": "v1.0.0"},
@@ -147,7 +147,7 @@ async def test_register_with_the_older_maps(client: PrefactorHttpClient) -> None
 
 
 async def test_start_and_finish_with_none_everywhere(client: PrefactorHttpClient) -> None:
-    """Start and finish take None for whatever they can work out themselves."""
+    """Start and finish accept None for every optional argument."""
     instance = await register(client)
 
     started = await client.agent_instances.start(
@@ -256,7 +256,7 @@ async def explained(config: HttpClientConfig, use: Callable[..., Any]) -> tuple[
 
 
 async def test_a_validation_error_names_the_field(live_server: LiveServer) -> None:
-    """The first clause takes what the server finds wrong with a request, with the field."""
+    """The first clause catches a validation error, with its field."""
 
     async def use(client: PrefactorHttpClient) -> None:
         await register(client, id="instance 123")
@@ -270,7 +270,7 @@ async def test_a_validation_error_names_the_field(live_server: LiveServer) -> No
 
 
 async def test_a_wrong_token_is_an_authentication_error(live_server: LiveServer) -> None:
-    """The second clause takes a token that the server does not know."""
+    """The second clause catches an unknown token."""
     config = HttpClientConfig(live_server.url, "your-api-token-that-nobody-made")
 
     kind, message = await explained(config, register)
@@ -279,7 +279,7 @@ async def test_a_wrong_token_is_an_authentication_error(live_server: LiveServer)
 
 
 async def test_an_unknown_instance_is_not_found(live_server: LiveServer) -> None:
-    """The third clause takes an instance that does not exist."""
+    """The third clause catches an instance that does not exist."""
 
     async def use(client: PrefactorHttpClient) -> None:
         await client.agent_instances.start(agent_instance_id="no-such-instance")
@@ -293,7 +293,7 @@ async def test_an_unknown_instance_is_not_found(live_server: LiveServer) -> None
 async def test_a_server_that_is_gone_exhausts_the_retries(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """The fourth clause takes a server that cannot be reached, and shows the last error."""
+    """The fourth clause catches an unreachable server, and shows the last error."""
     server = serve(tmp_path / "server")
     server.stop()
     config = HttpClientConfig(server.url, server.token, max_retries=1, initial_retry_delay=0.001)
@@ -305,7 +305,7 @@ async def test_a_server_that_is_gone_exhausts_the_retries(
 
 
 async def test_a_second_finish_is_an_api_error(live_server: LiveServer) -> None:
-    """The last clause takes every other refusal, with its status and code."""
+    """The last clause catches any other refusal, with its status and code."""
 
     async def use(client: PrefactorHttpClient) -> None:
         instance = await register(client)

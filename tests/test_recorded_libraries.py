@@ -88,7 +88,7 @@ def graph() -> Any:
 async def test_a_graph_arrives_as_a_tree_with_its_tokens(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """A graph without a run around it is a run on the server: nested, summarised and counted."""
+    """A graph outside any run becomes a run on the server: nested, summarised and counted."""
     with Recorder(live_server.url, live_server.token, spool_dir=tmp_path) as recorder:
         handler = PrefactorCallbackHandler(recorder, agent_id="graph-agent", version="1")
         await graph().ainvoke({"messages": [("user", "1 + 2?")]}, {"callbacks": [handler]})

@@ -24,7 +24,7 @@ Command = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def recorder(live_server: LiveServer, tmp_path: Path) -> Iterator[Recorder]:
-    """A recorder with a spool of its own."""
+    """A recorder with a separate spool."""
     with Recorder(
         live_server.url, live_server.token, agent_id="letters", spool_dir=tmp_path
     ) as made:
@@ -45,7 +45,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
-    """Runs a command of `prefactor-spool` on the spool of this test: its status, its output."""
+    """Run a `prefactor-spool` command on this test's spool; return its status and output."""
     monkeypatch.setenv("PREFACTOR_SPOOL_DIR", str(tmp_path))
     monkeypatch.setenv("PREFACTOR_API_URL", live_server.url)
     monkeypatch.setenv("PREFACTOR_API_TOKEN", live_server.token)
@@ -80,7 +80,7 @@ async def test_runs_of_an_unknown_environment_can_be_put_back(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """They become dead letters, the log says which runs and why, and `retry` delivers them."""
+    """They become dead letters, the log names the runs and why, and `retry` delivers them."""
     with caplog.at_level(logging.WARNING):
         run_id = record_run(recorder, 3, environment_id="no-such-environment")
         assert await recorder.aflush(LIMIT) == 0
@@ -106,7 +106,7 @@ async def test_runs_of_an_unknown_environment_can_be_put_back(
 async def test_what_is_put_back_too_early_is_kept_again(
     recorder: Recorder, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """While the cause is there, `retry` makes the same dead letters again, and none is lost."""
+    """While the cause remains, `retry` makes the same dead letters again, and none is lost."""
     record_run(recorder, 2, environment_id="no-such-environment")
     assert await recorder.aflush(LIMIT) == 0
     before = letters(tmp_path)
@@ -119,7 +119,7 @@ async def test_what_is_put_back_too_early_is_kept_again(
 async def test_some_can_be_put_back_while_others_stay(
     recorder: Recorder, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """A run that is named goes alone; a span that is named takes along its parents."""
+    """A named run is put back alone, and a named span brings its parents."""
     runs = [record_run(recorder, 2, environment_id="no-such-environment") for _ in range(3)]
     assert await recorder.aflush(LIMIT) == 0
     (environment, *_) = [one async for one in client.environments.iterate()]
@@ -150,7 +150,7 @@ async def test_some_can_be_put_back_while_others_stay(
 
 
 async def test_a_dead_letter_is_shown_whole(recorder: Recorder, command: Command) -> None:
-    """`show` prints why it was refused and all that was recorded, redacted as it was."""
+    """`show` prints the refusal and the whole record, redacted as it was recorded."""
     record_run(recorder, 1, environment_id="no-such\x1b[2Jenvironment")
     assert await recorder.aflush(LIMIT) == 0
     (account,) = json.loads(command("list", "--json")[1])["accounts"]
@@ -182,7 +182,7 @@ def damage(spool: Path, *operations: Operation) -> None:
 
 
 def left_by_a_dead_process(server: LiveServer, spool: Path) -> str:
-    """Record a run that nobody delivers before the process is gone; its id."""
+    """Record a run that is undelivered when its process dies; return its id."""
     nowhere = Recorder(
         "http://127.0.0.1:9", server.token, agent_id="damaged", spool_dir=spool, exit_timeout=0
     )
@@ -212,7 +212,7 @@ async def test_a_run_outlives_damage_to_its_registration(
 async def test_damage_that_hides_the_agent_costs_no_record(
     live_server: LiveServer, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """What nobody can register again becomes dead letters, and arrives once the agent is named."""
+    """Runs that cannot be registered are dead-lettered, and arrive once the agent is named."""
     run_id = left_by_a_dead_process(live_server, tmp_path)
     damage(tmp_path, Operation.REGISTER, Operation.START)
     assert await asyncio.to_thread(command, "flush") == (

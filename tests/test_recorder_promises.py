@@ -32,7 +32,7 @@ LIMIT = 60.0
 
 @dataclass
 class Ledger:
-    """What a program wrote down, by run: the number of each span that has begun, has ended."""
+    """A program's notes by run: the numbers of the spans that it began and ended."""
 
     runs: set[str] = field(default_factory=set)
     begun: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> Ledger:
-    """The ledger as far as it was written."""
+    """Return the ledger as far as it was written."""
     ledger = Ledger()
     for line in path.read_text("utf-8").splitlines() if path.exists() else []:
         what, run_id, *rest = line.split(" ")
@@ -76,7 +76,7 @@ def start(
 
 
 def flush(server: LiveServer, spool: Path) -> None:
-    """Deliver everything that is left, from this process."""
+    """Deliver everything left, from this process."""
     with Recorder(server.url, server.token, spool_dir=spool) as recorder:
         assert recorder.flush(patience(LIMIT)) == 0, recorder.stats()
 
@@ -92,7 +92,7 @@ def held(server: LiveServer, run_id: str) -> list[AgentSpan]:
 
 
 def compare(server: LiveServer, ledger: Ledger) -> None:
-    """Whether the server holds what the ledger says: all of it, once, and nothing invented."""
+    """Check that the server holds exactly what the ledger says, once each."""
     for run_id in ledger.runs:
         spans = held(server, run_id)
         assert [span for span, count in Counter(s.id for s in spans).items() if count > 1] == []
@@ -110,7 +110,7 @@ def compare(server: LiveServer, ledger: Ledger) -> None:
 
 
 def wait_for_lines(path: Path, count: int) -> None:
-    """Wait until a ledger has so many lines."""
+    """Wait until a ledger has a number of lines."""
     deadline = time.monotonic() + patience(LIMIT)
     while not path.exists() or path.read_bytes().count(b"\n") < count:
         assert time.monotonic() < deadline, "the program records nothing"
@@ -120,7 +120,7 @@ def wait_for_lines(path: Path, count: int) -> None:
 def test_a_process_killed_at_any_moment_loses_nothing(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """However often a process dies by SIGKILL, every span whose call had returned arrives once."""
+    """However often a process dies by SIGKILL, every span whose call returned arrives once."""
     chance = random.Random(26)
     spool = tmp_path / "spool"
     ledgers = [tmp_path / f"ledger-{number}" for number in range(ROUNDS)]
@@ -143,7 +143,7 @@ def test_a_process_killed_at_any_moment_loses_nothing(
 def test_a_server_that_is_killed_and_comes_back_gets_everything(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """A host that records through kills of its server notices nothing, and nothing is lost."""
+    """A host that records while its server is killed notices nothing and loses nothing."""
     server = serve(tmp_path / "server")
     port = int(server.url.rpartition(":")[2])
     ledger, spool = tmp_path / "ledger", tmp_path / "spool"
@@ -172,7 +172,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything(
 def test_hosts_successors_and_the_server_may_all_be_killed(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """Hosts die with their server, processes that take over die at once: all arrives."""
+    """Hosts die with their server, processes that adopt die too, and everything arrives."""
     chance = random.Random(5)
     server = serve(tmp_path / "server")
     port = int(server.url.rpartition(":")[2])
@@ -240,7 +240,7 @@ def test_processes_share_a_spool_directory(live_server: LiveServer, tmp_path: Pa
 
 
 def test_a_fork_in_the_middle_splits_cleanly(live_server: LiveServer, tmp_path: Path) -> None:
-    """Parent and child go on recording, each what it records itself, once."""
+    """Parent and child each continue to record their own spans, once."""
     ledger, spool = tmp_path / "ledger", tmp_path / "spool"
     process = start(live_server, spool, ledger, "60", "fork")
     assert process.wait(LIMIT) == 0
@@ -257,7 +257,7 @@ def test_a_fork_in_the_middle_splits_cleanly(live_server: LiveServer, tmp_path: 
 def test_a_name_that_the_server_refuses_is_corrected(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """Spans whose names are too long arrive with shorter ones, and cost no other span anything."""
+    """Spans with names that are too long arrive with shorter ones, and others are unaffected."""
     spool = tmp_path / "spool"
     with Recorder(live_server.url, live_server.token, spool_dir=spool) as recorder:
         with recorder.run(agent_id="long-names", version="1.0.0") as run:

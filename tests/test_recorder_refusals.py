@@ -1,4 +1,4 @@
-"""Nothing that a recorder can be given makes the server refuse a run: against a real server."""
+"""No argument of the recorder makes the server refuse a run, tested on a real server."""
 
 import contextlib
 import logging
@@ -95,7 +95,7 @@ def test_what_is_recorded_arrives_or_is_refused_at_once(
     declared: list[tuple[Any, Any, Any]],
     recorded: list[dict[str, Any]],
 ) -> None:
-    """With any arguments, everything arrives, or `ConfigurationError` was raised at once."""
+    """For any arguments, everything arrives, or `ConfigurationError` is raised at once."""
     for name, title, description in declared:
         with contextlib.suppress(ConfigurationError):
             recorder.span_type(name, title=title, description=description)
@@ -122,7 +122,7 @@ def test_what_is_recorded_arrives_or_is_refused_at_once(
 async def test_a_repeated_external_identifier_costs_nothing(
     recorder: Recorder, client: PrefactorHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The second run of that name is registered under one of its own, and the log says so."""
+    """The second run with that name gets a different one, and the log says so."""
     with caplog.at_level(logging.WARNING):
         runs = [recorder.run(external_identifier="order-7") for _ in range(2)]
         for run in runs:
@@ -140,7 +140,7 @@ async def test_a_repeated_external_identifier_costs_nothing(
 async def test_payloads_are_cut_to_what_the_server_takes(
     serve: Callable[..., LiveServer], tmp_path: Path, durability: Any
 ) -> None:
-    """Payloads and results that the server refuses arrive cut and marked; smaller ones whole."""
+    """Payloads and results over the server's limit arrive cut and marked, smaller ones whole."""
     limits = ("--max-payload-bytes", str(PAYLOAD_LIMIT), "--max-request-bytes", str(REQUEST_LIMIT))
     server = serve(tmp_path / "server", *limits)
     large, small = {"text": "t" * 500_000}, {"text": "s" * 1000}
@@ -177,7 +177,7 @@ async def test_payloads_are_cut_to_what_the_server_takes(
 async def test_a_registration_that_is_too_large_loses_its_schemas_only(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """Where the span types alone are more than a request may have, the run arrives without."""
+    """If only the span types exceed the request limit, the run arrives without them."""
     server = serve(tmp_path / "server", "--max-request-bytes", "50000")
     with recording_to(server) as recorder:
         recorder.span_type("x:y", description="d" * 100_000)

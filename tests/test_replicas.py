@@ -59,7 +59,7 @@ def spans_request(run_id: str, number: int, size: int = 10) -> BulkRequest:
 
 
 async def stored(client: PrefactorHttpClient, run_id: str) -> Counter[str]:
-    """How often each span is there."""
+    """Return how often each span is stored."""
     return Counter(
         [
             span.payload["mark"]
@@ -71,7 +71,7 @@ async def stored(client: PrefactorHttpClient, run_id: str) -> Counter[str]:
 async def test_what_one_has_answered_the_other_shows(
     replicas: tuple[LiveServer, LiveServer],
 ) -> None:
-    """A run that is written by turns through two servers is one run on both, at once."""
+    """A run written alternately through two servers is one run on both."""
     async with client_of(replicas[0]) as first, client_of(replicas[1]) as second:
         run = await first.agent_instances.register("agent", {}, {})
         await second.agent_instances.start(run.id)
@@ -89,7 +89,7 @@ async def test_what_one_has_answered_the_other_shows(
 async def test_the_same_request_at_two_servers_at_once_has_one_effect(
     replicas: tuple[LiveServer, LiveServer],
 ) -> None:
-    """Two servers that get the same keys for the same run at the same moment answer alike."""
+    """Two servers that get the same keys for the same run at once give the same answer."""
     async with client_of(replicas[0]) as first, client_of(replicas[1]) as second:
         for number in range(15):
             registered = await asyncio.gather(

@@ -27,7 +27,7 @@ REVEALING = {
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path) -> None:
-    """A lock names no host, no index and no folder, so that it means the same on any network."""
+    """A lock names no host, index or folder, so it means the same on any network."""
     text = lock.read_text(encoding="utf-8")
 
     assert "://" not in text
@@ -36,7 +36,7 @@ def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_every_pin_of_a_lock_has_a_hash(lock: Path) -> None:
-    """Each requirement of a lock is one exact version with at least one SHA-256 beside it."""
+    """Each requirement of a lock is one exact version with at least one SHA-256."""
     text = re.sub(r"^ *#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
     requirements = re.split(r"\n(?=\S)", text.strip())
 
@@ -85,7 +85,7 @@ def names_us(line: str) -> bool:
 
 
 def test_a_revealing_line_is_noticed() -> None:
-    """The patterns above find what they are there to find, and leave examples alone."""
+    """The patterns above find what they should, and ignore examples."""
     slash = "/"
     assert re.search(REVEALING["a path on somebody's machine"], f"cd {slash}home/ann/work")
     assert re.search(REVEALING["a path on somebody's machine"], f"{slash}root/.venv")
@@ -96,7 +96,7 @@ def test_a_revealing_line_is_noticed() -> None:
 
 
 def test_every_package_has_the_same_version() -> None:
-    """One version speaks for all packages: what is released together is numbered together."""
+    """All packages have one version, because they are released together."""
     versions = {
         version
         for package in packages()
@@ -122,7 +122,7 @@ def test_packages_require_each_other_in_the_same_version() -> None:
 
 
 def test_the_changelog_tells_what_this_version_brings() -> None:
-    """The version that the packages carry has a section of its own, with a date."""
+    """The current version has a section with a date."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
     assert re.search(rf"^## \[{re.escape(version())}\] - \d{{4}}-\d\d-\d\d$", text, re.MULTILINE)
@@ -142,14 +142,14 @@ def version() -> str:
 
 
 def test_every_package_is_marked_as_typed() -> None:
-    """Type checkers of users may rely on the annotations of each package."""
+    """Users' type checkers can rely on each package's annotations."""
     untyped = [short(package) for package in packages() if not [*package.glob("src/*/py.typed")]]
 
     assert untyped == []
 
 
 def test_every_script_is_runnable_and_listed() -> None:
-    """Each script can be started, and scripts/README.md says in one line what it does."""
+    """Each script is executable, and scripts/README.md describes it in one line."""
     text = (ROOT / "scripts" / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\* `(\w+)`", text, re.MULTILINE)
 
@@ -174,7 +174,7 @@ def test_every_target_is_one_script() -> None:
 
 
 def test_ci_runs_what_the_readme_promises() -> None:
-    """CI makes the two targets that anyone can make, and does nothing besides."""
+    """CI makes the two targets that anyone can make, and nothing else."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     commands = [line for line in script.splitlines() if line and not line.startswith("#")]
 
@@ -188,7 +188,7 @@ TEST_FILES = [
 
 
 def written_tests(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The test functions of a module, those inside classes included."""
+    """Return the test functions of a module, including those in classes."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
@@ -205,7 +205,7 @@ def opens_with_a_sentence(test: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def silencers(tree: ast.Module) -> Iterator[int]:
-    """The lines at which tests are told to step aside instead of passing or failing."""
+    """Return the lines that make tests skip instead of passing or failing."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(attr="skip" | "skipif" | "importorskip" | "SkipTest" | "skipTest"):

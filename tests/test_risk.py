@@ -1,4 +1,4 @@
-"""Risk across the packages: profiles made by the client, scores computed by the server."""
+"""Risk across the packages: profiles from the client, scores from the server."""
 
 from collections.abc import AsyncIterator
 
@@ -89,7 +89,7 @@ async def test_a_changed_profile_weighs_what_was_recorded_before(
 
 
 async def test_profiles_are_kept_for_the_client(client: PrefactorHttpClient) -> None:
-    """What the client makes it finds again, page by page, until it deletes it."""
+    """The client finds the profiles that it created, page by page, until it deletes them."""
     made = [await client.risk_profiles.create(name=f"P{number}") for number in range(3)]
     again = await client.risk_profiles.create(name="Once", idempotency_key="make-it-once")
     same = await client.risk_profiles.create(name="Once", idempotency_key="make-it-once")

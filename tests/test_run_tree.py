@@ -1,4 +1,4 @@
-"""Runs are drawn as trees, whatever spans say about their parents."""
+"""Runs are drawn as trees, whatever parents their spans have."""
 
 import sys
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Link:
 
 @st.composite
 def links(draw: st.DrawFn) -> list[Link]:
-    """Spans whose parents are anything: others, themselves, in circles, missing, none."""
+    """Generate spans with any parents: others, themselves, circular, missing, none."""
     ids = draw(st.lists(st.integers(0, 30), unique=True, max_size=20))
     moments = st.none() | st.integers(0, 5).map(lambda each: NOON + timedelta(seconds=each))
     parents = st.none() | st.integers(0, 35)
@@ -34,7 +34,7 @@ def links(draw: st.DrawFn) -> list[Link]:
 
 @given(links())
 def test_every_span_is_shown_exactly_once(spans: list[Link]) -> None:
-    """Orphans, circles and spans that are their own parent neither vanish nor repeat nor hang."""
+    """Orphans, circles and spans that are their own parent neither vanish, repeat nor hang."""
     assert sorted(row.span.id for row in rows(spans)) == sorted(span.id for span in spans)
 
 
@@ -68,7 +68,7 @@ def test_a_span_is_a_root_only_with_a_reason(spans: list[Link]) -> None:
 
 @given(links())
 def test_siblings_are_in_the_order_of_their_start(spans: list[Link]) -> None:
-    """Below one parent, earlier spans come first and those that have not begun come last."""
+    """Below one parent, earlier spans come first and unstarted ones last."""
     shown: dict[tuple[int, ...], list[datetime]] = {}
     path: list[int] = []
     for row in rows(spans):

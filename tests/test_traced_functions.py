@@ -1,4 +1,4 @@
-"""Journey: functions are traced, and the server finds that their spans are what they said."""
+"""Journey: functions are traced, and the server finds that their spans fit their schemas."""
 
 import dataclasses
 import enum
@@ -25,7 +25,7 @@ class Size(enum.Enum):
 
 @dataclasses.dataclass
 class Order:
-    """What somebody wants."""
+    """An order."""
 
     item: str
     size: Size = Size.SMALL
@@ -33,14 +33,14 @@ class Order:
 
 
 class Receipt(BaseModel):
-    """What somebody gets."""
+    """A receipt."""
 
     number: int
     note: str | None = None
 
 
 class Stock(TypedDict, total=False):
-    """What there is."""
+    """The stock."""
 
     tea: int
 
@@ -55,7 +55,7 @@ def buy(order: Order, *, paid: float = 0.0, how: Literal["cash", "card"] = "cash
 
 @types.trace("shop:stock")
 async def stock(*items: str, **limits: int) -> Stock:
-    """Look what there is."""
+    """Return the stock."""
     return {"tea": len(items) + len(limits)}
 
 

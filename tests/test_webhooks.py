@@ -1,4 +1,4 @@
-"""Webhooks of real servers: killed while they deliver, beside each other, and by command line."""
+"""Webhooks of real servers: killed during delivery, with replicas, and by command line."""
 
 import asyncio
 import re
@@ -55,7 +55,7 @@ async def fail_runs(client: PrefactorHttpClient) -> set[str]:
 
 
 async def until_delivered(client: PrefactorHttpClient, number: int) -> None:
-    """Wait until so many deliveries have been delivered."""
+    """Wait until a number of deliveries have succeeded."""
     async with asyncio.timeout(patience(60)):
         while True:
             page = await client.webhook_deliveries.list(status="delivered", page_size=1)

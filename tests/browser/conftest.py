@@ -1,4 +1,4 @@
-"""A server with pages, a browser, and a person who is signed in."""
+"""A server with pages, a browser, and a signed-in person."""
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -47,7 +47,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def watched(browser: Browser, server: LiveServer) -> AsyncIterator[tuple[Page, Offences]]:
-    """A page, and what it did that no page may do: the test fails if that is anything."""
+    """A page that fails the test if it does something forbidden."""
     context = await browser.new_context(
         base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
@@ -69,13 +69,13 @@ def stranger(watched: tuple[Page, Offences]) -> Page:
 
 @pytest.fixture
 def offences(watched: tuple[Page, Offences]) -> Offences:
-    """What the page did that no page may do."""
+    """Return what the page did that is forbidden."""
     return watched[1]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(stranger: Page, server: LiveServer) -> Page:
-    """A page of somebody who has signed in with the account's token."""
+    """A page of somebody who signed in with the account's token."""
     answer = await stranger.context.request.post(
         "/api/v1/session",
         data={"token": server.token},

@@ -22,7 +22,7 @@ async def works(page: Page, token: str) -> bool:
 
 @on_both_backends
 async def test_invite(page: Page, server: LiveServer, browser: Browser) -> None:
-    """An admin invites somebody, who chooses a password and is in; then their role changes."""
+    """An invited person chooses a password and is signed in; then their role changes."""
     email = f"invited-{uuid4().hex[:8]}@example.org"
     await page.goto("/#/account/people")
     await page.get_by_role("button", name="Invite…").click()
@@ -66,7 +66,7 @@ async def test_invite(page: Page, server: LiveServer, browser: Browser) -> None:
 
 
 async def test_tokens(page: Page, offences: Offences) -> None:
-    """A token is shown once and works, until it is suspended, and again, until it is revoked."""
+    """A token is shown once and works, until it is suspended, and again until it is revoked."""
     offences.expected_statuses.add(404)
     await page.goto("/#/account/tokens")
     await page.get_by_role("button", name="New token…").click()
@@ -124,7 +124,7 @@ async def test_environments(page: Page) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "member"])
 async def test_roles(stranger: Page, server: LiveServer, role: str) -> None:
-    """Who may not administer is offered nothing of it, and is shown no token and no link."""
+    """Anyone but an admin sees no administration, no token and no link."""
     email = await sign_in_as(stranger.context, server, role)
     await stranger.goto("/#/account/tokens")
     await expect(stranger.get_by_role("heading", name="You")).to_be_visible()
@@ -140,7 +140,7 @@ async def test_roles(stranger: Page, server: LiveServer, role: str) -> None:
 
 
 async def test_sessions(stranger: Page, server: LiveServer, browser: Browser) -> None:
-    """One's own sessions are listed; another one is revoked, and a new password ends the rest."""
+    """A person's sessions are listed; one is revoked, and a new password ends the rest."""
     email = await sign_in_as(stranger.context, server, "viewer")
     elsewhere = await browser.new_page(base_url=server.url)
     await elsewhere.goto("/")
@@ -160,7 +160,7 @@ async def test_sessions(stranger: Page, server: LiveServer, browser: Browser) ->
 
 
 async def test_password(stranger: Page, server: LiveServer, offences: Offences) -> None:
-    """A password is changed by who knows it; when it is wrong, what was typed stays."""
+    """Changing a password needs the current one; if that is wrong, the typed text stays."""
     offences.expected_statuses.add(401)
     await sign_in_as(stranger.context, server, "viewer")
     await stranger.goto("/#/account/you")

@@ -23,7 +23,7 @@ TYPES = [
 
 
 async def recorded(server: LiveServer, agent: str) -> str:
-    """A run with two spans that include data of minors; what the first says."""
+    """Record a run with two spans that declare data of minors; return the first span."""
     spans = [
         Span("root", "school:record", {"pupil": f"{agent} pupil"}),
         Span("more", "school:record", {"pupil": "another"}, "root"),
@@ -34,7 +34,7 @@ async def recorded(server: LiveServer, agent: str) -> str:
 
 @on_both_backends
 async def test_risk_profile(page: Page, server: LiveServer) -> None:
-    """A profile is edited beside what runs would score, saved, given to an agent and deleted."""
+    """A profile is edited with a preview of scores, saved, assigned to an agent and deleted."""
     agent = f"school-{uuid4().hex[:8]}"
     says = await recorded(server, agent)
     name = f"<i>Schools</i> {agent}"
@@ -74,7 +74,7 @@ async def test_risk_profile(page: Page, server: LiveServer) -> None:
 
 @on_both_backends
 async def test_audit_log(page: Page, server: LiveServer) -> None:
-    """The log says who did what, is narrowed by all of it, and its address keeps that."""
+    """The log says who did what, can be filtered by each part, and the address keeps the filter."""
     name = f"Audited {uuid4().hex[:8]}"
     answer = await page.context.request.post(
         "/api/v1/environment",
@@ -102,7 +102,7 @@ async def test_audit_log(page: Page, server: LiveServer) -> None:
 
 @on_both_backends
 async def test_server_health(page: Page) -> None:
-    """The page says that the server is ready, and how far each consumer is, and reads it again."""
+    """The page shows that the server is ready and each consumer's lag, and refreshes."""
     await page.goto("/#/account/server")
     await expect(page.get_by_text("Ready: it takes requests and writes")).to_be_visible()
     await expect(page.get_by_role("region", name="Database")).to_contain_text("migration")

@@ -1,4 +1,4 @@
-"""Agents: what they do over time, their versions, and their span types."""
+"""Agents: their activity over time, versions, and span types."""
 
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @on_both_backends
 async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
-    """From the tile to the agent, and from a number of its chart to the runs behind it."""
+    """From a tile to its agent, and from a number in its chart to the runs."""
     agent, good, bad = await charted(server)
     await counted(page, f"/#/agent/{agent}?{RANGE}", "50%")
     await page.get_by_role("navigation", name="Where this is").get_by_text("Agents").click()

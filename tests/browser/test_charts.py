@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_click_in_chart(page: Page, server: LiveServer) -> None:
-    """The pointer over a bar says what it is, and a click shows its runs."""
+    """Hovering over a bar describes it, and a click lists its runs."""
     agent, good, bad = await charted(server)
     await counted(page, f"/#/agent/{agent}?{RANGE}", "50%")
     plot = page.get_by_role("img", name="Runs by how they ended: complete 1, failed 1")
@@ -27,7 +27,7 @@ async def test_click_in_chart(page: Page, server: LiveServer) -> None:
 
 
 async def test_range(page: Page, server: LiveServer) -> None:
-    """The range is chosen with the keyboard, is part of the address, and says what is wrong."""
+    """The range is chosen with the keyboard, is part of the address, and reports errors."""
     agent, _, _ = await charted(server)
     await page.goto(f"/#/agent/{agent}?from=2026-10-01T00:00&to=2026-10-02T00:00")
     await expect(page.get_by_text("No run ended in this time.").first).to_be_visible()

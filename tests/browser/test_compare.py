@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs between them, and by how much."""
+"""Two runs side by side: their differences, and the amounts."""
 
 from dataclasses import replace
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""What an empty server shows, and what becomes of it."""
+"""An empty server, and how it changes with its first run."""
 
 import asyncio
 import sys

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @asynccontextmanager
 async def signed_in(browser: Browser, url: str, token: str) -> AsyncIterator[Page]:
-    """A page of a browser of its own, because all tabs of a browser share one stream."""
+    """A page in a separate browser, because all tabs of a browser share one stream."""
     context = await browser.new_context(base_url=url, viewport={"width": 1440, "height": 900})
     answer = await context.request.post(
         "/api/v1/session",
@@ -34,7 +34,7 @@ async def signed_in(browser: Browser, url: str, token: str) -> AsyncIterator[Pag
 
 
 async def add_span(server: LiveServer, run_id: str, query: str) -> None:
-    """Record one more span of a run that goes on."""
+    """Record one more span of an active run."""
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         await client.agent_spans.create(run_id, "agent:tool", "active", {"query": query})
 
@@ -71,7 +71,7 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
 
 
 async def test_lost_connection(browser: Browser, server: LiveServer) -> None:
-    """A lost connection is said, and what happened meanwhile is there when it is back."""
+    """A lost connection is reported, and missed changes appear when it is back."""
     async with (
         cut_proxy(server.url) as (url, proxy),
         signed_in(browser, url, server.token) as page,
@@ -93,7 +93,7 @@ async def test_lost_connection(browser: Browser, server: LiveServer) -> None:
 
 
 async def test_restart(browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path) -> None:
-    """A page that is open while the server starts again goes on with what comes after."""
+    """A page that is open during a server restart shows later changes."""
     server = serve(tmp_path)
     port = urlsplit(server.url).port
     async with signed_in(browser, server.url, server.token) as page:
@@ -112,7 +112,7 @@ async def test_restart(browser: Browser, serve: Callable[..., LiveServer], tmp_p
 
 
 async def test_replicas(browser: Browser, postgres: PostgresServer, tmp_path: Path) -> None:
-    """What is written to one server is seen on a page that another one serves."""
+    """A page of one server shows what is written to another."""
     database = postgres.create_database(f"pages_live_{uuid4().hex[:8]}")
     written = start_server(tmp_path / "written", database=database)
     read = start_server(tmp_path / "read", database=database)

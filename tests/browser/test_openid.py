@@ -1,4 +1,4 @@
-"""Signing in without typing a token: with the provider of an organization, and with a link."""
+"""Signing in without typing a token: with an organization's provider, and with a link."""
 
 import socket
 import sys
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def provider() -> AsyncIterator[OpenIdProvider]:
-    """A provider that signs in who comes, without asking."""
+    """A provider that signs in anyone without asking."""
     async with running_provider(lambda: time.time_ns() // 1000) as running:
         yield running
 

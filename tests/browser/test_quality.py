@@ -1,4 +1,4 @@
-"""Quality and risk of a run: what was said, how it came about, and what a person says."""
+"""Quality and risk of a run: its scores, their causes, and a person's score."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ HELPFUL = {
 
 
 async def opened(page: Page, server: LiveServer, **more: Any) -> str:
-    """Record a run whose agent declares how it is scored, and open what was said of it."""
+    """Record a run whose agent declares quality schemas, and open its quality."""
     run_id = await record(server, support_run(), quality_schemas=[HELPFUL], **more)
     await page.goto(f"/#/run/{run_id}?view=quality")
     await expect(page.get_by_role("heading", name="Quality")).to_be_visible()
@@ -48,7 +48,7 @@ async def opened(page: Page, server: LiveServer, **more: Any) -> str:
 
 @on_both_backends
 async def test_score(page: Page, server: LiveServer) -> None:
-    """A person scores a run in a form made from the schema; what is wrong is said at its field."""
+    """A person scores a run in a form made from the schema; errors are shown at their field."""
     run_id = await opened(page, server)
     await expect(page.get_by_text("not scored")).to_be_visible()
     await page.get_by_role("button", name="Score Helpfulness").click()
@@ -88,7 +88,7 @@ async def test_score(page: Page, server: LiveServer) -> None:
 
 
 async def test_viewer(stranger: Page, server: LiveServer) -> None:
-    """A viewer sees the scores of a run, and is offered neither scoring nor stopping it."""
+    """A viewer sees the scores of a run, but can neither score nor stop it."""
     await sign_in_as(stranger.context, server, "viewer")
     await opened(stranger, server, status=None)
     await expect(stranger.get_by_text("not scored")).to_be_visible()
@@ -115,7 +115,7 @@ async def test_ended_by(page: Page, server: LiveServer) -> None:
 
 
 async def test_score_refused(page: Page, server: LiveServer, offences: Offences) -> None:
-    """An answer that refuses is shown, and what was typed stays."""
+    """A refusal is shown, and the typed text stays."""
     offences.expected_statuses.add(503)
     await opened(page, server)
     await page.get_by_role("button", name="Score Helpfulness").click()
@@ -134,7 +134,7 @@ async def test_score_refused(page: Page, server: LiveServer, offences: Offences)
 
 
 async def test_comments(page: Page, server: LiveServer) -> None:
-    """Comments are written, kept in order, and removed."""
+    """Comments can be written and removed, and keep their order."""
     await opened(page, server)
     for text in ("Ask the supplier", "Done, they agree"):
         await page.get_by_role("textbox", name="Comment").fill(text)
@@ -152,7 +152,7 @@ async def test_comments(page: Page, server: LiveServer) -> None:
 
 @on_both_backends
 async def test_alerts(page: Page, server: LiveServer) -> None:
-    """Alerts of the run are shown and cleared, and the view says how many are left."""
+    """Alerts of the run are shown and cleared, and the view counts the rest."""
     run_id = await record(server, support_run(), status="failed")
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         await client.alerts.raise_(run_id, "budget.low", {"left": 12}, severity="critical")

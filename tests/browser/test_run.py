@@ -1,4 +1,4 @@
-"""One run: its timeline, its spans, and how it is stopped."""
+"""One run: its timeline, its spans, and stopping it."""
 
 import asyncio
 import subprocess
@@ -41,7 +41,7 @@ async def opened(page: Page, server: LiveServer, span: str = "", **registration:
 
 @on_both_backends
 async def test_header(page: Page, server: LiveServer) -> None:
-    """The head of a run says what it is, how it ended, and what it took."""
+    """A run's header shows what it is, how it ended, and its figures."""
     await opened(page, server)
     await expect(page.get_by_role("heading", name="Clear the backlog")).to_be_visible()
     main = page.get_by_role("main")
@@ -120,7 +120,7 @@ async def test_failures(page: Page, server: LiveServer) -> None:
 
 
 async def test_path_and_previous(page: Page, server: LiveServer) -> None:
-    """C draws the critical path on the bars and takes it away; shift and E goes backwards."""
+    """C toggles the critical path on the bars, and Shift+E goes to the previous error."""
     await opened(page, server)
     path = page.locator(".row .path")
     await expect(path).to_have_count(0)
@@ -151,7 +151,7 @@ async def test_follow(page: Page, server: LiveServer) -> None:
 
 
 async def test_filter(page: Page, server: LiveServer) -> None:
-    """A filter keeps the spans that match, with their ancestors, and says how many there are."""
+    """A filter keeps matching spans with their ancestors, and shows how many match."""
     await opened(page, server)
     await page.keyboard.press("/")
     await page.keyboard.type("policy")
@@ -186,7 +186,7 @@ async def test_zoom(page: Page, server: LiveServer) -> None:
 
 
 async def test_deep_tree(page: Page, server: LiveServer) -> None:
-    """A tree of a hundred levels stays within the page, and its depth can be read."""
+    """A tree of a hundred levels stays within the page, and shows its depth."""
     spans = [
         Span(
             f"s{level}",
@@ -205,7 +205,7 @@ async def test_deep_tree(page: Page, server: LiveServer) -> None:
 
 @on_both_backends
 async def test_live(page: Page, server: LiveServer) -> None:
-    """Spans appear while they are recorded; selection and position stay."""
+    """Spans appear while they are recorded, and selection and scroll position stay."""
     run_id = await record(server, support_run()[:3], status=None)
     await page.goto(f"/#/run/{run_id}?span={run_id}.search")
     await expect(page.get_by_role("treeitem")).to_have_count(3)
@@ -258,7 +258,7 @@ async def test_terminate(page: Page, server: LiveServer, tmp_path: Path) -> None
 
 
 async def test_missing(page: Page, offences: Offences) -> None:
-    """A run that does not exist is said not to, once."""
+    """A run that does not exist is reported as missing, once."""
     offences.expected_statuses.add(404)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -1,4 +1,4 @@
-"""The list of runs: finding one, and watching new ones arrive."""
+"""The list of runs: finding one, and new ones arriving."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @on_both_backends
 async def test_rows(page: Page, server: LiveServer) -> None:
-    """A row says how the run ended, whose it is, what it is about, and its figures."""
+    """A row has the run's end, agent, subject and figures."""
     name = f"refund-{uuid4().hex[:8]}"
     await record(server, support_run(), status="failed", external_identifier=name)
     await page.goto("/#/runs")
@@ -42,7 +42,7 @@ async def test_filter(page: Page, server: LiveServer) -> None:
 
 
 async def test_new_runs_wait(page: Page, server: LiveServer) -> None:
-    """A run that begins while the list is read moves nothing until it is asked for."""
+    """A new run does not move the list until it is asked for."""
     await record(server, external_identifier=f"old-{uuid4().hex[:8]}")
     await page.goto("/#/runs")
     first = page.get_by_role("listitem").first
@@ -58,7 +58,7 @@ async def test_new_runs_wait(page: Page, server: LiveServer) -> None:
 
 
 async def test_changed_in_place(page: Page, server: LiveServer) -> None:
-    """A run that ends while the list is read changes where it stands."""
+    """A run that ends while it is listed changes in place."""
     name = f"running-{uuid4().hex[:8]}"
     run_id = await record(server, status=None, external_identifier=name)
     await page.goto("/#/runs")
@@ -74,7 +74,7 @@ async def test_changed_in_place(page: Page, server: LiveServer) -> None:
 
 
 async def test_ended_under_a_filter(page: Page, server: LiveServer) -> None:
-    """A run that ends while running ones are looked at is not shown as running any longer."""
+    """A run that ends under a filter for running ones is no longer shown as running."""
     name = f"ending-{uuid4().hex[:8]}"
     run_id = await record(server, status=None, external_identifier=name)
     await page.goto("/#/runs?status=active")
@@ -141,7 +141,7 @@ async def test_keys(page: Page, server: LiveServer) -> None:
 
 @on_both_backends
 async def test_facets(page: Page, server: LiveServer) -> None:
-    """Filters show how many runs each would leave, add up, and are taken back one by one."""
+    """Filters show how many runs each would leave, combine, and can be removed one by one."""
     agent = f"faceted-{uuid4().hex[:8]}"
     for status, spans in (("failed", support_run()), ("complete", []), ("complete", [])):
         kind = {"kind": "short" if spans == [] else "long"}
@@ -204,7 +204,7 @@ async def test_search(page: Page, server: LiveServer) -> None:
 
 
 async def test_peek(page: Page, server: LiveServer) -> None:
-    """A run is looked at beside the list, J and K move it along, and Enter opens it."""
+    """A run is previewed beside the list, J and K move on, and Enter opens it."""
     names = [f"peeked-{uuid4().hex[:8]}" for _ in range(2)]
     for name in names:
         await record(server, support_run(), external_identifier=name)

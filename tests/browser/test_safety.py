@@ -1,4 +1,4 @@
-"""What agents send is text, the pages fit their readers, and nothing leaves the server."""
+"""Agents' data is shown as text, pages fit their users, and nothing leaves the server."""
 
 import os
 from collections.abc import Sequence
@@ -132,7 +132,7 @@ async def test_accessible(page: Page, server: LiveServer) -> None:
 
 
 async def test_accessible_account(page: Page, server: LiveServer) -> None:
-    """Axe finds nothing on the pages of the account and of signing in, in each theme and width."""
+    """Axe finds nothing on the account and sign-in pages, in each theme and width."""
     _, token = await invitation(page.context.request, server, "viewer")
     for address, ready in (
         (f"/#/invite?token={token}", "textbox"),
@@ -155,7 +155,7 @@ async def test_accessible_account(page: Page, server: LiveServer) -> None:
 async def assert_accessible(
     page: Page, address: str, ready: Any, looks: Sequence[tuple[str, int]]
 ) -> None:
-    """Open a page once, and let axe look at it in these themes and widths."""
+    """Open a page once, and check it with axe in these themes and widths."""
     assert AXE.exists(), "The tools of the pages are not installed: run `scripts/pages dev`"
     await page.goto(address)
     for theme, width in looks:

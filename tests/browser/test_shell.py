@@ -1,4 +1,4 @@
-"""What every page has: the command palette, the list of keys, and the choice of an environment."""
+"""On every page: the command palette, the list of keys, and the choice of environment."""
 
 from uuid import uuid4
 
@@ -46,7 +46,7 @@ async def test_palette(page: Page, server: LiveServer, offences: Offences) -> No
 
 
 async def test_keys(page: Page, server: LiveServer) -> None:
-    """A question mark lists the keys of each page, with those of all pages."""
+    """A question mark lists the keys of the page and of all pages."""
     run_id = await record(server, support_run())
     for address, key in (("runs", "look at the run beside"), (f"run/{run_id}", "critical path")):
         await page.goto(f"/#/{address}")
@@ -60,7 +60,7 @@ async def test_keys(page: Page, server: LiveServer) -> None:
 
 
 async def test_environment(page: Page, server: LiveServer) -> None:
-    """An environment is chosen in the header when there are several."""
+    """With several environments, one can be chosen in the header."""
     name = f"staging-{uuid4().hex[:8]}"
     answer = await page.context.request.post(
         "/api/v1/environment",
@@ -75,7 +75,7 @@ async def test_environment(page: Page, server: LiveServer) -> None:
 
 
 async def test_leaving(page: Page, server: LiveServer) -> None:
-    """What a page still does while it is being left does not bring it back."""
+    """A late update of a page that is being left does not bring it back."""
     run_id = await record(server, support_run())
     await page.goto(f"/#/run/{run_id}")
     await expect(page.get_by_role("treeitem").first).to_be_visible()

@@ -26,7 +26,7 @@ async def test_token(stranger: Page, server: LiveServer) -> None:
 
 
 async def test_wrong_token(stranger: Page) -> None:
-    """A token that does not work is said to be wrong, and what was typed stays."""
+    """A wrong token is reported, and the typed text stays."""
     await stranger.goto("/")
     await stranger.get_by_role("button", name="Token").click()
     field = stranger.get_by_label("Token", exact=True)
@@ -46,7 +46,7 @@ async def test_sign_out(page: Page) -> None:
 
 
 async def test_signed_in_already(page: Page) -> None:
-    """A person who is signed in is led from the sign-in page to the runs, and sees no form."""
+    """The sign-in page redirects a signed-in person to the runs without a form."""
     await page.add_init_script(
         """new MutationObserver(() => {
             if (document.querySelector("[type=password]")) window.formSeen = true;
@@ -69,7 +69,7 @@ async def test_session_ends(page: Page) -> None:
 async def test_lost_password(
     browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """A link for a lost password sets a new one and signs in; a useless one says what to do."""
+    """A password link sets a new one and signs in; an invalid one says what to do."""
     # A server of its own: the shared one may have another database than a file of SQLite.
     server = serve(tmp_path)
     stranger = await browser.new_page(base_url=server.url)

@@ -1,4 +1,4 @@
-"""The panel of a span: facts, payloads of any size, and where to go from it."""
+"""The panel of a span: facts, payloads of any size, and links."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ async def opened(page: Page, server: LiveServer, span: str) -> str:
 
 
 async def test_broken_schema(page: Page, server: LiveServer) -> None:
-    """Where a payload breaks its schema, the message stands at the value."""
+    """The error is shown at the value that breaks the schema."""
     await opened(page, server, "reply")
     broken = page.get_by_role("region", name="Payload").locator(".broken")
     await expect(broken).to_contain_text('"temperature": "hot"')

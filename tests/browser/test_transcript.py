@@ -86,7 +86,7 @@ async def opened(page: Page, server: LiveServer, spans: list[Span] | None = None
 
 @on_both_backends
 async def test_conversation(page: Page, server: LiveServer) -> None:
-    """Messages stand in order and once, tools on one line that opens, sub-agents folded."""
+    """Messages are in order and not repeated, tools open from one line, sub-agents are folded."""
     await opened(page, server)
     entries = page.get_by_role("feed").get_by_role("article")
     await expect(entries).to_have_count(6)
@@ -150,7 +150,7 @@ async def test_keys(page: Page, server: LiveServer) -> None:
 
 
 async def test_no_calls(page: Page, server: LiveServer) -> None:
-    """A run without model calls says so and offers the timeline."""
+    """A run without model calls says so and links to the timeline."""
     await opened(page, server, [Span("only", "support:tool", {"tool_name": "look_up"})])
     await expect(page.get_by_text("This run has no model calls")).to_be_visible()
     await page.get_by_role("button", name="Show the timeline").click()

@@ -6,7 +6,7 @@ from checkout import ROOT
 
 
 def test_units() -> None:
-    """What is no component keeps what its own tests say."""
+    """The tests of code without components pass."""
     vitest = "node_modules/vitest/vitest.mjs"
     assert (ROOT / "web" / vitest).exists(), "Not installed: run `scripts/pages dev`"
     done = subprocess.run(

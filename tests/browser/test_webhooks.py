@@ -1,4 +1,4 @@
-"""The page of webhooks, as an admin uses it; a viewer has none."""
+"""The webhooks page for an admin; a viewer has none."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ NAME = "<b>Pager</b> of the team"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server that keeps secrets, and may send to loopback addresses."""
+    """A server with a secret key that may send to loopback addresses."""
     started = start_server(
         tmp_path_factory.mktemp("webhooks"),
         *NETWORKS,
@@ -52,7 +52,7 @@ async def make(page: Page, url: str) -> None:
 async def test_webhook(
     page: Page, offences: Offences, server: LiveServer, receiver: EventReceiver
 ) -> None:
-    """A webhook is made, tested, told of a run, sent to again, changed and deleted."""
+    """A webhook is created, tested, sent an event, resent to, changed and deleted."""
     offences.expected_statuses |= {409, 422}
     await page.goto("/#/account/webhooks")
     await page.get_by_role("button", name="New webhook…").click()
@@ -106,7 +106,7 @@ async def test_webhook(
 
 
 async def test_failing(page: Page, receiver: EventReceiver) -> None:
-    """A receiver that does not take a test is seen with its answer, and the list is narrowed."""
+    """A failed test is shown with the receiver's answer, and the list can be filtered."""
     receiver.status = 503
     await make(page, receiver.url)
     await page.get_by_role("button", name="Send test").click()
@@ -122,7 +122,7 @@ async def test_failing(page: Page, receiver: EventReceiver) -> None:
 async def test_nobody_else_sees_webhooks(
     stranger: Page, server: LiveServer, tmp_path_factory: pytest.TempPathFactory, browser: Browser
 ) -> None:
-    """A viewer has no page of webhooks; a server without a key says how to give it one."""
+    """A viewer has no webhooks page, and a server without a key says how to set one."""
     await sign_in_as(stranger.context, server, "viewer")
     await stranger.goto("/#/account/webhooks")
     await expect(stranger.get_by_role("heading", name="You", exact=True)).to_be_visible()

@@ -1,4 +1,4 @@
-"""`prefactor` commands that change something: terminate runs, and manage tokens."""
+"""`prefactor` commands that change something: terminating runs, and managing tokens."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ def test_a_run_is_found_stopped_and_exported(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """On either database: list it, decline, terminate it, and export what it was told."""
+    """On either database: list a run, decline, terminate it, and export its data."""
     server = serve(tmp_path / "server", database=database)
     run_id = asyncio.run(one_run(server, "stopped-agent"))
     monkeypatch.setenv("PREFACTOR_API_URL", server.url)
@@ -74,7 +74,7 @@ def test_a_run_is_found_stopped_and_exported(
 
 
 def test_nothing_is_terminated_without_an_answer(prefactor: Call, recorded: Recorded) -> None:
-    """Where nobody can be asked, --yes is needed."""
+    """Without a terminal, --yes is required."""
     refused = prefactor("runs", "terminate", recorded.active, "--reason", "x")
 
     assert refused.code == 2
@@ -119,7 +119,7 @@ def owners(recorded: Recorded, folder: Path) -> Path:
 def test_the_token_of_an_agent_may_not_administer(
     prefactor: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command that the token has no right to ends with 4, and says which right it needs."""
+    """A command without the needed right exits with 4, and names that right."""
     made = prefactor("tokens", "create", "--agent", "polite-agent", "--environment", "Default")
     monkeypatch.setenv("PREFACTOR_API_TOKEN", made.out.strip())
 

@@ -18,7 +18,7 @@ from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 
 def test_runs_are_listed(prefactor: Call, recorded: Recorded) -> None:
-    """The list names status, agent, whole ids and what went wrong; what is left out is told."""
+    """The list has status, agent, whole ids and errors, and says how many it left out."""
     listed = prefactor("runs", "list")
 
     assert listed.code == 0
@@ -113,7 +113,7 @@ def test_a_run_is_shown_by_id_or_name(prefactor: Call, recorded: Recorded) -> No
 
 
 def test_the_page_of_a_run_is_named(prefactor: Call, recorded: Recorded) -> None:
-    """Where there is no browser, the address of the page is printed."""
+    """Without a browser, the page's address is printed."""
     assert prefactor("open", "polite-1").out == f"{recorded.server.url}/#/run/{recorded.complete}\n"
 
 
@@ -155,7 +155,7 @@ def test_an_export_is_complete(prefactor: Call, recorded: Recorded, tmp_path: Pa
 
 
 def test_a_failed_export_leaves_no_file(recorded: Recorded, tmp_path: Path) -> None:
-    """Where the disk refuses more, the earlier file is untouched and nothing partial remains."""
+    """If the disk is full, the earlier file is unchanged and nothing partial remains."""
     file = tmp_path / "run.jsonl"
     file.write_text("earlier\n", encoding="utf-8")
     limited = 'ulimit -f 1; exec "$0" runs export "$1" --output "$2"'
@@ -175,7 +175,7 @@ def test_a_failed_export_leaves_no_file(recorded: Recorded, tmp_path: Path) -> N
 
 
 def test_all_pages_are_read(prefactor: Call, recorded: Recorded) -> None:
-    """An export has the spans of every page, and the tree says how many it leaves out."""
+    """An export has the spans of every page, and the tree says how many it left out."""
     lines = prefactor("runs", "export", LARGE).objects
     spans = of_type(lines, "agent_span")
     assert sorted(line["payload"]["n"] for line in spans) == [*range(120)]
@@ -186,7 +186,7 @@ def test_all_pages_are_read(prefactor: Call, recorded: Recorded) -> None:
 
 
 def test_a_run_is_followed_to_its_end(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
-    """Lines come as it happens, once each although the server restarts, and end with the run."""
+    """Each line is printed once as it happens, even across a restart, until the run ends."""
     server = serve(tmp_path / "server")
     run_id = asyncio.run(one_run(server, "followed-agent"))
     asyncio.run(step(server, run_id, "before"))
@@ -214,7 +214,7 @@ async def step(server: LiveServer, run_id: str, name: str) -> None:
 
 
 def test_following_everything_ends_with_ctrl_c(recorded: Recorded) -> None:
-    """Runs of an agent are told as objects, and Ctrl-C ends it with 130 and no traceback."""
+    """An agent's runs are printed as objects, and Ctrl-C exits with 130 and no traceback."""
     asyncio.run(one_run(recorded.server, "watched-agent"))
     tail = process(recorded.server, "runs", "tail", "--json", "--agent", "watched-agent")
     assert tail.stdout is not None
@@ -245,7 +245,7 @@ async def judge(server: LiveServer, version: str, *scores: float | None) -> None
 
 
 def test_versions_are_compared(prefactor: Call, recorded: Recorded) -> None:
-    """The means of two versions are shown, and too low a mean or too large a drop exits with 1."""
+    """Two versions' means are shown; too low a mean or too large a drop exits with 1."""
     asyncio.run(judge(recorded.server, "v1", 1.0, 0.8))
     asyncio.run(judge(recorded.server, "v2", 0.5, 0.7, None))
     compare = ("quality", "compare", "--agent", "judged-agent", "--version", "v1", "v2")

@@ -1,4 +1,4 @@
-"""`prefactor` in a terminal, a pipe and a shell: what it prints, and errors in one line."""
+"""`prefactor` in a terminal, a pipe and a shell: its output, and errors in one line."""
 
 import fcntl
 import json
@@ -50,7 +50,7 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 def test_an_error_is_one_line_with_its_exit_code(
     prefactor: Call, arguments: tuple[str, ...], code: int, says: str
 ) -> None:
-    """Nothing is printed but one line on standard error, which says what is wrong."""
+    """The only output is one line on standard error that says what is wrong."""
     failed = prefactor(*arguments)
 
     assert (failed.code, failed.out) == (code, "")
@@ -62,7 +62,7 @@ def test_an_error_is_one_line_with_its_exit_code(
 def test_a_missing_or_wrong_token_is_reported(
     prefactor: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A wrong token and none at all end with 4, and neither line holds a token."""
+    """Both exit with 4, and the message contains no token."""
     monkeypatch.setenv("PREFACTOR_API_TOKEN", "a-token-that-nobody-ever-made")
     wrong = prefactor("runs", "list")
     monkeypatch.delenv("PREFACTOR_API_TOKEN")
@@ -148,7 +148,7 @@ def test_a_closed_pipe_is_quiet(recorded: Recorded) -> None:
 
 
 def test_output_that_cannot_be_written_is_an_error(recorded: Recorded) -> None:
-    """A full disk behind standard output ends in one line and exit code 1."""
+    """A full disk behind standard output gives one line and exit code 1."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         ended = subprocess.run(
             [PREFACTOR, "runs", "list"],
@@ -188,7 +188,7 @@ def test_bash_completes_commands_and_choices() -> None:
 
 
 def test_help_does_not_load_the_client() -> None:
-    """Help, wrong usage and the version answer without importing the client or aiohttp."""
+    """Help, wrong usage and the version import neither the client nor aiohttp."""
     program = (
         "import sys; from prefactor_cli.main import run; "
         "[run(words.split()) for words in ('--help', 'runs --help', 'nonsense', '--version')]; "

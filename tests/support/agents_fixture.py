@@ -7,7 +7,7 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 
 
 def agent(*says: list[Any], name: str = "bot", **more: Any) -> Agent[Any]:
-    """An agent whose model says these things, one turn after the other."""
+    """Return an agent whose model gives these answers in turn."""
     return Agent(name=name, model=ScriptedModel(list(says)), **more)
 
 
@@ -18,12 +18,12 @@ def add(a: int, b: int) -> int:
 
 
 def calling(tool: str, **arguments: Any) -> list[Any]:
-    """What a model says that calls a tool."""
+    """Return a model's answer that calls a tool."""
     return [function_call(tool, arguments, call_id=f"call-{tool}")]
 
 
 def saying(text: str) -> list[Any]:
-    """What a model says that is done."""
+    """Return a model's final answer."""
     return [assistant_message(text)]
 
 

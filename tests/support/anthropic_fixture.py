@@ -17,7 +17,7 @@ TOKENS = {"prompt_tokens": 125, "completion_tokens": 2, "total_tokens": 127}
 
 
 def message(*content: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A message as the API answers it."""
+    """Return a message as the API sends it."""
     return {
         "id": "msg-1",
         "type": "message",
@@ -32,7 +32,7 @@ def message(*content: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def events(*blocks: list[dict[str, Any]], reason: str = "end_turn") -> list[Any]:
-    """The events of a streamed message: of each block its start and then its deltas."""
+    """Return the events of a streamed message: for each block its start, then its deltas."""
     begun = {**USAGE, "output_tokens": 1}
     head = message(stop_reason=None, usage=begun) | {"content": []}
     listed: list[Any] = [{"type": "message_start", "message": head}, {"type": "ping"}]

@@ -48,7 +48,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Offences:
-    """What a page did that no page may do: errors on its console, and requests to elsewhere."""
+    """What a page did that is forbidden: errors on its console, and requests elsewhere."""
 
     def __init__(self, page: Page, origin: str) -> None:
         self.expected_statuses: set[int] = set()

@@ -25,7 +25,7 @@ class BulkModel:
         self._answers: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def bulk(self, body: bytes) -> dict[str, dict[str, Any]]:
-        """The outputs of a request: up to the first item that fails."""
+        """Return the outputs of a request, up to the first failing item."""
         outputs: dict[str, dict[str, Any]] = {}
         for item in json.loads(body)["items"]:
             key = item.pop("idempotency_key")
@@ -36,7 +36,7 @@ class BulkModel:
         return outputs
 
     def forget_keys(self) -> None:
-        """Keys expire; what they did stays."""
+        """Expire the keys, but keep their effects."""
         self._answers.clear()
 
     def _item(self, key: str, item: dict[str, Any]) -> dict[str, Any]:

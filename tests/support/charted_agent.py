@@ -15,7 +15,7 @@ DAYS = 60
 
 
 async def charted(server: LiveServer) -> tuple[str, str, str]:
-    """Record a run that completed and one that failed; their agent's name and their names."""
+    """Record a complete and a failed run; return their agent's name and their names."""
     agent = f"charted-{uuid4().hex[:8]}"
     good, bad = f"good-{agent}", f"bad-{agent}"
     await record(server, support_run(), agent=agent, external_identifier=good)

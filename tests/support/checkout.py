@@ -1,4 +1,4 @@
-"""The checkout as its own tests see it: which files it consists of, and where they are."""
+"""The files of the checkout, and where they are."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ KEPT_HIDDEN = {".ci", ".editorconfig", ".gitattributes", ".gitignore", ".github"
 
 
 def files(*suffixes: str) -> list[Path]:
-    """Every file that belongs to the project, or those that end in one of `suffixes`."""
+    """Return every file of the project, or those that end in one of `suffixes`."""
     found: list[Path] = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(name for name in folders if _belongs(name))
@@ -20,7 +20,7 @@ def files(*suffixes: str) -> list[Path]:
 
 
 def short(path: Path) -> str:
-    """A path as messages show it: from the root of the checkout."""
+    """Return a path as messages show it: relative to the root of the checkout."""
     return path.relative_to(ROOT).as_posix()
 
 

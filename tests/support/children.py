@@ -28,7 +28,7 @@ SHORTEST_SCALED = 5.0
 
 
 class Guard:
-    """Tells a process outside of this one what to end if this one is killed."""
+    """Tells a separate process what to end if this one is killed."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,7 +100,7 @@ def outlasting_the_test() -> Iterator[None]:
 
 
 def end(children: list[subprocess.Popen[Any]]) -> None:
-    """Kill what is left of each child's group."""
+    """Kill the remaining processes of each child's group."""
     while children:
         child = children.pop()
         with suppress(ProcessLookupError, PermissionError):
@@ -110,13 +110,13 @@ def end(children: list[subprocess.Popen[Any]]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take over `subprocess.Popen` where tests run: in a worker, or where there are no workers."""
+    """Replace `subprocess.Popen` where tests run: in a worker, or without any workers."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         subprocess.Popen = Child  # type: ignore[misc]
 
 
 def pytest_unconfigure() -> None:
-    """End what is left of the session."""
+    """End the remaining processes of the session."""
     subprocess.Popen = _Popen  # type: ignore[misc]
     end(_test)
     end(_session)
@@ -134,7 +134,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test's own limit follow the load, and end what it leaves behind."""
+    """Adapt a test's timeout to the load, and end what it leaves behind."""
     mark = item.get_closest_marker("timeout")
     limit = float(mark.args[0] if mark else item.config.getini("timeout") or 0)
     if limit and item.config.getoption("timeout") is None:

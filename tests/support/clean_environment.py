@@ -1,4 +1,4 @@
-"""Environments that know nothing of the checkout, and what `make dist` builds for them."""
+"""Virtual environments without the checkout, and what `make dist` builds for them."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ DIST = ROOT / "scripts" / "dist"
 
 
 class Environment:
-    """A virtual environment that knows nothing of the checkout."""
+    """A virtual environment without the checkout."""
 
     def __init__(self, folder: Path, python: Path) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class Environment:
         assert ended.returncode == 0, ended.stdout
 
     def install(self, dist: Path, *names: str) -> None:
-        """Install packages of ours the way that the documentation says."""
+        """Install our packages as the documentation says."""
         requirements = dist / "requirements.txt"
         self.pip("install", "--no-compile", "--require-hashes", "-r", requirements)
         self.pip("install", "--no-compile", "--no-index", "--find-links", dist, *names)

@@ -33,7 +33,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A server with runs: one that went well, one that failed, one that is active, a large one."""
+    """A server with four runs: a complete, a failed, an active and a large one."""
 
     server: LiveServer
     complete: str
@@ -108,7 +108,7 @@ async def record_runs(server: LiveServer) -> tuple[str, str, str]:
 
 
 def process(server: LiveServer, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command as a process of its own."""
+    """Start the command as a separate process."""
     return subprocess.Popen(
         [PREFACTOR, *arguments],
         env=server.environment,

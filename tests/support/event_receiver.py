@@ -1,4 +1,4 @@
-"""A receiver of webhooks on a loopback address, in a thread: it can refuse, and keep waiting."""
+"""A webhook receiver on a loopback address, in a thread, that can refuse and delay."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ class Event(NamedTuple):
         return str(self.document["data"]["run"]["id"])
 
     def is_signed_with(self, secret: str) -> bool:
-        """Whether a library for Standard Webhooks takes it: signed with a secret, and lately."""
+        """Return whether a Standard Webhooks library accepts the signature and its time."""
         headers = {
             "webhook-id": self.id,
             "webhook-timestamp": self.timestamp,
@@ -52,7 +52,7 @@ class Event(NamedTuple):
 
 @dataclass
 class EventReceiver:
-    """What came, in order. From ``hold_from`` on, requests wait for ``let_go`` for their answer."""
+    """Keeps requests in order. From ``hold_from`` on, they wait for ``let_go`` to be answered."""
 
     url: str = ""
     status: int = 204

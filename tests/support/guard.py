@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def send(group: int, number: int) -> bool:
-    """Signal a group; whether there is one."""
+    """Signal a group; return whether it exists."""
     try:
         os.killpg(group, number)
     except OSError:

@@ -24,7 +24,7 @@ START = 1_769_851_800 * SECOND
 
 @dataclass
 class RecordingJournal:
-    """Holds records as they were written; has no room once `room` is used up."""
+    """Holds records as they were written, and is full once `room` is used up."""
 
     records: list[Record] = field(default_factory=list)
     room: int = 10**9
@@ -78,7 +78,7 @@ class TickingClock:
 
 
 def make_sink(journal: Any, clock: TickingClock | None = None, **changes: Any) -> Sink:
-    """What runs and spans need, writing to a journal of the test's."""
+    """Return a sink for runs and spans that writes to a test's journal."""
     ticking = clock or TickingClock()
     settings: dict[str, Any] = {"limit": 1_000_000, "redact": None, **changes}
     return Sink(

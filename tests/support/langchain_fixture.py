@@ -1,4 +1,4 @@
-"""Chains and models of LangChain that answer from a script."""
+"""Chains and models of LangChain with scripted answers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ def config(handler: PrefactorCallbackHandler, **more: Any) -> Any:
 
 
 def answering(*answers: str | AIMessage | Exception) -> GenericFakeChatModel:
-    """A chat model that gives these answers, one call after the other."""
+    """Return a chat model that gives these answers in turn."""
 
     def each() -> Iterator[AIMessage]:
         for answer in answers:

@@ -1,4 +1,4 @@
-"""Rules about what a module may import or say, and the check that a module keeps one."""
+"""Rules about a module's imports and words, and the check for them."""
 
 import ast
 import io
@@ -21,7 +21,7 @@ OURS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What every rule says: whom it binds, and why."""
+    """The common part of rules: which modules they bind, and why."""
 
     where: str
     but: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class ImportRule(Rule):
     third_party: bool = True
 
     def allows(self, imported: str) -> bool:
-        """Whether a module bound by this rule may import this dotted name."""
+        """Return whether a module bound by this rule may import this dotted name."""
         if under(imported, self.never):
             return False
         if under(imported, OURS):
@@ -51,7 +51,7 @@ class ImportRule(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class WordRule(Rule):
-    """A pattern that must not occur in code; docstrings and comments may say what they like."""
+    """A pattern that must not occur in code; docstrings and comments may contain it."""
 
     pattern: str
 

@@ -1,4 +1,4 @@
-"""A vendor's API on this machine: answers with what a test wrote down, in the order written."""
+"""A local fake of a vendor's API that gives a test's answers in order."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ import pytest
 
 @dataclass
 class Answer:
-    """What the API says to one request."""
+    """One answer of the API."""
 
     body: Any = None
     """JSON; or, as a list, the events of a stream."""
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass
 class Request:
-    """What somebody asked the API."""
+    """One request that the API received."""
 
     path: str
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Request:
 
 
 class ModelApi:
-    """The API: an address, what it was asked, and what it will say."""
+    """The API: its address, received requests, and next answers."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -55,7 +55,7 @@ class _Server(ThreadingHTTPServer):
     api: ModelApi
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing when a client has gone: that is what some tests are about."""
+        """Ignore a client that disconnects, because some tests are about that."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def framed(event: Any) -> bytes:
-    """An event as it goes over the wire; a text is its data, an object may name its type."""
+    """Return an event in wire format; a text is its data, an object may name its type."""
     if isinstance(event, str):
         return f"data: {event}\n\n".encode()
     name = f"event: {event['type']}\n" if "type" in event else ""
@@ -134,6 +134,6 @@ def serving() -> Iterator[ModelApi]:
 
 @pytest.fixture
 def model_api() -> Iterator[ModelApi]:
-    """A vendor's API that this test writes the answers of."""
+    """A fake vendor API whose answers the test writes."""
     with serving() as api:
         yield api

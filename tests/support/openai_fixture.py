@@ -11,7 +11,7 @@ TOKENS = USAGE
 
 
 def completion(message: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """A chat completion as the API answers it."""
+    """Return a chat completion as the API sends it."""
     said = message or {"role": "assistant", "content": "Hi there"}
     return {
         "id": "c-1",

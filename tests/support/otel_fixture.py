@@ -1,4 +1,4 @@
-"""Tracing with OpenTelemetry in tests, with times that are given."""
+"""Tracing with OpenTelemetry in tests, with given times."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def tracing(recorder: InMemoryRecorder, **options: Any) -> Tracer:
 
 
 def one(recorder: InMemoryRecorder, attributes: dict[str, Any], *events: Any) -> Any:
-    """What is recorded of one span with those attributes and events."""
+    """Return what is recorded of one span with those attributes and events."""
     with tracing(recorder).start_as_current_span("a span", attributes=attributes) as span:
         for name, more in events:
             span.add_event(name, more)

@@ -34,7 +34,7 @@ HEADING = re.compile(r"^(#+)\s+(.*?)\s*#*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its code, and how the page asks for it to be run."""
+    """A fenced block: its language, its code, and how to run it."""
 
     where: str
     language: str
@@ -53,7 +53,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Page:
-    """One Markdown file: its path as messages show it, and its text."""
+    """One Markdown file: its path as shown in messages, and its text."""
 
     name: str
     text: str
@@ -107,7 +107,7 @@ class Page:
 
     @property
     def anchors(self) -> set[str]:
-        """What a link to a heading can say after `#`, as code hosts compute it."""
+        """Return the anchors of a page's headings, as code hosts compute them."""
         slugs: Counter[str] = Counter()
         found: set[str] = set()
         for heading in self.headings:

@@ -44,7 +44,7 @@ class Span:
 
 
 def support_run() -> list[Span]:
-    """A small run: two model calls, of which one does not match its schema, and a failed tool."""
+    """Record a small run: two model calls, one invalid under its schema, and a failed tool."""
     return [
         Span("root", "support:agent", {"goal": "Clear the backlog"}, took=9_000),
         Span("plan", "agent:llm", {"prompt": "Plan the refund"}, "root", 100, 2_000),

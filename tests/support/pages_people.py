@@ -1,4 +1,4 @@
-"""People who use the pages: invited over the API, and signed in where a test wants them."""
+"""People who use the pages: invited over the API, and signed in on request."""
 
 from itertools import count
 

@@ -48,7 +48,7 @@ class World:
         return self.server.bulk(batch.encode())
 
     def answer(self, batch: Batch, outputs: dict[str, Any]) -> None:
-        """Let the planner know what the server said, and answer what it asks then."""
+        """Give the planner the server's answer, and answer its next requests."""
         outcomes = [item_outcome(item, outputs.get(key)) for key, item in batch.items.items()]
         settlement = self.planner.apply(batch, outcomes, self.now)
         self.ack(settlement)

@@ -43,7 +43,7 @@ class PostgresServer:
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        """Start it, again if need be; return when it takes connections."""
+        """Start it, again if necessary, and return when it accepts connections."""
         command = [self.binaries / "postgres", "-D", self.directory / "data", "-k", self.directory]
         for option in ("listen_addresses=", *self.options):
             command += ["-c", option]
@@ -75,7 +75,7 @@ class PostgresServer:
         return done.stdout
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it: SIGINT rolls back what is under way, SIGQUIT drops everything like a crash."""
+        """End it: SIGINT rolls back open transactions, SIGQUIT acts like a crash."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         self.process.wait(STOP_LIMIT)

@@ -7,7 +7,7 @@ TIME = '"2026-01-31T09:30:00.000000Z"'
 
 
 class RecordedRun:
-    """Appends the records of one run to a journal, each when its method is called."""
+    """Appends the records of one run to a journal, one per method call."""
 
     def __init__(self, journal: Journal, run_id: str = "run-00000001") -> None:
         self.journal = journal

@@ -1,4 +1,4 @@
-"""The modules of the packages as tests read them: their names, and what each imports."""
+"""The packages' modules for tests: their names, and their imports."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from checkout import packages, short
 
 @dataclass(frozen=True)
 class Module:
-    """One file of source: its dotted name, whether it is a package, and its text."""
+    """One source file: its dotted name, whether it is a package, and its text."""
 
     name: str
     source: str

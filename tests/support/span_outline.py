@@ -1,4 +1,4 @@
-"""What a recorder was told, as a tree that a test can compare at a glance."""
+"""A recorder's spans as a tree that a test can compare at a glance."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from prefactor_recorder.testing import InMemoryRecorder, RecordedSpan
 
 
 def name_of(span: RecordedSpan) -> str:
-    """What an integration calls a step."""
+    """Return an integration's name for a step."""
     return str(span.payload.get("name", ""))
 
 

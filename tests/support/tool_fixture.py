@@ -13,7 +13,7 @@ MESSAGES: Any = [{"role": "user", "content": "Hello"}]
 
 
 def openai_result(model_api: ModelApi, answer: Any, *, responses: bool = False) -> Any:
-    """What is recorded of one call, streamed if the answer is a list."""
+    """Return what is recorded of one call, streamed if the answer is a list."""
     journal = RecordingJournal()
     model_api.answer(answer)
     streamed = isinstance(answer, list)
@@ -46,7 +46,7 @@ def anthropic_result(model_api: ModelApi, answer: Any) -> Any:
 
 
 def same(found: Any, expected: Any) -> bool:
-    """Whether values are equal and of one type: 0 is not False."""
+    """Return whether values are equal and of one type: 0 is not False."""
     return found == expected and type(found) is type(expected)
 
 

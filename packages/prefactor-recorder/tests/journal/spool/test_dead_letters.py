@@ -51,7 +51,7 @@ def test_dead_letters_of_the_dead_stay_with_their_files(
 def test_dead_letters_leave_room_for_the_living(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Dead letters take an eighth of the budget: further ones are said, the oldest files go."""
+    """Dead letters take an eighth of the budget: then the oldest files go, and it is logged."""
     for number in range(3):
         journal = open_journal(limit=100_000)
         for _ in range(20):
