@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 from harness import Figure, finish
 from loadgen import Server, new_run, request, send_all, server_on, servers, stored_spans
 

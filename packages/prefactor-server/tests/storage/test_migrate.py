@@ -93,7 +93,9 @@ def test_a_failing_step_leaves_nothing(
     """A step that fails halfway is rolled back and named; the steps before it stay."""
     known(monkeypatch, ONE, TWO, BROKEN)
 
-    with pytest.raises(MigrationError, match=r"Migration 3 \(broken\) failed, .* no such table"):
+    with pytest.raises(
+        MigrationError, match=r"Migration 3 \(broken\) failed and was rolled back: no such table"
+    ):
         migrate(connection)
     assert tables(connection) == {"migration", "a", "b"}
     assert not connection.in_transaction

@@ -119,7 +119,5 @@ async def test_parquet_says_what_it_needs(source: Any, tmp_path: Path) -> None:
     nowhere = await call("export", "--format", "parquet", database=source.database)
 
     assert missing.returncode == nowhere.returncode == 1
-    assert "--format parquet needs pyarrow: pip install 'prefactor-server[parquet]'\n" in (
-        missing.stderr
-    )
+    assert "--format parquet needs pyarrow: pip install pyarrow\n" in (missing.stderr)
     assert "--output: --format parquet writes a folder: name it\n" in nowhere.stderr

@@ -96,9 +96,7 @@ def load_pyarrow() -> Any:
         pa = import_module("pyarrow")
         import_module("pyarrow.parquet")
     except ImportError as error:
-        raise BadRequest(
-            "--format parquet needs pyarrow: pip install 'prefactor-server[parquet]'"
-        ) from error
+        raise BadRequest("--format parquet needs pyarrow: pip install pyarrow") from error
     return pa
 
 
