@@ -10,7 +10,7 @@ export interface Range {
   bucket: Bucket;
 }
 
-/** Ranges that end now: their names in the address, what they are called, and their lengths. */
+/** Ranges that end now: their names in the address, their labels, and their lengths. */
 export const RECENT = [
   { name: "1h", label: "1 hour", hours: 1 },
   { name: "24h", label: "24 hours", hours: 24 },
@@ -96,7 +96,7 @@ export function seriesQuery(range: Range): {
   };
 }
 
-/** Return in which zone times are told: days are those of UTC, because the server counts so. */
+/** Return a note on the time zone: days are those of UTC, as the server counts them. */
 export function zoneNote(bucket: Bucket, zone: string): string {
   return bucket === "day" ? "Days are those of UTC" : `Times are in ${zone}`;
 }

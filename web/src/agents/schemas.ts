@@ -42,7 +42,7 @@ function changeOf(before?: SpanType, after?: SpanType): TypeChange["change"] {
   return written(before) === written(after) ? "same" : "changed";
 }
 
-/** Return a value as JSON whose members stand in one order. */
+/** Return a value as JSON with its members in a fixed order. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, member: unknown) =>
     typeof member === "object" && member !== null && !Array.isArray(member)

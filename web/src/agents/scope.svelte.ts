@@ -20,7 +20,7 @@ export class ChartScope {
   readonly range = $derived<Range | null>(typeof this.#read === "string" ? null : this.#read);
   readonly problem = $derived(typeof this.#read === "string" ? this.#read : "");
   readonly zone = $derived(this.range ? zoneNote(this.range.bucket, ownZone()) : "");
-  /** What of the address goes on to another page of charts. */
+  /** The parameters of the address that are passed on to another page of charts. */
   readonly params = $derived({
     range: route().params.get("range") ?? "",
     from: this.chosen.from,

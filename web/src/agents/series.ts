@@ -30,7 +30,7 @@ const STATUS_COLORS: Readonly<Record<Ended, string>> = {
   terminated: "--warn",
 };
 
-/** Colours for lines that have no colour of their own; the last is that of all others. */
+/** Colours for lines without a fixed colour; the last is for all others. */
 const PALETTE = ["--llm", "--tool", "--retrieval", "--http", "--human", "--guard"];
 const OTHERS = "--other";
 

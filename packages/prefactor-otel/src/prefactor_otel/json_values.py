@@ -103,6 +103,6 @@ def without_empty(**values: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        # What is truthy is none of them, and found out faster.
+        # A truthy value is neither, and is faster to check.
         if value or (value is not None and value not in ({}, [], ""))
     }

@@ -115,7 +115,7 @@ class _Ancestors(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """A queued member that has members of its own."""
+    """A queued member that has members itself."""
 
     value: Any
     holder: Any

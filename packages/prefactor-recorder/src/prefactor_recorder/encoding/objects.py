@@ -2,7 +2,7 @@
 
 Nothing is read from an object that its class does not expose. Models are dumped by their own
 serializer, and classes with fields by their fields. An object of an unknown class is only
-described: by its `repr()` if nothing it refers to has members of its own, else by its class name.
+described: by its `repr()` if nothing it refers to has members, else by its class name.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ def class_placeholder(value: Any) -> str:
 
 
 def _holds_leaves(value: Any, kind: type[Any]) -> bool:
-    """Whether nothing that an object refers to has members of its own.
+    """Return whether nothing that an object refers to has members.
 
     Then its `repr()` contains only texts and numbers. The `repr()` of a nested object might show
     fields that are excluded from it.

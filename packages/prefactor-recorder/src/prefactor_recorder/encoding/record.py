@@ -57,7 +57,7 @@ class Operation(enum.IntEnum):
     FINISH_SPAN = 5
     """A span ended. Its body begins with the quoted timestamp of the end."""
     SET_METADATA = 6
-    """A run's metadata changed. Its id is an id of its own, because a run has many changes."""
+    """A run's metadata changed. Each change has a separate id, because a run has many."""
 
     @property
     def type(self) -> str:

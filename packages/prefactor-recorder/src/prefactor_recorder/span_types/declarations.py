@@ -47,7 +47,7 @@ class DeclaresSpanTypes:
             params: The input: a JSON Schema (draft 2020-12), a pydantic model, a dataclass, a
                 TypedDict or any other type. Values that are not objects are recorded as
                 `{"value": …}`, and the schema says so. By default, any object.
-            result: The output, likewise.
+            result: The output, in the same forms.
             title: A title for people.
             description: A description.
             template: A Liquid template for the one-line summary of a span.

@@ -39,7 +39,7 @@ class SpanType:
     params: Any = None
     """The declared input: a JSON Schema or a type; None if not declared."""
     result: Any = None
-    """The declared output, likewise."""
+    """The declared output, in the same forms."""
     title: str | None = None
     """A title for people."""
     description: str | None = None
@@ -65,7 +65,7 @@ class SpanType:
 
     @property
     def result_schema(self) -> dict[str, Any]:
-        """The JSON Schema of results, likewise."""
+        """The JSON Schema of results."""
         from prefactor_recorder.span_types import function_schemas  # noqa: PLC0415
 
         if self.result is None and 0 < len(self.functions) <= MAX_FUNCTIONS:

@@ -13,8 +13,8 @@ from prefactor_server.storage.feed import ConsumerState, Derived
 class Consumer(ABC):
     """Derives rows from changes.
 
-    A change names what changed; what it is now is read from the database, and may be newer. Several
-    servers may work on the same slice: only one of them gets to write what it derived.
+    A change names what changed; its current state is read from the database, and may be newer.
+    Several servers may work on the same slice, but only one of them writes what it derived.
     """
 
     name: str

@@ -27,7 +27,7 @@ _GATHER_SECONDS: Final = 0.5
 _MOST_GATHER_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 60.0
 _KEPT_US: Final = 24 * 3600 * 1_000_000
-"""For how long changes stay that every consumer has seen: live events go on from them."""
+"""How long changes that every consumer has seen are kept, so that live events can resume."""
 _MOST_KEPT_US: Final = 7 * 24 * 3600 * 1_000_000
 """For how long changes stay at all. A consumer that fails for longer is rebuilt."""
 _FIRST_BACKOFF_SECONDS: Final = 1.0

@@ -1,9 +1,9 @@
 """The consumer that keeps the totals of each run: tokens, cost and risk.
 
-A run is counted as a whole, which costs the more the more spans it has. So one that has ended is
-counted at once, and one that still goes on is noted as due, and counted when that is a small part
-of what the server does. Cost and risk are made of the counted tokens again, without its spans, when
-prices or profiles have changed.
+A run is counted as a whole, which costs more the more spans it has. So an ended run is counted at
+once, and an active one is marked as due, and counted when that is a small part of the server's
+work. When prices or profiles change, cost and risk are computed again from the counted tokens,
+without reading spans.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class KnownTrace(NamedTuple):
 class OtlpMemory:
     """Traces that have a run, spans that arrived before their trace had one, and environments.
 
-    ``spans`` counts spans by what became of them.
+    ``spans`` counts spans by outcome.
     """
 
     def __init__(self) -> None:

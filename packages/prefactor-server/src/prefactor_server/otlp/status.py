@@ -27,7 +27,7 @@ RETRY_AFTER: Final = 30
 
 _BAD_REQUEST: Final = 400
 _STATUSES: Final = {408: 503, 422: _BAD_REQUEST}
-"""What the specification demands where the API has a status of its own: a request that did not
+"""The statuses that the specification requires in place of the API's: a request that did not
 arrive in time may be sent again, and invalid data is a 400."""
 _RETRYABLE: Final = (429, 503)
 _CODES: Final = {

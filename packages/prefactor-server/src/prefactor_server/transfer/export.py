@@ -75,7 +75,7 @@ async def export_run(
 async def export_all(
     queries: ExportQueries, encoding: Encoding, selection: Selection, on_run: Callable[[str], None]
 ) -> AsyncIterator[bytes]:
-    """Yield the export of many runs; ``on_run`` is told the id of each that is complete."""
+    """Yield the export of many runs; ``on_run`` gets the id of each that is complete."""
     account_id = selection.account_id
     yield encoding.begin(account_id, masked=False)
     async for rows in queries.of_account(account_id, selection.agent_id):

@@ -58,7 +58,7 @@ class CurrentRun(NamedTuple):
 
 @dataclass(slots=True)
 class ImportResult:
-    """What became of some rows: how many were added, by kind, were there already, or left out."""
+    """The result for some rows: how many were added, by kind, identical, or left out."""
 
     run: CurrentRun
     added: Counter[str] = field(default_factory=Counter[str])
@@ -91,8 +91,8 @@ def import_rows(
 ) -> ImportResult:
     """Add the rows that are new, in order; runs are marked as imported now.
 
-    With ``replace_default``, the account has nothing but its default environment, whose place is
-    taken by the one that is imported.
+    With ``replace_default``, the account has nothing but its default environment, which the
+    imported one replaces.
     """
     snapshot.imported = True
     result = ImportResult(run)
@@ -174,7 +174,7 @@ def _check_same(one: ImportedRow, row: Any, found: Any) -> None:
     """Refuse a row that is stored with other values."""
     ignored: tuple[str, ...] = ()
     if isinstance(row, AgentInstance):
-        # When its agent was last heard of is known best where it is running.
+        # The server that the agent reports to knows best when it was last active.
         ignored = (*_COUNTERS, "abandoned_at", "last_seen_at", "imported_at")
     elif isinstance(row, Environment):
         # Which one is the default is up to each account.

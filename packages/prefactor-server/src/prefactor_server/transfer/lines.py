@@ -1,7 +1,7 @@
 """The lines of an export: one JSON object for each stored row, named by its ``type``.
 
 A line has the columns of its row, without the account that owns it and without what follows from
-the rest. Times are ISO 8601 text; documents that were stored as JSON stand in the line as they are.
+the rest. Times are ISO 8601 text; documents stored as JSON are in the line unchanged.
 """
 
 from __future__ import annotations

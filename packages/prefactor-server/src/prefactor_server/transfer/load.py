@@ -61,7 +61,7 @@ class Import:
     bytes_read: int = 0
 
     def add(self, result: ImportResult, line: int) -> None:
-        """Add what became of a batch that ended with a line."""
+        """Add the result of a batch that ended with a line."""
         self.added += result.added
         self.identical += result.identical
         self.left_out += result.left_out
@@ -83,9 +83,9 @@ async def import_file(
     *,
     now: int,
 ) -> None:
-    """Import the lines of a file into an account; ``done`` tells of it while it goes on.
+    """Import the lines of a file into an account; ``done`` shows the progress.
 
-    ``now`` is what is stored as the time of the import.
+    ``now`` is stored as the time of the import.
 
     Raises:
         ImportFailed: a line cannot be read, or the file ends early.

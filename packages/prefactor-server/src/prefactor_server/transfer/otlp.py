@@ -1,7 +1,7 @@
 """The encoding of an export as OTLP JSON, which other programs read and an import takes back.
 
 Spans are spans, with their payloads as ``input.value`` and ``output.value``. What OTLP has no place
-for stands in attributes that begin with ``prefactor.``: a span's columns one by one, and every
+for is in attributes that begin with ``prefactor.``: a span's columns one by one, and every
 other row as its line of JSON Lines, in ``prefactor.rows`` of a resource.
 """
 
@@ -22,11 +22,11 @@ from prefactor_server.transfer.lines import Visible, encode_line, end_line, head
 PREFIX: Final = "prefactor."
 """What the names of our attributes begin with."""
 ROWS: Final = f"{PREFIX}rows"
-"""The attribute of a resource with rows that are no spans, each as its line."""
+"""The attribute of a resource with rows other than spans, each as its line."""
 PAYLOADS: Final[Mapping[str, str]] = {"payload": "input.value", "result_payload": "output.value"}
-"""The attributes that payloads stand in, by the member of a span's line."""
+"""The attributes that hold payloads, by the member of a span's line."""
 OPENING: Final = b'{"resourceSpans":['
-"""The first line of a document that has each of its resources on a line of its own."""
+"""The first line of a document with one resource on each line."""
 CLOSING: Final = b"]}"
 
 JsonObject = dict[str, Any]
@@ -42,7 +42,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class OtlpEncoding:
-    """Writes ``TracesData``: each resource in a message of its own, or all of them in one."""
+    """Writes ``TracesData``: each resource in a separate message, or all of them in one."""
 
     def __init__(self, *, one_message: bool) -> None:
         self._one_message = one_message

@@ -2,7 +2,7 @@
 
 Spans are collected by day until there are enough for a file. ``_export.json`` says up to which run
 everything is written, and the names of the files that are written next contain that run. An export
-that goes on behind it first deletes those files, so no span is there twice, also after ``kill -9``.
+that continues after it first deletes those files, so no span is duplicated, even after ``kill -9``.
 """
 
 from __future__ import annotations
@@ -101,10 +101,10 @@ def load_pyarrow() -> Any:
 
 
 def open_folder(folder: Path, after: str | None) -> None:
-    """Make the folder of an export, or check that an export in it goes on behind ``after``.
+    """Make the folder of an export, or check that its export continues after ``after``.
 
     Raises:
-        BadRequest: it holds something else, or its export goes on elsewhere.
+        BadRequest: it holds something else, or its export continues elsewhere.
         OSError: it cannot be made or read.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,10 +114,10 @@ def open_folder(folder: Path, after: str | None) -> None:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise BadRequest(
-            f"--output: {folder} is not empty, and no export that can go on: choose another name"
+            f"--output: {folder} is not empty, and no export that can continue: choose another name"
         ) from error
     if manifest.after != after:
-        how = f"go on with --after {manifest.after}, or" if manifest.after else "empty it, or"
+        how = f"continue with --after {manifest.after}, or" if manifest.after else "empty it, or"
         raise BadRequest(f"--output: {folder} holds an export already: {how} choose another name")
 
 
@@ -130,8 +130,8 @@ async def export_parquet(
 ) -> None:
     """Write the spans of runs.
 
-    ``on_run`` is called for each run that was read; ``on_written`` is told up to which run
-    everything is written.
+    ``on_run`` is called for each run that was read, and ``on_written`` with the last run up to
+    which everything is written.
 
     Raises:
         BadRequest: pyarrow is not installed.
@@ -196,7 +196,7 @@ class _Files:
             self._count += 1
             self._size += sum(len(row[name] or "") for name in _LARGE)
         if self._is_full():
-            # A run that is too large for one file goes on in the next.
+            # A run that is too large for one file continues in the next.
             self._write()
 
     def end_run(self, run: AgentInstance) -> bool:

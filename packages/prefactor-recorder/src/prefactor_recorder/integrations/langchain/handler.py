@@ -90,7 +90,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     One handler serves any number of concurrent calls, from threads and tasks. Inside `with
     recorder.run(...)`, the steps belong to that run, below the current span. Outside, each call
-    becomes a run of its own if a recorder was passed, and is not recorded otherwise.
+    becomes a separate run if a recorder was passed, and is not recorded otherwise.
 
     A step that raises is recorded as failed. A step that is cancelled, or interrupted by
     `interrupt()`, is recorded as cancelled. After the run is terminated, the next step raises

@@ -64,7 +64,7 @@ class PrefactorTracingProcessor(TracingProcessor):
     """Records every trace and span of the Agents SDK as a span, each below its parent.
 
     Inside `with recorder.run(...)`, a trace belongs to that run, below the current span. Outside,
-    each trace becomes a run of its own if a recorder was passed, and is not recorded otherwise.
+    each trace becomes a separate run if a recorder was passed, and is not recorded otherwise.
     Data that the SDK leaves out of its spans (`trace_include_sensitive_data`) is not recorded.
 
     The SDK catches everything a processor raises. Pass `StopWhenTerminated` to the runner to stop

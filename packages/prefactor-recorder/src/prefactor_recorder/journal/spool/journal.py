@@ -75,7 +75,7 @@ class SpoolJournal:
         """
         self._location = (spool_dir or default_directory(), api_url, api_token)
         self._clock = clock
-        # Only the user deletes dead letters. Without a limit of their own they would take the room
+        # Only the user deletes dead letters. Without a separate limit they would take the room
         # of records that can still be delivered.
         self._dead_letters_limit = limit // DEAD_LETTERS_DIVISOR
         self._files = SpoolFiles(*self._location)

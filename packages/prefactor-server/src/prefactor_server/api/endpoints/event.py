@@ -66,12 +66,12 @@ OPERATIONS = (
         path="/api/v1/events",
         summary="Follow changes",
         description=(
-            "A stream of server-sent events about runs and spans as they change. It begins with an "
-            "event ready; then come events changes, whose data the schema shows. An event reload "
-            "says that changes were lost: read again what you show, and go on. Every id is a "
-            "position; a client that was cut off sends the last one as Last-Event-ID and is told "
-            "what it has missed. With runs or agents, the stream is about these runs and the runs "
-            "of these agents alone. A deployment token is told of its own runs."
+            "A stream of server-sent events about runs and spans as they change. It begins with a "
+            "ready event, followed by changes events, whose data the schema shows. A reload event "
+            "means that changes were lost: read again what you show, and continue. Every id is a "
+            "position; a disconnected client sends the last one as Last-Event-ID and receives what "
+            "it missed. With runs or agents, the stream has only these runs and the runs of these "
+            "agents. A deployment token receives only its own agent's runs."
         ),
         right="read",
         reply=EventChanges,

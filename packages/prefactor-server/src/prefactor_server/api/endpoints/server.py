@@ -46,7 +46,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
 class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that this process has answered.
 
-    ``rejected`` were told to come back (429 and 503), ``failed`` met an error of the server (500).
+    ``rejected`` counts 429 and 503 responses, and ``failed`` counts server errors (500).
     """
 
     answered: int

@@ -1,8 +1,8 @@
 """Compressing a message once for all streams that send it.
 
 A stream with the content coding ``deflate`` is a zlib stream: a header, blocks, and the Adler-32 of
-everything. A block that is compressed by itself and ends at a byte can stand in any such stream,
-and checksums of parts add up to that of the whole. So a message is compressed once, however many
+everything. A block that is compressed alone and ends at a byte can be part of any such stream, and
+the checksums of parts combine into that of the whole. So a message is compressed once, however many
 streams send it, and no stream has a compressor.
 """
 

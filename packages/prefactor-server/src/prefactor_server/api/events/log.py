@@ -20,7 +20,7 @@ class MessageLog:
     """A bounded log of encoded messages, numbered from 0.
 
     Its memory does not grow with the number of its readers. A reader remembers how far it has read,
-    and one that is further behind than the log reaches has lost messages.
+    and one that is behind the oldest message has lost some.
     """
 
     def __init__(self, memory: Lease) -> None:

@@ -21,7 +21,7 @@ from prefactor_server.domain.runs.webhooks.target import (
     literal_address,
 )
 
-# Threads of their own: names that nobody answers for must not hold up anything else.
+# Separate threads, so that an unanswered lookup blocks nothing else.
 _RESOLVERS: Final = 8
 _MAX_ADDRESSES: Final = 4
 

@@ -1,4 +1,4 @@
-"""Heartbeats: an agent says that its runs go on, and hears which of them were terminated."""
+"""Heartbeats: an agent reports its open runs, and learns which were terminated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RULE: Final = f"must be 1 to {MAX_IDS} ids of runs"
 
 
 class HeartbeatFields(msgspec.Struct, kw_only=True):
-    """The runs of an agent that go on."""
+    """The open runs of an agent."""
 
     ids: Annotated[list[ClientId], Meta(min_length=1, max_length=MAX_IDS, description=_RULE)]
 
@@ -64,10 +64,10 @@ OPERATIONS: Final = (
         right="operate",
         summary="Say that runs go on",
         description=(
-            "An agent sends the ids of its open runs once a minute, and hears which of them were "
+            "An agent sends the ids of its open runs once a minute, and learns which of them were "
             "terminated. An active run that had a heartbeat and then neither heartbeats nor writes "
-            "for abandoned_after_minutes is marked as abandoned, until it is heard of again. It "
-            "takes no idempotency key, and nothing is to be gained from repeating one later."
+            "for abandoned_after_minutes is marked as abandoned, until its next heartbeat or write."
+            " It takes no idempotency key, and there is no point in repeating one later."
         ),
         reply=Success[HeartbeatView],
         refusals=(ValidationFailed,),

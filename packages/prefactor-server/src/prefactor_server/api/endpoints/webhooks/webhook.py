@@ -246,9 +246,9 @@ OPERATIONS = (
         path=_PATH,
         summary="Create a webhook",
         description=(
-            "Its URL is told of the events in signed requests, see the Standard Webhooks "
-            "specification. The answer has the secret that they are signed with at top level, this "
-            "once. Needs a server with a secret_key. An account may have "
+            "The server sends events to its URL in signed requests, see the Standard Webhooks "
+            "specification. Only this answer has the secret that signs them, at top level. Needs a "
+            "server with a secret_key. An account may have "
             f"{MAX_WEBHOOKS} webhooks."
         ),
         reply=WebhookWithSecret,
@@ -301,8 +301,8 @@ OPERATIONS = (
         path=_BY_ID,
         summary="Change a webhook",
         description=(
-            "What is left out stays as it is. A webhook that is enabled again is told of what "
-            "happens from then on, and of what had been waiting for it."
+            "Missing fields are unchanged. A webhook that is enabled again receives what happens "
+            "from then on, and the deliveries that were waiting."
         ),
         reply=Success[WebhookView],
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),

@@ -204,8 +204,8 @@ ITEMS = (
         path=f"{_BY_ID}/resend",
         summary="Send a delivery again",
         description=(
-            "Whatever became of it, under the same webhook-id, and for as long as a new one would "
-            "be tried. Its webhook must be enabled."
+            "Works in every status. Uses the same webhook-id, and is retried for as long as a new "
+            "delivery. Its webhook must be enabled."
         ),
         reply=Success[DeliveryView],
         refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
