@@ -68,6 +68,11 @@ OTLP_CASES: dict[str, tuple[bytes, bytes, str]] = {
     "a payload that is no JSON": (b'"{\\"n\\":1}"', b'"{]"', "cannot be read"),
     "a payload that is a list": (b'"{\\"n\\":1}"', b'"[]"', "payload: Expected `object`"),
     "a list of lists": (b'"arrayValue":{"values":[', b'"arrayValue":{"values":[[', "cannot be"),
+    "rows that are a number": (
+        b'"arrayValue":{"values":[',
+        b'"intValue":"5","other":{"values":[',
+        "prefactor.rows: must be a list of texts",
+    ),
     "cut off": (b'\\"export_end\\"', b'\\"', "cannot be read"),
     "no end": (
         b'{\\"type\\":\\"export_end',

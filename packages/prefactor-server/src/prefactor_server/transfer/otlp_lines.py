@@ -101,7 +101,7 @@ def lines_of(line: bytes) -> Iterator[bytes]:
 
 def _lines_of(resource: _Resource) -> Iterator[bytes]:
     rows: Any = resource.resource.plain().get(ROWS, ())
-    if isinstance(rows, str):
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise LineError(f"{ROWS}: must be a list of texts")
     for row in rows:
         yield str(row).encode() + b"\n"
