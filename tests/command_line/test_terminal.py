@@ -59,6 +59,16 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert says in failed.err
 
 
+def test_a_closed_standard_output_is_an_error_in_one_line() -> None:
+    """A command that could show nothing does nothing, and says why."""
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", PREFACTOR, "agents", "list"]
+
+    ended = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr == "prefactor: standard output is closed: redirect it to a file\n"
+
+
 def test_a_missing_or_wrong_token_is_reported(
     prefactor: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit. A failure is one line on standard error, never a traceback."""
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, _stop)
+    # Python has None for a stream that the caller closed.
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open
+    if sys.stdout is None:
+        sys.stderr.write("prefactor: standard output is closed: redirect it to a file\n")
+        sys.exit(FAILED)
     # A character that the terminal's encoding lacks must not end the command.
     reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:

@@ -1,9 +1,14 @@
 """The commands ``export`` and ``import``, as an operator calls them."""
 
+import asyncio
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from moved import call, small_export
+
+from live_server import PROGRAM
 
 
 async def test_a_file_goes_from_one_server_to_another(
@@ -37,3 +42,20 @@ async def test_a_file_goes_from_one_server_to_another(
     assert differs.returncode == 1
     assert "agent_span 'run-1-1' is stored already and differs in payload" in differs.stderr
     assert differs.stderr.endswith("is cut off: it does not end with a line break\n")
+
+
+@pytest.mark.parametrize("command", [("export",), ("token", "list", "--json"), ("import", "-")])
+async def test_closed_streams_end_in_one_line(source: Any, command: tuple[str, ...]) -> None:
+    """Without standard input and output, a command says so instead of being aborted."""
+    closed = ["sh", "-c", 'exec "$@" <&- >&-', "sh", PROGRAM, *command]
+
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [*closed, "--database", source.database],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == ("prefactor-server: standard output is closed: redirect it to a file\n")

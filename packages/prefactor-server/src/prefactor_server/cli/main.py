@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import secrets
@@ -23,7 +24,15 @@ from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli import maintenance, people, transfer
 from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
-from prefactor_server.cli.output import Column, err, out, print_document, print_rows
+from prefactor_server.cli.output import (
+    Column,
+    abandon_output,
+    err,
+    open_closed_streams,
+    out,
+    print_document,
+    print_rows,
+)
 from prefactor_server.cli.rebuild import rebuild
 from prefactor_server.cli.seed import seed
 from prefactor_server.cli.start_link import is_wanted, make_start_link
@@ -250,11 +259,18 @@ def config_show(
 
 def main() -> None:
     """Run the command. An error that an operator can fix prints one line and exits with 1."""
+    has_output = open_closed_streams()
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            sys.stdout.flush()
     except (Refusal, DatabaseError) as error:
         _fail(str(error))
     except OSError as error:
+        abandon_output()
+        if error.errno == errno.EBADF and not has_output:
+            _fail("standard output is closed: redirect it to a file")
         _fail(error.strerror or str(error))
 
 

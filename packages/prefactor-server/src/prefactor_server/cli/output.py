@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
@@ -19,6 +20,33 @@ _ANY_WIDTH: Final = 100_000
 
 out: Final = Console(highlight=False, soft_wrap=True, width=_ANY_WIDTH)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def open_closed_streams() -> bool:
+    """Open the standard streams that the caller closed, so that nothing else gets their numbers.
+
+    Standard input is empty then, writing to standard output fails, and messages are discarded.
+    Return whether standard output was open.
+    """
+    has_output = sys.stdout is not None
+    # uvloop aborts the process when it closes a file with the number of a standard stream.
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # gets the lowest free number, which is this one
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - stays open
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    return has_output
+
+
+def abandon_output() -> None:
+    """Redirect the output to nothing, because Python's flush at exit would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 class Column(NamedTuple):
