@@ -89,9 +89,9 @@ async def test_replicas(
 
 
 async def test_drain(tmp_path: Path, serve: Callable[..., LiveServer]) -> None:
-    """At SIGTERM streams end at once, while the server goes on answering until it has drained.
+    """At SIGTERM streams end at once, while the server keeps answering until it has drained.
 
-    A proxy that speaks HTTP 1.0 gets its events without chunks, until the connection ends.
+    An HTTP 1.0 proxy gets its events without chunks, until the connection ends.
     """
     server = serve(tmp_path, "--drain-seconds", "600")
     streams = [await open_stream(server, version) for version in ("1.0", "1.1")]

@@ -1,8 +1,7 @@
-"""The published client's examples run against this server as they stand, literal ids included.
+"""The published client's examples run against this server unchanged, literal ids included.
 
-What a reader changes are `api_url` and `api_token`, and nothing else. Ids such as `instance_123`
-and keys such as `create-span-001` are part of the examples, so tests that need them new start a
-server of their own.
+A reader changes only `api_url` and `api_token`. Ids such as `instance_123` and keys such as
+`create-span-001` are part of the examples, so tests that need them unused start a separate server.
 """
 
 import re

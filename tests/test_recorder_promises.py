@@ -316,7 +316,7 @@ work()
 def test_a_recorder_that_nobody_holds_delivers_at_exit(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """A recorder made inside a function is gone when the program ends; its records are not."""
+    """The records of a recorder that was created inside a function are delivered at exit."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", FORGETFUL],
         env={**environment(live_server, tmp_path), "PREFACTOR_EXIT_TIMEOUT": "20"},

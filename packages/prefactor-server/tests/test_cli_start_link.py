@@ -20,9 +20,9 @@ LINK = re.compile(r"(http://\S+)/#/sign-in\?code=(\S+)")
 
 
 def told_at_start(folder: Path, host: str) -> tuple[str, int]:
-    """What a server prints to a narrow terminal until it answers, and the status of its link.
+    """Return what a server prints to a narrow terminal at start, and the status of its link.
 
-    The status is 0 when there is none.
+    The status is 0 without a link.
     """
     ours, theirs = pty.openpty()
     ready = folder / "ready"
@@ -45,7 +45,7 @@ def told_at_start(folder: Path, host: str) -> tuple[str, int]:
 
 
 def read_until(terminal: int, ready: Path, process: "subprocess.Popen[bytes]") -> str:
-    """What stands on a terminal once the server answers: it writes its file after that."""
+    """Return the terminal's text once the server has printed it and written its ready file."""
     told, deadline = b"", time.monotonic() + 60
     while not (done := ready.exists()) or select.select([terminal], [], [], 0)[0]:
         assert done or process.poll() is None, told

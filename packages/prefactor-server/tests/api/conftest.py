@@ -1,7 +1,7 @@
-"""A server of its own for each test: the API over each of the backends, behind a real socket.
+"""A separate server for each test: the API over each backend, behind a real socket.
 
-What the API promises does not depend on where things are kept, so every test that
-asks for `api_client` runs on every backend.
+The API's promises do not depend on the backend, so every test that asks for `api_client` runs on
+every backend.
 """
 
 from collections.abc import AsyncIterator

@@ -124,7 +124,7 @@ async def test_a_skeleton_shows_what_spans_used(api_client: Any) -> None:
 
 
 async def test_spans_of_nobody_and_circles_are_there(api_client: Any) -> None:
-    """A parent of nowhere and of another run, and a circle, are roots and say that they are."""
+    """Spans with an unknown parent, one of another run, or in a cycle are roots, and flagged."""
     run, other = await api_client.run(), await api_client.run()
     elsewhere = await api_client.span(other, id="elsewhere")
     await api_client.span(run, id="orphan", parent_span_id="nobody", started_at=DAY + "01Z")

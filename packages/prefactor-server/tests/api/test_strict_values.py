@@ -1,7 +1,7 @@
-"""Numbers, times, flags, cursors, ids and tokens: read as they are written, or refused.
+"""Numbers, times, flags, cursors, ids and tokens are accepted in their documented form only.
 
-What a library's parser takes beside the documented form (a NUL behind a time, digits of other
-scripts, white space) would be stored as something that its sender did not mean.
+Other forms that a library's parser accepts (a NUL after a time, digits of other scripts, white
+space) would be stored as something that the sender did not mean.
 """
 
 import asyncio

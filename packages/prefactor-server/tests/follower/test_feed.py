@@ -133,7 +133,7 @@ async def test_a_state_moves_once(storage: Any) -> None:
 
 
 async def test_a_lease_is_one_holders(storage: Any) -> None:
-    """Somebody else gets a lease when it has ended or was let go, and not before."""
+    """Another holder gets a lease only after it has ended or was released."""
     feed = storage.feed
 
     assert await feed.take_lease("l", "first", 0, 10)

@@ -128,7 +128,7 @@ async def test_a_version_without_any_schema_gets_one(storage: PostgresStorage) -
 
 
 async def test_deployments_come_change_and_go(storage: PostgresStorage) -> None:
-    """A version is pinned in a deployment and let go, and a deployment without runs is deleted."""
+    """A version is pinned in a deployment and unpinned; a deployment without runs is deleted."""
     await do(storage, create_agent("a"))
     await do(storage, CreateDeployment(request(), "d", "a", STAGING, None))
     await do(storage, _version("v"))

@@ -1,9 +1,9 @@
-"""Deployments of one account: the token of each reaches its own agent in its own environment alone.
+"""Deployments of one account: each token reaches only its own agent in its own environment.
 
-Over every operation of the OpenAPI document, so that a new operation is covered by being there.
-Two deployments are furnished alike, and an operator then fills the account with everything else:
-other agents, and the same two agents in another environment. The intruder knows many ids of that,
-and puts them wherever an id fits; the stranger does the same with ids that nobody has.
+Every operation of the OpenAPI document is called, so a new operation is covered automatically.
+Two deployments get the same objects, and an operator fills the account with everything else: other
+agents, and the same two agents in another environment. The intruder knows many of those ids and
+puts them wherever an id fits; the stranger does the same with unused ids.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,9 +1,9 @@
-"""Two accounts with the same kinds of things: neither sees or changes anything of the other.
+"""Two accounts with the same kinds of objects: neither sees or changes anything of the other.
 
-Over every operation of the OpenAPI document, so that a new operation is covered by being there.
-Three accounts are furnished alike. The victim only watches. The intruder knows many of its ids,
-and puts them wherever an id fits. The stranger does the same with ids that nobody has: whatever
-the intruder is told, the stranger has to be told as well, or the answer gives away what there is.
+Every operation of the OpenAPI document is called, so a new operation is covered automatically.
+Three accounts get the same objects. The victim only watches. The intruder knows many of its ids
+and puts them wherever an id fits. The stranger does the same with unused ids: if the two get
+different answers, the answer reveals what exists.
 """
 
 import json

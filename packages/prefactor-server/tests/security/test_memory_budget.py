@@ -146,7 +146,7 @@ def test_bodies_over_the_budget_get_a_retry_after(
 
 
 def test_what_comes_out_of_a_compressed_body_counts(server: LiveServer) -> None:
-    """A small body is charged with what it is inflated to, and let go when it is answered."""
+    """A compressed body counts with its inflated size, until it is answered."""
     body = gzip.compress(b" " * (9 * MEGABYTE) + b"{}")
     with ExitStack() as stack:
         for _ in range(2):

@@ -26,9 +26,9 @@ from prefactor_server.storage.feed import Derived
 
 
 class Counting(Consumer):
-    """Counts in the database how often it was told of the end of each span.
+    """Counts in the database how often it received the end of each span.
 
-    It borrows the table of another consumer, whose number can be added to.
+    It uses the table of another consumer, which has a number to increment.
     """
 
     name = "counting"

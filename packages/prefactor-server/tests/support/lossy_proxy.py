@@ -12,11 +12,11 @@ _SOCKET = ".s.PGSQL.5432"
 
 
 class LossyProxy:
-    """Passes bytes on, until the next ones of a client are to be the last.
+    """Passes bytes on until it has to break a connection.
 
-    ``lose`` "question": they never reach the server. "answer": they do, and it carries them out,
-    but nobody hears of it. ``lose_answer_after``: the same, once a client has said these bytes.
-    ``questions`` counts what clients said, as long as that was short.
+    ``lose`` "question": the client's next bytes never reach the server. "answer": they do, and the
+    server carries them out, but the answer is lost. ``lose_answer_after``: the same, once a client
+    has sent these bytes. ``questions`` counts the short messages of clients.
     """
 
     def __init__(self, target: Path) -> None:

@@ -29,7 +29,7 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
 
 
 class ApiFailure(Exception):
-    """An operation was refused: the status and body with which the API says so."""
+    """An operation was refused, with the status and body of the response."""
 
     def __init__(
         self, status: int, code: str, message: str, errors: JsonObject | None = None

@@ -1,4 +1,4 @@
-"""A listener on an event loop in a thread of its own."""
+"""A listener on an event loop in a separate thread."""
 
 from __future__ import annotations
 

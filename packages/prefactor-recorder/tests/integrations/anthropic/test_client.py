@@ -166,7 +166,7 @@ def test_a_terminated_run_makes_no_more_calls(
 def test_one_client_can_be_recorded_alone(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A single client is recorded, with its copies, and let go again."""
+    """A single client is recorded, with its copies, and released again."""
     recording.uninstrument()
     recording.instrument_client(client)
     for asked in (client, client.with_options(timeout=5)):

@@ -280,9 +280,9 @@ async def test_revoked(api_client: ApiClient) -> None:
 
 @pytest.mark.parametrize("reads_on", [True, False])
 async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
-    """Who reads too late is told to read everything again; who does not read is cut off.
+    """A client that reads too slowly has to reload, and one that reads nothing is disconnected.
 
-    Others are told of everything meanwhile.
+    Other clients receive everything meanwhile.
     """
     async with open_api_client(
         f"sqlite:///{tmp_path / 'server.db'}",
