@@ -117,7 +117,7 @@ async def test_more_pages(page: Page, server: LiveServer) -> None:
     await page.get_by_role("checkbox", name=agent).check(force=True)
     rows = page.get_by_role("listitem")
     await expect(rows).to_have_count(100)
-    await expect(page.get_by_text("showing 100 of 110 runs")).to_be_visible()
+    await expect(page.get_by_text("showing 100 of 110 runs, latest recorded first")).to_be_visible()
     await page.get_by_role("list", name="Runs").evaluate("list => list.scrollTo(0, 1e6)")
     await expect(page.get_by_text(oldest)).to_be_visible()
     await expect(rows).to_have_count(110)

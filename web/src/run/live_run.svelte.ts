@@ -85,9 +85,12 @@ export class LiveRun {
     } catch (error) {
       if (isAborted(error)) return;
       noteSignedOut(error);
-      this.failure = explain(error);
+      this.failure = `${explain(error)} Trying again.`;
       // What does not exist for this reader will not come.
-      if (error instanceof ApiError && (error.status === 404 || error.status === 401)) this.stop();
+      if (error instanceof ApiError && (error.status === 404 || error.status === 401)) {
+        this.stop();
+        this.failure = explain(error);
+      }
       if (error instanceof ApiError && error.status === 404) {
         this.failure =
           "This run was not found. It was deleted, or the account has none with this id.";
