@@ -35,7 +35,7 @@ class Lease:
 
     @property
     def is_held(self) -> bool:
-        """Whether nobody else can have it yet."""
+        """Return whether no other holder can take the lease yet."""
         return self._now_us() < self._until
 
     async def take(self) -> bool:

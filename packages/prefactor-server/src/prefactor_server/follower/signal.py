@@ -19,7 +19,7 @@ class CommitSignal:
         self._callbacks.append(callback)
 
     def notify(self) -> None:
-        """Wake everyone who waits or waits next."""
+        """Wake every waiter, at once or at its next wait."""
         for callback in self._callbacks:
             callback()
         for event in self._waiting:

@@ -33,7 +33,7 @@ def with_remembered(state: TraceState, span: ReceivedSpan) -> ReceivedSpan:
 
 
 def add_events(state: TraceState, new: Iterable[ReceivedEvent]) -> TraceState:
-    """Return the state with more events. An event that is repeated is kept once."""
+    """Return the state with more events. A repeated event is kept once."""
     events: list[StoredEvent] = list(state.events)
     for one in new:
         stored = (one.span_id, one.at, one.name, one.attributes)

@@ -145,7 +145,7 @@ def times(start_ns: int, end_ns: int) -> tuple[int, int]:
 
 
 def json_number(value: float) -> float | str:
-    """Return a number as JSON can hold it: one that is not finite becomes a text, as in OTLP."""
+    """Return a number for JSON: an infinity or NaN becomes a text, as in OTLP."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -91,5 +91,5 @@ def _violations(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _text(text: str) -> str:
-    """Return a text as protobuf can hold it. What a request names may have lone surrogates."""
+    """Return a text that protobuf can hold. A request may contain lone surrogates."""
     return text.encode(errors="replace").decode()

@@ -93,7 +93,7 @@ async def export_all(
 
 
 def unmasked(document: bytes) -> bytes:
-    """Return a document as it is, for a reader who may see all of it."""
+    """Return a document unchanged, for a reader who may see all of it."""
     return document
 
 

@@ -239,7 +239,7 @@ def _imported(number: int, parsed: ParsedRow, stored: Mapping[str, SpanRecord]) 
 
 
 def _same(ours: bytes | None, theirs: bytes | None) -> bool:
-    """Whether two documents are the same value, however they are written."""
+    """Return whether two documents have the same value, in any notation."""
     if ours is None or theirs is None or ours == theirs:
         return ours == theirs
     return bool(msgspec.json.decode(ours) == msgspec.json.decode(theirs))

@@ -49,7 +49,7 @@ class OtlpEncoding:
         self._is_first = True
 
     def begin(self, account_id: str, *, masked: bool) -> bytes:
-        """Return a resource that says what this is."""
+        """Return a resource that identifies the export."""
         return self._message(_resource([_row_text(head_line(account_id, masked=masked))]))
 
     def rows(
@@ -67,7 +67,7 @@ class OtlpEncoding:
         return written + (self._message(_resource((), origin, spans)) if spans else b"")
 
     def end(self, runs: int, spans: int) -> bytes:
-        """Return a resource that says that this is whole."""
+        """Return a resource that marks the export as complete."""
         last = self._message(_resource([_row_text(end_line(runs, spans))]))
         return last + b"\n" + CLOSING + b"\n" if self._one_message else last
 

@@ -17,7 +17,7 @@ _MAX_NAME: Final = 256
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a million tokens cost. ``model`` is a name, in which ``*`` and ``?`` stand for more."""
+    """What a million tokens cost. ``model`` is a name, with ``*`` and ``?`` as wildcards."""
 
     model: str
     prompt: float

@@ -36,7 +36,7 @@ Threshold = Annotated[
 
 
 class CategoryWeight(msgspec.Struct, kw_only=True):
-    """The weight of a category of data. One that is not ``included`` counts for nothing."""
+    """The weight of a category of data. One that is not ``included`` weighs 0."""
 
     weight: Weight
     included: bool = True

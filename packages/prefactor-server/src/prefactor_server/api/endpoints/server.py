@@ -1,4 +1,4 @@
-"""The server itself: how it is, for those who keep it running."""
+"""The server's own status, for its operators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _US = 1_000_000
 
 
 class LimitedView(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of something there is now, and the limit; null for none."""
+    """The current amount of something, and its limit; null for no limit."""
 
     now: int
     limit: int | None

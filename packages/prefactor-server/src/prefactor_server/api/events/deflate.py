@@ -37,7 +37,7 @@ class Message:
 
 
 class Deflate:
-    """What a compressed stream has sent so far."""
+    """The state of a compressed stream."""
 
     __slots__ = ("_checksum", "_has_begun")
 

@@ -158,7 +158,7 @@ def signing_secrets(secrets: SecretBox, webhook: Webhook, now: int) -> Sequence[
 
 
 class _NotSent(Exception):
-    """No answer came; the message says why."""
+    """No response was received; the message says why."""
 
 
 class _Pool:

@@ -38,7 +38,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class AddressRefused(Exception):
-    """Nothing may be sent to what a name resolved to; the message says why."""
+    """Nothing may be sent to the addresses of a name; the message says why."""
 
 
 class GuardedNetwork(httpcore2.AsyncNetworkBackend):
@@ -81,7 +81,7 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         raise failure or httpcore2.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
-        """Wait for no resolver that is under way."""
+        """Stop without waiting for running resolvers."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     def _permitted(self, addresses: Sequence[Address]) -> Sequence[Address]:

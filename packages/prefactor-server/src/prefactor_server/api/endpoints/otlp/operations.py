@@ -57,7 +57,7 @@ class MetricsFields(msgspec.Struct, kw_only=True):
 
 
 class PartialSuccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was rejected of a request, and why."""
+    """The rejected part of a request, and the reason."""
 
     rejected_spans: int = msgspec.field(name="rejectedSpans", default=0)
     rejected_records: int = msgspec.field(name="rejectedLogRecords", default=0)

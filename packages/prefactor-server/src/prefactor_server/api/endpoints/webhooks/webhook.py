@@ -80,7 +80,7 @@ class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookWithSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook with a new secret, which is shown once: a repeated request goes without."""
+    """A webhook with a new secret, shown only once: a repeated request does not return it."""
 
     status: Literal["success"] = "success"
     secret: str | msgspec.UnsetType = msgspec.UNSET

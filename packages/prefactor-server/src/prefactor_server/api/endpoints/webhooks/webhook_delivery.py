@@ -68,7 +68,7 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryView(DeliverySummary, frozen=True, kw_only=True):
-    """A delivery by itself, with the body that is sent."""
+    """A single delivery, with its body."""
 
     body: msgspec.Raw
 

@@ -1,4 +1,4 @@
-"""What requests about webhooks say."""
+"""The bodies of requests about webhooks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LISTS: Final = {
 
 
 class WebhookFields(msgspec.Struct, kw_only=True):
-    """A new webhook. A filter that is left out or null lets everything pass."""
+    """A new webhook. A missing or null filter matches everything."""
 
     url: Url
     events: Events
@@ -64,7 +64,7 @@ class WebhookFields(msgspec.Struct, kw_only=True):
 
 
 class UpdateWebhookFields(msgspec.Struct, kw_only=True):
-    """What is to be different; what is left out stays. A filter of null lets everything pass."""
+    """The fields to change; missing ones stay. A null filter matches everything."""
 
     url: Url | None = None
     events: Events | None = None
