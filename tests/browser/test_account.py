@@ -122,6 +122,14 @@ async def test_environments(page: Page) -> None:
     await expect(row).to_have_count(0)
 
 
+async def test_section_on_a_phone(page: Page) -> None:
+    """On a phone, the link of the section that is open is in view, however many come before it."""
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.goto("/#/account/server")
+    link = page.get_by_role("navigation", name="Account").get_by_role("link", name="Server health")
+    await expect(link).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("role", ["viewer", "member"])
 async def test_roles(stranger: Page, server: LiveServer, role: str) -> None:
     """Anyone but an admin sees no administration, no token and no link."""

@@ -208,6 +208,7 @@ async def test_peek(page: Page, server: LiveServer) -> None:
     names = [f"peeked-{uuid4().hex[:8]}" for _ in range(2)]
     for name in names:
         await record(server, support_run(), external_identifier=name)
+    await page.set_viewport_size({"width": 1280, "height": 800})
     await page.goto("/#/runs")
     await expect(page.get_by_text(names[1])).to_be_visible()
     peek = page.get_by_role("complementary", name="Peek")
@@ -215,6 +216,7 @@ async def test_peek(page: Page, server: LiveServer) -> None:
     await page.keyboard.press("p")
     await expect(peek.get_by_role("heading", name=names[1])).to_be_visible()
     await expect(peek.get_by_role("treeitem")).to_have_count(4)
+    await expect(peek.get_by_role("button", name="Expand")).to_be_in_viewport(ratio=1)
     await page.keyboard.press("j")
     await expect(peek.get_by_role("heading", name=names[0])).to_be_visible()
     await page.keyboard.press("k")
