@@ -51,6 +51,16 @@ async def test_raw_and_download(page: Page, server: LiveServer) -> None:
     assert json.loads(Path(path).read_text(encoding="utf-8"))["temperature"] == "hot"
 
 
+async def test_copy(page: Page, server: LiveServer) -> None:
+    """A payload is copied as JSON, and the button says that it was."""
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await opened(page, server, "reply")
+    await page.get_by_role("button", name="Copy", exact=True).first.click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert json.loads(copied)["temperature"] == "hot"
+
+
 async def test_width(page: Page, server: LiveServer) -> None:
     """The panel is resized with the mouse and with keys, and keeps its width."""
     await opened(page, server, "plan")

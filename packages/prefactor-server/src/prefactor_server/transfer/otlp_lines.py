@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -103,7 +103,7 @@ def _lines_of(resource: _Resource) -> Iterator[bytes]:
     rows: Any = resource.resource.plain().get(ROWS, ())
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise LineError(f"{ROWS}: must be a list of texts")
-    for row in rows:
+    for row in cast("Sequence[object]", rows):
         yield str(row).encode() + b"\n"
     for scope in resource.scope_spans:
         for span in scope.spans:
