@@ -13,11 +13,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from checkout import ROOT
 from live_server import LiveServer
@@ -216,14 +219,48 @@ async def test_openai_agents_through_openinference(live_server: LiveServer) -> N
     assert run.status == "complete"
 
 
-def test_retries_of_a_collector(live_server: LiveServer) -> None:
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-protobuf"])
+def test_retries_of_a_collector(content_type: str, live_server: LiveServer) -> None:
     """Requests cut at every tenth byte, and sent twice, leave each span once."""
-    trace = "ab" * 16
+    trace = os.urandom(16).hex()
+    body = exported(trace, content_type)
+    address = urlsplit(live_server.url)
+    head = (
+        f"POST /v1/traces HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Authorization: Bearer {live_server.token}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    for cut in range(0, len(body), 10):
+        with socket.create_connection((address.hostname, address.port)) as broken:
+            broken.sendall(head + body[:cut])
+    headers = {"Authorization": f"Bearer {live_server.token}", "Content-Type": content_type}
+    for _ in range(2):
+        request = urllib.request.Request(f"{live_server.url}/v1/traces", body, headers)  # noqa: S310 - our own server
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own server
+            assert answer.read() == (b"{}" if content_type == "application/json" else b"")
+
+    found = urllib.request.Request(  # noqa: S310 - our own server
+        f"{live_server.url}/api/v1/agent_instance?external_identifier={trace}",
+        headers={"Authorization": f"Bearer {live_server.token}"},
+    )
+    with urllib.request.urlopen(found) as answer:  # noqa: S310 - our own server
+        (run,) = json.load(answer)["summaries"]
+    assert (run["status"], run["span_counts"]["total"]) == ("complete", 3)
+
+
+def exported(trace: str, content_type: str) -> bytes:
+    """Three spans of a trace as an exporter sends them."""
+    as_json = content_type == "application/json"
+
+    def name(identifier: str) -> str:
+        # Ids are hexadecimal in OTLP/JSON, where the JSON form of protobuf has base 64.
+        return identifier if as_json else b64encode(bytes.fromhex(identifier)).decode()
+
     spans = [
         {
-            "traceId": trace,
-            "spanId": f"{number:016x}",
-            **({"parentSpanId": f"{1:016x}"} if number > 1 else {}),
+            "traceId": name(trace),
+            "spanId": name(f"{number:016x}"),
+            **({"parentSpanId": name(f"{1:016x}")} if number > 1 else {}),
             "name": "chat m-1",
             "startTimeUnixNano": "1767225600000000000",
             "endTimeUnixNano": "1767225601000000000",
@@ -233,32 +270,7 @@ def test_retries_of_a_collector(live_server: LiveServer) -> None:
         }
         for number in range(1, 4)
     ]
-    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
-    address = urlsplit(live_server.url)
-    head = (
-        f"POST /v1/traces HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        f"Authorization: Bearer {live_server.token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode()
-    for cut in range(0, len(body), 10):
-        with socket.create_connection((address.hostname, address.port)) as broken:
-            broken.sendall(head + body[:cut])
-    for _ in range(2):
-        request = urllib.request.Request(  # noqa: S310 - our own server
-            f"{live_server.url}/v1/traces",
-            body,
-            {
-                "Authorization": f"Bearer {live_server.token}",
-                "Content-Type": "application/json",
-            },
-        )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own server
-            assert answer.read() == b"{}"
-
-    found = urllib.request.Request(  # noqa: S310 - our own server
-        f"{live_server.url}/api/v1/agent_instance?external_identifier={trace}",
-        headers={"Authorization": f"Bearer {live_server.token}"},
-    )
-    with urllib.request.urlopen(found) as answer:  # noqa: S310 - our own server
-        (run,) = json.load(answer)["summaries"]
-    assert (run["status"], run["span_counts"]["total"]) == ("complete", 3)
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    if as_json:
+        return json.dumps(document).encode()
+    return ParseDict(document, ExportTraceServiceRequest()).SerializeToString()
