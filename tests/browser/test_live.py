@@ -120,7 +120,7 @@ async def test_replicas(browser: Browser, postgres: PostgresServer, tmp_path: Pa
         async with signed_in(browser, read.url, read.token) as page:
             await record(written, external_identifier="first")
             await page.goto("/#/runs")
-            await expect(page.get_by_text("first")).to_be_visible()
+            await expect(page.get_by_text("first", exact=True)).to_be_visible()
             run_id = await record(
                 written, support_run()[:2], status=None, external_identifier="elsewhere"
             )
