@@ -164,6 +164,27 @@ def request(method: str, path: str, body: object = None, headers: str = "") -> b
     return head.encode() + content
 
 
+async def least_cpu_ms(
+    server: Server,
+    path: str,
+    rounds: int,
+    requests: int,
+    check: Callable[[bytes], None] = lambda _answer: None,
+) -> float:
+    """Return the least CPU time of the server for a GET of `path`, over `rounds` of `requests`."""
+    connection = await Connection.open(server.port)
+    asked = request("GET", path)
+    check(await connection.send(asked))
+    found: list[float] = []
+    for _ in range(rounds):
+        before = server.cpu_seconds
+        for _ in range(requests):
+            await connection.send(asked)
+        found.append((server.cpu_seconds - before) / requests * 1e3)
+    connection.close()
+    return min(found)
+
+
 async def new_run(port: int) -> str:
     """Register and start a run with one span type. Return its id."""
     connection = await Connection.open(port)

@@ -21,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 
 from harness import Figure, finish
-from loadgen import Connection, Server, new_run, request, server_on
+from loadgen import Connection, Server, least_cpu_ms, new_run, request, server_on
 
 from prefactor_server.domain.search.index import SearchDocument
 from prefactor_server.domain.search.words import scope_word
@@ -108,21 +108,6 @@ async def fill_words(path: Path, account: str, number: int) -> None:
     await index.close()
 
 
-async def cpu_ms(server: Server, path: str) -> float:
-    """The least CPU time of the server for a request, over some rounds of requests."""
-    connection = await Connection.open(server.port)
-    asked = request("GET", path)
-    await connection.send(asked)
-    found: list[float] = []
-    for _ in range(ROUNDS):
-        before = server.cpu_seconds
-        for _ in range(REQUESTS):
-            await connection.send(asked)
-        found.append((server.cpu_seconds - before) / REQUESTS * 1e3)
-    connection.close()
-    return min(found)
-
-
 async def begin(server: Server) -> float:
     """Make one run, and wait until everything that is derived from it is; the floor."""
     await new_run(server.port)
@@ -134,7 +119,7 @@ async def begin(server: Server) -> float:
             break
         await asyncio.sleep(0.1)
     connection.close()
-    return await cpu_ms(server, LIST)
+    return await least_cpu_ms(server, LIST, ROUNDS, REQUESTS)
 
 
 def main() -> None:
@@ -149,7 +134,10 @@ def main() -> None:
         asyncio.run(fill_words(path, account, number))
         print(f"filled with {number:,} runs in {time.monotonic() - before:.0f} s")
         with server_on(path) as server:
-            found = {what: asyncio.run(cpu_ms(server, asked)) for what, asked in PATHS.items()}
+            found = {
+                what: asyncio.run(least_cpu_ms(server, asked, ROUNDS, REQUESTS))
+                for what, asked in PATHS.items()
+            }
     finish(
         *(
             Figure(

@@ -99,7 +99,7 @@ async def test_webhook(
     await page.get_by_role("button", name="Disable", exact=True).click()
     await expect(told.get_by_role("button", name="Send again")).to_be_disabled()
     await page.get_by_role("button", name="Enable").click()
-    await expect(page.get_by_text("It is told of what happens.")).to_be_visible()
+    await expect(page.get_by_text("Its events are sent as they happen.")).to_be_visible()
     await page.get_by_role("button", name="Delete…").click()
     await page.get_by_role("button", name="Delete", exact=True).click()
     await expect(page.get_by_text("There are no webhooks.")).to_be_visible()

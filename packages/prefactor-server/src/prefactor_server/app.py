@@ -91,7 +91,7 @@ def now_us() -> int:
 async def serve(
     settings: Settings, on_started: Callable[[Started], None], make_link: LinkMaker
 ) -> None:
-    """Run the server until it is told to stop, then finish what it took.
+    """Run the server until a signal stops it, then finish the requests that it accepted.
 
     ``make_link`` makes the ``sign_in_url``, if there is to be one. ``on_started`` is called once,
     when the server answers.

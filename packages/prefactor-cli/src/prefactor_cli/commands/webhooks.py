@@ -66,7 +66,7 @@ _STYLES: Final = {
 
 @app.command(name="list")
 def list_webhooks(*, json: Json = False, connection: Connection = None) -> None:
-    """List webhooks, oldest first: never their secrets, which are shown once.
+    """List webhooks, oldest first. Secrets are never listed.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def create_webhook(
     url
         Where events are sent, such as https://hooks.example.org/prefactor.
     event
-        What it is told of. May be repeated.
+        An event to send. May be repeated.
     agent
         Only runs of this agent, by its id or external identifier. May be repeated.
     environment
@@ -113,9 +113,9 @@ def create_webhook(
     purpose
         Only runs of this purpose. May be repeated.
     description
-        What it is for.
+        A note on what the webhook is for.
     json
-        Print the secret and what is known of the webhook as one JSON document.
+        Print the webhook with its secret as one JSON document.
     """
 
     async def work(client: PrefactorHttpClient) -> None:
@@ -136,7 +136,7 @@ def create_webhook(
 def send_test(
     webhook_id: WebhookId, /, *, json: Json = False, connection: Connection = None
 ) -> int:
-    """Send a test event now, once, and say what the receiver answered; exit with 1 if it failed.
+    """Send one test event and print the receiver's answer. Exit with 1 if it failed.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def list_deliveries(
     run_id
         Only those about this run, by its id.
     limit
-        How many at most.
+        The largest number to list.
     json
         Print each delivery as a JSON object on one line, as the API shows it.
     """
@@ -204,7 +204,7 @@ def list_deliveries(
         else:
             Printer().table(_DELIVERY_COLUMNS).page([_delivery_row(one) for one in shown])
         if len(found) > limit:
-            note(f"Showing the newest {limit}: there are more, raise --limit.")
+            note(f"Showing the newest {limit}. Raise --limit to see more.")
 
     run(connection, work)
 
@@ -213,7 +213,7 @@ def list_deliveries(
 def resend_delivery(
     delivery_id: DeliveryId, /, *, json: Json = False, connection: Connection = None
 ) -> None:
-    """Send a delivery again, whatever became of it, under the same webhook-id.
+    """Send a delivery again, in any state, with the same webhook-id.
 
     Parameters
     ----------
@@ -249,9 +249,9 @@ def rotate_secret(
     webhook_id
         Its id, as `webhooks list` shows it.
     overlap_hours
-        For how many hours the old secret signs as well, 0 to 168.
+        How many hours the old secret keeps signing beside the new one, 0 to 168.
     json
-        Print the secret and what is known of the webhook as one JSON document.
+        Print the webhook with its secret as one JSON document.
     """
 
     async def work(client: PrefactorHttpClient) -> None:
@@ -265,7 +265,7 @@ def rotate_secret(
 def enable_webhook(
     webhook_id: WebhookId, /, *, json: Json = False, connection: Connection = None
 ) -> None:
-    """Let a webhook be told again of what happens from now on, and of what waits for it.
+    """Enable a webhook: new events are sent, and pending deliveries continue.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ def enable_webhook(
 def disable_webhook(
     webhook_id: WebhookId, /, *, json: Json = False, connection: Connection = None
 ) -> None:
-    """Send nothing to a webhook until it is enabled; what happens meanwhile is not told later.
+    """Disable a webhook. Events that occur while it is disabled are never sent.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def disable_webhook(
 
 @app.command(name="delete")
 def delete_webhook(webhook_id: WebhookId, /, *, connection: Connection = None) -> None:
-    """Delete a webhook and its deliveries; what waits for it is not sent.
+    """Delete a webhook and its deliveries, including pending ones.
 
     Parameters
     ----------
@@ -327,7 +327,7 @@ def _print_secret(made: WebhookWithSecret, *, as_json: bool) -> None:
         return
     # Only the secret, so that a script can take the output as it is.
     Printer().line(made.secret or "")
-    note(f"Webhook {made.id}. Its secret is shown this once: keep it where it is safe.")
+    note(f"Webhook {made.id}. Store its secret now: it is not shown again.")
 
 
 async def _first(found: AsyncIterator[WebhookDelivery], limit: int) -> list[WebhookDelivery]:

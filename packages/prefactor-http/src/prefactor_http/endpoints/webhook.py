@@ -1,4 +1,4 @@
-"""Webhooks: who is told when something happens."""
+"""Webhooks: URLs that receive events of runs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class WebhookClient(Endpoint):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> WebhookWithSecret:
-        """Create a webhook; the reply is the only time its secret can be seen.
+        """Create a webhook. Only this reply shows its secret.
 
         Args:
             url: Where events are sent.
@@ -125,7 +125,7 @@ class WebhookClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> Webhook:
-        """Change a webhook: what is absent stays, and a filter of None lets everything pass.
+        """Change a webhook. Omitted fields stay as they are. A filter of None matches every run.
 
         Raises:
             ValueError: The key is too long, or a value is not what the API accepts.
@@ -146,7 +146,7 @@ class WebhookClient(Endpoint):
         idempotency_key: str | None = None,
         options: RequestOptions | None = None,
     ) -> WebhookWithSecret:
-        """Give a webhook a new secret; the reply is the only time it can be seen.
+        """Give a webhook a new secret. Only this reply shows it.
 
         Args:
             webhook_id: The webhook.
@@ -166,7 +166,7 @@ class WebhookClient(Endpoint):
     async def test(
         self, webhook_id: str, *, options: RequestOptions | None = None
     ) -> WebhookDelivery:
-        """Send an event `webhook.test` now, once, and return what came of it.
+        """Send one event `webhook.test` and return its delivery.
 
         Raises:
             PrefactorNotFoundError: There is no such webhook.
@@ -182,7 +182,7 @@ class WebhookClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> None:
-        """Delete a webhook, and what is to be sent to it.
+        """Delete a webhook and its pending deliveries.
 
         Raises:
             PrefactorNotFoundError: There is no such webhook.

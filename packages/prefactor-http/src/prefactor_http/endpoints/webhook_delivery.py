@@ -1,4 +1,4 @@
-"""Deliveries of webhooks: what became of them, and sending one again."""
+"""Deliveries of webhooks: their state, and sending one again."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class WebhookDeliveryClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> WebhookDelivery:
-        """Send a delivery again, whatever became of it.
+        """Send a delivery again, in any state.
 
         Raises:
             PrefactorNotFoundError: There is no such delivery.

@@ -1,4 +1,4 @@
-"""Webhooks: who is told when something happens, and what became of each delivery."""
+"""Webhooks and their deliveries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefactor_http.models.base import ReplyModel, RequestModel
 
 
 class WebhookForUpdate(RequestModel):
-    """Changes to a webhook: what is not given stays. A filter of None lets everything pass."""
+    """Changes to a webhook. Omitted fields stay as they are. A filter of None matches every run."""
 
     url: str | None = None
     events: list[str] | None = None
@@ -27,7 +27,7 @@ class WebhookForUpdate(RequestModel):
 
 
 class Webhook(ReplyModel):
-    """A URL that is told of events; `status` is enabled or disabled."""
+    """A URL that receives events. `status` is enabled or disabled."""
 
     type: Literal["webhook"] = "webhook"
     id: str
@@ -36,7 +36,7 @@ class Webhook(ReplyModel):
     description: str | None = None
     events: tuple[str, ...] = ()
     agent_ids: tuple[str, ...] | None = None
-    """The agents whose runs it hears of; None for all. The other filters are alike."""
+    """The agents whose runs it receives events of, None for all. The other filters work alike."""
     environment_ids: tuple[str, ...] | None = None
     purposes: tuple[str, ...] | None = None
     status: str | None = None
@@ -45,20 +45,20 @@ class Webhook(ReplyModel):
     failing_since: datetime | None = None
     retry_at: datetime | None = None
     previous_secret_until: datetime | None = None
-    """Until when the secret before the last rotation signs as well."""
+    """When the previous secret stops signing."""
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
 
 
 class WebhookWithSecret(Webhook):
-    """A webhook with its new secret, which the server shows this once only."""
+    """A webhook with its new secret, which the server never shows again."""
 
     secret: str | None = Field(default=None, repr=False)
     """The secret that requests are signed with; kept out of `repr()`."""
 
 
 class WebhookDelivery(ReplyModel):
-    """One event on its way to one webhook; `status` is pending, delivered or failed."""
+    """One event for one webhook. `status` is pending, delivered or failed."""
 
     type: Literal["webhook_delivery"] = "webhook_delivery"
     id: str
@@ -77,4 +77,4 @@ class WebhookDelivery(ReplyModel):
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
     body: dict[str, Any] | None = None
-    """What is sent; lists go without it."""
+    """The body of the request. Lists omit it."""

@@ -1,4 +1,4 @@
-"""The outbox of webhooks while a slice is applied: which webhooks get which events."""
+"""The outbox of webhooks while a slice is applied: which webhooks receive which events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Event(NamedTuple):
     at: int
 
     def id_for(self, run_id: str) -> str:
-        """Return what receivers know the event by."""
+        """Return the id under which receivers get the event."""
         return event_id(run_id, self.type, self.occurrence)
 
 
@@ -90,7 +90,7 @@ class Outbox:
         times: Iterator[int],
         **data: Any,
     ) -> Iterator[WebhookDelivery]:
-        """Return the deliveries of an event that does not exist yet."""
+        """Yield the deliveries of an event that do not exist yet."""
         body: bytes | None = None
         for one in self._subscriptions.get(run.account_id, ()):
             if not one.wants(event.type, run, event.at):

@@ -110,7 +110,7 @@ class Snapshot:
         self.contents: list[SchemaContent] = []
         self.closed_runs: list[tuple[str, int]] = []
         self.audit: list[AuditEntry] = []
-        # Whether the batch is an import, which nobody is told of.
+        # Whether the batch is an import, whose events go to no webhook.
         self.imported = False
         self.loaded = rows
         for row in rows:

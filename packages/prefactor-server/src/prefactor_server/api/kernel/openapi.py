@@ -83,7 +83,7 @@ _LAST_EVENT_HEADER: Final[Mapping[str, Any]] = {
     "name": "Last-Event-ID",
     "in": "header",
     "required": False,
-    "description": "The last id that the caller has received: what came after it is told first.",
+    "description": "The last id that the caller received. Events after it are sent first.",
     "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
 }
 _PREFER_HEADER: Final[Mapping[str, Any]] = {

@@ -68,7 +68,7 @@ class AgentInstance(NamedTuple):
     last_seen_at: int | None = None
     """When its agent last wrote something of it, heartbeats aside; None if that was not kept."""
     imported_at: int | None = None
-    """When it was taken over from another server; None if it was registered here."""
+    """When it was imported from another server; None if it was registered here."""
 
     @property
     def span_total(self) -> int:
@@ -155,7 +155,10 @@ class AgentInstance(NamedTuple):
 
     @property
     def is_silent_import(self) -> bool:
-        """Whether it was imported and its agent has not been heard of here: nobody is told."""
+        """Whether the run was imported and its agent has sent nothing since.
+
+        Its events go to no webhook.
+        """
         heard_at = max(self.seen_at, self.abandoned_at or 0)
         return self.imported_at is not None and heard_at <= self.imported_at
 

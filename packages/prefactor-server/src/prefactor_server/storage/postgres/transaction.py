@@ -119,13 +119,16 @@ async def _was_stored(pool: RetryingPool, receipt: uuid.UUID, broken: Exception)
     while True:
         try:
             async with pool.connection() as connection:
-                return await _is_stored(connection, receipt, given_up)
+                return await _stored_or_given_up(connection, receipt, given_up)
         except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stays unknown
             if not is_lost(error) or not await budget.wait():
                 raise unknown_outcome() from broken
 
 
-async def _is_stored(connection: Connection, receipt: uuid.UUID, given_up: uuid.UUID) -> bool:
+async def _stored_or_given_up(
+    connection: Connection, receipt: uuid.UUID, given_up: uuid.UUID
+) -> bool:
+    """Return whether a batch is stored; if it is not, mark it as given up."""
     try:
         # Blocks while the batch is still in progress.
         await connection.execute(_GIVE_UP, receipt, given_up)

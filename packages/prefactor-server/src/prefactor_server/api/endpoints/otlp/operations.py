@@ -215,7 +215,7 @@ _LOGS_TEXT: Final = (
     "to the span that they name, before or after it comes. Other records are ignored."
 )
 _METRICS_TEXT: Final = (
-    "Answers success and keeps nothing: exporters send metrics unless they are told not to."
+    "Answers success and keeps nothing, because exporters send metrics unless configured otherwise."
 )
 
 

@@ -1,1 +1,1 @@
-"""The rules of webhooks: what is told to whom, how it is signed, and where it may be sent."""
+"""The rules of webhooks: which events are sent, how they are signed, which URLs are allowed."""

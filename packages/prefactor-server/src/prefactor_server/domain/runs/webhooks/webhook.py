@@ -1,4 +1,4 @@
-"""A webhook: an address of an operator's own that is told when something happens to runs.
+"""A webhook: a URL that receives events of runs.
 
 create              → enabled
 enabled   update    → disabled          (by an operator)
@@ -28,11 +28,11 @@ WebhookStatus: TypeAlias = Literal["enabled", "disabled"]
 
 EVENTS: Final[tuple[WebhookEvent, ...]] = get_args(WebhookEvent)
 TEST_EVENT: Final = "webhook.test"
-"""What a test delivery tells of. Nobody can ask for it, and everybody may get it."""
+"""The event of a test delivery. No webhook subscribes to it, and any webhook may receive it."""
 PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)
 
 MAX_WEBHOOKS: Final = 50
-"""How many webhooks an account may have: each event is compared with all of them."""
+"""The most webhooks an account may have. Each event is compared with all of them."""
 MAX_FILTER_VALUES: Final = 100
 GIVE_UP_US: Final = 3 * 24 * 3600 * 1_000_000
 """For how long a delivery is tried, and for how long a webhook may fail before it is disabled."""
@@ -44,9 +44,9 @@ GONE: Final = "the receiver answered 410 Gone"
 class Webhook(NamedTuple):
     """One webhook.
 
-    ``events`` and the filters are JSON lists; a filter of None lets everything pass. ``secret`` and
+    ``events`` and the filters are JSON lists; a filter of None matches every run. ``secret`` and
     ``previous_secret`` are encrypted; the previous one signs as well until a time. ``enabled_at``
-    is when it began to be told of events. ``failures`` counts failed attempts since the last one
+    is when it was last enabled. ``failures`` counts failed attempts since the last one
     that worked, ``failing_since`` is when the first of them was made, and nothing is sent before
     ``not_before``.
     """
@@ -116,7 +116,7 @@ class Webhook(NamedTuple):
 
 
 class Subscription:
-    """What one enabled webhook wants to hear, read once for many events."""
+    """The events and filters of an enabled webhook, parsed once for many events."""
 
     __slots__ = ("_agents", "_environments", "_events", "_purposes", "webhook")
 
@@ -128,9 +128,9 @@ class Subscription:
         self._purposes = _chosen(webhook.purposes)
 
     def wants(self, event: str, run: AgentInstance, at: int) -> bool:
-        """Return whether the webhook is told of an event of a run.
+        """Return whether the webhook receives an event of a run.
 
-        What happened before the webhook was enabled is not told, also if it is found out later.
+        Events from before the webhook was enabled are not sent, even if they are derived later.
         """
         return (
             event in self._events
