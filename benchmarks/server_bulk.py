@@ -1,10 +1,12 @@
-"""Claim: a server on two shared cores takes many thousands of spans a second, durably.
+"""Claim: HTTP, checks and templates cost less than twice what storing the spans costs.
 
 Sixteen clients send bulk requests of fifty spans with a kilobyte of payload each. Every span is
 checked against its schema, summarised by its template, compressed, and on the disk before it is
-answered. There are two floors, so that a reader sees where the time goes: the same spans through
-the SQLite storage alone, without HTTP, checks or templates; and a bare ASGI application that takes
-the same requests and answers at once.
+answered, and all that is derived from spans is derived while they arrive. The floor is the same
+spans through the SQLite storage alone, without HTTP, checks or templates. A bare ASGI application
+that takes the same requests and answers at once shows what the load generator takes. PostgreSQL
+is compared with SQLite, and two servers with one, because absolute rates differ by a factor of two
+from one machine to the next.
 """
 
 from __future__ import annotations
@@ -109,16 +111,10 @@ def main() -> None:
     sqlite, memory = measure("sqlite", 1)
     postgres, _ = measure("postgresql", 1)
     both, _ = measure("postgresql", 2)
-    rates: list[tuple[str, float, int, int, float]] = [
-        ("bulk of 50, 16 clients, SQLite", sqlite, 15_000, 7_500, storage),
-        ("the same, PostgreSQL, 1 server", postgres, 18_000, 9_000, answered),
-        ("the same, PostgreSQL, 2 servers", both, 25_000, 9_000, answered),
-    ]
     finish(
-        *(
-            Figure(name, round(rate), goal, gate, "spans/s", round(floor))
-            for name, rate, goal, gate, floor in rates
-        ),
+        Figure("bulk of 50, 16 clients, SQLite ÷ storage alone", sqlite / storage, 0.6, 0.45),
+        Figure("the same, PostgreSQL ÷ SQLite", postgres / sqlite, 1.3, 1.1),
+        Figure("the same, PostgreSQL, two servers ÷ one", both / postgres, 1.8, 1.6),
         Figure(
             "resident memory under that load, SQLite", round(memory), 200, 300, "MB", round(least)
         ),
