@@ -31,7 +31,7 @@ ELSEWHERE = {"text", "agent_ids"}
 
 
 async def test_every_filter_of_the_client_is_a_flag() -> None:
-    """A filter that the client learns is missing here until it has a flag."""
+    """The command line has a flag for every filter of the client."""
     client = PrefactorHttpClient(HttpClientConfig("http://127.0.0.1:9", "unused"))
     known = inspect.signature(client.agent_instances.list).parameters.keys()
 

@@ -34,7 +34,7 @@ def test_nothing_is_cut_without_a_terminal(rows: list[list[Cell]]) -> None:
 
 
 def test_columns_line_up_with_their_titles() -> None:
-    """Numbers are to the right, texts to the left, and a line has no spaces at its end."""
+    """Numbers are right-aligned, texts left-aligned, and no line ends in spaces."""
     rows = [
         [Cell("active"), Cell("Ada"), Cell("r1"), Cell("7")],
         [Cell(""), Cell("Bo")] + [Cell("")] * 2,

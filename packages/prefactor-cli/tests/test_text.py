@@ -41,5 +41,5 @@ def test_json_is_harmless_and_means_the_same(value: Any) -> None:
 
 
 def test_numbers_have_their_noun() -> None:
-    """One is singular, and thousands are separated."""
+    """The noun after 1 is singular, and thousands are separated."""
     assert [counted(n, "run") for n in (0, 1, 3000)] == ["0 runs", "1 run", "3,000 runs"]

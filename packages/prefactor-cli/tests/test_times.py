@@ -19,8 +19,8 @@ def test_a_duration_is_read(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-3", "5 m", "3x", "m5", "1h30", "1e3", "٣"])
-def test_what_is_no_duration_is_rejected(text: str) -> None:
-    """A value that is not a duration is refused with the accepted form."""
+def test_an_invalid_duration_is_rejected(text: str) -> None:
+    """A value that is not a duration is rejected, and the message shows the accepted form."""
     with pytest.raises(ValueError, match="is not a duration: give seconds"):
         read_seconds(text)
 
@@ -36,13 +36,13 @@ def test_what_is_no_duration_is_rejected(text: str) -> None:
         ("2026-02-28T11:00+01:00", NOW - timedelta(hours=26)),
     ],
 )
-def test_a_moment_is_read(text: str, moment: datetime) -> None:
-    """A time is a duration ago, or a time with its offset."""
+def test_a_time_is_read(text: str, moment: datetime) -> None:
+    """A time is a duration ago, or a timestamp with its offset."""
     assert read_moment(text, NOW) == moment
 
 
-def test_a_moment_without_an_offset_is_local() -> None:
-    """A date is its midnight in the local zone, as `today` and `yesterday` are."""
+def test_a_time_without_an_offset_is_local() -> None:
+    """A date means its midnight in the local zone, and so do `today` and `yesterday`."""
     midnight = NOW.astimezone().replace(hour=0, minute=0)
 
     assert read_moment("today", NOW) == midnight
@@ -51,8 +51,8 @@ def test_a_moment_without_an_offset_is_local() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "9999999999w", "99:00"])
-def test_what_is_no_moment_is_rejected(text: str) -> None:
-    """The message shows each way to write one."""
+def test_an_invalid_time_is_rejected(text: str) -> None:
+    """The message shows each way to write a time."""
     with pytest.raises(ValueError, match="is not a time: give how long ago"):
         read_moment(text, NOW)
 
@@ -62,5 +62,5 @@ def test_what_is_no_moment_is_rejected(text: str) -> None:
     [(-5, "now"), (7, "7 s ago"), (90, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
 )
 def test_how_long_ago(seconds: int, said: str) -> None:
-    """The largest unit is enough, and clocks that disagree count as now."""
+    """An age is shown in its largest unit, and a time in the future counts as now."""
     assert ago(NOW - timedelta(seconds=seconds), NOW) == said

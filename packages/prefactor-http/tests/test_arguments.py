@@ -111,7 +111,7 @@ async def refused(client: PrefactorHttpClient, call: Callable[[PrefactorHttpClie
     ("place", "call", "got"),
     [(place, *case) for cases in (BOTH, RANGES) for place, case in cases.items()],
 )
-async def test_an_argument_that_a_model_refuses(
+async def test_an_argument_of_the_wrong_type(
     client: PrefactorHttpClient,
     server: ScriptedServer,
     place: str,
@@ -134,7 +134,7 @@ async def test_an_argument_that_a_model_refuses(
 
 
 @pytest.mark.parametrize(("place", "call", "got"), [(p, *case) for p, case in OURS.items()])
-async def test_an_argument_that_no_model_knows(
+async def test_an_unknown_argument(
     client: PrefactorHttpClient,
     server: ScriptedServer,
     place: str,
@@ -157,10 +157,10 @@ async def test_several_arguments_are_named_at_once(client: PrefactorHttpClient) 
     assert "; schema_name: " in str(error)
 
 
-async def test_keys_that_are_too_long_and_choices_that_exclude_each_other(
+async def test_long_keys_and_exclusive_arguments(
     client: PrefactorHttpClient,
 ) -> None:
-    """A former bare `ValueError` still is one, and now belongs to this package's errors too."""
+    """What used to be a bare `ValueError` still is one, and is also this package's error."""
     for call in (
         lambda c: c.agents.retire("a", "k" * 65),
         lambda c: c.agents.show(agent_id="a", external_identifier="b"),

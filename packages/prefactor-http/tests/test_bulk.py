@@ -114,7 +114,7 @@ async def test_a_reply_of_another_shape_breaks_the_contract(
 @pytest.mark.parametrize(
     ("status", "error"), [(413, PrefactorApiError), (422, PrefactorValidationError)]
 )
-async def test_too_much_says_how_much_is_taken(
+async def test_a_request_over_the_limit_names_the_limit(
     client: PrefactorHttpClient,
     server: ScriptedServer,
     status: int,

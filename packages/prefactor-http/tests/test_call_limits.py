@@ -61,7 +61,7 @@ async def test_the_deadline_counts_on_the_handlers_clock(server: ScriptedServer)
     assert info.value.attempts == 3
 
 
-async def test_an_attempt_gets_what_is_left(server: ScriptedServer) -> None:
+async def test_an_attempt_gets_the_rest_of_the_deadline(server: ScriptedServer) -> None:
     """Each attempt gets the smaller of its own limit and the rest of the deadline."""
     clock, limits = Clock(), []
     config = server.config(
@@ -181,7 +181,7 @@ def test_limits_hold_in_every_loop() -> None:
     assert len(server.requests) == 3
 
 
-async def test_what_goes_with_every_request() -> None:
+async def test_tls_settings_and_proxy_are_passed_on() -> None:
     """TLS settings and proxy are passed to the session with each request."""
     context = ssl.create_default_context()
     double = MagicMock(closed=False, close=AsyncMock())
@@ -199,7 +199,7 @@ async def test_what_goes_with_every_request() -> None:
     assert (passed["ssl"], passed["proxy"]) == (context, "http://proxy.example")
 
 
-async def test_what_a_looker_sees_of_the_session() -> None:
+async def test_the_session_shows_its_limits() -> None:
     """The session shows the limits of the configuration, no matter which object enforces them."""
     config = HttpClientConfig("https://api.example", "t", request_timeout=7, connect_timeout=3)
     async with PrefactorHttpClient(config, trust_env=True) as client:
@@ -210,7 +210,7 @@ async def test_what_a_looker_sees_of_the_session() -> None:
 
 
 async def test_a_new_token_is_sent(server: ScriptedServer) -> None:
-    """A configuration that gets another token sends that one from then on."""
+    """A token set on the configuration is sent from the next request on."""
     config = server.config()
     async with PrefactorHttpClient(config) as client:
         await client.request("GET", PING)

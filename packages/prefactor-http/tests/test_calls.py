@@ -52,7 +52,7 @@ async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) ->
 
 
 @pytest.mark.parametrize("fault", [Drop(after="processing"), Truncate(), Drop(after="headers")])
-async def test_a_lost_reply_is_not_risked_twice_without_a_key(
+async def test_a_lost_reply_without_a_key_is_not_retried(
     client: PrefactorHttpClient, server: ScriptedServer, fault: Drop
 ) -> None:
     """A raw POST without a key that may have been processed is not repeated; others are."""
@@ -72,7 +72,7 @@ async def test_a_lost_reply_is_not_risked_twice_without_a_key(
     assert len(server.requests) == 5
 
 
-async def test_what_was_never_sent_is_retried_without_a_key(unused_tcp_port: int) -> None:
+async def test_an_unsent_request_is_retried_without_a_key(unused_tcp_port: int) -> None:
     """A refused connection is always worth another attempt, a keyless POST included."""
     config = HttpClientConfig(
         f"http://127.0.0.1:{unused_tcp_port}",
@@ -89,8 +89,10 @@ async def test_what_was_never_sent_is_retried_without_a_key(unused_tcp_port: int
     assert info.value.attempts == 3
 
 
-async def test_a_timeout_is_both(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A timed-out attempt is caught as ours and as asyncio's, and says how long it had."""
+async def test_a_timeout_belongs_to_this_package_and_asyncio(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A timed-out attempt is caught as this package's error and as asyncio's, with its limit."""
     server.script(Stall(30))
     options = RequestOptions(request_timeout=0.05, max_retries=0)
     with pytest.raises(PrefactorTimeoutError, match=r"within 0\.05 seconds") as info:
@@ -121,7 +123,7 @@ async def test_a_wait_past_the_deadline_is_not_begun(server: ScriptedServer) -> 
 async def test_a_long_retry_after_surfaces_at_once(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A server that asks for more than the longest wait is not waited for."""
+    """A wait longer than the longest allowed one raises at once."""
     server.script(error(429, retry_after="3600"))
     with pytest.raises(PrefactorRateLimitError) as info:
         await client.request("GET", PING)
@@ -141,8 +143,8 @@ async def test_the_server_can_forbid_and_demand_retries(
     assert len(server.requests) == 3
 
 
-async def test_the_quota_is_shared_and_ends_a_storm(server: ScriptedServer) -> None:
-    """When everything fails, calls stop multiplying; children of a client share its budget."""
+async def test_the_shared_quota_stops_retries(server: ScriptedServer) -> None:
+    """When everything fails, a client and its children stop retrying."""
     server.script(*[error(503)] * 1000)
     async with PrefactorHttpClient(server.config()) as client:
         child = client.with_options(headers={"X-A": "b"})

@@ -77,7 +77,7 @@ async def test_extra_headers_win_except_over_the_key(
     assert sent["idempotency-key"] == "ours"
 
 
-async def test_bad_input_never_leaves(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+async def test_bad_input_is_not_sent(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """An invalid body, query, key or header raises before anything is sent."""
     nan: dict[str, Any] = {"payload": {"scores": [1.0, math.nan]}}
     with pytest.raises(PrefactorRequestError, match=r"json_data\.payload\.scores\[1\]"):
@@ -172,7 +172,7 @@ async def test_a_head_request_has_no_body(
 async def test_deeply_nested_replies_are_read(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A reply nested deeper than the fast parser goes is still a reply."""
+    """A reply that is nested too deeply for the fast parser is still read."""
     server.script(Reply(200, b'{"x":' + b"[" * 500 + b"]" * 500 + b"}"))
     assert list(await client.request("GET", PING)) == ["x"]
 
@@ -201,7 +201,7 @@ def test_one_client_in_two_loops() -> None:
     assert len(server.requests) == 2
 
 
-async def test_a_client_that_nobody_closed_is_closed_with_its_loop(server: ScriptedServer) -> None:
+async def test_an_unclosed_client_is_closed_with_its_loop(server: ScriptedServer) -> None:
     """A dropped client leaks no session, because its loop closes it (a warning would fail this)."""
     client = PrefactorHttpClient(server.config())
     await client.request("GET", PING)
@@ -241,7 +241,7 @@ async def test_cancellation_leaks_nothing(server: ScriptedServer) -> None:
         assert (await client.request("GET", PING))["status"] == "success"
 
 
-async def test_closing_ends_calls_for_good(server: ScriptedServer) -> None:
+async def test_closing_ends_calls_in_flight(server: ScriptedServer) -> None:
     """A call in flight when the client is closed fails, and does not open the client again."""
     server.script(Stall(30))
     client = PrefactorHttpClient(server.config(max_retries=50))
@@ -255,7 +255,7 @@ async def test_closing_ends_calls_for_good(server: ScriptedServer) -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_session_of_the_callers_own(server: ScriptedServer) -> None:
+async def test_a_session_from_the_caller(server: ScriptedServer) -> None:
     """A caller's session keeps its own settings, gets plain JSON, and stays open."""
     async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as session:
         async with PrefactorHttpClient(server.config(), session=session) as client:
@@ -271,7 +271,7 @@ async def test_a_session_of_the_callers_own(server: ScriptedServer) -> None:
         await client.request("GET", PING)
 
 
-async def test_the_timeout_applies_to_a_session_of_the_callers_own(server: ScriptedServer) -> None:
+async def test_the_timeout_applies_to_a_session_from_the_caller(server: ScriptedServer) -> None:
     """The configured limit of an attempt holds on any session."""
     server.script(Stall(30))
     config = server.config(request_timeout=0.05, max_retries=0)
@@ -313,7 +313,7 @@ async def test_with_options_shares_the_session(
     assert first.connection == second.connection
 
 
-async def test_a_deadline_of_the_client_can_be_lifted(server: ScriptedServer) -> None:
+async def test_a_call_can_override_the_deadline(server: ScriptedServer) -> None:
     """A call can have a longer deadline than the client's default, or none."""
     async with PrefactorHttpClient(server.config(deadline=0.001)) as client:
         options = RequestOptions(deadline=math.inf, request_timeout=math.inf)
@@ -323,7 +323,7 @@ async def test_a_deadline_of_the_client_can_be_lifted(server: ScriptedServer) ->
 # --- Nothing is shown that should not be ----------------------------------------------------------
 
 
-async def test_the_token_is_in_no_text(
+async def test_the_token_is_never_shown(
     server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """However a server echoes the token, it is in no message, attribute, log, repr or traceback."""
@@ -353,7 +353,7 @@ async def test_the_token_is_in_no_text(
     assert token not in caplog.text
 
 
-async def test_what_is_logged(
+async def test_a_log_line_names_method_path_and_status(
     client: PrefactorHttpClient, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A log line has method, path and status; never a query, a header or a body."""

@@ -1,6 +1,6 @@
-"""What test suites of applications reach into keeps working: sessions replaced by doubles.
+"""Test suites of applications replace sessions by doubles, and keep working.
 
-The one file of this package's tests that mocks: users' tests do.
+This is the one file of this package's tests that mocks, because users' tests do.
 """
 
 from __future__ import annotations

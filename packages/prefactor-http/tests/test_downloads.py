@@ -30,7 +30,7 @@ async def exported(client: PrefactorHttpClient) -> list[bytes]:
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-async def test_an_export_comes_in_pieces(
+async def test_an_export_is_read_in_chunks(
     client: PrefactorHttpClient, server: ScriptedServer, coding: str
 ) -> None:
     """The text is complete, compressed or not, and may exceed the limit of other responses."""
@@ -54,7 +54,7 @@ async def test_opening_is_retried(client: PrefactorHttpClient, server: ScriptedS
         await exported(client)
 
 
-async def test_what_breaks_off_is_an_error(
+async def test_a_truncated_download_is_an_error(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """A lost connection and truncated compressed data are errors."""

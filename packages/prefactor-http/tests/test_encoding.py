@@ -45,7 +45,7 @@ def encoder(request: pytest.FixtureRequest) -> Iterator[str]:
     encoding._fast.cache_clear()
 
 
-def test_the_encoder_is_the_one_that_was_asked_for(encoder: str) -> None:
+def test_orjson_is_used_if_it_is_installed(encoder: str) -> None:
     """The fast encoder is used if it is installed, and everything works without it."""
     fast = encoding._fast()
     assert (fast is not None) == (encoder == "orjson")
@@ -64,7 +64,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(UNICODE, JSON))
-def test_a_body_is_what_was_meant(body: dict[str, Any]) -> None:
+def test_a_body_reads_back_equal(body: dict[str, Any]) -> None:
     """Any JSON object reads back equal from its encoding."""
     encoded = encode_body(body)
     assert encoded == body
@@ -73,8 +73,8 @@ def test_a_body_is_what_was_meant(body: dict[str, Any]) -> None:
     assert to_json_text(encoded) == encoded.encoded.decode()
 
 
-def test_a_body_does_not_change_with_the_objects_it_was_made_from() -> None:
-    """A later attempt sends what the first was given, even if the caller changed it since."""
+def test_a_body_is_encoded_once() -> None:
+    """A later attempt sends the bytes of the first one, even if the caller changed the objects."""
     payload = {"list": [1]}
     encoded = encode_body({"payload": payload})
     payload["list"].append(2)
@@ -155,8 +155,8 @@ KEYS = st.text(max_size=3) | st.sampled_from([1, None, True, 0.5, Word.YES, Key(
         max_size=3,
     )
 )
-def test_both_encoders_mean_the_same(body: dict[str, Any]) -> None:
-    """Whatever a body holds, it is the same JSON, or the same error, with orjson as without."""
+def test_both_encoders_agree(body: dict[str, Any]) -> None:
+    """Any body gives the same JSON, or the same error, with and without orjson."""
     encoding._fast()
     with pytest.MonkeyPatch.context() as patch:
         first = _outcome(body)
@@ -187,15 +187,15 @@ def _outcome(body: dict[str, Any]) -> Any:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, dict) else None,
 )
-def test_what_is_not_json_is_named(body: dict[str, Any], place: str, problem: str) -> None:
-    """The error tells the path of the offending value and what is wrong with it."""
+def test_a_value_that_is_not_json_is_named(body: dict[str, Any], place: str, problem: str) -> None:
+    """The error has the path of the value and what is wrong with it."""
     with pytest.raises(PrefactorRequestError, match=f"cannot be sent as JSON: {problem}") as info:
         encode_body(body)
     assert info.value.location == place
     assert str(info.value).startswith(f"{place} cannot")
 
 
-def test_models_and_moments_inside_a_body() -> None:
+def test_models_and_times_inside_a_body() -> None:
     """Models go by alias, datetimes as UTC, dates and UUIDs as text, enumerations by value."""
 
     class Mine(BaseModel):
@@ -250,7 +250,7 @@ def test_an_id_stays_one_segment(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", None, "\ud800"])
-def test_an_id_that_names_another_place_is_refused(value: Any) -> None:
+def test_an_id_that_changes_the_path_is_refused(value: Any) -> None:
     """Empty and dot segments would be resolved away, so they are never sent."""
     with pytest.raises(PrefactorRequestError, match="agent_id") as info:
         path_segment("agent_id", value)

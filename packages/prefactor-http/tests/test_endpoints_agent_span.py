@@ -111,7 +111,7 @@ async def test_finish(client: PrefactorHttpClient, server: ScriptedServer) -> No
 
 
 async def test_checked_before_sending(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """States, types, keys and payloads that cannot be right raise here."""
+    """Invalid statuses, types, keys and payloads raise before anything is sent."""
     spans: Any = client.agent_spans
     with pytest.raises(ValidationError):
         await spans.create("i", "x", "terminated")
@@ -234,7 +234,7 @@ async def test_nulls_read_as_absent(client: PrefactorHttpClient, server: Scripte
         ),
     )
 )
-def test_the_short_check_never_contradicts_the_model(fields: dict[str, Any]) -> None:
+def test_the_quick_check_agrees_with_the_model(fields: dict[str, Any]) -> None:
     """A span that passes the quick check is one that the model accepts unchanged."""
     fields = {"agent_instance_id": "i", "schema_name": "s", "status": "active", **fields}
     if _plainly_right(fields, _STATUSES):
@@ -261,7 +261,9 @@ async def test_filters(client: PrefactorHttpClient, server: ScriptedServer) -> N
     assert await found(parent_span_id="null") == [root.id]
 
 
-async def test_what_servers_add(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+async def test_derived_fields_are_typed(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
     """What a server derives about a span is read into typed fields."""
     added = {
         "environment_id": "e",

@@ -99,7 +99,9 @@ async def test_lists_and_counts_have_the_same_filters(
     assert [request.path for request in server.requests][1] == "/api/v1/alerts/count"
 
 
-async def test_wrong_words_are_refused(client: PrefactorHttpClient, server: ScriptedServer) -> None:
+async def test_invalid_values_are_refused(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
     """An unknown severity and an empty name are refused before anything is sent."""
     severity: Any = "dreadful"
     with pytest.raises(PrefactorRequestError, match="severity"):

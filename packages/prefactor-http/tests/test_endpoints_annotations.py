@@ -13,7 +13,7 @@ KEY = "key-1"
 
 
 async def test_record_quality(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A judgement is recorded under its name, and None removes it."""
+    """An evaluation is recorded under its name, and None removes it."""
     instance = server.add_instance()
     judged = await client.agent_instances.record_quality(instance, "tone", {"score": 1}, KEY)
     assert judged.quality_payloads == {"tone": {"score": 1}}
@@ -53,8 +53,10 @@ async def test_metadata(client: PrefactorHttpClient, server: ScriptedServer) -> 
             await call()
 
 
-async def test_the_only_judgement(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """`update` sends a judgement without a name, and None to remove it, under a key."""
+async def test_an_evaluation_without_a_name(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """`update` sends an evaluation without a name, and None to remove it, under a key."""
     reply = Reply(body={"status": "success", "details": server.instances[server.add_instance()]})
     server.script(reply, reply)
     await client.agent_instances.update("i/1", {"score": None}, "key-1")

@@ -40,10 +40,10 @@ async def test_runs_are_found_by_every_filter(
     }
 
 
-async def test_a_run_that_was_searched_for_says_where_it_matched(
+async def test_a_search_result_says_where_it_matched(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A run on a list that was asked for a text names the span, and the text around the words."""
+    """A search for text returns each run with the matching span and the text around the match."""
     match = {"span_id": "s", "snippet": "…to <Paris>", "truncated": True}
     ids = ("id", "account_id", "agent_id", "agent_version_id", "environment_id")
     times = {"inserted_at": MOMENT, "updated_at": MOMENT}

@@ -55,7 +55,7 @@ SERVER: dict[str, Any] = {
 
 
 async def test_the_server_is_shown(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """How the server is comes back in its parts."""
+    """The server's status is read into its parts."""
     server.script(Reply(200, {"details": SERVER}))
 
     shown = await client.server.show()

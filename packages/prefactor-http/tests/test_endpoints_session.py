@@ -74,7 +74,7 @@ async def test_a_person_signs_in_and_out(
 
 
 async def test_ways_to_sign_in(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A server tells them; an attempt with its provider has an address and a cookie."""
+    """The server lists them, and starting one returns the provider's address and a cookie."""
     offered = {"password": True, "token": True, "openid": {"name": "Example"}}
     begun = {"authorization_url": "https://idp.example.com/authorize?state=1"}
     server.script(Reply(200, {"details": offered}))

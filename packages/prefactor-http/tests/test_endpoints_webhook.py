@@ -18,9 +18,7 @@ WEBHOOK = {
 DELIVERY = {"type": "webhook_delivery", "id": "d1", "status": "delivered", "body": {"type": "x"}}
 
 
-async def test_webhooks_are_made_and_kept(
-    client: PrefactorHttpClient, server: ScriptedServer
-) -> None:
+async def test_webhooks_are_managed(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """A webhook is created, changed, rotated and deleted, and reprs show no secret."""
     secret = {"secret": "whsec_abc", "details": WEBHOOK}
     page = {"summaries": [WEBHOOK], "pagination": None, "sorting": None}
@@ -54,7 +52,7 @@ async def test_webhooks_are_made_and_kept(
     assert (delete.method, delete.target) == ("DELETE", "/api/v1/webhook/w1")
 
 
-async def test_deliveries_are_looked_at_and_sent_again(
+async def test_deliveries_are_shown_and_resent(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """A test returns its delivery; deliveries are listed, shown and resent."""

@@ -92,7 +92,7 @@ def test_endless_block() -> None:
 
 
 async def test_events(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Events are models of the rows that changed, and what they are about is asked for."""
+    """Events are models of the changed rows, and the filter is sent with the request."""
     server.script(stream(READY, block(5, runs=[RUN], spans=[SPAN], deleted_runs=["run-0"])))
     stream_of_two = client.events(
         agent_instance_ids=["run-1", "run-0"],
@@ -141,7 +141,7 @@ async def test_reconnect(
 
 
 async def test_heartbeat(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A heartbeat moves the position on, and is no event."""
+    """A heartbeat advances the position, and is not an event."""
     server.script(stream(READY, b": heartbeat\nid: 7\n\n"), stream(block(7, "ready"), block(8)))
 
     assert await positions(client, 2) == [1, 8]
@@ -196,7 +196,7 @@ async def test_nonsense(
 
 
 async def test_close(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A closed stream ends the iteration, and that of a closed client fails without a request."""
+    """A closed stream ends the iteration; a stream of a closed client fails without a request."""
     server.script(stream(READY), stream(READY))
     events = client.events()
     assert (await anext(events)).kind == "ready"

@@ -97,7 +97,7 @@ def _state(error: BaseException) -> dict[str, Any]:
 
 @pytest.mark.parametrize("error", OURS, ids=lambda error: type(error).__name__)
 def test_it_pickles_with_all_its_attributes(error: PrefactorHttpError) -> None:
-    """An error survives the way to another process, class, message and attributes alike."""
+    """An error keeps its class, message and attributes when it is pickled."""
     error.attempts, error.request_id, error.retry_after = 3, "req-1", 1.5
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):  # noqa: S301 - made here
         assert type(twin) is type(error)
@@ -164,7 +164,7 @@ def test_the_headers_of_a_request_are_not_kept() -> None:
     assert error.request_info.method == "POST"
 
 
-def test_a_cause_that_shows_the_token_is_cut_off() -> None:
+def test_a_cause_that_shows_the_token_is_dropped() -> None:
     """A traceback prints causes, so a cause whose text holds the token is dropped."""
     error = translated(aiohttp.ClientError(f"echo: {TOKEN}"), "POST /p", REDACTOR)
     assert TOKEN not in str(error)
@@ -172,15 +172,15 @@ def test_a_cause_that_shows_the_token_is_cut_off() -> None:
     assert error.__suppress_context__
 
 
-def test_a_half_made_aiohttp_error_is_translated() -> None:
-    """Test doubles raise errors without a request, which cannot even be printed."""
+def test_an_incomplete_aiohttp_error_is_translated() -> None:
+    """Test doubles raise errors without a request, which cannot even be printed otherwise."""
     nothing: Any = None
     error = translated(aiohttp.ClientResponseError(nothing, (), status=500), "GET /", REDACTOR)
     assert isinstance(error, aiohttp.ClientResponseError)
 
 
-def test_an_exhausted_error_knows_what_its_last_failure_knew() -> None:
-    """The id of the request and the server's wait need no digging."""
+def test_an_exhausted_error_has_the_last_failures_attributes() -> None:
+    """The final error has the request id and the server's wait of the last failure."""
     last = PrefactorRateLimitError("slow down", "unknown", 429)
     last.request_id, last.retry_after = "req-9", 120.0
     error = PrefactorRetryExhaustedError("gave up", last)

@@ -33,7 +33,7 @@ def five_spans(instance: str) -> BulkRequest:
 
 @pytest.mark.parametrize("own_session", [False, True])
 async def test_a_bulk_of_large_spans(server: ScriptedServer, own_session: bool) -> None:
-    """It arrives whole, as JSON, on the client's session and on a caller's."""
+    """A large bulk request arrives whole, as JSON, on the client's session and on a caller's."""
     instance = server.add_instance()
     async with aiohttp.ClientSession() as session:
         given = session if own_session else None
@@ -48,7 +48,7 @@ async def test_a_bulk_of_large_spans(server: ScriptedServer, own_session: bool) 
 
 
 @pytest.mark.parametrize("step", [Reply.error(503, "busy", "Busy"), Drop(), Drop(after="half")])
-async def test_it_is_whole_on_every_attempt(
+async def test_every_attempt_sends_the_whole_body(
     client: PrefactorHttpClient, server: ScriptedServer, step: Step
 ) -> None:
     """A retry, and a replay on a fresh connection, start at the beginning of the body again."""

@@ -82,7 +82,7 @@ async def test_no_limit(watcher: TimeoutWatcher) -> None:
         assert watcher.due == math.inf
 
 
-async def test_a_cancellation_by_somebody_else(watcher: TimeoutWatcher) -> None:
+async def test_a_cancellation_from_outside(watcher: TimeoutWatcher) -> None:
     """A task that is cancelled from outside is cancelled, and not timed out."""
     task = asyncio.create_task(outlast(watcher, 30.0))
     await asyncio.sleep(0)
@@ -93,8 +93,8 @@ async def test_a_cancellation_by_somebody_else(watcher: TimeoutWatcher) -> None:
 
 
 @pytest.mark.parametrize("outer_first", [True, False])
-async def test_both_at_once(watcher: TimeoutWatcher, outer_first: bool) -> None:
-    """Cancelled from outside in the moment of its timeout, a task is cancelled."""
+async def test_cancellation_wins_over_a_timeout(watcher: TimeoutWatcher, outer_first: bool) -> None:
+    """A task that is cancelled at the moment of its timeout is cancelled."""
     task = asyncio.create_task(outlast(watcher, 30.0))
     await asyncio.sleep(0)
     [attempt] = watcher.running
@@ -115,8 +115,8 @@ async def test_inside_asyncio_timeout(watcher: TimeoutWatcher) -> None:
             await outlast(watcher, 0.01)
 
 
-async def test_a_task_that_was_cancelled_before(watcher: TimeoutWatcher) -> None:
-    """A task that refused an earlier cancellation still meets its timeouts."""
+async def test_a_task_that_ignored_a_cancellation(watcher: TimeoutWatcher) -> None:
+    """A task that ignored an earlier cancellation still times out."""
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
@@ -131,7 +131,7 @@ async def test_a_task_that_was_cancelled_before(watcher: TimeoutWatcher) -> None
 
 
 async def test_another_error_at_the_moment_of_the_timeout(watcher: TimeoutWatcher) -> None:
-    """An error that comes out although the limit has struck is not hidden by it."""
+    """An error that is raised although the limit has expired is not hidden by it."""
     task = asyncio.current_task()
     assert task is not None
 
@@ -148,8 +148,8 @@ async def test_another_error_at_the_moment_of_the_timeout(watcher: TimeoutWatche
     assert task.cancelling() == 0
 
 
-async def test_a_finished_attempt_is_let_go(watcher: TimeoutWatcher) -> None:
-    """Nothing of an attempt outlives it, although the timer that was set for it does."""
+async def test_a_finished_attempt_is_released(watcher: TimeoutWatcher) -> None:
+    """Nothing keeps a finished attempt alive, although its timer may still be set."""
 
     async def quick() -> None:
         with Attempt(watcher, 30.0):

@@ -56,7 +56,7 @@ def both(name: str) -> Any:
 
 @both("strict")
 @pytest.mark.parametrize("status", ["done", "", "Active", "active ", 5, None, ["active"], True])
-def test_a_state_that_is_not_documented_is_refused(
+def test_an_undocumented_status_is_refused(
     model: type[ReplyModel], fields: dict[str, Any], status: Any
 ) -> None:
     """Constructing and validating raise one error, which lists the documented states."""
@@ -86,7 +86,7 @@ def test_json_is_validated_like_objects(model: type[ReplyModel], fields: dict[st
         model.model_validate_json(text.replace(fields["status"], "done"))
 
 
-def test_every_documented_state_is_taken() -> None:
+def test_every_documented_status_is_accepted() -> None:
     """All five statuses of a span, and also `terminated` for a run."""
     assert [AgentSpan(**{**SPAN, "status": word}).status for word in WORDS] == list(WORDS)
     assert AgentInstance(**{**INSTANCE, "status": "terminated"}).status == "terminated"
@@ -94,10 +94,10 @@ def test_every_documented_state_is_taken() -> None:
 
 @both("tolerant")
 @pytest.mark.parametrize("status", ["terminated", FUTURE, "", "Active"])
-def test_what_arrives_keeps_its_text(
+def test_an_unknown_status_keeps_its_text(
     model: type[ReplyModel], fields: dict[str, Any], status: str
 ) -> None:
-    """An unknown state is its text, through copies, pickles and dumps, without a warning."""
+    """An unknown status keeps its text through copies, pickles and dumps, without a warning."""
     found: Any = model.from_reply({**fields, "status": status, "field_of_the_future": 1})
     assert type(found.status) is str
     assert found.raw["field_of_the_future"] == 1
@@ -116,10 +116,10 @@ def test_what_arrives_keeps_its_text(
 
 @both("still required")
 @pytest.mark.parametrize("status", [5, None, ["active"]])
-def test_what_arrives_is_text_still(
+def test_a_status_must_be_text(
     model: type[ReplyModel], fields: dict[str, Any], status: Any
 ) -> None:
-    """A state that is no text at all is not a state."""
+    """A value that is not text is not a status."""
     with pytest.raises(ValidationError, match="status"):
         model.from_reply({**fields, "status": status})
 

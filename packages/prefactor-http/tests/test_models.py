@@ -48,7 +48,7 @@ def test_aliases() -> None:
     assert get_args(FinishStatus) == ("complete", "failed", "cancelled")
 
 
-def test_an_instance_needs_only_what_it_always_needed() -> None:
+def test_an_instance_needs_nine_fields() -> None:
     """Nine fields are required, times become aware datetimes, the rest defaults to None."""
     instance = AgentInstance.model_validate(INSTANCE)
     assert instance.inserted_at == datetime(2026, 4, 13, 0, 46, 31, 218000, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_an_instance_needs_only_what_it_always_needed() -> None:
 
 
 def test_counts_default_to_zero() -> None:
-    """A server that stopped sending a count does not break the reply."""
+    """A count that the server does not send is zero."""
     counts = AgentInstanceSpanCounts.model_validate({"total": 3, "finished": 1})
     assert (counts.total, counts.pending, counts.finished) == (3, 0, 1)
 
@@ -72,8 +72,8 @@ def test_a_span_and_its_defaults() -> None:
     assert (span.payload, span.result_payload, span.summary) == ({}, None, None)
 
 
-def test_what_the_server_sent_is_kept_beside_the_fields() -> None:
-    """`raw` is the reply, survives copies and pickles, and is no part of the model's value."""
+def test_a_model_keeps_the_raw_reply() -> None:
+    """`raw` is the reply. It survives copies and pickles, and does not count in comparisons."""
     raw = {**INSTANCE, "field_of_the_future": 1}
     plain, kept = AgentInstance.model_validate(raw), AgentInstance.model_validate(raw)
     kept.remember(raw)
@@ -161,7 +161,7 @@ REPLIES = [
 
 @pytest.mark.parametrize("model", REPLIES, ids=lambda model: model.__name__)
 def test_a_failed_validation_prints_no_content(model: type[BaseModel]) -> None:
-    """The text of a validation error is printed in tracebacks, so replies keep out of it."""
+    """Tracebacks print a validation error, so its text has nothing from the reply."""
     with pytest.raises(ValidationError) as info:
         model.model_validate("a secret word")
     assert "secret" not in str(info.value)

@@ -1,4 +1,4 @@
-"""Paged lists: when a next page exists, and that every row comes exactly once."""
+"""Paged lists: when a next page exists, and that each row is returned exactly once."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_the_cursor_is_preferred() -> None:
 
 
 def test_a_walk_ends() -> None:
-    """No rows, no next page, no pagination, or no progress: each ends the walk."""
+    """A walk ends when a page has no rows, no next page, no pagination or no progress."""
     assert page([], next_after="c").following() is None
     assert page([1]).following() is None
     assert Page([1]).following() is None
     assert page([1], page_offset=5, next_page_offset=5).following() is None
 
 
-def test_sorting_and_place() -> None:
+def test_sorting_and_position() -> None:
     """A leading minus means descending, and missing arguments are not sent."""
     params = page_params(sorting="-name", offset=None, page_size=3, after="c")
     assert {name: value for name, value in params.items() if value is not None} == {
@@ -46,7 +46,7 @@ def test_sorting_and_place() -> None:
 
 @given(st.integers(0, 40), st.integers(1, 10), st.booleans())
 async def test_a_walk_sees_every_row_once(rows: int, size: int, cursors: bool) -> None:
-    """Whatever the length and the page size, by cursor or by offset."""
+    """A walk returns every row once, at any length and page size, by cursor or by offset."""
     fetched: list[dict[str, Any]] = []
 
     async def fetch(position: dict[str, Any]) -> Page[int]:

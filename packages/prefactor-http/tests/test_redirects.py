@@ -95,7 +95,7 @@ async def test_a_redirect_to_nowhere(client: PrefactorHttpClient, server: Script
     assert caught.value.target is None
 
 
-async def test_not_modified_is_no_redirect(
+async def test_not_modified_is_not_a_redirect(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """A 304 answers a conditional read, and `request` raises because it needs an object."""

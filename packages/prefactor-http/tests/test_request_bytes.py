@@ -56,7 +56,7 @@ class InPlace(AbstractResolver):
         self.closed = True
 
 
-async def test_bytes_go_out_and_come_in_as_they_are(
+async def test_bytes_are_unchanged_both_ways(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """The body is sent to the byte, spaces included, and the reply is not read."""
@@ -106,7 +106,7 @@ async def test_large_bodies_arrive_whole(
 
 
 @pytest.mark.parametrize("size", [100, LARGE_BODY + 100])
-async def test_every_attempt_sends_it_from_the_start(
+async def test_every_attempt_sends_the_whole_body(
     client: PrefactorHttpClient, server: ScriptedServer, size: int
 ) -> None:
     """A retry, and a replay on a fresh connection, hold the same bytes."""
@@ -116,7 +116,7 @@ async def test_every_attempt_sends_it_from_the_start(
     assert [request.body for request in server.requests[1:]] == [b"x" * size] * 3
 
 
-async def test_a_session_of_the_callers_own_takes_bytes(server: ScriptedServer) -> None:
+async def test_a_session_from_the_caller_takes_bytes(server: ScriptedServer) -> None:
     """With a caller's session, large and small bodies arrive unchanged."""
     import aiohttp  # noqa: PLC0415
 
@@ -140,10 +140,10 @@ REFUSALS: list[tuple[Reply, type[Exception], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("reply", "kind", "facts"), REFUSALS)
-async def test_refusals_are_raised_as_by_request(
+async def test_errors_are_those_of_request(
     server: ScriptedServer, reply: Reply, kind: type[Exception], facts: dict[str, Any]
 ) -> None:
-    """A status of 400 or above is the error that `request` raises, with what it knows."""
+    """A status of 400 or above raises the error that `request` raises, with its attributes."""
     server.script(reply)
     async with PrefactorHttpClient(server.config(max_retries=0)) as client:
         with pytest.raises(kind) as caught:
@@ -154,7 +154,7 @@ async def test_refusals_are_raised_as_by_request(
 async def test_retries_are_those_of_the_client(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """It is retried as often as configured, and the final error says so."""
+    """A request is retried as often as configured, and the final error says so."""
     server.script(*[Reply.error(500, "unexpected", "No")] * 4)
     with pytest.raises(PrefactorRetryExhaustedError) as caught:
         await client.request_bytes("POST", PATH, b"{}")
@@ -162,8 +162,8 @@ async def test_retries_are_those_of_the_client(
     assert len(server.requests) == 4
 
 
-async def test_names_are_looked_up_by_the_resolver_given(server: ScriptedServer) -> None:
-    """A resolver handed in is asked for the host, and is its owner's to close."""
+async def test_a_given_resolver_is_used(server: ScriptedServer) -> None:
+    """A given resolver looks up the host, and is closed by its owner only."""
     resolver = InPlace()
     port = server.url.rpartition(":")[2]
     config = HttpClientConfig(f"http://recorder.test:{port}", server.token)
@@ -173,7 +173,7 @@ async def test_names_are_looked_up_by_the_resolver_given(server: ScriptedServer)
     assert not resolver.closed
 
 
-async def test_a_name_that_cannot_be_looked_up_has_not_left() -> None:
+async def test_a_failed_lookup_is_an_unsent_request() -> None:
     """A resolver's error is a network error of a request that was never sent."""
 
     class Nowhere(InPlace):

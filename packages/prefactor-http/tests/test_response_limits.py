@@ -96,7 +96,7 @@ async def test_a_body_may_be_as_large_as_the_limit(
     assert str(LIMIT) in str(caught.value)
 
 
-async def test_only_what_can_be_read_is_asked_for(
+async def test_only_supported_encodings_are_accepted(
     limited: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """The request names only the encodings that are decompressed within limits."""
@@ -105,7 +105,7 @@ async def test_only_what_can_be_read_is_asked_for(
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "Br"])
-async def test_a_coding_that_was_not_asked_for_is_named(
+async def test_an_unexpected_encoding_is_named(
     limited: PrefactorHttpClient, server: ScriptedServer, coding: str
 ) -> None:
     """An unexpected encoding raises instead of reaching a decoder without limits."""
@@ -133,7 +133,7 @@ TOO_MUCH: dict[str, Step] = {
 
 
 @pytest.mark.parametrize("kind", TOO_MUCH)
-async def test_what_is_too_much_is_not_kept(
+async def test_an_oversized_body_is_not_kept(
     limited: PrefactorHttpClient, server: ScriptedServer, kind: str
 ) -> None:
     """However a body exceeds the limit, memory stays near it, and the next call works."""
@@ -154,7 +154,7 @@ async def test_what_is_too_much_is_not_kept(
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, PrefactorAuthError), (418, PrefactorApiError)])
-async def test_a_refusal_stays_a_refusal(
+async def test_an_oversized_error_keeps_its_status(
     limited: PrefactorHttpClient, server: ScriptedServer, status: int, kind: type[PrefactorApiError]
 ) -> None:
     """The status matters before the size of the body, and the message has both."""
@@ -164,7 +164,7 @@ async def test_a_refusal_stays_a_refusal(
     assert (caught.value.status_code, caught.value.request_id) == (status, "r1")
 
 
-async def test_the_limit_of_a_call_and_of_a_family(
+async def test_a_call_can_change_the_limit(
     limited: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """A call, or a client with other options, may have a higher or lower limit."""
@@ -236,7 +236,7 @@ async def test_a_damaged_body_is_a_network_error(
         Reply(200, None, {"Content-Length": str(LIMIT * 2)}),
     ],
 )
-async def test_a_body_that_cannot_be_there_has_no_size(
+async def test_a_response_without_a_body_has_no_size(
     limited: PrefactorHttpClient, server: ScriptedServer, reply: Reply
 ) -> None:
     """The size in a HEAD response is ignored, and a 204 has nothing to decompress."""

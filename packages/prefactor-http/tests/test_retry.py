@@ -1,4 +1,4 @@
-"""When is a call tried again, and after how long? Rules without a network; then the loop."""
+"""When a call is retried, and after how long: rules without a network, then the loop."""
 
 from __future__ import annotations
 
@@ -81,10 +81,8 @@ def test_no_wait_breaks_a_limit(
 
 
 @given(POLICIES, FAILURES)
-def test_what_may_have_been_processed_needs_to_be_repeatable(
-    policy: RetryPolicy, failure: Failure
-) -> None:
-    """Doing it twice is never risked; what has not left is always tried again."""
+def test_only_repeatable_requests_are_repeated(policy: RetryPolicy, failure: Failure) -> None:
+    """A request that may have been processed is repeated only under a key; an unsent one always."""
     worth = policy.worth_repeating(failure)
     if failure.kind == "unknown":
         assert worth is failure.repeatable
@@ -101,7 +99,7 @@ def test_configured_statuses_decide() -> None:
     assert not odd.worth_repeating(Failure("status", status=503))
 
 
-def test_the_server_has_the_last_word_on_statuses() -> None:
+def test_the_server_overrides_the_list_of_statuses() -> None:
     """`x-should-retry` beats the list in both directions."""
     assert decide(Failure("status", status=503, should_retry=False)) is Stop.FINAL
     assert decide(Failure("status", status=409, should_retry=True)) == 1.0
@@ -113,8 +111,8 @@ def test_the_larger_wait_wins() -> None:
     assert decide(Failure("status", status=429, retry_after=0.1)) == 1.0
 
 
-def test_a_long_wait_is_a_refusal() -> None:
-    """A server that wants more than the longest wait gets no attempt before that."""
+def test_a_wait_over_the_maximum_ends_the_call() -> None:
+    """A server that asks for more than the longest wait gets no further attempt."""
     assert decide(Failure("status", status=429, retry_after=61.0)) is Stop.TOO_LONG
 
 
@@ -176,7 +174,7 @@ async def test_execute_retries_what_the_predicate_accepts() -> None:
     assert (script.calls, naps.waits) == (3, [1.0, 2.0])
 
 
-async def test_execute_leaves_other_errors_through() -> None:
+async def test_execute_raises_other_errors_at_once() -> None:
     """An error that the predicate rejects is raised at once, unwrapped."""
     naps, script = Naps(), Script(ValueError("no"))
     with pytest.raises(ValueError, match=r"^no$"):
@@ -185,7 +183,7 @@ async def test_execute_leaves_other_errors_through() -> None:
 
 
 async def test_execute_gives_up() -> None:
-    """After the last retry the failure is wrapped, with the number of attempts."""
+    """After the last retry the failure is wrapped with the number of attempts."""
     naps, last = Naps(), ValueError("4")
     script = Script(ValueError("1"), ValueError("2"), ValueError("3"), last)
     with pytest.raises(
@@ -228,7 +226,7 @@ def test_calculate_delay_stays_within_its_bounds(attempt: int) -> None:
 
 
 def test_the_quota_limits_retries() -> None:
-    """A service that is down gets this many extra requests and no more."""
+    """The retries of a failing service end when the quota is used up."""
     quota = RetryQuota()
     assert sum(quota.take(RETRY_COST) for _ in range(1000)) == CAPACITY // RETRY_COST
     assert not quota.take(TIMEOUT_COST)
@@ -258,7 +256,7 @@ def test_the_bucket_neither_overflows_nor_goes_into_debt(steps: list[int]) -> No
 
 
 async def test_an_empty_quota_surfaces_the_failure_itself() -> None:
-    """When too many calls fail, a call fails at its first failure."""
+    """When the quota is used up, a call fails at its first failure."""
     naps = Naps()
     limited = RetryHandler(HttpClientConfig("u", "t"), quota=RetryQuota(0), sleep=naps)
     error = PrefactorRateLimitError("slow down", "unknown", 429)

@@ -30,7 +30,7 @@ NOW = datetime(2026, 4, 13, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "Mon, 13 Apr 2026 11:59:00 GMT"}, 0.0),
     ],
 )
-def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> None:
+def test_readable_values(headers: dict[str, str], expected: float | None) -> None:
     """Milliseconds win over seconds, and those over a date; a past date means now."""
     assert retry_after(headers, NOW) == expected
 
@@ -66,14 +66,14 @@ def test_what_can_be_read(headers: dict[str, str], expected: float | None) -> No
         "\x00",
     ],
 )
-def test_what_is_not_believed(value: str) -> None:
+def test_a_hostile_value_is_ignored(value: str) -> None:
     """A hostile value counts as missing."""
     assert retry_after({"retry-after": value}, NOW) is None
     assert retry_after({"retry-after-ms": value}, NOW) is None
 
 
 @given(st.text())
-def test_any_text_is_survived(value: str) -> None:
+def test_any_text_is_accepted(value: str) -> None:
     """For any header, the result is a wait that a clock can represent, or None."""
     for name in ("retry-after", "retry-after-ms"):
         wait = retry_after({name: value}, NOW)
@@ -96,7 +96,7 @@ def test_the_clock_is_used_without_an_argument() -> None:
     ("value", "expected"),
     [("true", True), ("FALSE", False), (" true ", True), ("", None), ("maybe", None)],
 )
-def test_the_servers_own_word(value: str, expected: bool | None) -> None:
+def test_should_retry_is_read(value: str, expected: bool | None) -> None:
     """`x-should-retry` is true, false, or ignored."""
     assert should_retry({"x-should-retry": value}) is expected
     assert should_retry({}) is None

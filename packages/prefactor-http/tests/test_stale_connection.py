@@ -22,7 +22,7 @@ async def create(client: PrefactorHttpClient, instance: str, write: str = "w") -
 
 
 async def test_posts_timed_to_the_idle_limit() -> None:
-    """Posts that meet a closing connection neither fail nor are sent twice, without retries."""
+    """Posts that meet a closing connection succeed without retries, and each is processed once."""
     async with ScriptedServer(idle_limit=IDLE_LIMIT, idempotent=False) as server:
         instance = server.add_instance()
         async with PrefactorHttpClient(server.config(max_retries=0)) as client:
@@ -42,7 +42,7 @@ async def test_posts_timed_to_the_idle_limit() -> None:
 
 @pytest.mark.parametrize("step", [Drop(), Reset(), Drop(after="processing")])
 async def test_a_keyed_post_is_replayed_outside_the_retry_count(step: Step) -> None:
-    """A write that lost its reused connection is sent again under its key, retries or no."""
+    """A write on a lost pooled connection is resent under its key, whatever the retry settings."""
     async with ScriptedServer() as server:
         instance = server.add_instance()
         async with PrefactorHttpClient(server.config(max_retries=0)) as client:

@@ -131,7 +131,7 @@ async def test_exported_models_can_be_passed(
 async def test_a_write_that_succeeded_is_never_an_error(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """New states, new fields, missing counts and missing deployments are all survived."""
+    """New statuses and fields, missing counts and missing deployments do not raise."""
     server.script(
         instance_reply(status="terminated"),
         instance_reply(status="hibernating", field_of_the_future={"x": 1}),
@@ -147,16 +147,14 @@ async def test_a_write_that_succeeded_is_never_an_error(
 
 
 async def test_positions_do_not_move(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """`register` has the order of the first release; everything later is keyword-only."""
+    """`register` keeps the positions of the first release, and everything later is keyword-only."""
     await client.agent_instances.register("agent", {"name": "n"}, {"external_identifier": "s"})
     assert server.requests[0].json["agent_id"] == "agent"
     with pytest.raises(TypeError):
         await client.agent_instances.register("a", {}, {}, "i", "key", True, "env")  # type: ignore[call-arg]
 
 
-async def test_errors_say_what_they_know(
-    client: PrefactorHttpClient, server: ScriptedServer
-) -> None:
+async def test_errors_have_details(client: PrefactorHttpClient, server: ScriptedServer) -> None:
     """Errors have a message, pickle, and 409 and 429 have their own classes."""
     server.script(Reply.error(409, "invalid_action", "already failed"))
     with pytest.raises(PrefactorConflictError) as conflict:
@@ -169,7 +167,7 @@ async def test_errors_say_what_they_know(
         await client.request("GET", "/x", options=RequestOptions(max_retries=0))
 
 
-async def test_values_of_every_day_can_be_sent(
+async def test_common_values_can_be_sent(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """Naive datetimes, booleans and None can be sent; the published client raises `TypeError`."""
@@ -196,7 +194,7 @@ def test_a_session_opened_after_closing_does_not_leak() -> None:
     assert session.closed
 
 
-async def test_everything_that_is_written_can_be_read(
+async def test_runs_and_spans_can_be_listed(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """Runs and spans can be listed page by page, and an agent's fields can be cleared."""

@@ -89,7 +89,7 @@ def test_the_longest_texts_lose_the_most() -> None:
     assert left[MARK] == {"original_size": 59_940, "fields": ["a", "b"]}
 
 
-def test_texts_go_before_lists() -> None:
+def test_texts_are_cut_before_lists() -> None:
     """A list of many small items stays whole if shortening texts is enough."""
     left = cut_to({"history": list(range(1000)), "prompt": "p" * 100_000}, 20_000)
 
@@ -119,7 +119,7 @@ def test_a_place_inside_a_list_is_named_by_its_index() -> None:
     assert cut_to({"messages": messages}, 5_000)[MARK]["fields"] == ["messages[1].content"]
 
 
-def test_what_has_too_many_members_is_named_as_the_payload_itself() -> None:
+def test_an_object_with_too_many_members_is_cut() -> None:
     """An object with a million small members keeps the first; `$` says where some are missing."""
     left = cut_to({f"k{number}": number for number in range(100_000)}, 5_000)
 
@@ -127,7 +127,7 @@ def test_what_has_too_many_members_is_named_as_the_payload_itself() -> None:
     assert left[MARK]["fields"] == ["$"]
 
 
-def test_an_endless_name_is_dropped_with_its_member() -> None:
+def test_a_member_with_an_overlong_name_is_dropped() -> None:
     """A member whose name is too long is dropped, and the others stay."""
     left = cut_to({"a": 1, "n" * 90_000: "value", "b": 2}, 5_000)
 
@@ -136,8 +136,8 @@ def test_an_endless_name_is_dropped_with_its_member() -> None:
 
 
 @pytest.mark.parametrize("bracket", ["list", "object"])
-def test_what_is_nested_deeply_is_cut_within_bounds(bracket: str) -> None:
-    """Nesting as deep as JSON is ever written costs no recursion and yields a bounded result."""
+def test_deep_nesting_is_cut_within_bounds(bracket: str) -> None:
+    """Very deep nesting costs no recursion and gives a bounded result."""
     value: Any = "x" * 200_000
     for _ in range(250):
         value = [value, list(range(300))] if bracket == "list" else {"in": value, "n": [0] * 300}
@@ -145,7 +145,7 @@ def test_what_is_nested_deeply_is_cut_within_bounds(bracket: str) -> None:
     cut_to({"value": value}, 4_000)
 
 
-def test_many_cut_fields_are_counted_when_there_is_no_room_to_name_them() -> None:
+def test_cut_fields_that_cannot_be_named_are_counted() -> None:
     """The marker is bounded too: it names the fields that fit and counts the rest."""
     fields = {f"field {number}": "t" * 3 * SHORTEST_TEXT for number in range(400)}
 
@@ -156,7 +156,7 @@ def test_many_cut_fields_are_counted_when_there_is_no_room_to_name_them() -> Non
 
 
 @pytest.mark.parametrize("mark", [None, 1, "x", [], {"original_size": "9", "fields": 3}])
-def test_a_mark_of_somebody_else_does_no_harm(mark: Any) -> None:
+def test_a_forged_mark_is_replaced(mark: Any) -> None:
     """A member that only looks like a mark is replaced by a true one."""
     payload = {MARK: mark, "text": "t" * 9_000}
 

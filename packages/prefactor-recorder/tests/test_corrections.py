@@ -30,7 +30,7 @@ def test_a_name_is_corrected(given: object, text: str, change: str) -> None:
     assert corrected_name(given) == (text, change)
 
 
-def test_long_names_that_begin_alike_stay_apart() -> None:
+def test_long_names_stay_distinct() -> None:
     """A shortened name has the maximum length, and ends in a digest of the whole."""
     one, other = corrected_name(LONG + "a"), corrected_name(LONG + "b")
     assert len(one.text) == len(other.text) == MAX_NAME
@@ -95,8 +95,8 @@ def test_an_argument_of_a_run_is_corrected(
         ({"sampled": "yes"}, "sampled must be True, False or None, got 'yes'"),
     ],
 )
-def test_a_run_refuses_what_cannot_be_corrected(arguments: dict[str, Any], message: str) -> None:
-    """A wrong type, or a purpose that does not exist, raises where the run is made."""
+def test_uncorrectable_arguments_raise(arguments: dict[str, Any], message: str) -> None:
+    """A wrong type, or an unknown purpose, raises where the run is created."""
     with InMemoryRecorder() as recorder, pytest.raises(ConfigurationError, match=message):
         recorder.run(**arguments)
     with Recorder(enabled=False) as off, pytest.raises(ConfigurationError, match=message):
@@ -180,7 +180,7 @@ class Unreadable(dict[str, str]):
         (Unreadable(), 0, 1),
     ],
 )
-def test_metadata_never_costs_a_run(given: Any, kept: int, corrected: int) -> None:
+def test_invalid_metadata_does_not_lose_the_run(given: Any, kept: int, corrected: int) -> None:
     """Metadata that the API would refuse is corrected or left out, counted, and never raises."""
     recorder = InMemoryRecorder()
     before = recorder.stats()

@@ -32,9 +32,7 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02])
-def test_a_child_that_is_forked_while_the_first_run_begins_records(
-    tmp_path: Path, delay: float
-) -> None:
+def test_a_child_forked_during_the_first_run_records(tmp_path: Path, delay: float) -> None:
     """The child neither deadlocks on an import lock nor records for its parent."""
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), str(delay)],

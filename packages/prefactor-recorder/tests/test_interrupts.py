@@ -51,7 +51,7 @@ def error(request: pytest.FixtureRequest) -> type[BaseException]:
 
 @pytest.mark.parametrize("times", [1, 1000])
 @pytest.mark.parametrize("kind", [Interrupted, Model])
-def test_an_interrupt_out_of_a_payload_ends_the_span(
+def test_an_interrupt_in_a_payload_ends_the_span(
     error: type[BaseException], kind: type[Interrupted], times: int
 ) -> None:
     """The block is not entered; the span begins and ends, and is no longer current."""
@@ -78,10 +78,10 @@ def test_an_interrupt_out_of_a_payload_ends_the_span(
     ],
     ids=["finish", "finish as failed", "fail"],
 )
-def test_an_interrupt_out_of_a_result_ends_the_span(
+def test_an_interrupt_in_a_result_ends_the_span(
     error: type[BaseException], end: Callable[[Any, Any], None], times: int
 ) -> None:
-    """It reaches the host unchanged, and the span still ends."""
+    """The interrupt reaches the host unchanged, and the span still ends."""
     with InMemoryRecorder() as recorder, recorder.run() as run:
         span = run.start_span("x:y")
         with pytest.raises(error):
@@ -91,8 +91,8 @@ def test_an_interrupt_out_of_a_result_ends_the_span(
     assert recorder.spans[0].result is None or "second" not in recorder.spans[0].result
 
 
-def test_an_interrupt_out_of_redaction_keeps_the_payload_out(error: type[BaseException]) -> None:
-    """Nothing of a payload is recorded that the callback has not seen to its end."""
+def test_an_interrupt_in_redaction_drops_the_payload(error: type[BaseException]) -> None:
+    """A payload is not recorded if its redaction did not finish."""
 
     def redact(_: str, payload: dict[str, Any]) -> dict[str, Any]:
         if payload.get("secret"):

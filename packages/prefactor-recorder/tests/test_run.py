@@ -13,7 +13,7 @@ from prefactor_recorder.run import Run
 
 
 def test_a_run_is_registered_started_and_finished(journal: RecordingJournal) -> None:
-    """The records of a run come in the order of its life, and all carry the id known up front."""
+    """The records of a run are in order, and all have the id that was chosen at first."""
     run = make_run(journal)
     with run:
         assert run.open
@@ -25,9 +25,7 @@ def test_a_run_is_registered_started_and_finished(journal: RecordingJournal) -> 
 
 
 @pytest.mark.parametrize("jump", [-3600, 3600, 10**9])
-def test_a_system_clock_that_jumps_does_not_bend_a_run(
-    journal: RecordingJournal, jump: int
-) -> None:
+def test_a_clock_jump_does_not_affect_a_run(journal: RecordingJournal, jump: int) -> None:
     """When the clock is set in the middle of a run, its spans keep their order and durations."""
     clock = TickingClock()
     with make_run(journal, clock=clock) as run, run.span("outer"):
@@ -49,7 +47,7 @@ def test_a_system_clock_that_jumps_does_not_bend_a_run(
     assert (moments[-1] - moments[0]).total_seconds() < 60
 
 
-def test_what_was_dropped_takes_its_end_along(journal: RecordingJournal) -> None:
+def test_a_dropped_span_has_no_end(journal: RecordingJournal) -> None:
     """A span dropped for lack of room has no end either, and its children move up a level."""
     with make_run(journal) as run, run.span("outer") as outer:
         journal.room = 0
@@ -63,7 +61,7 @@ def test_what_was_dropped_takes_its_end_along(journal: RecordingJournal) -> None
     assert len(journal.of_operation(Operation.FINISH_SPAN)) == 2
 
 
-def test_a_run_that_was_dropped_records_nothing_more(journal: RecordingJournal) -> None:
+def test_a_dropped_run_records_nothing_more(journal: RecordingJournal) -> None:
     """Without its registration a run has no place on the server, so no span is written."""
     journal.room = 0
     run = make_run(journal)
@@ -76,7 +74,7 @@ def test_a_run_that_was_dropped_records_nothing_more(journal: RecordingJournal) 
 
 
 def test_a_terminated_run_raises_where_the_next_span_opens(journal: RecordingJournal) -> None:
-    """The host learns of a termination, with its reason, in its own code and in no other place."""
+    """The host gets a termination, with its reason, only where it opens a span."""
     run = make_run(journal)
 
     def host() -> None:
@@ -98,7 +96,7 @@ def test_a_terminated_run_raises_where_the_next_span_opens(journal: RecordingJou
     assert (str(copy), copy.reason) == (str(caught.value), "over budget")
 
 
-def test_a_callback_can_take_the_place_of_the_exception(journal: RecordingJournal) -> None:
+def test_a_callback_replaces_the_exception(journal: RecordingJournal) -> None:
     """With a callback the run is still recorded, and the callback is called once."""
     told: list[Run] = []
     with make_run(journal, told.append) as run:
@@ -111,7 +109,7 @@ def test_a_callback_can_take_the_place_of_the_exception(journal: RecordingJourna
 
 
 def test_an_attached_run_is_neither_registered_nor_finished(journal: RecordingJournal) -> None:
-    """A process that was handed a run's id adds spans to it and leaves its ends to the owner."""
+    """A process that got a run's id adds spans to it and leaves start and end to the owner."""
     sink = make_sink(journal)
     attached = Run(sink, "run-of-another-process", None, None)
     with attached as run, run.span("agent:tool", parent="span-of-another-process"):
@@ -121,7 +119,7 @@ def test_an_attached_run_is_neither_registered_nor_finished(journal: RecordingJo
 
 
 def test_an_unrecorded_run_does_nothing_and_says_so() -> None:
-    """Code that records works the same when nothing is recorded."""
+    """In an unrecorded run, code that records works the same, and records nothing."""
     with Run(None, "", None, None) as run, run.span("agent:llm", {"a": 1}) as span:
         span.set_result({"b": 2})
         run.start_span("agent:tool").finish()

@@ -69,7 +69,7 @@ def test_many_recorders_end_together(silent: str, tmp_path: Path) -> None:
     assert len([*tmp_path.rglob("*.seg")]) == 20
 
 
-def test_what_is_recorded_after_the_end_hurts_nobody(silent: str, tmp_path: Path) -> None:
+def test_recording_after_the_end_is_harmless(silent: str, tmp_path: Path) -> None:
     """A finaliser may record during interpreter shutdown; nothing is raised or printed."""
     said = run_program(LATE, silent, tmp_path)
     assert "Traceback" not in said
@@ -92,7 +92,9 @@ with recorder.run(agent_id="leaving"):
     ("durability", "said"),
     [("disk", "3 wait in the spool"), ("memory", "3 were in memory and end with this process")],
 )
-def test_the_end_says_what_is_left(silent: str, tmp_path: Path, durability: str, said: str) -> None:
+def test_closing_logs_undelivered_records(
+    silent: str, tmp_path: Path, durability: str, said: str
+) -> None:
     """One log line says how much was not delivered, and where it is kept."""
     printed = run_program(LEAVING.format(durability=durability), silent, tmp_path)
     assert printed.startswith("3 recorded operations are not delivered: ")
@@ -100,7 +102,7 @@ def test_the_end_says_what_is_left(silent: str, tmp_path: Path, durability: str,
     assert printed.count("\n") == 1
 
 
-def test_closing_again_says_what_is_left(silent: str, tmp_path: Path) -> None:
+def test_closing_again_reports_undelivered_records(silent: str, tmp_path: Path) -> None:
     """Closing a closed recorder, or flushing it, tells that something was left."""
     recorder = Recorder(silent, "token", spool_dir=tmp_path)
     with recorder.run(agent_id="left"):
@@ -112,7 +114,7 @@ def test_closing_again_says_what_is_left(silent: str, tmp_path: Path) -> None:
 
 
 def test_two_threads_may_close_a_recorder(silent: str, tmp_path: Path) -> None:
-    """Both find it closed when they come back, and the more patient does not hold the other."""
+    """Both threads find it closed, and a longer timeout of one does not delay the other."""
     recorder = Recorder(silent, "token", spool_dir=tmp_path)
     with recorder.run(agent_id="left"):
         pass

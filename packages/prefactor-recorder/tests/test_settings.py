@@ -49,7 +49,7 @@ def test_a_program_that_changes_its_directory_keeps_its_spool(tmp_path: Path) ->
     assert not [*tmp_path.rglob("*.seg")]
 
 
-def test_a_home_that_nobody_has_is_a_mistake_in_the_configuration() -> None:
+def test_an_unknown_home_directory_is_a_configuration_error() -> None:
     """The message names the setting and its value."""
     with pytest.raises(ConfigurationError, match="spool_dir='~nobody-at-all/spool'"):
         resolve({}, spool_dir="~nobody-at-all/spool")
@@ -85,6 +85,6 @@ def test_a_slash_at_the_end_of_the_address_changes_nothing(tmp_path: Path) -> No
     ],
 )
 def test_a_setting_of_a_wrong_type_is_refused_at_once(name: str, value: object) -> None:
-    """It raises where the recorder is made, and the message names the setting."""
+    """It raises where the recorder is created, and the message names the setting."""
     with pytest.raises(ConfigurationError, match=name):
         resolve({}, **{name: value})

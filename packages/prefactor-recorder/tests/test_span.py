@@ -33,7 +33,7 @@ def test_a_span_is_written_when_it_begins_and_when_it_ends(journal: RecordingJou
     assert begun[0]["started_at"] < ended["finished_at"]
 
 
-def test_what_is_recorded_is_the_value_at_that_moment(journal: RecordingJournal) -> None:
+def test_payloads_are_copied(journal: RecordingJournal) -> None:
     """A payload that the host changes later is recorded as it was."""
     payload = {"messages": ["one"]}
     with make_run(journal) as run, run.span("agent:llm", payload):
@@ -42,7 +42,7 @@ def test_what_is_recorded_is_the_value_at_that_moment(journal: RecordingJournal)
 
 
 def test_spans_nest_as_their_blocks_do(journal: RecordingJournal) -> None:
-    """A span's parent is the innermost span open around it; a sibling has the same."""
+    """A span's parent is the innermost open span around it, for its siblings too."""
     with make_run(journal) as run, run.span("outer") as outer:
         with run.span("first") as first, run.span("inner"):
             pass
@@ -69,7 +69,7 @@ def test_spans_nest_as_their_blocks_do(journal: RecordingJournal) -> None:
     }
 
 
-async def test_tasks_and_threads_nest_under_where_they_were_started(
+async def test_tasks_and_threads_inherit_the_current_span(
     journal: RecordingJournal,
 ) -> None:
     """Concurrent tasks, and threads with a given context, keep their own parents."""
@@ -172,7 +172,7 @@ def test_a_span_can_be_begun_and_ended_by_hand(journal: RecordingJournal) -> Non
     )
 
 
-def test_a_span_of_another_run_is_no_parent(journal: RecordingJournal) -> None:
+def test_a_span_of_another_run_is_not_a_parent(journal: RecordingJournal) -> None:
     """A run inside a run is a separate tree."""
     with make_run(journal) as outer, outer.span("outer"), make_run(journal) as inner:
         assert current_run() is inner
@@ -191,7 +191,7 @@ class Broken:
         raise RuntimeError(name)
 
 
-def test_nothing_that_goes_wrong_inside_reaches_the_host(journal: RecordingJournal) -> None:
+def test_internal_failures_do_not_reach_the_host(journal: RecordingJournal) -> None:
     """A failing journal and unencodable values lose records but raise nothing."""
 
     def refuse(_: bytes) -> bool:
@@ -234,7 +234,7 @@ def test_payloads_are_redacted_before_anything_is_kept(journal: RecordingJournal
     assert all(b"s3cret" not in record.body for record in journal.records)
 
 
-def test_a_redaction_that_fails_lets_nothing_through(journal: RecordingJournal) -> None:
+def test_a_failing_redaction_drops_the_payload(journal: RecordingJournal) -> None:
     """When the callback raises, the whole payload is replaced."""
 
     def redact(schema_name: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -248,8 +248,8 @@ def test_a_redaction_that_fails_lets_nothing_through(journal: RecordingJournal) 
     }
 
 
-def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal) -> None:
-    """A payload too large for the server is cut at its largest field, and the rest is whole."""
+def test_an_oversized_payload_is_truncated_and_marked(journal: RecordingJournal) -> None:
+    """A payload too large for the server is cut at its largest field, and the rest is unchanged."""
     payload = {"model": "m", "prompt": "x" * 100_000}
     with make_run(journal, limit=10_000) as run, run.span("agent:llm", payload):
         pass
@@ -259,7 +259,7 @@ def test_a_payload_beyond_the_limit_is_cut_and_says_so(journal: RecordingJournal
     assert payload["prefactor.truncated"]["fields"] == ["prompt"]
 
 
-def test_a_fork_of_the_mint_makes_other_ids() -> None:
+def test_forked_processes_create_different_ids() -> None:
     """Two processes that make ids at the same moment make different ones."""
     assert ids.IdGenerator().new_run_id(0) != ids.IdGenerator().new_run_id(0)
 
@@ -280,8 +280,8 @@ def odd_syntax_error() -> SyntaxError:
 
 
 @pytest.mark.parametrize("error", [Odd("odd"), odd_syntax_error(), ExceptionGroup("g", [Odd()])])
-def test_an_exception_that_cannot_be_shown_fails_its_span_all_the_same(error: Exception) -> None:
-    """A span whose exception cannot be put into words is known to have failed, and with what."""
+def test_an_unprintable_exception_fails_its_span(error: Exception) -> None:
+    """A span whose exception cannot be printed has failed, with the exception's class."""
     journal = RecordingJournal()
     run = make_run(journal)
     with run, pytest.raises(type(error)), run.span("agent:step"):
@@ -291,7 +291,7 @@ def test_an_exception_that_cannot_be_shown_fails_its_span_all_the_same(error: Ex
     assert ended["result_payload"]["error"]["error_type"] == type(error).__name__
 
 
-def test_an_invalid_time_costs_only_itself() -> None:
+def test_an_invalid_time_is_replaced_by_now() -> None:
     """An invalid time is counted, and the step begins and ends at the current time."""
     journal = RecordingJournal()
     run = make_run(journal)

@@ -21,7 +21,7 @@ ZERO_COUNTS = {
 }
 
 
-async def test_register_makes_a_pending_instance(server: ScriptedServer, api: Api) -> None:
+async def test_register_creates_a_pending_instance(server: ScriptedServer, api: Api) -> None:
     """Registering returns a pending instance and stores it."""
     status, body = await api.post(
         "agent_instance/register",
@@ -63,7 +63,7 @@ async def test_a_normal_run(server: ScriptedServer, api: Api) -> None:
         (["start", "finish"], "terminate", {"reason": "r"}),
     ],
 )
-async def test_wrong_moves_are_refused(
+async def test_invalid_transitions_are_refused(
     server: ScriptedServer, api: Api, history: list[str], action: str, body: dict[str, str]
 ) -> None:
     """An invalid transition is a 409 and changes nothing."""
@@ -170,7 +170,7 @@ async def test_a_list_is_paged_and_filtered(server: ScriptedServer, api: Api) ->
 async def test_a_wrong_page_is_refused(
     server: ScriptedServer, api: Api, query: dict[str, str]
 ) -> None:
-    """A page that cannot be is refused as a validation error."""
+    """An impossible page is refused as a validation error."""
     server.add_instance()
 
     status, body = await api.get("agent_instance", **query)

@@ -72,7 +72,9 @@ async def test_the_state_machine(
     assert body.get("code") == (None if status == 200 else "invalid_action")
 
 
-async def test_a_terminated_run_is_told_to_stop(server: ScriptedServer, api: Api) -> None:
+async def test_writes_to_a_terminated_run_carry_the_signal(
+    server: ScriptedServer, api: Api
+) -> None:
     """After a termination span writes succeed with the signal, and a closed span finishes once."""
     instance = server.add_instance()
     _, created = await api.post("agent_spans", details(instance))
@@ -104,7 +106,7 @@ async def test_a_terminated_run_is_told_to_stop(server: ScriptedServer, api: Api
 async def test_wrong_fields_are_named(
     server: ScriptedServer, api: Api, changes: dict[str, object], field: str
 ) -> None:
-    """A field that is missing or wrong is named in the refusal, and no span is made."""
+    """A missing or wrong field is named in the error, and no span is created."""
     status, body = await api.post("agent_spans", details(server.add_instance(), **changes))
 
     assert (status, list(body["errors"])) == (422, [field])

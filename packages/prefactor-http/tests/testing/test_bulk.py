@@ -73,7 +73,9 @@ async def test_the_first_error_ends_it(server: ScriptedServer, api: Api, bad: st
     assert len(server.spans) == 1
 
 
-async def test_a_repeated_request_goes_on_where_it_failed(server: ScriptedServer, api: Api) -> None:
+async def test_a_repeated_request_continues_where_it_failed(
+    server: ScriptedServer, api: Api
+) -> None:
     """Items that succeeded are replayed, so repeating the request applies none twice."""
     instance = server.add_instance()
     items = [span("key-0001", instance), span("key-0002", "later"), span("key-0003", instance)]
@@ -106,7 +108,7 @@ async def test_a_malformed_request_executes_nothing(api: Api, items: object) -> 
     assert (status, list(body["errors"])) == (422, ["items"])
 
 
-async def test_the_signal_comes_with_the_item(server: ScriptedServer, api: Api) -> None:
+async def test_an_item_carries_the_control_signal(server: ScriptedServer, api: Api) -> None:
     """A span written in bulk to a terminated run carries the control signal."""
     instance = server.add_instance()
     server.terminate(instance, "stop")

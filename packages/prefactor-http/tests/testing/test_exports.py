@@ -8,7 +8,7 @@ from prefactor_http import testing
 
 
 def test_the_public_list_is_sorted_and_documented() -> None:
-    """Every name of the public list exists, in order, and every class among them is explained."""
+    """Every public name exists, in order, and every public class has a docstring."""
     assert testing.__all__ == sorted(testing.__all__)
     for name in testing.__all__:
         value = getattr(testing, name)

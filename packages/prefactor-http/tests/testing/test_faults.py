@@ -24,7 +24,7 @@ def test_the_seed_decides_the_sequence() -> None:
 
 
 def test_every_rate_is_met() -> None:
-    """Each fault occurs about as often as its rate, and other requests are answered."""
+    """Each fault occurs about as often as its rate, and the other requests are answered."""
     rates = {"drop_before": 0.1, "drop_after": 0.1, "stall": 0.2, "truncate": 0.1}
     plan = FaultPlan(seed=3, throttle=0.1, unavailable=0.1, stall_seconds=2, **rates)
 
@@ -56,7 +56,7 @@ def test_rates_must_be_probabilities(rates: dict[str, float]) -> None:
 
 
 def test_refusals_name_their_wait() -> None:
-    """A throttled or unavailable reply carries the wait the plan asks for, and the error body."""
+    """A throttled or unavailable reply has the planned wait and the error body."""
     [reply] = first(1, FaultPlan(seed=1, throttle=1.0, retry_after=0.25))
 
     assert isinstance(reply, Reply)

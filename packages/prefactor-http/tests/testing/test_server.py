@@ -86,7 +86,7 @@ async def test_scripted_replies_come_in_order(server: ScriptedServer, api: Api) 
     assert len(server.instances) == 1
 
 
-async def test_a_step_can_wait_for_its_path(server: ScriptedServer, api: Api) -> None:
+async def test_a_step_can_be_limited_to_a_path(server: ScriptedServer, api: Api) -> None:
     """A step for one path leaves requests to other paths alone."""
     server.script(Reply(503, {}), path="*/agent_spans")
 
@@ -124,7 +124,7 @@ async def test_a_truncated_reply(server: ScriptedServer, api: Api) -> None:
             await response.read()
 
 
-async def test_a_reset_is_a_reset(server: ScriptedServer, api: Api) -> None:
+async def test_a_reset_is_not_an_orderly_end(server: ScriptedServer, api: Api) -> None:
     """A reset reaches the client as one, where a drop is an orderly end."""
     server.script(Reset(), Drop())
 
@@ -135,10 +135,10 @@ async def test_a_reset_is_a_reset(server: ScriptedServer, api: Api) -> None:
 
 
 @pytest.mark.parametrize(("step", "applied"), [(Stall(60), 0), (Stall(60, after="processing"), 1)])
-async def test_a_stall_outlasts_a_timeout(
+async def test_a_stalled_request_times_out(
     server: ScriptedServer, api: Api, step: Step, applied: int
 ) -> None:
-    """A stalled request runs into the timeout of its client, and the server lets it go."""
+    """A stalled request runs into its client's timeout, and the server then drops it."""
     server.script(step)
     timeout = aiohttp.ClientTimeout(total=0.05)
 
@@ -178,7 +178,7 @@ async def test_random_faults(server: ScriptedServer, api: Api) -> None:
     assert (during, after) == (503, 200)
 
 
-async def test_the_script_goes_before_the_plan(api: Api, server: ScriptedServer) -> None:
+async def test_the_script_takes_precedence_over_the_plan(api: Api, server: ScriptedServer) -> None:
     """Scripted steps come before the plan's faults."""
     server.inject(FaultPlan(seed=1, unavailable=1.0))
     server.script(Reply(418, {}))
@@ -199,7 +199,7 @@ async def test_idle_connections_are_closed() -> None:
         await writer.wait_closed()
 
 
-async def test_what_is_not_http_is_answered() -> None:
+async def test_invalid_http_gets_a_400() -> None:
     """Bytes that are no request are answered with 400 and the end of the connection."""
     async with ScriptedServer() as server:
         host, port = server.url.removeprefix("http://").split(":")
@@ -221,15 +221,15 @@ async def test_what_is_not_http_is_answered() -> None:
         ("DELETE", "/api/v1/ping", b"", (404, "not_found")),
     ],
 )
-async def test_nonsense_is_refused(
+async def test_invalid_bodies_and_paths_are_refused(
     api: Api, method: str, path: str, data: bytes, refusal: tuple[int, str]
 ) -> None:
-    """Bodies that are no JSON object and paths without an operation get the error body."""
+    """Bodies that are not JSON objects and paths without an operation get the error body."""
     async with api.session.request(method, path, data=data) as response:
         assert (response.status, (await response.json())["code"]) == refusal
 
 
-async def test_only_its_token_is_let_in(server: ScriptedServer) -> None:
+async def test_only_the_right_token_is_accepted(server: ScriptedServer) -> None:
     """A request with another token, or none, is a 401 and changes nothing."""
     async with aiohttp.ClientSession(server.url) as session:
         status, body = await Api(session).post(REGISTER, {}, authorization="Bearer other")
@@ -238,7 +238,7 @@ async def test_only_its_token_is_let_in(server: ScriptedServer) -> None:
     assert server.instances == {}
 
 
-async def test_the_clock_can_be_handed_in() -> None:
+async def test_the_clock_is_an_argument() -> None:
     """Timestamps come from the clock that the server was given."""
     async with ScriptedServer(clock=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as server:
         id_ = server.add_instance()
@@ -247,7 +247,7 @@ async def test_the_clock_can_be_handed_in() -> None:
 
 
 async def test_closing_breaks_open_exchanges() -> None:
-    """Leaving the server ends what is still under way; its address is gone with it."""
+    """Leaving the server ends open requests, and its address stops answering."""
     async with ScriptedServer() as server:
         server.script(Stall(60))
         host, port = server.url.removeprefix("http://").split(":")

@@ -66,13 +66,13 @@ def test_any_split_gives_the_same_requests(cuts: list[int]) -> None:
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
     ],
 )
-async def test_what_is_not_http_is_refused(stream: bytes) -> None:
+async def test_invalid_http_is_refused(stream: bytes) -> None:
     """Bytes that are no HTTP request raise an error that says so."""
     with pytest.raises(MalformedRequestError):
         await read_all([stream])
 
 
-async def test_a_client_that_leaves_is_the_end_of_the_connection() -> None:
+async def test_a_client_may_disconnect_at_any_point() -> None:
     """A stream that ends inside a head holds no request; inside a body, one without a body."""
     assert await read_all([PLAIN[:20]]) == []
     [(_, body)] = await read_all([PLAIN[:-1]])
@@ -86,7 +86,7 @@ def test_json_of_a_request() -> None:
     assert RecordedRequest("GET", "/", "/", {}, {}).json is None
 
 
-def test_headers_stay_out_of_the_representation() -> None:
+def test_the_repr_hides_credentials() -> None:
     """The representation of a request, as a failing assertion prints it, shows no credentials."""
     request = RecordedRequest("GET", "/", "/", {}, {"authorization": "Bearer secret"})
     assert "secret" not in repr(request)
@@ -102,7 +102,7 @@ def test_headers_stay_out_of_the_representation() -> None:
         (None, "application/json", b""),
     ],
 )
-def test_bodies_are_sent_as_what_they_are(body: object, content_type: str, sent: bytes) -> None:
+def test_bodies_have_their_content_type(body: object, content_type: str, sent: bytes) -> None:
     """Each kind of body gets its content type and its true length."""
     head, rendered = render(Reply(200, body), keeps_connection=True)  # type: ignore[arg-type]
 
@@ -112,7 +112,7 @@ def test_bodies_are_sent_as_what_they_are(body: object, content_type: str, sent:
 
 
 def test_headers_of_a_reply_win() -> None:
-    """A reply can replace the server's headers and use an unnamed status."""
+    """A reply can replace the server's headers and use a non-standard status."""
     headers = {"Content-Type": "text/plain", "Retry-After": "3"}
     head, _ = render(Reply(299, "x", headers), keeps_connection=False)
 

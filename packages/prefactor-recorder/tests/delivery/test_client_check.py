@@ -57,8 +57,8 @@ def other_client(folder: Path, version: str | None) -> Path:
 
 
 @pytest.mark.parametrize("which", OTHERS)
-def test_another_client_is_refused_when_the_recorder_is_made(which: str, tmp_path: Path) -> None:
-    """The error names the other client, its location, and what to install instead."""
+def test_another_client_is_refused(which: str, tmp_path: Path) -> None:
+    """A recorder cannot be created; the error has the client, its location, and what to install."""
     version, said = OTHERS[which]
     elsewhere = other_client(tmp_path, version)
 
@@ -69,8 +69,8 @@ def test_another_client_is_refused_when_the_recorder_is_made(which: str, tmp_pat
     assert f"Install prefactor-http {__version__}" in told
 
 
-def test_a_client_that_is_missing_is_named() -> None:
-    """Without any client the recorder cannot be made."""
+def test_a_missing_client_is_named() -> None:
+    """Without any client, the recorder cannot be created, and the error says what to install."""
     told = run("import sys\nsys.modules['prefactor_http'] = None\n" + MAKE_ONE).stdout
 
     assert "prefactor_http is not installed" in told
@@ -92,8 +92,8 @@ def test_a_recorder_that_is_switched_off_needs_no_client(tmp_path: Path) -> None
     run("from prefactor_recorder import Recorder\nRecorder(enabled=False)", elsewhere)
 
 
-def test_looking_at_the_client_does_not_load_it() -> None:
-    """Making a recorder costs no import of the HTTP library."""
+def test_checking_the_client_does_not_load_it() -> None:
+    """Creating a recorder does not import the HTTP library."""
     loaded = "print([name for name in ('aiohttp', 'pydantic') if name in sys.modules])"
 
     assert run(f"{MAKE_ONE}\n{loaded}").stdout == "[]\n"

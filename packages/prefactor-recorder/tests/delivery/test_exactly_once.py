@@ -1,7 +1,6 @@
-"""Crashes between delivery and acknowledgement, against the real server: everything is there once.
+"""After a crash between delivery and ack, the real server has everything once.
 
-A crash is a journal that begins again with the same records, as a spool does that was never told
-that they were taken.
+A crash is a journal that starts again with the same records, as a spool does whose acks were lost.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def deliver_after_a_crash(
     return journal
 
 
-def test_sent_apart_before_the_crash_and_together_after_it(
+def test_separate_items_are_merged_after_a_crash(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
     """The create exists under the same key with another body, and its end is sent alone."""
@@ -92,10 +91,10 @@ def test_sent_apart_before_the_crash_and_together_after_it(
     assert after.dead == []
 
 
-def test_sent_together_before_the_crash_and_apart_after_it(
+def test_a_merged_item_is_separate_after_a_crash(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """The create and the end are both known already; both count as delivered."""
+    """The server knows both the create and the end already, and both count as delivered."""
     run_id = "run-together-apart"
 
     def apart(journal: InspectableJournal) -> None:
@@ -118,7 +117,7 @@ def test_sent_together_before_the_crash_and_apart_after_it(
     assert after.dead == []
 
 
-def test_a_run_that_was_registered_in_other_words(
+def test_a_conflicting_registration_of_an_existing_run(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
     """A conflicting register counts as delivered if the run exists."""
@@ -134,10 +133,10 @@ def test_a_run_that_was_registered_in_other_words(
     assert after.dead == []
 
 
-def test_a_run_that_the_server_refuses(
+def test_a_rejected_run(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """Its register is dead-lettered with the server's words and the rest without being sent."""
+    """Its registration is dead-lettered with the server's message, and the rest is never sent."""
     refused = RecordedRun(journal, "run-refused").register("")
     refused.start().span("span-of-a-refused-run").finish()
     RecordedRun(journal, "run-accepted").begin()
@@ -151,10 +150,10 @@ def test_a_run_that_the_server_refuses(
     assert held(real, "run-accepted")[0].status == "active"
 
 
-def test_a_server_that_goes_away_and_comes_back(
+def test_a_server_outage(
     journal: InspectableJournal, listener: RecordingListener, tmp_path: Path
 ) -> None:
-    """What is recorded while the server is down is delivered when it is back."""
+    """Records made while the server is down are delivered when it is back."""
     server = start_server(tmp_path)
     port = int(server.url.rpartition(":")[2])
     delivery = Delivery(journal, settings(server), listener)

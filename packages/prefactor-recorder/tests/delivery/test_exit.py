@@ -68,20 +68,20 @@ def silent() -> Iterator[str]:
 RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
 
 
-def test_a_server_that_never_answers_does_not_hold_the_exit(silent: str) -> None:
+def test_a_silent_server_does_not_delay_the_exit(silent: str) -> None:
     """Even with an hour's request timeout the program ends, and reports what is left."""
     body = RECORD + "; time.sleep(0.5)"
     assert run_program(silent, "token", body=body, seconds=0.5) == "left 4\n"
 
 
-def test_a_name_that_is_never_found_does_not_hold_the_exit() -> None:
+def test_a_hanging_name_lookup_does_not_delay_the_exit() -> None:
     """A hanging name lookup is abandoned with its thread."""
     hang = "socket.getaddrinfo = lambda *a, **k: time.sleep(3600); "
     said = run_program("http://recorder.invalid", "token", body=hang + RECORD, seconds=0.5)
     assert said == "left 4\n"
 
 
-def test_a_name_is_found_at_exit(server: ScriptedServer) -> None:
+def test_names_are_resolved_at_exit(server: ScriptedServer) -> None:
     """A program's first connection may be made after executors have shut down."""
     url = server.url.replace("127.0.0.1", "localhost")
     record = "RecordedRun(journal).begin().span('span-00000001')"
@@ -89,7 +89,7 @@ def test_a_name_is_found_at_exit(server: ScriptedServer) -> None:
     assert list(server.spans) == ["span-00000001"]
 
 
-def test_a_program_that_never_waits_delivers(server: ScriptedServer) -> None:
+def test_a_last_record_is_delivered_at_exit(server: ScriptedServer) -> None:
     """A record made on the last line is delivered at exit."""
     assert run_program(server.url, server.token, body=RECORD) == "left 0\n"
     assert server.spans["span-00000001"]["status"] == "complete"

@@ -49,7 +49,7 @@ def until(condition: Callable[[], object]) -> None:
     raise AssertionError("it never happened")
 
 
-def test_a_server_that_asks_for_patience_gets_it(
+def test_retry_after_is_respected(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """After a 429 with `Retry-After` the items are sent at that time, even in a flush."""
@@ -78,7 +78,7 @@ FAULTS: list[Step] = [
 
 
 @pytest.mark.parametrize("step", FAULTS, ids=repr)
-def test_what_may_pass_is_sent_again(
+def test_temporary_failures_are_retried(
     server: ScriptedServer,
     journal: InspectableJournal,
     deliver: Callable[..., Delivery],
@@ -132,7 +132,7 @@ def test_faults_at_random(
     assert sorted(journal.settled) == sorted(set(journal.settled))
 
 
-def test_a_lost_connection_is_no_reason_to_wait(
+def test_a_lost_connection_is_retried_at_once(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """One disconnect is retried at once, without a warning."""
@@ -168,10 +168,10 @@ def test_a_rejected_token_pauses_delivery(
     assert journal.dead == []
 
 
-def test_an_address_where_there_is_no_api_pauses_delivery(
+def test_an_address_without_the_api_pauses_delivery(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A 404 for the bulk request itself is no word about the records."""
+    """A 404 for the bulk request itself does not reject any record."""
     server.script(HtmlReply(404))
     RecordedRun(journal).begin()
     delivery = deliver()
@@ -181,12 +181,12 @@ def test_an_address_where_there_is_no_api_pauses_delivery(
     assert journal.dead == []
 
 
-def test_an_item_that_kills_its_reader_is_found(
+def test_an_item_that_crashes_the_server_is_isolated(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A request on which the server fails again and again gets smaller, down to one item.
+    """A request on which the server keeps failing shrinks to one item.
 
-    That one waits then, and with it its run alone; a flush has it sent again.
+    Then only that item's run waits, and a flush retries it.
     """
     delivery = deliver()
     run = RecordedRun(journal).begin()
@@ -198,7 +198,7 @@ def test_an_item_that_kills_its_reader_is_found(
     assert len(server.spans) == 8
 
 
-def test_a_termination_is_heard_of_in_an_answer(
+def test_an_answer_reports_a_termination(
     server: ScriptedServer,
     journal: InspectableJournal,
     listener: RecordingListener,
@@ -266,7 +266,7 @@ def test_a_listener_that_fails_harms_nothing(
     assert delivery.stats.worker_restarts == 0
 
 
-def test_requests_keep_apart_after_an_outage(
+def test_a_backlog_is_sent_at_intervals(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """When the server is back, a backlog is sent at intervals."""
@@ -284,7 +284,7 @@ def test_requests_keep_apart_after_an_outage(
 def test_bodies_are_compressed_once_the_server_says_so(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Never before a reply has named gzip, never a small body, and not after a 415."""
+    """Bodies are compressed once an answer names gzip; small ones never, and none after a 415."""
     run = RecordedRun(journal)
 
     def reply(*keys: str, **headers: str) -> Reply:
@@ -316,7 +316,7 @@ def test_bodies_are_compressed_once_the_server_says_so(
 def test_payloads_of_a_megabyte_go_through(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Large bodies are cut by bytes, and sent without a warning of the HTTP library's."""
+    """Bulk requests are split by size, and a large one causes no warning of the HTTP library."""
     run = RecordedRun(journal).begin()
     for number in range(6):
         run.span(f"span-{number:08}", json.dumps({"text": "x" * 1_000_000}))

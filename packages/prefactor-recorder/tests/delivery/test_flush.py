@@ -50,10 +50,10 @@ def flushed(delivery: Delivery) -> int:
     return left[0]
 
 
-def test_a_flush_takes_along_any_number_of_dead_processes(
+def test_a_flush_delivers_for_any_number_of_dead_processes(
     server: ScriptedServer, deliver: Callable[..., Delivery], spooled: Callable[[], SpoolJournal]
 ) -> None:
-    """One flush delivers any number of dead processes, even over one adoption's limit."""
+    """One flush delivers the records of more dead processes than one adoption takes."""
     for number in range(150):
         journal = spooled()
         RecordedRun(journal, f"run-{number:08}").begin().span(f"span-{number:08}").finish()
@@ -64,10 +64,10 @@ def test_a_flush_takes_along_any_number_of_dead_processes(
     assert len(server.spans) == 150
 
 
-def test_a_flush_does_not_wait_for_a_token_that_is_refused(
+def test_a_flush_does_not_wait_for_a_rejected_token(
     server: ScriptedServer, deliver: Callable[..., Delivery], journal: InspectableJournal
 ) -> None:
-    """After a refused token only a person can help, so the flush returns at once."""
+    """After a rejected token only a person can help, so the flush returns at once."""
     RecordedRun(journal).begin().span("span-00000001")
     settings = DeliverySettings(api_url=server.url, api_token="token-that-is-none")
     delivery = deliver(settings=settings)
@@ -79,7 +79,7 @@ def test_a_flush_does_not_wait_for_a_token_that_is_refused(
     assert delivery.stats.requests == tried + 1, "it is tried at each flush"
 
 
-def test_a_flush_does_not_wait_for_what_damage_has_taken(
+def test_a_flush_does_not_wait_for_damaged_records(
     server: ScriptedServer,
     deliver: Callable[..., Delivery],
     spooled: Callable[[], SpoolJournal],
@@ -137,7 +137,7 @@ def test_a_signal_handler_may_flush_in_the_middle_of_a_record(
 
 
 @pytest.mark.parametrize("timeout", [1e12, math.inf])
-def test_a_flush_may_be_given_any_time(
+def test_a_flush_accepts_any_timeout(
     server: ScriptedServer,
     deliver: Callable[..., Delivery],
     journal: InspectableJournal,

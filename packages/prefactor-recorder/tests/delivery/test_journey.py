@@ -50,7 +50,7 @@ def test_a_run_reaches_the_server(
     assert {request.headers.get("prefer") for request in server.requests} == {"return=minimal"}
 
 
-def test_what_comes_later_is_sent_later(
+def test_a_later_end_is_sent_separately(
     server: ScriptedServer, journal: MemoryJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A span that is open when its create is sent is finished by a separate item."""

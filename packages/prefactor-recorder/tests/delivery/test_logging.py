@@ -54,7 +54,7 @@ def handled() -> Iterator[Callable[[logging.Handler], None]]:
         root.removeHandler(handler)
 
 
-def test_a_handler_that_fails_stops_nothing(
+def test_a_failing_handler_does_not_stop_delivery(
     server: ScriptedServer,
     deliver: Callable[..., Delivery],
     journal: InspectableJournal,

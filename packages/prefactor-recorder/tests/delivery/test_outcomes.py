@@ -65,8 +65,8 @@ def test_a_refused_item(operation: Operation, code: object, disposition: Disposi
         assert outcome.refusal == {"code": code, "message": "Because", "errors": {"a": 1}}
 
 
-def test_an_item_that_went_well_and_one_that_was_not_processed() -> None:
-    """Success means delivery, whatever the body, and a missing answer is no refusal."""
+def test_successful_and_unprocessed_items() -> None:
+    """Success means delivered, whatever the body, and a missing answer is not a rejection."""
     assert (
         item_outcome(item(Operation.START), {"status": "success"}).disposition
         is Disposition.DELIVERED
@@ -98,11 +98,11 @@ def test_an_item_that_went_well_and_one_that_was_not_processed() -> None:
     ],
 )
 def test_a_request_that_failed_as_a_whole(failure: Failure, expected: RequestOutcome) -> None:
-    """Nothing is discarded for a failure that may pass or be repaired."""
+    """Nothing is discarded when a whole request fails for a reason that may pass or be repaired."""
     assert request_outcome(failure) is expected
 
 
-def test_what_is_logged_is_not_what_the_server_said() -> None:
+def test_the_servers_message_is_not_logged() -> None:
     """A log gets status and code; the server's own text is for the dead letters."""
     failure = Failure("status 422: 'secret' is not of type", 422, "validation_errors")
     assert failure.summary == "status 422, validation_errors"

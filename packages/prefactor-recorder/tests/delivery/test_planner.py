@@ -78,13 +78,13 @@ def assert_in_order(world: World, entries: list[Entry]) -> None:
 
 @given(steps=STEPS, cuts=st.lists(st.integers(1, 2000), max_size=30), data=st.data())
 @settings(max_examples=150)
-def test_whatever_happens_everything_arrives_once_and_in_order(
+def test_everything_arrives_once_and_in_order(
     steps: list[tuple[str, int, int]], cuts: list[int], data: st.DataObject
 ) -> None:
-    """Lost requests, lost replies, several under way, little by little: the server ends up right.
+    """After any lost requests and replies, the server has everything once and in order.
 
-    Every record comes out of exactly one settlement, requests under way have no run in common, and
-    the server holds what it would hold had it been told each record by itself.
+    Each record is settled exactly once, requests in flight share no run, and the server has what it
+    would have if each record had been sent by itself.
     """
     world = World()
     tell(world, steps)
@@ -123,7 +123,7 @@ def test_whatever_happens_everything_arrives_once_and_in_order(
 
 @given(steps=STEPS, crash=st.integers(0, 30), before=st.booleans(), expired=st.booleans())
 @settings(max_examples=100)
-def test_a_crash_between_delivery_and_acknowledgement_doubles_nothing(
+def test_a_crash_before_the_ack_duplicates_nothing(
     steps: list[tuple[str, int, int]], crash: int, before: bool, expired: bool
 ) -> None:
     """What was sent alone, and after a crash merged (or the reverse), exists once."""
@@ -152,7 +152,7 @@ def test_a_crash_between_delivery_and_acknowledgement_doubles_nothing(
 
 @given(bad=st.sets(st.integers(0, 59), max_size=12), per_run=st.integers(1, 60))
 def test_bad_items_cost_one_request_each(bad: set[int], per_run: int) -> None:
-    """However they lie, k bad items cost k requests more, and only they are dead-lettered."""
+    """Wherever they are, k bad items cost k more requests, and only they are dead-lettered."""
     world = World()
     for number in range(60):
         run = world.run(f"run-{number // per_run:08}")
@@ -194,8 +194,8 @@ def test_a_request_keeps_its_limits(sizes: list[int], items: int, size: int) -> 
     assert sent == len(sizes)
 
 
-def test_ids_that_need_escaping_keep_within_the_limits_too() -> None:
-    """An id full of quotes is sent as what it is, and is reckoned with its escapes."""
+def test_escaped_ids_count_towards_the_limits() -> None:
+    """An id full of quotes arrives unchanged, and its escapes count towards the size limit."""
     world = World()
     name = '"\\' * 16
     world.run('r"1').span(name.replace('"', "'"))
@@ -207,7 +207,7 @@ def test_ids_that_need_escaping_keep_within_the_limits_too() -> None:
     assert item["idempotency_key"] == odd.key
 
 
-def test_a_record_that_is_read_twice_does_not_spoil_a_request() -> None:
+def test_a_record_read_twice_is_sent_in_another_request() -> None:
     """The same record again is sent in another request, where its key makes it harmless."""
     world = World()
     run = world.run().register()
@@ -221,8 +221,8 @@ def test_a_record_that_is_read_twice_does_not_spoil_a_request() -> None:
     assert world.keys == ["run-00000001-register"] * 2
 
 
-def test_what_is_remembered_of_refusals_is_bounded() -> None:
-    """Refusals are remembered for what comes later, but not without end."""
+def test_the_memory_of_rejections_is_bounded() -> None:
+    """Rejections are remembered for later records, up to a limit."""
     world = World()
     for number in range(REMEMBERED + 10):
         run = world.run(f"run-{number:08}").register()

@@ -55,10 +55,13 @@ def test_many_bad_items_cost_one_request_each(
     assert max(server.applied.values()) == 1
 
 
-def test_a_413_halves_down_to_the_item_that_is_to_blame(
+def test_a_413_is_halved_down_to_the_oversized_item(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Requests shrink from four items to two to one; that one is dead-lettered, the others sent."""
+    """Requests shrink from four items to two to one.
+
+    That one is dead-lettered, the others are sent.
+    """
     delivery = deliver()
     run = RecordedRun(journal).begin()
     assert delivery.flush(30) == 0
@@ -70,7 +73,7 @@ def test_a_413_halves_down_to_the_item_that_is_to_blame(
     assert sorted(server.spans) == [f"span-{number:08}" for number in (1, 2, 3)]
 
 
-def test_a_server_that_refuses_just_anything_is_not_fed(
+def test_a_server_that_rejects_everything_pauses_delivery(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """When item after item is refused, the server is at fault, so delivery pauses."""
@@ -90,7 +93,7 @@ def test_a_server_that_refuses_just_anything_is_not_fed(
 def test_a_limit_of_items_is_learned(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A server that accepts fewer items is sent fewer from then on."""
+    """After a server rejected a request for its number of items, requests have fewer items."""
     delivery = deliver(batch_items=1600)
     spans(RecordedRun(journal).begin(), 3998)
     assert delivery.flush(60) == 0

@@ -48,7 +48,7 @@ def payloads(item: Item) -> tuple[bytes, bytes]:
 
 
 @given(st.integers(0, 60_000), st.integers(0, 60_000), st.integers(1, 70_000), st.booleans())
-def test_a_span_fits_what_the_server_says(
+def test_a_span_is_shrunk_to_the_servers_limit(
     payload: int, result: int, limit: int, expected: bool
 ) -> None:
     """If the server names its limit, a refused item is shrunk until it fits."""
@@ -102,8 +102,8 @@ def members(record: Record | None) -> dict[str, Any]:
         ({"agent_version": {"code": "invalid_value"}}, {"external_identifier"}),
     ],
 )
-def test_a_registration_loses_what_was_refused(errors: dict[str, Any], left: set[str]) -> None:
-    """Only the members with errors go, a part of a version by itself."""
+def test_a_registration_loses_its_rejected_members(errors: dict[str, Any], left: set[str]) -> None:
+    """Only the members with errors are removed, and a part of a version by itself."""
     given = registration(external_identifier="x", agent_version={"name": "n", "description": "d"})
     found = members(repaired_registration(given, {"code": "validation_errors", "errors": errors}))
     assert found.keys() == {"id", "agent_id", "environment_id", *left}
@@ -111,7 +111,7 @@ def test_a_registration_loses_what_was_refused(errors: dict[str, Any], left: set
         assert found["agent_version"] == {"description": "d"}
 
 
-def test_what_a_run_is_about_is_never_left_out() -> None:
+def test_agent_and_environment_are_never_removed() -> None:
     """Without its agent or environment it would be another run, so it is dead-lettered."""
     for name in ("agent_id", "environment_id", "id"):
         errors = {name: {"code": "invalid_value"}}
@@ -128,8 +128,8 @@ def test_an_identifier_is_made_distinct_once() -> None:
     assert distinct_registration(registration()) is None
 
 
-def test_spans_of_a_run_that_nobody_registers_do_not_wait_without_end() -> None:
-    """Even if nothing else is delivered, they are dead-lettered after some time."""
+def test_spans_of_an_unregistered_run_are_given_up() -> None:
+    """After some time they are dead-lettered, even if nothing else is delivered."""
     journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
     RecordedRun(journal).span("span-00000001")
     planner.add(journal.read(2**20))
@@ -146,8 +146,8 @@ def test_spans_of_a_run_that_nobody_registers_do_not_wait_without_end() -> None:
     assert now > 600
 
 
-def test_a_run_that_is_put_back_is_sent_again() -> None:
-    """A planner that remembers a run as refused sends it when its registration comes again."""
+def test_a_requeued_run_is_sent_again() -> None:
+    """The planner sends a rejected run again when its registration is queued again."""
     journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
     run = RecordedRun(journal).begin()
     for code, expected in (("not_found", 2), (None, 0)):

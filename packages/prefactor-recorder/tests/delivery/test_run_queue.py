@@ -37,7 +37,7 @@ def test_a_failing_queue_does_not_delay_the_others() -> None:
     assert 0.75 <= waits[0] <= 1.25
 
 
-def test_what_fails_while_everything_fails_is_never_given_up() -> None:
+def test_nothing_is_given_up_while_everything_fails() -> None:
     """An item is retried without limit as long as everything else fails too."""
     world = World()
     world.run().register()
@@ -52,7 +52,7 @@ def test_what_fails_while_everything_fails_is_never_given_up() -> None:
     assert 45 <= world.planner.next_release - world.now <= 60
 
 
-def test_what_fails_while_others_are_taken_is_given_up_in_the_end() -> None:
+def test_an_item_that_fails_while_others_succeed_is_given_up() -> None:
     """An item that keeps failing while others succeed is dead-lettered, and its queue continues."""
     world = World()
     world.run("run-00000001").begin().span("span-00000001").span("span-00000002")
@@ -71,7 +71,7 @@ def test_what_fails_while_others_are_taken_is_given_up_in_the_end() -> None:
     assert "span-00000002" in world.server.spans
 
 
-def test_a_server_that_recovers_finds_nobody_waiting() -> None:
+def test_queues_retry_as_soon_as_the_server_recovers() -> None:
     """Queues that failed while everything failed try again as soon as something succeeds."""
     world = World()
     world.run().register()
@@ -118,7 +118,7 @@ def test_a_refused_run_takes_its_queue_with_it() -> None:
 
 
 def test_the_end_of_a_refused_span_is_not_sent() -> None:
-    """A finish goes where its create went, whenever it is recorded."""
+    """A finish shares the fate of its create, whenever it is recorded."""
     world = World()
     run = world.run().begin().create("span-00000001")
     world.server.refusals["span-00000001"] = "validation_errors"
@@ -131,7 +131,7 @@ def test_the_end_of_a_refused_span_is_not_sent() -> None:
     assert world.server.runs[run.id] == "complete"
 
 
-def test_a_register_that_is_known_is_asked_for() -> None:
+def test_a_conflict_on_a_registration_is_checked() -> None:
     """A conflict on a register is a success if the run exists, and a refusal if not."""
     world = World()
     world.run("run-00000001").register()
@@ -143,7 +143,7 @@ def test_a_register_that_is_known_is_asked_for() -> None:
     assert world.dead_lettered == {"run-00000002-register": "idempotency_key_already_used"}
 
 
-def test_a_run_that_cannot_be_asked_for_is_tried_later() -> None:
+def test_an_unchecked_run_waits() -> None:
     """When the server does not say whether it has a run, its queue waits."""
     world = World()
     world.run().register().start()
@@ -179,7 +179,7 @@ def test_spans_wait_for_a_run_that_another_process_registers() -> None:
     assert world.dead_lettered == {}
 
 
-def test_a_register_that_comes_late_goes_first() -> None:
+def test_a_late_registration_is_sent_first() -> None:
     """A register adopted from a dead process is sent at once, before what waits for it."""
     world = World()
     run = world.run().create("span-00000001").create("span-00000002")
@@ -196,7 +196,7 @@ def test_a_register_that_comes_late_goes_first() -> None:
     assert set(world.server.spans) == {"span-00000001", "span-00000002"}
 
 
-def test_a_run_that_nobody_registers_is_given_up() -> None:
+def test_an_unregistered_run_is_given_up() -> None:
     """While others succeed, an unknown run is dead-lettered with all its records."""
     world = World()
     world.run("run-00000001").span("span-00000001").span("span-00000002")
@@ -215,8 +215,8 @@ def test_a_run_that_nobody_registers_is_given_up() -> None:
     }
 
 
-def test_a_run_that_is_gone_from_the_server_costs_its_items_alone() -> None:
-    """An item that is not found in a known run is refused for good."""
+def test_an_item_missing_from_a_known_run_is_rejected() -> None:
+    """An item that is not found in a known run is rejected permanently."""
     world = World()
     run = world.run().begin()
     world.drain()
@@ -230,7 +230,7 @@ def test_a_run_that_is_gone_from_the_server_costs_its_items_alone() -> None:
 
 
 @pytest.mark.parametrize("code", ["bad_authtoken", "not_authenticated"])
-def test_a_token_that_stops_working_in_between_harms_no_item(code: str) -> None:
+def test_a_rejected_token_harms_no_item(code: str) -> None:
     """Items that met a rejected token are sent again unchanged."""
     world = World()
     world.run().begin()
@@ -243,7 +243,7 @@ def test_a_token_that_stops_working_in_between_harms_no_item(code: str) -> None:
     assert world.server.runs == {"run-00000001": "active"}
 
 
-def test_what_is_forbidden_is_tried_slowly() -> None:
+def test_a_forbidden_item_is_retried_slowly() -> None:
     """An item that the token may not send waits a minute, because its rights can change."""
     world = World()
     world.run("run-00000001").register()

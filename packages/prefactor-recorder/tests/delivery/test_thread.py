@@ -78,7 +78,7 @@ class Counting(MemoryJournal):
         return super().unread
 
 
-def test_nothing_is_started_before_there_is_something_to_do(
+def test_no_thread_is_started_without_work(
     journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """A delivery that is never woken has no thread, and closing it does nothing."""
@@ -88,7 +88,7 @@ def test_nothing_is_started_before_there_is_something_to_do(
     assert delivery.close() == 0
 
 
-def test_a_host_that_only_looks_at_idle_is_enough(
+def test_checking_idle_is_enough(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Recording checks `idle` and wakes the thread, so nothing is left behind."""
@@ -118,7 +118,7 @@ def test_an_idle_thread_sleeps(deliver: Callable[..., Delivery], server: Scripte
     assert journal.looks == looks
 
 
-def test_a_busy_host_is_not_taken_for_a_dead_one(
+def test_new_records_are_not_taken_for_adopted_ones(
     server: ScriptedServer, deliver: Callable[..., Delivery]
 ) -> None:
     """Records made during maintenance are delivered at full speed; only adopted ones wait."""
@@ -132,13 +132,13 @@ def test_a_busy_host_is_not_taken_for_a_dead_one(
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a bug"), OSError(28, "No space"), SystemExit()])
-def test_a_loop_that_fails_is_started_again(
+def test_a_failed_loop_is_restarted(
     server: ScriptedServer,
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
     fault: BaseException,
 ) -> None:
-    """Its successor delivers once what it had read and not delivered."""
+    """The new loop delivers, once, the records that the old one had read and not delivered."""
     journal = Faulty()
     journal.fault = fault
     delivery = deliver(into=journal)
@@ -152,13 +152,13 @@ def test_a_loop_that_fails_is_started_again(
     assert max(server.applied.values()) == 1
 
 
-def test_a_thread_that_is_gone_is_started_again_by_the_next_record(
+def test_the_next_record_restarts_a_dead_thread(
     server: ScriptedServer,
     journal: InspectableJournal,
     deliver: Callable[..., Delivery],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Even what no supervisor inside of the thread can catch does not end delivery."""
+    """Delivery continues even after an error that no supervisor in the thread can catch."""
     delivery = deliver()
     delivery._thread = threading.Thread()  # as it looks to a child of a fork without hooks
     RecordedRun(journal).begin()
@@ -202,10 +202,10 @@ def test_a_flush_in_the_delivery_thread_does_not_wait_for_itself(
     assert counts == [0]
 
 
-def test_a_flush_is_done_when_what_was_there_is_delivered(
+def test_a_flush_does_not_wait_for_later_records(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """A flush does not wait for what others record meanwhile."""
+    """A flush ends when the records made before it are delivered."""
     delivery = deliver()
     run = RecordedRun(journal).begin()
     stop = threading.Event()
@@ -249,7 +249,7 @@ def test_flushes_from_many_threads(
 async def test_a_flush_can_be_awaited_and_given_up(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """`aflush` returns the count when its time is over, and zero when all is delivered."""
+    """`aflush` returns the number of undelivered records at its timeout, and zero when done."""
     server.script(Reply.error(429, "unknown", "Slow", headers={"Retry-After": "0.3"}))
     delivery = deliver()
     RecordedRun(journal).begin()
@@ -273,7 +273,7 @@ def test_closing_ends_the_thread(
     assert list(server.instances) == ["run-00000001"]
 
 
-def test_a_close_does_not_wait_for_a_server_that_is_not_there(
+def test_closing_does_not_wait_for_an_absent_server(
     journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """One attempt decides: only a server that answers gets the whole deadline."""
@@ -283,7 +283,7 @@ def test_a_close_does_not_wait_for_a_server_that_is_not_there(
     assert threads() == []
 
 
-def test_a_forked_child_starts_without_its_parents_work(
+def test_a_forked_child_has_no_work_of_its_parent(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """After a fork the child plans, counts and waits for nothing of its parent's."""
@@ -302,7 +302,7 @@ def test_a_forked_child_starts_without_its_parents_work(
     assert delivery.stats.delivered == 2
 
 
-def test_statistics_say_what_was_done(
+def test_statistics_match_the_server(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """Requests and bytes match what the server saw, and the account is learned."""

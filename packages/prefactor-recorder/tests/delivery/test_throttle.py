@@ -40,14 +40,14 @@ def test_waits_double_from_one_second_to_a_minute(failures: int, chance: float) 
     assert 0.75 * base <= backoff(failures, chance) <= min(1.25 * base, MAX_BACKOFF)
 
 
-def test_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
-    """A little longer at random, never shorter, and never for more than an hour or so."""
+def test_retry_after_is_a_lower_bound() -> None:
+    """The wait is a little longer at random, never shorter, and at most about an hour."""
     assert retry_after_delay(5, 0.0) == 5
     assert 5 < retry_after_delay(5, 0.9) <= 5.5
     assert retry_after_delay(10**9, 0.0) == MAX_RETRY_AFTER
 
 
-def test_the_first_request_leaves_at_once_and_the_next_after_the_interval() -> None:
+def test_the_first_request_is_sent_at_once() -> None:
     """Partial requests keep the interval; full ones, and those of a flush, do not."""
     throttle = steady()
     assert at(throttle) <= 0
@@ -59,7 +59,7 @@ def test_the_first_request_leaves_at_once_and_the_next_after_the_interval() -> N
     assert at(throttle, full=True, in_flight=4) == math.inf
 
 
-def test_after_a_failure_one_request_alone_tries() -> None:
+def test_after_a_failure_one_request_probes() -> None:
     """Nothing leaves until the wait is over, and then one at a time."""
     throttle = steady()
     throttle.sent(10)
@@ -104,7 +104,7 @@ def test_a_flush_ends_a_wait_unless_the_server_asked_for_it() -> None:
     assert at(throttle, flushing=True) <= 0
 
 
-def test_a_pause_is_news_once() -> None:
+def test_a_pause_is_reported_once() -> None:
     """A rejected token is tried once a minute, and reported once."""
     throttle = steady()
     assert throttle.pause(10, "status 401", chance=0.0)
@@ -137,8 +137,8 @@ def test_recovery_goes_faster_when_it_goes_well() -> None:
     assert at(throttle, full=True) == pytest.approx(20.06875)
 
 
-def test_a_size_that_was_refused_is_halved_until_one_item_is_left() -> None:
-    """The item to blame is found in ten requests of a thousand, and the size is back then."""
+def test_a_rejected_size_is_halved_down_to_one_item() -> None:
+    """In a request of a thousand, the bad item is found in ten requests; then the size returns."""
     allowance = BatchLimits(1000, 4000)
     halvings = 0
     while allowance.items > 1:
@@ -173,7 +173,7 @@ def test_trouble_shrinks_requests_and_success_restores_them() -> None:
 
 
 @pytest.mark.parametrize("runs", [[], ["run-1"], ["run-1", "run-2", "run-3"]])
-def test_open_runs_are_asked_for_in_turn(runs: list[str]) -> None:
+def test_open_runs_are_polled_in_turn(runs: list[str]) -> None:
     """Each open run is polled once per interval of silence, the quietest first."""
     polling = PollSchedule(30)
     assert polling.next_at == math.inf
@@ -189,8 +189,8 @@ def test_open_runs_are_asked_for_in_turn(runs: list[str]) -> None:
     assert polling.next_at == math.inf
 
 
-def test_a_run_that_was_heard_of_is_left_alone() -> None:
-    """A word from the server starts the interval again, and a new run begins with one."""
+def test_a_run_with_news_is_not_polled() -> None:
+    """An answer about a run restarts its interval, and a new run begins with one."""
     polling = PollSchedule(30)
     polling.record_response("run-1", 0)
     polling.record_response("run-1", 20)

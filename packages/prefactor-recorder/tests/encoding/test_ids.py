@@ -30,7 +30,7 @@ def test_ids_are_those_of_the_published_table(
 
 
 def test_ids_differ_and_sort_by_time() -> None:
-    """Ten thousand ids of one moment all differ, and a later id is the greater text."""
+    """Ten thousand ids of one millisecond differ, and a later id sorts after an earlier one."""
     generator = ids.IdGenerator()
     now = time.time_ns()
     minted = {generator.new_run_id(now) for _ in range(10_000)}
@@ -48,15 +48,15 @@ def test_ids_below_a_run_have_its_partition() -> None:
 
 
 @pytest.mark.parametrize("run_id", ["run-1", "", "8" + "0" * 31, "A" * 32, "ü" * 32])
-def test_an_id_without_a_partition_has_one_that_stays(run_id: str) -> None:
-    """Below a run with an id of its author's, ids get a partition that follows from that id."""
+def test_a_foreign_id_gets_a_stable_partition(run_id: str) -> None:
+    """Below a run whose id is not a PFID, ids get a partition that is derived from that id."""
     made = ids.IdGenerator().new_id(0, ids.partition_of(run_id))
     assert len(made) == 32
     assert set(made) <= set(ids.ALPHABET)
     assert ids.partition_of(run_id) == made[10:16] == ids.partition_of(run_id)
 
 
-def test_the_fraction_of_an_id_is_even_and_stable() -> None:
+def test_sampling_by_id_is_even_and_stable() -> None:
     """The share of ids below a rate is that rate, and an id's number never changes."""
     generator = ids.IdGenerator()
     minted = [generator.new_run_id(time.time_ns()) for _ in range(20_000)]
@@ -73,7 +73,7 @@ def test_the_fraction_of_an_id_is_even_and_stable() -> None:
         timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]),
     )
 )
-def test_a_timestamp_is_the_moment_it_was_made_from(moment: datetime) -> None:
+def test_a_timestamp_keeps_its_microseconds(moment: datetime) -> None:
     """Any moment from 1970 on comes back from its text to the microsecond, in 29 bytes."""
     text = json_timestamp(unix_ns(moment))
     assert len(text) == 29
@@ -82,7 +82,7 @@ def test_a_timestamp_is_the_moment_it_was_made_from(moment: datetime) -> None:
 
 @pytest.mark.parametrize("nanoseconds", [-1, -(10**20), 10**25])
 def test_a_clock_that_is_off_by_centuries_still_gives_a_timestamp(nanoseconds: int) -> None:
-    """A moment outside the calendar is held within it, in the usual form."""
+    """A time outside the calendar is clamped to it, in the usual format."""
     text = json_timestamp(nanoseconds)
     assert len(text) == 29
     datetime.fromisoformat(text.decode().strip('"'))

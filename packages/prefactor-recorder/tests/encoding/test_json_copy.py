@@ -153,7 +153,7 @@ VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_what_is_kept_and_what_it_takes_are_bounded(name: str) -> None:
+def test_a_huge_value_is_bounded(name: str) -> None:
     """A huge value loses its end, its neighbours stay, and memory does not grow with it."""
     payload = {"model": "m-1", "value": VALUES[name], "question": "q" * 200}
 
@@ -171,8 +171,8 @@ def test_what_is_kept_and_what_it_takes_are_bounded(name: str) -> None:
         assert kept[MARK]["fields"]
 
 
-def test_a_lazy_sequence_is_asked_for_what_can_be_kept() -> None:
-    """Millions of members that would have to be computed are not computed."""
+def test_a_lazy_sequence_is_read_only_as_far_as_recorded() -> None:
+    """Members beyond the limit are not computed."""
     sequence = Counted()
 
     kept = json.loads(encode_object({"value": sequence}, 1_000_000))
@@ -191,7 +191,7 @@ def test_iterators_are_not_consumed() -> None:
     assert (list(numbers), list(others)) == ([1, 2], [0, 1])
 
 
-def test_a_model_that_is_met_again_is_asked_once() -> None:
+def test_a_repeated_model_is_dumped_once() -> None:
     """Five thousand references to one model cost one dump."""
     asked: list[int] = []
 
@@ -229,7 +229,7 @@ def levels_of(value: Any) -> int:
 @pytest.mark.parametrize("kind", ["object", "list", "tuple"])
 @pytest.mark.parametrize("levels", [MAX_DEPTH - 2, MAX_DEPTH - 1, MAX_DEPTH, 120, 254, 260, 5_000])
 @pytest.mark.parametrize("odd", [False, True])
-def test_what_is_nested_too_deeply_is_cut_and_marked(levels: int, kind: str, odd: bool) -> None:
+def test_deep_nesting_is_cut_and_marked(levels: int, kind: str, odd: bool) -> None:
     """One depth for every value, whether it is copied or not; the place of the cut is named."""
     payload = {"in": nested(levels, kind)} | ({1: object()} if odd else {})
 
@@ -269,8 +269,8 @@ def test_cut_items_of_a_generator_are_named_in_its_result() -> None:
         ({b"a": 1, "a": 2}, {"a (2)": 1, "a": 2}),
     ],
 )
-def test_members_whose_names_are_the_same_as_text_are_all_kept(
+def test_members_whose_names_collide_as_text_are_all_kept(
     given: Mapping[Any, Any], kept: Mapping[str, Any]
 ) -> None:
-    """Text keeps its name; what only looks like it is numbered."""
+    """A text name is kept, and other names that become the same text are numbered."""
     assert json.loads(encode_object(given)) == kept

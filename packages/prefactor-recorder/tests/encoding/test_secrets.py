@@ -269,7 +269,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_secret_is_in_nothing_that_is_recorded(name: str) -> None:
+def test_a_secret_is_never_recorded(name: str) -> None:
     """No payload, result, generator item, argument or error contains it."""
     value, expected = VALUES[name]
 
@@ -296,7 +296,7 @@ def test_a_secret_is_in_nothing_that_is_recorded(name: str) -> None:
     assert expected.items() <= kept.items()
 
 
-def test_a_member_that_cannot_be_dumped_costs_itself_alone() -> None:
+def test_a_member_that_cannot_be_dumped_costs_no_other() -> None:
     """Its neighbours are kept, and its type is recorded, at any depth."""
     nested = Outer(inner=Excluded(bad=Failing()), listed=[Excluded(bad=Failing())], bad=Failing())
 

@@ -96,7 +96,7 @@ CASES: list[tuple[object, object]] = [
 
 
 @pytest.mark.parametrize(("value", "kept"), CASES)
-def test_values_keep_what_json_can_hold_of_them(value: object, kept: object) -> None:
+def test_values_become_json(value: object, kept: object) -> None:
     """Models, dates, sets, bytes and numbers beyond JSON arrive in the form a reader expects."""
     assert json.loads(encode_object(value)) == kept
 
@@ -108,7 +108,7 @@ def test_a_cycle_is_cut_where_it_closes() -> None:
     assert json.loads(encode_object(value)) == {"name": "a", "self": "..."}
 
 
-def test_nesting_without_end_is_cut() -> None:
+def test_deep_nesting_is_cut() -> None:
     """A structure a thousand levels deep is recorded down to a limit."""
     value: dict[str, Any] = {}
     inner = value
@@ -121,7 +121,7 @@ def test_nesting_without_end_is_cut() -> None:
     assert depth == MAX_DEPTH
 
 
-def test_objects_that_all_know_each_other_do_not_explode() -> None:
+def test_a_dense_graph_is_bounded() -> None:
     """A dense graph has too many paths to walk, so the recorded part is bounded."""
     nodes: list[dict[str, Any]] = [{"number": number} for number in range(30)]
     for node in nodes:
@@ -154,6 +154,6 @@ anything = st.recursive(
 
 
 @given(anything)
-def test_whatever_a_host_hands_over_becomes_a_json_object(value: object) -> None:
-    """No value makes the encoding fail, and what comes out is one JSON object in UTF-8."""
+def test_any_value_becomes_a_json_object(value: object) -> None:
+    """No value makes the encoding fail, and the result is one JSON object in UTF-8."""
     assert isinstance(json.loads(encode_object(value).decode()), dict)

@@ -66,7 +66,7 @@ def test_a_forked_child_starts_empty() -> None:
     assert journal.append(encoded(2, size=4000))
 
 
-def test_a_closed_journal_takes_nothing_and_says_so() -> None:
+def test_a_closed_journal_rejects_records() -> None:
     """After close a record is refused and counted, because no other process could adopt it."""
     journal = MemoryJournal(5000)
     journal.maintain()
@@ -97,7 +97,7 @@ class Interrupted(bytes):
         return super().__len__()
 
 
-def test_a_record_inside_of_a_record_is_counted() -> None:
+def test_a_record_made_by_a_signal_handler_is_counted() -> None:
     """A record made by a signal handler during another one keeps all counts right."""
     journal = MemoryJournal(1000)
     interrupted = Interrupted(encoded(1))

@@ -45,7 +45,7 @@ def test_tracing_declares_a_type() -> None:
     assert find("a", 1) == ["a"]
 
 
-def test_hints_are_read_when_a_run_is_registered() -> None:
+def test_hints_may_name_later_classes() -> None:
     """A function's hints may name a class that is defined further down."""
     types = SpanTypes()
 
@@ -84,8 +84,8 @@ def test_a_declaration_is_stronger_than_hints() -> None:
         assert list(sent["result_schema"]["properties"]) == ["value"]
 
 
-def test_what_a_trace_says_must_agree_with_the_declaration() -> None:
-    """Two titles for one name are a mistake, also when one of them is in a decorator."""
+def test_a_decorator_must_agree_with_the_declaration() -> None:
+    """Two titles for one name are an error, also when one of them is in a decorator."""
     types = SpanTypes()
     types.span_type("shop:buy", title="Purchase")
 
@@ -94,7 +94,7 @@ def test_what_a_trace_says_must_agree_with_the_declaration() -> None:
 
 
 def test_functions_may_share_a_type() -> None:
-    """Each of them matches the schema of the name that they share, and keeps its own fields."""
+    """Functions that share a span type all match its schema, and each keeps its own fields."""
     types = SpanTypes()
 
     @types.trace("agent:tool")
@@ -126,7 +126,7 @@ def test_a_type_shared_by_too_many_functions_has_no_schema() -> None:
     assert types.schemas()[0]["params_schema"] == {"type": "object"}
 
 
-def test_a_function_that_is_made_again_and_again_is_one() -> None:
+def test_a_function_traced_in_a_loop_counts_once() -> None:
     """A closure traced in a loop neither grows the set nor creates new versions."""
     types = SpanTypes()
 
@@ -146,7 +146,7 @@ def test_a_function_that_is_made_again_and_again_is_one() -> None:
     assert "inner" in types.schemas()[0]["name"]
 
 
-def test_what_is_not_captured_is_not_asked_for() -> None:
+def test_excluded_values_have_no_schema() -> None:
     """A function whose arguments and result are excluded declares that anything is allowed."""
     types = SpanTypes()
 

@@ -34,7 +34,7 @@ from schema_types import Node
 
 
 def test_parameters_are_described_by_name() -> None:
-    """Names, types, required ones, defaults, `*args` and `**kwargs`, as they are recorded."""
+    """The schema has names, types, required parameters, defaults, `*args` and `**kwargs`."""
 
     def search(
         query: Annotated[str, "what to look for"],
@@ -88,10 +88,10 @@ class Shop:
         (functools.lru_cache(Shop.close), ["name"]),
     ],
 )
-def test_the_object_of_a_method_is_no_parameter(
+def test_self_and_bound_arguments_are_left_out(
     function: Callable[..., Any], names: list[str]
 ) -> None:
-    """`self` and `cls` are left out, and arguments that a partial object has bound already."""
+    """`self`, `cls` and arguments that a partial object has already bound are not in the schema."""
     assert list(parameters_schema(function)["properties"]) == names
 
 
@@ -100,7 +100,7 @@ def unresolvable(known: int, unknown: OnlyForTheChecker, nested: list[OnlyForThe
     return bool(known or unknown or nested)
 
 
-def test_one_unknown_name_does_not_cost_the_others() -> None:
+def test_an_unresolvable_hint_costs_no_other() -> None:
     """An unresolvable hint describes nothing, and the rest of the function is described."""
     assert parameters_schema(unresolvable)["properties"] == {
         "known": {"type": "integer"},
@@ -182,7 +182,7 @@ def test_results_are_described_as_they_are_recorded(
     assert result_schema(function).get("properties", {}) == properties
 
 
-def test_a_result_that_may_be_an_object_or_not_is_described_as_both() -> None:
+def test_a_union_with_objects_offers_both_forms() -> None:
     """Objects are recorded unchanged and other values wrapped, so the schema offers both."""
     assert result_schema_of(dict[str, int] | str | int) == {
         "anyOf": [
@@ -231,14 +231,14 @@ falsely_annotated.__annotations__ = {"return": "1 +", 3: ["?"]}  # type: ignore[
 
 
 @pytest.mark.parametrize("function", [Endless(), falsely_annotated])
-def test_a_function_that_lies_about_itself_has_a_schema(function: Any) -> None:
+def test_false_claims_of_a_function_raise_nothing(function: Any) -> None:
     """Any false claim of an object about itself can be described without an error."""
     assert parameters_schema(function)["type"] == "object"
     assert result_schema(function)["type"] == "object"
     assert SpanTypes().trace(function)() is None
 
 
-def test_a_schema_that_would_be_huge_says_nothing() -> None:
+def test_an_oversized_schema_is_left_out() -> None:
     """A type with thousands of fields costs no run a megabyte of registration."""
     fields = [(f"field_{number}", list[dict[str, int]]) for number in range(3000)]
 

@@ -89,7 +89,7 @@ def test_models_become_schemas(declared: type, required: list[str]) -> None:
     assert "required" not in span_type.result_schema
 
 
-def test_a_type_that_is_no_object_is_described_as_it_is_recorded() -> None:
+def test_a_type_other_than_object_is_wrapped() -> None:
     """`list[int]` as a payload is recorded under `value`, and declared like that."""
     span_type = SpanTypes().span_type("a", list[int])
 
@@ -99,8 +99,8 @@ def test_a_type_that_is_no_object_is_described_as_it_is_recorded() -> None:
     }
 
 
-def test_nothing_declared_is_nothing_sent() -> None:
-    """A registration without span types has no schema version at all."""
+def test_without_span_types_no_schema_is_sent() -> None:
+    """A registration without span types has no schema version."""
     assert SpanTypes().schema_version() is None
     assert len(SpanTypes()) == 0
 
@@ -119,8 +119,8 @@ def test_the_identifier_is_a_hash_of_the_content() -> None:
     assert versions[0]["external_identifier"] != versions[1]["external_identifier"]
 
 
-def test_the_encoding_is_kept_until_something_is_declared() -> None:
-    """Registering a run does not encode types again; a later declaration is in the next run."""
+def test_the_encoding_is_cached_until_a_declaration() -> None:
+    """Registering a run does not encode the types again; a later declaration is in the next run."""
     types = SpanTypes()
     types.span_type("a")
     version = types.schema_version()
@@ -145,7 +145,7 @@ def test_sets_are_composed() -> None:
     assert "everything" not in tools
 
 
-def test_what_is_declared_later_reaches_those_who_included() -> None:
+def test_later_declarations_reach_including_sets() -> None:
     """The order of imports does not matter, because an included set may grow later."""
     tools, shop = SpanTypes(), SpanTypes()
     recorder = SpanTypes([shop])
@@ -167,8 +167,8 @@ def test_sets_may_include_one_another() -> None:
     assert one.schemas() == other.schemas()
 
 
-def test_a_set_that_includes_another_is_not_kept_alive_by_it() -> None:
-    """A set that was made for one run is gone with the run, though it includes a module's."""
+def test_an_included_set_keeps_no_other_alive() -> None:
+    """A set made for one run is garbage-collected with it, although it includes a module's set."""
     module = SpanTypes()
     for_one_run = weakref.ref(SpanTypes([module]))
     gc.collect()
@@ -177,8 +177,8 @@ def test_a_set_that_includes_another_is_not_kept_alive_by_it() -> None:
     module.span_type("a")
 
 
-def test_the_same_declaration_again_is_fine() -> None:
-    """A module that is imported twice, or an equal declaration in two modules, is no conflict."""
+def test_an_equal_declaration_is_accepted() -> None:
+    """A module imported twice, or an equal declaration in two modules, is not a conflict."""
     types = SpanTypes()
     for _ in range(2):
         types.span_type("a", dict(NUMBER), Answer, title="A")
@@ -207,7 +207,7 @@ def test_another_declaration_of_a_name_is_refused(second: dict[str, Any], what: 
     assert types.schemas() == before
 
 
-def test_a_conflict_shows_where_it_arises() -> None:
+def test_conflicting_sets_are_refused() -> None:
     """Including a set that disagrees is refused, and so is a later declaration that would."""
     tools, recorder = SpanTypes(), SpanTypes()
     recorder.span_type("a", title="one")
@@ -222,7 +222,7 @@ def test_a_conflict_shows_where_it_arises() -> None:
     assert "a" not in fine
 
 
-def test_a_schema_is_what_it_was_when_it_was_declared() -> None:
+def test_a_schema_is_copied_when_declared() -> None:
     """Changing the dictionary after the declaration has no effect."""
     schema: dict[str, Any] = {"type": "object"}
     span_type = SpanTypes().span_type("a", schema)
@@ -250,8 +250,8 @@ def test_a_schema_is_what_it_was_when_it_was_declared() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused_at_once(arguments: dict[str, Any], message: str) -> None:
-    """A mistake in a declaration is an error where it was made, which names the part."""
+def test_an_invalid_declaration_is_refused_at_once(arguments: dict[str, Any], message: str) -> None:
+    """An invalid declaration raises where it is made, and the error names the part."""
     with pytest.raises(ConfigurationError) as caught:
         SpanTypes().span_type(**arguments)
 
@@ -266,7 +266,7 @@ def test_what_cannot_be_used_is_refused_at_once(arguments: dict[str, Any], messa
         (data_risk.DataCategories, DataCategories),
     ],
 )
-def test_risks_have_the_words_of_the_client(ours: type, theirs: type[BaseModel]) -> None:
+def test_risk_values_are_those_of_the_client(ours: type, theirs: type[BaseModel]) -> None:
     """The recorder has the client's fields and values for risk, without importing it."""
     fields = get_type_hints(ours)
 
@@ -288,7 +288,7 @@ def test_a_risk_may_be_the_model_of_the_client() -> None:
 
 
 def test_declaring_loads_nothing_but_the_standard_library() -> None:
-    """A module that declares and traces does not make its importers wait for pydantic."""
+    """A module that declares and traces does not import pydantic."""
     program = (
         "import sys\n"
         "from prefactor_recorder.span_types.registry import SpanTypes\n"
@@ -306,7 +306,7 @@ def test_declaring_loads_nothing_but_the_standard_library() -> None:
     assert ran.stdout.strip() == "[]"
 
 
-def test_a_set_for_one_run_costs_no_second_reading_of_hints(
+def test_hints_are_read_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A module's types are read once, however many runs include them."""

@@ -57,7 +57,7 @@ def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> N
     assert span.result["error"]["message"] == "broken"
 
 
-def test_what_a_generator_returns_is_recorded_too(recorder: InMemoryRecorder) -> None:
+def test_a_return_value_is_recorded(recorder: InMemoryRecorder) -> None:
     """A generator's return value is recorded beside its items, and reaches the consumer."""
 
     @types.trace("answer")
@@ -76,7 +76,7 @@ def test_what_a_generator_returns_is_recorded_too(recorder: InMemoryRecorder) ->
     assert recorder.span_named("answer").result == {"value": ["a"], "returned": 42}
 
 
-def test_items_are_recorded_as_they_were(recorder: InMemoryRecorder) -> None:
+def test_items_are_copied(recorder: InMemoryRecorder) -> None:
     """A consumer may change an item, and a generator may reuse one object."""
 
     @types.trace("reuse")
@@ -120,7 +120,7 @@ def test_items_are_bounded(recorder: InMemoryRecorder, item: Any, number: int, k
 
 
 def test_the_consumer_is_not_inside_the_generator(recorder: InMemoryRecorder) -> None:
-    """Between two steps the consumer has its own span; the generator's code has its own."""
+    """Between two steps, the consumer's own span is current, not the generator's."""
 
     @types.trace("produce")
     def produce() -> Iterator[str]:
@@ -147,7 +147,7 @@ def test_the_consumer_is_not_inside_the_generator(recorder: InMemoryRecorder) ->
 
 
 def test_a_span_around_a_yield_is_the_generators_alone(recorder: InMemoryRecorder) -> None:
-    """A span that the generator holds open is current in its code again, and nowhere else."""
+    """A span that the generator keeps open is current in its code only."""
     with recorder.run() as run:
 
         @types.trace("produce")
@@ -209,7 +209,7 @@ def test_a_generator_may_be_closed_somewhere_else(recorder: InMemoryRecorder) ->
 
 
 def test_a_context_manager_made_of_a_traced_generator_works(recorder: InMemoryRecorder) -> None:
-    """Frameworks that drive generators by hand find what they expect, failures included."""
+    """Frameworks that drive generators by hand get the usual behaviour, failures included."""
 
     @contextlib.contextmanager
     @types.trace("opened")

@@ -21,7 +21,7 @@ from tracing_fixture import add, add_later, count, count_later, types
 
 
 def test_a_call_is_a_span(recorder: InMemoryRecorder) -> None:
-    """Arguments by name, defaults included, the result as a value, complete."""
+    """A call is recorded with its arguments by name, defaults included, and its result."""
     with recorder.run():
         assert add(1) == 3
 
@@ -41,7 +41,7 @@ async def test_an_awaited_call_is_a_span(recorder: InMemoryRecorder) -> None:
 
 
 def test_a_generator_is_a_span_with_its_items(recorder: InMemoryRecorder) -> None:
-    """It begins with the first step and ends with the last; the result is what was yielded."""
+    """The span lasts from the first step to the last, and its result is the yielded items."""
     with recorder.run():
         numbers = count(3)
         assert recorder.spans == []
@@ -58,7 +58,7 @@ def test_a_generator_is_a_span_with_its_items(recorder: InMemoryRecorder) -> Non
 async def test_an_asynchronous_generator_is_a_span_with_its_items(
     recorder: InMemoryRecorder,
 ) -> None:
-    """The same for generators that wait."""
+    """The same applies to asynchronous generators."""
     with recorder.run():
         assert [number async for number in count_later(3)] == [0, 1, 2]
 
@@ -110,14 +110,14 @@ def fail(message: str) -> None:
     raise ValueError(message)
 
 
-def test_an_exception_goes_on_its_way(recorder: InMemoryRecorder) -> None:
-    """The host gets the same exception, with one frame more; the span has type and message."""
+def test_an_exception_reaches_the_host(recorder: InMemoryRecorder) -> None:
+    """The host gets the same exception with one more frame, and the span has type and message."""
     traced = types.trace("fail")(fail)
     with recorder.run(), pytest.raises(ValueError, match="no stock") as caught:
         traced("no stock")
 
     frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
-    assert frames == ["test_an_exception_goes_on_its_way", "wrapper", "fail"]
+    assert frames == ["test_an_exception_reaches_the_host", "wrapper", "fail"]
     assert caught.value.__context__ is caught.value.__cause__ is None
     span = recorder.span_named("fail")
     assert span.status == "failed"
@@ -248,10 +248,10 @@ def test_variable_arguments_keep_their_names(recorder: InMemoryRecorder) -> None
 
 
 @pytest.mark.parametrize("call", [lambda f: f(), lambda f: f(1, 2, 3), lambda f: f(1, c=3)])
-def test_a_wrong_call_fails_as_it_always_did(
+def test_a_wrong_call_raises_the_original_error(
     recorder: InMemoryRecorder, call: Callable[[Any], Any]
 ) -> None:
-    """The function's own TypeError, word for word."""
+    """A call with wrong arguments raises the function's own TypeError, word for word."""
     with recorder.run():
         with pytest.raises(TypeError) as traced:
             call(add)
@@ -275,7 +275,7 @@ def test_tools_that_share_a_type_are_distinguished(recorder: InMemoryRecorder) -
     assert recorder.span_named("agent:tool").payload == {"tool_name": "look_up", "key": "a"}
 
 
-def test_arguments_and_results_can_be_kept_back(recorder: InMemoryRecorder) -> None:
+def test_arguments_and_results_can_be_excluded(recorder: InMemoryRecorder) -> None:
     """Arguments and results can be excluded, for functions and generators."""
 
     @types.trace("secret", capture_arguments=False, capture_result=False)
@@ -311,7 +311,7 @@ def test_the_name_is_that_of_the_function() -> None:
 
 
 @pytest.mark.parametrize("thing", [Shop, 3, property(lambda _: 1)])
-def test_what_is_no_function_is_refused(thing: Any) -> None:
+def test_only_functions_can_be_traced(thing: Any) -> None:
     """Decorating anything but a function raises at once."""
     with pytest.raises(ConfigurationError, match="trace needs a function"):
         types.trace("x")(thing)
@@ -327,10 +327,10 @@ def test_a_function_still_looks_like_itself() -> None:
     assert not inspect.iscoroutinefunction(add)
 
 
-def test_outside_a_run_a_function_simply_runs(
+def test_a_call_outside_of_a_run_is_not_recorded(
     recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is recorded, and the log says so once, however often it happens."""
+    """The function runs, and the log says once that nothing is recorded."""
     monkeypatch.setattr(guard, "_warned", set())
     with caplog.at_level(logging.WARNING):
         assert add(1) == 3
@@ -342,10 +342,10 @@ def test_outside_a_run_a_function_simply_runs(
     assert "outside a run" in warning
 
 
-def test_a_run_that_is_not_sampled_runs_functions_silently(
+def test_an_unsampled_run_logs_nothing(
     recorder: InMemoryRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not recording on purpose is worth no warning."""
+    """In a run that is deliberately not recorded, traced functions log no warning."""
     with recorder.run(sampled=False):
         assert add(1) == 3
         assert list(count(2)) == [0, 1]

@@ -83,7 +83,7 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("kind", PAIRS)
-def test_introspection_does_not_tell_them_apart(kind: str, question: str) -> None:
+def test_introspection_gives_the_same_answers(kind: str, question: str) -> None:
     """Every kind of introspection gives the original's answer."""
     bare, traced = PAIRS[kind]
 

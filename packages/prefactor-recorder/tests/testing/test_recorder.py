@@ -30,7 +30,7 @@ def work(recorder: InMemoryRecorder) -> None:
 
 
 def test_runs_and_spans_are_plain_records(recorder: InMemoryRecorder) -> None:
-    """The registration, payloads, results, ends and parents of runs and spans."""
+    """A recorded run shows its registration, payloads, results, ends and parents."""
     work(recorder)
 
     (run,) = recorder.runs
@@ -73,7 +73,7 @@ def test_time_passes_when_the_test_says_so() -> None:
 
 
 def test_the_tree_is_text(recorder: InMemoryRecorder) -> None:
-    """Each line is a run or a span with its status, below what it happened in."""
+    """Each line is a run or a span with its status, below its parent."""
     work(recorder)
 
     recorder.assert_tree("""
@@ -97,7 +97,7 @@ def test_another_tree_is_shown_beside_the_expected_one(recorder: InMemoryRecorde
 
 
 @pytest.mark.parametrize("name", ["nothing", "twice"])
-def test_a_span_that_is_not_the_only_one_is_reported(recorder: InMemoryRecorder, name: str) -> None:
+def test_an_ambiguous_span_is_reported(recorder: InMemoryRecorder, name: str) -> None:
     """The error says how many spans of the type exist, and lists them."""
     with recorder.run() as run:
         for _ in range(2):
@@ -108,7 +108,7 @@ def test_a_span_that_is_not_the_only_one_is_reported(recorder: InMemoryRecorder,
         recorder.span_named(name)
 
 
-def test_what_was_left_open_is_reported(recorder: InMemoryRecorder) -> None:
+def test_open_spans_are_reported(recorder: InMemoryRecorder) -> None:
     """An unended span is named, and otherwise nothing is reported."""
     run = recorder.run()
     run.start()
@@ -122,7 +122,7 @@ def test_what_was_left_open_is_reported(recorder: InMemoryRecorder) -> None:
 
 
 def test_a_run_can_be_terminated(recorder: InMemoryRecorder) -> None:
-    """The code under test sees what it would see when somebody ends the run on the server."""
+    """The code under test sees what it would see after a termination on the server."""
     with recorder.run() as run:
         recorder.terminate(run, "budget")
         with pytest.raises(RunTerminated, match="budget"):
@@ -132,8 +132,8 @@ def test_a_run_can_be_terminated(recorder: InMemoryRecorder) -> None:
     assert recorder.spans == []
 
 
-def test_spans_of_another_process_run_are_shown(recorder: InMemoryRecorder) -> None:
-    """A run that is attached to has its spans, and the id of the parent that was handed over."""
+def test_spans_of_an_attached_run_are_shown(recorder: InMemoryRecorder) -> None:
+    """An attached run shows its spans, and the parent id that was passed in."""
     run = recorder.attach("0" * 32)
     with run, run.span("here", parent="1" * 32):
         pass
@@ -142,8 +142,8 @@ def test_spans_of_another_process_run_are_shown(recorder: InMemoryRecorder) -> N
     assert recorder.runs[0].registration == {}
 
 
-def test_everything_else_is_as_in_production() -> None:
-    """Redaction, cutting and span types work as they do with a server."""
+def test_the_pipeline_is_that_of_production() -> None:
+    """Redaction, truncation and span types work as they do with a server."""
     types = SpanTypes()
     types.span_type("a", title="A")
     recorder = InMemoryRecorder(
@@ -207,7 +207,7 @@ async def test_it_can_be_used_from_asynchronous_code() -> None:
         assert recorder.stats().delivered == 5
 
 
-def test_a_run_counts_for_more_than_what_describes_it(recorder: InMemoryRecorder) -> None:
+def test_conflicting_types_do_not_lose_the_run(recorder: InMemoryRecorder) -> None:
     """Types for one run that contradict the recorder's are left out; the run is recorded."""
     recorder.span_type("a", title="one")
     other = SpanTypes()
@@ -224,7 +224,7 @@ def test_a_run_counts_for_more_than_what_describes_it(recorder: InMemoryRecorder
 
 
 def test_the_collector_may_record_while_something_is_recorded() -> None:
-    """A span that garbage collection ends in the middle of another record is kept."""
+    """A span that garbage collection ends while another record is written is kept."""
     recorder = InMemoryRecorder()
     entered: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Calls of models whose recording goes wrong in every place where it can."""
+"""Calls of models whose recording fails at every possible place."""
 
 from collections.abc import Callable
 from typing import Any
@@ -88,7 +88,7 @@ BREAKS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("changes", BREAKS, ids=lambda each: "-".join(map(str, each)))
-def test_a_defect_of_the_recorder_is_not_the_hosts(
+def test_a_recorder_failure_does_not_reach_the_host(
     model_api: ModelApi, changes: dict[str, Any], stream: bool
 ) -> None:
     """If recording a call fails, the call continues, and its span begins and ends."""
@@ -114,10 +114,10 @@ def test_a_defect_of_the_recorder_is_not_the_hosts(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_error_of_the_call_is_recorded_by_a_broken_recorder(
+def test_a_failing_call_is_recorded_by_a_failing_recorder(
     model_api: ModelApi, stream: bool
 ) -> None:
-    """A failing call leaves a failed span, even if nothing of its answer can be recorded."""
+    """A failing call leaves a failed span, even if none of its answer can be recorded."""
     broken_endpoint = endpoint(result=broken, merger=BrokenPieces)
     vendor = Vendor("test", (openai.OpenAI,), {"/chat/completions": broken_endpoint})
     journal = RecordingJournal()

@@ -25,9 +25,9 @@ def run(program: str) -> str:
 
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_a_missing_library_is_named_with_the_remedy(name: str) -> None:
-    """Without its library an integration does not import, and says what to install.
+    """Importing an integration without its library fails, and the error says what to install.
 
-    That is what the extra asks for, and never ours: a registry has another by its name.
+    It names the library, not an extra of ours: a registry may have another package of our name.
     """
     module, extra = LIBRARIES[name]
     said = run(
@@ -42,7 +42,7 @@ def test_a_missing_library_is_named_with_the_remedy(name: str) -> None:
     assert said.endswith(f'This integration needs it: pip install "{asked}"')
 
 
-def test_no_library_is_loaded_unasked() -> None:
+def test_no_library_is_loaded_by_an_import() -> None:
     """Importing the recorder and its integrations loads none of their libraries."""
     loaded = run(
         "import sys, prefactor_recorder, prefactor_recorder.integrations\n"

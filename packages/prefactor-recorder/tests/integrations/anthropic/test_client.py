@@ -75,7 +75,7 @@ def test_the_beta_is_recorded_without_its_keys(
     assert ended(journal)["result_payload"]["text"] == "Hi there"
 
 
-def test_blocks_that_are_no_words_are_kept(
+def test_blocks_other_than_text_are_kept(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Tool calls have names and arguments, and an answer with thinking is kept whole."""
@@ -142,10 +142,10 @@ async def test_an_error_fails_the_span(
     assert (result["request_id"], result["status_code"]) == ("req-1", status)
 
 
-def test_counting_tokens_is_left_alone(
+def test_counting_tokens_is_not_recorded(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Counting asks no model anything, and leaves no span."""
+    """Counting tokens calls no model, and leaves no span."""
     model_api.answer({"input_tokens": 3})
     with make_run(journal):
         assert client.messages.count_tokens(model="m-1", messages=MESSAGES).input_tokens == 3

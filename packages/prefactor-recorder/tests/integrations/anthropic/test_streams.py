@@ -75,7 +75,7 @@ async def test_leaving_the_stream_helper_ends_the_span(
     assert ended(journal)["result_payload"]["text"] == "Hi "
 
 
-def test_streamed_blocks_are_put_together(
+def test_streamed_blocks_are_merged(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Streamed thinking, citations and tool arguments are recorded as if sent whole."""
@@ -111,10 +111,10 @@ def test_streamed_blocks_are_put_together(
     assert result["content"][1]["citations"] == [citation]
 
 
-def test_a_stream_that_is_cut_has_failed(
+def test_an_interrupted_stream_has_failed(
     client: anthropic.Anthropic, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A connection that breaks in the middle fails the span, which keeps what had arrived."""
+    """A connection that breaks in the middle fails the span, which keeps the received part."""
     model_api.answer(STREAM[:4], cut=True)
     with make_run(journal):
         stream = client.messages.create(**ASKED, stream=True)

@@ -23,7 +23,7 @@ from span_outline import name_of, outline, the_span
 
 
 def test_a_chain_is_a_tree_of_spans(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Each step of a chain is a span below it, with what went in and what came out."""
+    """Each step of a chain is a span below it, with its input and output."""
     with recorder.run():
         answer = asking(answering("Hi")).invoke({"question": "Hello"}, config(handler))
 
@@ -34,7 +34,7 @@ def test_a_chain_is_a_tree_of_spans(recorder: InMemoryRecorder, handler: Any) ->
     assert chain.result == {"outputs": "Hi"}
 
 
-def test_a_call_hangs_from_the_span_around_it(recorder: InMemoryRecorder, handler: Any) -> None:
+def test_a_call_is_a_child_of_the_current_span(recorder: InMemoryRecorder, handler: Any) -> None:
     """A call inside of a span of the host becomes that span's child."""
     with recorder.run() as run, run.span("outer"):
         RunnableLambda(str).invoke(1, config(handler, run_name="inner"))
@@ -83,10 +83,10 @@ def test_each_attempt_is_a_span(recorder: InMemoryRecorder, handler: Any) -> Non
 
 
 @pytest.mark.parametrize("within", [False, True])
-async def test_fallbacks_hang_from_what_they_are_for(
+async def test_fallbacks_are_children_of_their_step(
     recorder: InMemoryRecorder, handler: Any, within: bool
 ) -> None:
-    """The model that failed and the one in its place are siblings, below their step."""
+    """The model that failed and its fallback are siblings below their step."""
     model: Any = answering(ValueError("busy")).with_fallbacks([answering("Hi"), answering("Hi")])
     chain = asking(model) if within else model
     with recorder.run():
@@ -152,7 +152,7 @@ async def test_one_handler_serves_many_calls_at_once(
     assert len(handler._steps) == 0
 
 
-def test_branches_hang_from_where_they_fork(recorder: InMemoryRecorder, handler: Any) -> None:
+def test_parallel_branches_are_siblings(recorder: InMemoryRecorder, handler: Any) -> None:
     """Steps that run side by side have the same parent."""
     both = RunnableParallel(
         left=RunnableLambda(str, name="left"), right=RunnableLambda(str, name="right")
@@ -219,7 +219,7 @@ def test_a_call_outside_of_every_run_opens_one(recorder: InMemoryRecorder) -> No
     assert [each.run for each in recorder.spans] == [first] * 4 + [second] * 3
 
 
-def test_a_call_outside_of_every_run_is_left_alone(
+def test_a_call_outside_of_every_run_is_not_recorded(
     recorder: InMemoryRecorder, handler: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a recorder the call works unrecorded, and one warning says what to do."""
@@ -242,9 +242,9 @@ def test_a_run_that_is_not_sampled_stays_so(recorder: InMemoryRecorder) -> None:
 
 
 def test_streams_may_be_collected_anywhere(recorder: InMemoryRecorder) -> None:
-    """A stream that is garbage ends its spans wherever the collector runs, the recorder included.
+    """A garbage-collected stream ends its spans wherever the collector runs, even in the recorder.
 
-    A lock that could not be entered twice by a thread would hold up this test forever.
+    With a lock that a thread cannot enter twice, this test would hang.
     """
     handler = PrefactorCallbackHandler(recorder)
     chain = RunnableLambda(str, name="a") | RunnableLambda(iter, name="b")
@@ -289,7 +289,7 @@ async def test_a_terminated_run_stops_the_chain(recorder: InMemoryRecorder, hand
     assert len(handler._steps) == 0
 
 
-def test_nothing_else_comes_out_of_the_handler(recorder: InMemoryRecorder, handler: Any) -> None:
+def test_the_handler_raises_nothing_else(recorder: InMemoryRecorder, handler: Any) -> None:
     """Unrecordable values and invalid calls raise nothing in the host."""
 
     class Odd:

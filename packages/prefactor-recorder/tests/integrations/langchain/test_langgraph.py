@@ -122,8 +122,8 @@ async def test_an_agent_is_a_tree(recorder: InMemoryRecorder, handler: Any, how:
     assert len(handler._steps) == 0
 
 
-async def test_branches_run_side_by_side(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Nodes of the same step of a graph are siblings, and what joins them comes after."""
+async def test_parallel_branches_are_siblings(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Nodes of the same step of a graph are siblings, and the node that joins them comes after."""
     compiled = graph(
         ("left", "join"), ("right", "join"),
         left=saying("l"), right=saying("r"), join=saying("j"),
@@ -141,9 +141,7 @@ async def test_branches_run_side_by_side(recorder: InMemoryRecorder, handler: An
     assert the_span(recorder, "langchain:chain", "join").payload["graph_step"] == 2
 
 
-async def test_a_graph_within_a_graph_hangs_from_its_node(
-    recorder: InMemoryRecorder, handler: Any
-) -> None:
+async def test_a_subgraph_is_a_child_of_its_node(recorder: InMemoryRecorder, handler: Any) -> None:
     """The nodes of a graph that is a node are its children, not the outer graph's."""
     inner = graph(word=saying("w")).compile()
     async with recorder.run():
@@ -158,7 +156,7 @@ async def test_a_graph_within_a_graph_hangs_from_its_node(
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_question_is_no_failure(
+async def test_an_interrupt_is_not_a_failure(
     recorder: InMemoryRecorder, handler: Any, asynchronous: bool
 ) -> None:
     """A node that asks is cancelled, with its question, and runs again when it is answered."""
@@ -192,7 +190,7 @@ async def test_a_question_is_no_failure(
     assert "error" not in recorder.spans[3].result
 
 
-def test_a_tool_that_asks_is_no_failure(recorder: InMemoryRecorder, handler: Any) -> None:
+def test_an_interrupt_in_a_tool_is_not_a_failure(recorder: InMemoryRecorder, handler: Any) -> None:
     """A question from within a tool cancels the tool's span as it does the node's."""
 
     @tool
@@ -216,10 +214,10 @@ def test_a_tool_that_asks_is_no_failure(recorder: InMemoryRecorder, handler: Any
     ]
 
 
-def test_a_node_that_sends_the_graph_elsewhere_is_complete(
+def test_a_node_that_redirects_the_graph_is_complete(
     recorder: InMemoryRecorder, handler: Any
 ) -> None:
-    """A command to the graph around is the outcome of a node, not its failure."""
+    """A command to the parent graph is the outcome of a node, not its failure."""
 
     def hand_over(_: Words) -> Command[Any]:
         return Command(graph=Command.PARENT, goto="other", update={"said": ["over"]})

@@ -87,13 +87,13 @@ class Odd(BaseModel):
         ),
     ],
 )
-def test_a_message_tells_role_and_content(value: Any, expected: dict[str, Any]) -> None:
-    """Roles have the names that every API uses, and nothing empty is recorded."""
+def test_a_message_has_role_and_content(value: Any, expected: dict[str, Any]) -> None:
+    """Roles have the names that all APIs use, and empty fields are not recorded."""
     assert message(value) == expected
 
 
-def test_calls_of_tools_are_kept_whole_or_broken() -> None:
-    """A call with arguments that are no JSON is recorded with its error."""
+def test_invalid_tool_calls_are_recorded() -> None:
+    """A tool call whose arguments are not JSON is recorded with its error."""
     said = AIMessage(
         "",
         tool_calls=[{"id": "c1", "name": "add", "args": {"a": 1}}],
@@ -125,12 +125,12 @@ def test_calls_of_tools_are_kept_whole_or_broken() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_become_plain(value: Any, expected: Any) -> None:
+def test_values_are_recorded_by_content(value: Any, expected: Any) -> None:
     """Values of LangChain, LangGraph and the host are recorded by content."""
     assert plain(value) == expected
 
 
-def test_cycles_and_depths_end() -> None:
+def test_cycles_and_deep_nesting_are_bounded() -> None:
     """A cyclic value and a very deep one are recorded up to a limit."""
     circle: list[Any] = [1]
     circle.append(circle)
@@ -142,7 +142,7 @@ def test_cycles_and_depths_end() -> None:
     assert encode(plain(deep)).startswith(b"[[[[")
 
 
-def test_secrets_and_inner_workings_stay_out() -> None:
+def test_secrets_and_internal_metadata_are_left_out() -> None:
     """Metadata that is named like a secret, or is LangChain's own, is not recorded."""
     metadata = {
         "user": "u",
@@ -164,7 +164,7 @@ def test_secrets_and_inner_workings_stay_out() -> None:
     assert step_metadata(RUN_ID, {}) == {"langchain_run_id": str(RUN_ID)}
 
 
-def test_settings_of_a_model_are_chosen() -> None:
+def test_model_settings_have_an_allow_list() -> None:
     """Only known settings of a model are recorded, without headers or keys."""
     given = {
         "model": "m-1",
@@ -182,7 +182,7 @@ def test_settings_of_a_model_are_chosen() -> None:
     assert model_call({"kwargs": {"model_name": "m-2"}}, {}) == {"model": "m-2"}
 
 
-def test_a_step_has_the_name_that_is_closest() -> None:
+def test_a_step_has_the_most_specific_name() -> None:
     """The run's name, else the component's, else its class's, else the kind of step."""
     assert step_name({"name": "b"}, {"name": "a"}, "chain") == "a"
     assert step_name({"name": "b"}, {}, "chain") == "b"
@@ -190,8 +190,8 @@ def test_a_step_has_the_name_that_is_closest() -> None:
     assert step_name(None, {}, "chain") == "chain"
 
 
-def test_tokens_are_understood_in_every_spelling() -> None:
-    """LangChain's detailed figures are kept, and vendors' spellings are translated."""
+def test_every_spelling_of_token_counts_is_read() -> None:
+    """LangChain's detailed counts are kept, and vendors' spellings are translated."""
     said = AIMessage(
         "Hi",
         usage_metadata={
@@ -242,7 +242,7 @@ def test_decisions_of_older_agents_are_recorded() -> None:
 
 
 def test_attempts_within_a_step_are_recorded() -> None:
-    """A model class that tries again by itself tells of each failed attempt."""
+    """A model class that retries by itself reports each failed attempt."""
     recorder, handler = InMemoryRecorder(), PrefactorCallbackHandler()
     state = RetryCallState(Retrying(), None, (), {})
     state.outcome = Future(1)

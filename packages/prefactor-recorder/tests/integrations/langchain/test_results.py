@@ -21,7 +21,7 @@ from span_outline import outline, the_span
 USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 
 
-def test_a_model_call_tells_what_it_used(recorder: InMemoryRecorder, handler: Any) -> None:
+def test_a_model_call_is_recorded(recorder: InMemoryRecorder, handler: Any) -> None:
     """Messages, model, settings, text, tokens and finish reason are recorded."""
     metadata = {"model_name": "m-1-2026", "finish_reason": "stop"}
     model = answering(AIMessage("Hi", usage_metadata=USAGE, response_metadata=metadata))
@@ -68,7 +68,7 @@ class Streaming(GenericFakeChatModel):
 
 
 async def test_a_stream_is_one_span(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Its chunks are counted and put together, with the time that the first one took."""
+    """Chunks of a stream are counted and joined, with the time until the first one."""
     model = asking(answering("Hello my friend"))
     with recorder.run():
         pieces = [each async for each in model.astream({"question": "?"}, config(handler))]
@@ -84,9 +84,7 @@ async def test_a_stream_is_one_span(recorder: InMemoryRecorder, handler: Any) ->
     }
 
 
-def test_a_streamed_call_of_a_tool_is_put_together(
-    recorder: InMemoryRecorder, handler: Any
-) -> None:
+def test_a_streamed_tool_call_is_merged(recorder: InMemoryRecorder, handler: Any) -> None:
     """Chunks of a tool call without text count, and so do tokens sent at the end."""
     with recorder.run():
         list(Streaming(messages=iter([])).stream("add", config(handler)))
@@ -99,7 +97,7 @@ def test_a_streamed_call_of_a_tool_is_put_together(
     assert result["streaming"]["chunks"] == 2
 
 
-def test_a_stream_that_breaks_keeps_what_was_said(recorder: InMemoryRecorder, handler: Any) -> None:
+def test_an_interrupted_stream_keeps_its_text(recorder: InMemoryRecorder, handler: Any) -> None:
     """The text received before a failure is recorded with it."""
 
     class Breaking(GenericFakeChatModel):
@@ -116,8 +114,8 @@ def test_a_stream_that_breaks_keeps_what_was_said(recorder: InMemoryRecorder, ha
     assert told.result["error"]["error_type"] == "OSError"
 
 
-def test_a_stream_that_nobody_finishes_ends(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Every span of a stream that the host stops reading has an end."""
+def test_an_abandoned_stream_ends(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Every span of a stream that the host stops reading ends."""
     with recorder.run():
         stream = asking(answering("Hello my friend")).stream({"question": "?"}, config(handler))
         next(iter(stream))
@@ -163,8 +161,8 @@ def broken() -> str:
     raise ToolException("no luck")
 
 
-def test_a_tool_tells_name_arguments_and_call(recorder: InMemoryRecorder, handler: Any) -> None:
-    """A tool that a model has asked for is recorded with the id of the asking."""
+def test_a_tool_has_name_arguments_and_call_id(recorder: InMemoryRecorder, handler: Any) -> None:
+    """A tool that a model called is recorded with the id of that call."""
     asked = {"type": "tool_call", "id": "c1", "name": "add", "args": {"a": 1, "b": 2}}
     with recorder.run():
         add.invoke(asked, config(handler))
@@ -179,7 +177,7 @@ def test_a_tool_tells_name_arguments_and_call(recorder: InMemoryRecorder, handle
 
 
 def test_a_failing_tool_has_failed(recorder: InMemoryRecorder, handler: Any) -> None:
-    """With its stack if it raised, and also if only the model saw the error."""
+    """The span of a failing tool has the stack if the tool raised, or only the model's error."""
     asked = {"type": "tool_call", "id": "c1", "name": "broken", "args": {}}
     with recorder.run():
         with pytest.raises(ToolException):
@@ -205,8 +203,8 @@ class Shelf(BaseRetriever):
         return [Document("A page.", metadata={"source": "book"})]
 
 
-def test_a_retriever_tells_what_it_found(recorder: InMemoryRecorder, handler: Any) -> None:
-    """The query goes in, documents with their metadata come out, and a failure is one."""
+def test_a_retriever_has_query_and_documents(recorder: InMemoryRecorder, handler: Any) -> None:
+    """The query is the payload, documents with metadata are the result, and a failure fails it."""
     with recorder.run():
         Shelf().invoke("pages", config(handler))
         with pytest.raises(LookupError):
@@ -237,8 +235,8 @@ def test_typed_events_are_counted_once(recorder: InMemoryRecorder, handler: Any)
     assert result["streaming"]["chunks"] == 5
 
 
-def test_a_handler_that_is_handed_over_twice_keeps_its_place(recorder: InMemoryRecorder) -> None:
-    """A call within a tool that names the handler again is a child of the tool, in the same run."""
+def test_a_handler_passed_twice_keeps_its_place(recorder: InMemoryRecorder) -> None:
+    """A call within a tool that passes the handler again is the tool's child, in the same run."""
     handler = PrefactorCallbackHandler(recorder)
 
     @tool
@@ -266,7 +264,7 @@ class Vendor(GenericFakeChatModel):
         return self._generate()
 
 
-async def test_tokens_are_found_where_vendors_put_them(
+async def test_token_counts_in_the_whole_output_are_read(
     recorder: InMemoryRecorder, handler: Any
 ) -> None:
     """Tokens that a model class reports in the whole output are recorded too."""

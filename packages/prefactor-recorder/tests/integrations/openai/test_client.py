@@ -66,7 +66,7 @@ async def test_an_awaited_chat_completion_is_a_span(
     assert ended(journal)["result_payload"]["token_usage"] == TOKENS
 
 
-def test_no_key_and_no_header_is_kept(
+def test_keys_and_headers_are_not_recorded(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A span has no key of the client or of a remote tool, and no headers."""
@@ -112,7 +112,7 @@ def test_tool_calls_are_recorded(
     ("message", "choices"),
     [({"refusal": "No."}, 1), ({"content": "A", "annotations": []}, 0)],
 )
-def test_a_choice_that_says_more_is_kept_whole(
+def test_other_choices_are_kept_whole(
     client: openai.OpenAI,
     model_api: ModelApi,
     journal: RecordingJournal,
@@ -204,7 +204,7 @@ def test_a_terminated_run_makes_no_more_calls(
 def test_instrumenting_is_idempotent_and_reversible(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Instrumenting twice is once, undoing restores the client, and signatures stay."""
+    """Instrumenting twice counts once, undoing restores the client, and signatures are kept."""
     recording.uninstrument()
     before = openai.OpenAI.request
     signature = inspect.signature(openai.OpenAI.request)
@@ -226,7 +226,7 @@ def test_a_patch_on_top_of_ours_survives(
     journal: RecordingJournal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A wrapper put around the client after ours keeps working when we leave."""
+    """A wrapper that was put around ours keeps working after we uninstrument."""
     owner = next(kind for kind in openai.OpenAI.__mro__ if "request" in vars(kind))
     inner = vars(owner)["request"]
 
@@ -270,7 +270,7 @@ def test_one_client_can_be_recorded_alone(
     assert type(client) is kind
 
 
-def test_an_answer_nobody_expected_ends_the_span(
+def test_an_unexpected_answer_ends_the_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """The host gets an unexpected answer unchanged, and its span ends with what is known."""

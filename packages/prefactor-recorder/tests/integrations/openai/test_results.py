@@ -50,7 +50,7 @@ RESPONSE: dict[str, Any] = {
 def test_a_response_is_a_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """The Responses API is recorded with instructions, input, words, calls and counts."""
+    """The Responses API is recorded with instructions, input, text, tool calls and token counts."""
     model_api.answer(RESPONSE)
     with make_run(journal):
         client.responses.create(model="m-1", input="Hello", instructions="Be kind", store=False)
@@ -109,10 +109,10 @@ def test_a_streamed_response_api_call_is_a_span(
     assert result["time_to_first_token"] > 0
 
 
-async def test_a_response_stream_that_is_left_keeps_what_arrived(
+async def test_a_response_stream_left_early_keeps_its_text(
     async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """The helper for responses, left early, is a cancelled span with the words so far."""
+    """The response helper, left early, gives a cancelled span with the text so far."""
     model_api.answer(events({"type": "response.completed", "response": RESPONSE}))
     async with (
         make_run(journal),
@@ -142,7 +142,7 @@ async def test_a_response_stream_that_is_left_keeps_what_arrived(
 def test_a_response_that_failed_fails_the_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal, last: dict[str, Any]
 ) -> None:
-    """A failure that arrives as an event is no exception for the host, but a failed span."""
+    """A failure that is sent as an event raises nothing in the host, and fails the span."""
     model_api.answer(events(last))
     with make_run(journal):
         list(client.responses.create(model="m-1", input="Hello", stream=True))

@@ -22,7 +22,7 @@ __all__ = ["model_api"]
 def test_a_stream_is_one_span(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """The span of a stream ends when it has been read, with its pieces put together."""
+    """The span of a stream ends when the stream has been read, with its chunks joined."""
     model_api.answer(CHUNKS)
     with make_run(journal):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
@@ -58,7 +58,7 @@ async def test_an_awaited_stream_is_one_span(
     assert ended(journal)["status"] == "complete"
 
 
-def test_a_stream_is_still_the_vendors(
+def test_a_stream_keeps_its_class(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """A recorded stream is an instance of its class, with its attributes, `next` and `with`."""
@@ -77,7 +77,7 @@ def test_a_stream_is_still_the_vendors(
     assert ended(journal)["result_payload"]["text"] == "Hi there"
 
 
-def test_streamed_tool_calls_are_put_together(
+def test_streamed_tool_calls_are_merged(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Interleaved chunks of several tool calls become calls with whole arguments."""
@@ -106,10 +106,10 @@ def test_streamed_tool_calls_are_put_together(
     assert result["finish_reason"] == "tool_calls"
 
 
-def test_a_stream_that_is_cut_has_failed(
+def test_an_interrupted_stream_has_failed(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A connection that breaks in the middle fails the span, which keeps what had arrived."""
+    """A connection that breaks in the middle fails the span, which keeps the received part."""
     model_api.answer(CHUNKS[:2], cut=True)
     with make_run(journal):
         stream = client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True)
@@ -120,10 +120,10 @@ def test_a_stream_that_is_cut_has_failed(
     assert ended(journal)["result_payload"]["error"]["message"]
 
 
-def test_a_stream_that_is_left_is_cancelled(
+def test_a_stream_closed_early_is_cancelled(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Closing a stream before the model was done ends the span as cancelled, with what was read."""
+    """Closing a stream before the model was done cancels the span, which keeps what was read."""
     model_api.answer(CHUNKS)
     with make_run(journal):
         with client.chat.completions.create(model="m-1", messages=MESSAGES, stream=True) as stream:
@@ -135,10 +135,10 @@ def test_a_stream_that_is_left_is_cancelled(
     assert ended(journal)["result_payload"]["text"] == "Hi "
 
 
-def test_a_stream_left_after_the_last_word_is_complete(
+def test_a_stream_closed_after_the_finish_reason_is_complete(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Not waiting for what comes after the model's reason to stop is no cancellation."""
+    """A stream that is closed after the model gave its finish reason is complete."""
     model_api.answer(CHUNKS)
     with (
         make_run(journal),
@@ -166,7 +166,7 @@ def test_a_dropped_stream_ends_its_span(
 async def test_a_cancelled_call_is_cancelled(
     async_client: openai.AsyncOpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """A task that is cancelled while a stream keeps it waiting leaves a cancelled span."""
+    """A task that is cancelled while it waits for a stream leaves a cancelled span."""
     gate = threading.Event()
     model_api.answer(CHUNKS[:3], gate=gate)
     seen = asyncio.Event()
@@ -216,7 +216,7 @@ async def test_leaving_the_stream_helper_ends_the_span(
         assert ended(journal)["status"] == "cancelled"
 
 
-def test_what_is_kept_of_a_stream_is_bounded(
+def test_a_recorded_stream_is_bounded(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
     """Of an endless answer the first million characters are kept, and the span says so."""
@@ -230,7 +230,7 @@ def test_what_is_kept_of_a_stream_is_bounded(
     assert result["finish_reason"] == "stop"
 
 
-def test_a_stream_that_is_open_at_exit_disturbs_nobody(model_api: ModelApi, tmp_path: Path) -> None:
+def test_a_stream_open_at_exit_prints_nothing(model_api: ModelApi, tmp_path: Path) -> None:
     """A program that ends in the middle of a stream prints nothing extra."""
     model_api.answer(CHUNKS)
     program = f"""
@@ -253,10 +253,10 @@ with recorder.run():
     assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
 
 
-def test_servers_that_leave_things_out_are_understood(
+def test_chunks_without_indexes_are_merged(
     client: openai.OpenAI, model_api: ModelApi, journal: RecordingJournal
 ) -> None:
-    """Chunks without indexes, as other servers of this API send them, are put together, too."""
+    """Chunks without indexes, as other servers of this API send them, are merged too."""
     calls = [
         {"id": f"t-{number}", "function": {"name": "find", "arguments": f'{{"q": {number}}}'}}
         for number in (1, 2)

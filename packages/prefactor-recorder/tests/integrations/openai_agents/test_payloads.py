@@ -65,7 +65,7 @@ async def ask(api: ModelApi, model: Any, **more: Any) -> None:
         await Runner.run(bot, "Hello", **more)
 
 
-async def test_a_call_of_chat_completions_tells_what_it_used(
+async def test_a_chat_completions_call_is_recorded(
     recorder: InMemoryRecorder, processor: Any, model_api: ModelApi
 ) -> None:
     """Model, messages, answer and tokens are recorded, and no address or key."""
@@ -85,10 +85,10 @@ async def test_a_call_of_chat_completions_tells_what_it_used(
     assert the_span(recorder, "openai_agents:task").result["totals"]["total_tokens"] == 7
 
 
-async def test_a_call_of_responses_tells_what_it_used(
+async def test_a_responses_call_is_recorded(
     recorder: InMemoryRecorder, processor: Any, model_api: ModelApi
 ) -> None:
-    """The same of the other API, whose input is known to the SDK only at the end."""
+    """A Responses call has the same fields, although the SDK gives its input at the end."""
     model_api.answer(RESPONSE)
     with recorder.run():
         await ask(model_api, OpenAIResponsesModel)
@@ -132,7 +132,7 @@ async def test_a_streamed_call_is_one_span(
 async def test_a_failing_call_has_failed(
     recorder: InMemoryRecorder, processor: Any, model_api: ModelApi
 ) -> None:
-    """With the vendor's exception and its message."""
+    """A failed call is recorded with the vendor's exception and its message."""
     model_api.answer({"error": {"message": "no such model"}}, status=404)
     with recorder.run(), pytest.raises(Exception, match="no such model"):
         await ask(model_api, OpenAIResponsesModel)
@@ -144,7 +144,7 @@ async def test_a_failing_call_has_failed(
     assert the_span(recorder, "openai_agents:trace").status == "failed"
 
 
-async def test_what_the_sdk_leaves_out_is_left_out(
+async def test_data_left_out_by_the_sdk_is_not_recorded(
     recorder: InMemoryRecorder, processor: Any, model_api: ModelApi
 ) -> None:
     """Without sensitive data no input, output or message of an exception is recorded."""
@@ -164,7 +164,7 @@ async def test_what_the_sdk_leaves_out_is_left_out(
 
 
 def test_spans_of_the_host_are_recorded(recorder: InMemoryRecorder, processor: Any) -> None:
-    """Custom spans, data that the host adds later, and traces around several runs."""
+    """Custom spans, data added to them later, and traces around several runs are recorded."""
     with recorder.run(), agents.trace("work", group_id="g", metadata={"user": "u"}) as trace:
         with agents.custom_span("step", {"a": 1}) as step:
             step.span_data.data["b"] = 2
@@ -211,7 +211,7 @@ def test_spans_of_the_host_are_recorded(recorder: InMemoryRecorder, processor: A
 def test_the_text_of_an_answer_is_found(
     recorder: InMemoryRecorder, processor: Any, output: Any, text: str | None
 ) -> None:
-    """In any form of answer from a model class, and if it gives none."""
+    """The text is found in every form of answer that model classes give."""
     with recorder.run(), agents.trace("work"), agents.generation_span() as call:
         call.span_data.output = output
 

@@ -119,7 +119,7 @@ async def test_a_tripped_guardrail_fails_the_workflow(
 
 
 async def test_a_failing_tool_has_failed(recorder: InMemoryRecorder, processor: Any) -> None:
-    """Even if only the model sees the error, and the workflow continues."""
+    """A failing tool fails its span, even if only the model sees the error and continues."""
     bot = agent(calling("broken"), saying("Sorry."), tools=[broken])
     with recorder.run():
         await Runner.run(bot, "Try")
@@ -133,7 +133,7 @@ async def test_a_failing_tool_has_failed(recorder: InMemoryRecorder, processor: 
 async def test_a_workflow_that_raises_has_failed(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
-    """With the class of what was raised, and where; in the words that the SDK finds for it."""
+    """A failed workflow has the exception's class and place, and the SDK's message."""
     bot = agent(calling("add", a=1, b=2), calling("add", a=1, b=2), tools=[add])
     with recorder.run(), pytest.raises(MaxTurnsExceeded):
         await Runner.run(bot, "1 + 2?", max_turns=1)
@@ -146,10 +146,10 @@ async def test_a_workflow_that_raises_has_failed(
     assert the_span(recorder, "openai_agents:turn").status == "complete"
 
 
-async def test_what_was_going_wrong_before_is_no_failure(
+async def test_an_earlier_exception_is_not_a_failure(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
-    """A workflow that the host runs while it handles an exception is judged by itself."""
+    """A workflow that runs while the host handles an exception is judged by itself."""
     with recorder.run():
         try:
             raise LookupError("nothing there")
@@ -210,7 +210,7 @@ class Strange(SpanData):
         return {"a": 1}
 
 
-def test_spans_that_begin_elsewhere_find_a_place(recorder: InMemoryRecorder) -> None:
+def test_a_trace_from_another_process_is_a_run(recorder: InMemoryRecorder) -> None:
     """A trace continued from another process, with an unknown kind of span, is a run."""
     processor = PrefactorTracingProcessor(recorder)
     made: list[Any] = [
@@ -233,7 +233,7 @@ def test_spans_that_begin_elsewhere_find_a_place(recorder: InMemoryRecorder) -> 
 
 
 def test_other_processors_stay_by_default(recorder: InMemoryRecorder) -> None:
-    """By default the vendor's exporter stays, and `replace` removes it."""
+    """The vendor's exporter stays by default, and `replace` removes it."""
 
     class Counting(PrefactorTracingProcessor):
         seen = 0

@@ -41,7 +41,7 @@ async def test_a_workflow_outside_of_every_run_opens_one(recorder: InMemoryRecor
 
 
 async def test_a_streamed_workflow_that_fails_fails_its_run(recorder: InMemoryRecorder) -> None:
-    """The trace of a stream ends without an exception; its last part tells how it went."""
+    """A stream's trace ends without an exception, so its last part decides the status."""
     record_agents(recorder, replace=True)
     bot = agent(calling("add", a=1, b=2), calling("add", a=1, b=2), tools=[add])
     running = Runner.run_streamed(bot, "1 + 2?", max_turns=1)
@@ -52,7 +52,7 @@ async def test_a_streamed_workflow_that_fails_fails_its_run(recorder: InMemoryRe
     assert recorder.runs[0].status == "failed"
 
 
-async def test_a_workflow_outside_of_every_run_is_left_alone(
+async def test_a_workflow_outside_of_every_run_is_not_recorded(
     recorder: InMemoryRecorder, processor: Any
 ) -> None:
     """Without a recorder, or in an unsampled run, nothing is recorded or kept."""
@@ -87,7 +87,7 @@ async def test_the_code_of_a_tool_can_record_below_it(
 async def test_a_terminated_run_stops_the_runner(
     recorder: InMemoryRecorder, processor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the hooks the runner raises at its next step; without, it is only not recorded."""
+    """With the hooks, the runner raises at its next step; without them, it only stops recording."""
     with recorder.run() as run:
 
         @function_tool
@@ -108,7 +108,7 @@ async def test_a_terminated_run_stops_the_runner(
     assert len(processor._steps) == 0
 
 
-async def test_a_terminated_run_of_its_own_opens_no_other(recorder: InMemoryRecorder) -> None:
+async def test_a_terminated_workflow_opens_no_run(recorder: InMemoryRecorder) -> None:
     """What begins in a terminated workflow opens no new run."""
     record_agents(recorder, replace=True)
     with agents.trace("work"):

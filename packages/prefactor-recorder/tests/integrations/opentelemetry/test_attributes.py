@@ -73,8 +73,8 @@ def test_the_newer_attributes_are_read(recorder: InMemoryRecorder) -> None:
     }
 
 
-def test_totals_of_an_agent_are_not_its_own_tokens(recorder: InMemoryRecorder) -> None:
-    """The totals of an agent's span are recorded separately, so that they count once."""
+def test_totals_of_an_agent_are_recorded_separately(recorder: InMemoryRecorder) -> None:
+    """The totals in an agent's span are not its own tokens, so nothing is counted twice."""
     recorded = one(recorder, {**AGENT, "gen_ai.usage.input_tokens": 5})
     assert recorded.result == {
         "totals": {"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5}
@@ -308,7 +308,7 @@ def test_a_failure_is_described_by_its_exception(recorder: InMemoryRecorder) -> 
 def test_a_failure_without_an_exception_is_described_by_its_status(
     recorder: InMemoryRecorder,
 ) -> None:
-    """Type and message are then those of `error.type` and the status."""
+    """Without an exception, type and message come from `error.type` and the status."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("a", attributes=AGENT):
         span = tracer.start_span("c", attributes={**CHAT, "error.type": "timeout"})
@@ -319,7 +319,7 @@ def test_a_failure_without_an_exception_is_described_by_its_status(
     assert recorder.runs[0].status == "complete"
 
 
-def test_a_cancellation_is_no_failure(recorder: InMemoryRecorder) -> None:
+def test_a_cancellation_is_not_a_failure(recorder: InMemoryRecorder) -> None:
     """A span that ended by a cancellation is cancelled."""
     tracer = tracing(recorder)
     span = tracer.start_span("c", attributes=CHAT)

@@ -54,7 +54,7 @@ def test_a_trace_becomes_a_run(recorder: InMemoryRecorder) -> None:
     """)
 
 
-def test_a_run_is_there_while_its_agent_works(recorder: InMemoryRecorder) -> None:
+def test_a_run_is_visible_while_its_agent_works(recorder: InMemoryRecorder) -> None:
     """The run begins with the first span that is recorded, not when one of them ends."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("GET /answer"):
@@ -73,8 +73,8 @@ def test_span_types_are_declared(recorder: InMemoryRecorder) -> None:
     assert len(declared) == len(SPAN_TYPES)
 
 
-def test_inside_a_run_of_the_recorder_it_becomes_part_of_it(recorder: InMemoryRecorder) -> None:
-    """Where a run or a span of ours is current, spans are its children, and no run is made."""
+def test_spans_join_the_current_run(recorder: InMemoryRecorder) -> None:
+    """Where one of our runs or spans is current, spans become its children, and no run is made."""
     tracer = tracing(recorder)
     with recorder.run("mine") as run:
         with run.span("agent:step"), tracer.start_as_current_span("a", attributes=AGENT):
@@ -105,7 +105,7 @@ def test_times_are_those_of_the_span(recorder: InMemoryRecorder) -> None:
     assert recorded.finished_at == datetime(2026, 1, 31, 9, 30, 2, tzinfo=UTC)
 
 
-def test_attributes_that_come_late_are_kept(recorder: InMemoryRecorder) -> None:
+def test_late_attributes_are_kept(recorder: InMemoryRecorder) -> None:
     """Attributes set before the first child ended are in the payload, later ones in the result."""
     tracer = tracing(recorder)
     with tracer.start_as_current_span("work") as agent:
@@ -180,7 +180,7 @@ def test_flushing_delivers(recorder: InMemoryRecorder) -> None:
 
 
 def test_it_works_beside_other_processors(recorder: InMemoryRecorder) -> None:
-    """Another processor sees every span, and ours sees the ones that it records."""
+    """Other processors see every span, and ours sees the selected ones."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -221,7 +221,7 @@ def test_the_host_makes_the_runs(recorder: InMemoryRecorder) -> None:
     assert recorder.runs[0].registration["agent_version"] == {"external_identifier": "2"}
 
 
-def test_what_is_not_sampled_is_not_recorded(recorder: InMemoryRecorder) -> None:
+def test_unsampled_spans_are_not_recorded(recorder: InMemoryRecorder) -> None:
     """The tracer's sampler decides for this processor, too."""
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     provider.add_span_processor(PrefactorSpanProcessor(recorder))
@@ -240,7 +240,7 @@ def test_a_terminated_run_stops_recording_and_nothing_else(recorder: InMemoryRec
 
 
 def test_threads_may_trace_at_once(recorder: InMemoryRecorder) -> None:
-    """Traces of many threads are kept apart, and each span is below its own parent."""
+    """Traces of several threads are kept apart, and each span has the right parent."""
     tracer = tracing(recorder)
 
     def work(number: int) -> None:
@@ -295,7 +295,7 @@ def test_a_forked_child_traces_for_itself(recorder: InMemoryRecorder) -> None:
 
 
 @pytest.mark.parametrize("option", ["select", "run"])
-def test_a_callback_that_fails_hurts_nobody(recorder: InMemoryRecorder, option: str) -> None:
+def test_a_failing_callback_does_not_stop_tracing(recorder: InMemoryRecorder, option: str) -> None:
     """If the host's predicate or run factory fails, tracing continues unrecorded."""
 
     def broken(span: ReadableSpan) -> Any:

@@ -72,7 +72,7 @@ def otel_span(recorder: InMemoryRecorder, **attributes: Any) -> Any:
     ],
 )
 def test_numbers_are_read_to_the_digit(text: str, expected: Any) -> None:
-    """An integer has any size; a number too large for a float, and invalid JSON, stay text."""
+    """Integers of any size are exact; numbers beyond a float, and invalid JSON, stay text."""
     found = parse_arguments(text)
     assert found == expected
     assert type(found) is type(expected)
@@ -177,8 +177,8 @@ def test_an_empty_result_of_langchain_is_kept(recorder: InMemoryRecorder, value:
         assert tool_output(ToolMessage(content, tool_call_id="t")) == {"output": content}
 
 
-def test_calls_without_arguments_say_so(model_api: ModelApi) -> None:
-    """Empty arguments are arguments."""
+def test_empty_arguments_are_recorded(model_api: ModelApi) -> None:
+    """A call without arguments is recorded with empty arguments."""
     call = {"id": "t", "type": "function", "function": {"name": "now", "arguments": "{}"}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     chat = openai_result(model_api, chat_completion(message))

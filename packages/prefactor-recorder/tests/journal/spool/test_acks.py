@@ -1,4 +1,4 @@
-"""Which records are settled, according to the file beside the segment."""
+"""Which records are settled, according to the ack file."""
 
 from itertools import pairwise
 
@@ -39,7 +39,7 @@ def test_a_record_is_settled_if_all_of_it_is(
 
 
 @given(ranges, st.data())
-def test_a_torn_file_settles_nothing_more(
+def test_only_complete_ranges_of_a_torn_file_count(
     found: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     """In a truncated file, only complete ranges count."""
@@ -52,7 +52,7 @@ def test_a_torn_file_settles_nothing_more(
 
 
 @given(ranges.filter(bool), st.data())
-def test_a_flipped_bit_settles_nothing_more(
+def test_a_flipped_bit_invalidates_one_range(
     found: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     """A range with a flipped bit is ignored, and the others count."""

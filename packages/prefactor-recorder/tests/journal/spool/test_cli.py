@@ -1,4 +1,4 @@
-"""`prefactor-spool`, as somebody at a terminal uses it."""
+"""`prefactor-spool`, as a person at a terminal uses it."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def test_an_empty_spool_says_so(run: Run, spool: Path) -> None:
     assert not spool.exists()
 
 
-def test_the_list_shows_whose_data_waits(
+def test_the_list_shows_processes_and_records(
     run: Run, left: SpoolJournal, open_journal: Open, record: Make
 ) -> None:
     """For each API and account: live and dead processes, undelivered records, dead letters."""
@@ -91,7 +91,7 @@ def test_the_list_shows_whose_data_waits(
     assert "agent_spans/create span-1 of run run: invalid_action: no such run" in shown.stdout
 
 
-def test_the_list_is_also_for_programs(run: Run, left: SpoolJournal) -> None:
+def test_the_list_can_be_json(run: Run, left: SpoolJournal) -> None:
     """`--json` has every figure, and the whole dead letters."""
     document = json.loads(run("list", "--json").stdout)
     (account,) = document["accounts"]
@@ -103,7 +103,7 @@ def test_the_list_is_also_for_programs(run: Run, left: SpoolJournal) -> None:
     assert process["letters"][0]["record"]["body"] == '"payload":""'
 
 
-def test_looking_changes_nothing(
+def test_list_changes_nothing(
     run: Run, left: SpoolJournal, open_journal: Open, spool: Path
 ) -> None:
     """After `list` the files are unchanged, and dead processes' records can be adopted."""
@@ -114,10 +114,10 @@ def test_looking_changes_nothing(
     assert open_journal().adopt() == 1
 
 
-def test_flush_delivers_what_the_dead_left(
+def test_flush_delivers_for_dead_processes(
     run: Run, open_journal: Open, server: ScriptedServer, spool: Path
 ) -> None:
-    """Everything of a killed process is delivered once, and nothing is left behind."""
+    """Everything that a killed process recorded is delivered once, and no file is left."""
     journal = open_journal(api_url=server.url, api_token=server.token)
     recorded = RecordedRun(journal).begin()
     for number in range(20):
@@ -136,15 +136,15 @@ def test_flush_delivers_what_the_dead_left(
     assert run("list").stdout == f"Nothing waits in {spool}.\n"
 
 
-def test_flush_needs_to_know_where_to(run: Run, left: SpoolJournal) -> None:
-    """Without an address or a token nothing is tried, and the variable is named."""
+def test_flush_needs_an_address_and_a_token(run: Run, left: SpoolJournal) -> None:
+    """Without an address or a token, nothing is tried, and the missing variable is named."""
     assert run("flush").stderr == (
         "prefactor-spool: PREFACTOR_API_URL is not set, but needed for delivery\n"
     )
     assert "PREFACTOR_API_TOKEN" in run("flush", PREFACTOR_API_URL="http://127.0.0.1:1").stderr
 
 
-def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> None:
+def test_flush_reports_undelivered_records(run: Run, open_journal: Open, record: Make) -> None:
     """An unreachable server costs the timeout; what is left is counted and kept."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and nothing listens
@@ -160,7 +160,7 @@ def test_flush_says_what_is_left(run: Run, open_journal: Open, record: Make) -> 
     assert [process["undelivered"] for process in listed(run)] == [1]
 
 
-async def test_flush_finds_what_an_older_token_left(
+async def test_flush_delivers_for_an_older_token(
     run: Run, open_journal: Open, tmp_path: Path
 ) -> None:
     """A new token of the same account delivers what was recorded with the old one."""
@@ -192,7 +192,7 @@ def test_rm_asks_first(run: Run, left: SpoolJournal, spool: Path) -> None:
     assert sorted(spool.rglob("*")) == before
 
 
-def test_rm_keeps_what_is_not_delivered(run: Run, left: SpoolJournal, open_journal: Open) -> None:
+def test_rm_keeps_undelivered_records(run: Run, left: SpoolJournal, open_journal: Open) -> None:
     """Dead letters are deleted by name; undelivered records stay unless all are requested."""
     assert run("rm", "--yes").stdout == ""
     assert "1 file, 1 dead letter deleted" in run("rm", "--dead-letters", "--yes").stdout
@@ -204,7 +204,7 @@ def test_rm_keeps_what_is_not_delivered(run: Run, left: SpoolJournal, open_journ
     assert open_journal().adopt() == 0
 
 
-def test_rm_leaves_the_living_alone(
+def test_rm_keeps_files_of_live_processes(
     run: Run, open_journal: Open, record: Make, spool: Path
 ) -> None:
     """Files of a live process are never deleted."""

@@ -40,8 +40,8 @@ def closed(process: str) -> None:
                 os.close(int(link.name))
 
 
-def test_a_program_that_closes_every_descriptor_goes_on(tmp_path: Path) -> None:
-    """A program may close every descriptor, as daemons do."""
+def test_a_program_may_close_every_descriptor(tmp_path: Path) -> None:
+    """Recording continues after a program closes every descriptor, as daemons do."""
     with ScriptedServer() as server:
         ended = subprocess.run(
             [sys.executable, "-c", DAEMON, server.url, server.token, str(tmp_path)],
@@ -54,7 +54,7 @@ def test_a_program_that_closes_every_descriptor_goes_on(tmp_path: Path) -> None:
         assert [span["status"] for span in server.spans.values()] == ["complete"]
 
 
-def test_a_fork_between_a_close_and_its_note_leaves_a_sound_child(
+def test_a_fork_during_a_close_is_safe(
     open_journal: Open, record: Callable[..., bytes], spool: Path
 ) -> None:
     """A child whose parent was just closing a file starts as empty as any other."""
@@ -67,7 +67,7 @@ def test_a_fork_between_a_close_and_its_note_leaves_a_sound_child(
     assert journal.undelivered == 1
 
 
-def test_closing_what_the_host_has_closed_is_harmless(
+def test_closing_after_the_host_closed_it_is_harmless(
     open_journal: Open, record: Callable[..., bytes], spool: Path
 ) -> None:
     """Closing a recorder raises nothing, and the next process finds what was recorded."""

@@ -16,10 +16,10 @@ def clock() -> float:
     return 0.0
 
 
-def test_dead_letters_are_kept_with_what_the_server_said(
+def test_dead_letters_are_kept_with_the_servers_answer(
     open_journal: Open, record: Make, spool: Path
 ) -> None:
-    """A refused record is settled, and its letter outlives the process."""
+    """A rejected record is settled, and its dead letter outlives the process."""
     journal = open_journal()
     journal.append(record(1))
     journal.dead_letter(journal.read(1)[0], {"code": "invalid", "message": "no such run"})
@@ -31,10 +31,10 @@ def test_dead_letters_are_kept_with_what_the_server_said(
     assert open_journal().adopt() == 0
 
 
-def test_dead_letters_of_the_dead_stay_with_their_files(
+def test_dead_letters_of_dead_processes_are_kept(
     open_journal: Open, record: Make, spool: Path
 ) -> None:
-    """A refused record of a dead process is kept, even by a process without records."""
+    """A rejected record of a dead process is kept, even by a process without records."""
     dead = open_journal()
     dead.append(record(1))
     dead.after_fork()
@@ -48,10 +48,13 @@ def test_dead_letters_of_the_dead_stay_with_their_files(
     assert '"message":"no such run"' in letters.read_text()
 
 
-def test_dead_letters_leave_room_for_the_living(
+def test_dead_letters_have_a_quota(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Dead letters take an eighth of the budget: then the oldest files go, and it is logged."""
+    """Dead letters may take an eighth of the quota.
+
+    Beyond it the oldest files are deleted and logged.
+    """
     for number in range(3):
         journal = open_journal(limit=100_000)
         for _ in range(20):
@@ -69,10 +72,10 @@ def test_dead_letters_leave_room_for_the_living(
     assert caplog.text.count("deleted 1 old files of dead letters") == 2
 
 
-def test_a_letter_that_cannot_be_kept_is_said(
+def test_a_dead_letter_that_cannot_be_stored_is_logged(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If a dead letter cannot be stored, the log has the record's key and the refusal."""
+    """If a dead letter cannot be stored, the log has the record's key and the rejection."""
     spool.parent.mkdir()
     spool.write_text("a file is in the way")
     journal = open_journal(clock=clock)

@@ -92,7 +92,7 @@ assert len(journal.read(1000)) == 1
 
 
 def test_a_full_disk_degrades_to_memory_and_back(spool: Path) -> None:
-    """Nothing is lost or out of order across a write cut short; one warning, and one all-clear."""
+    """A write cut short loses and reorders nothing; one warning and one all-clear are logged."""
     ran = subprocess.run(
         [sys.executable, "-c", FULL_DISK, spool], capture_output=True, text=True, check=False
     )
@@ -105,7 +105,7 @@ def test_a_full_disk_degrades_to_memory_and_back(spool: Path) -> None:
     ]
 
 
-def test_a_place_that_cannot_be_used_degrades_to_memory(
+def test_an_unusable_directory_degrades_to_memory(
     open_journal: Open,
     record: Make,
     read_ids: ReadIds,
@@ -128,7 +128,7 @@ def test_a_place_that_cannot_be_used_degrades_to_memory(
     assert "PREFACTOR_SPOOL_DIR" in caplog.text
 
 
-def test_a_place_that_can_be_used_again_is_used(
+def test_a_directory_that_becomes_usable_is_used(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
     """Once the spool is usable, records go to disk again, after those in memory."""
@@ -152,7 +152,7 @@ def test_a_place_that_can_be_used_again_is_used(
     assert read_ids(successor) == ["span-1", "span-2"]
 
 
-def test_what_waits_in_memory_at_the_end_goes_to_a_disk_that_works(
+def test_closing_writes_memory_to_a_working_disk(
     open_journal: Open, record: Make, spool: Path
 ) -> None:
     """Closing a journal whose disk has come back leaves its records to the next process."""
@@ -172,7 +172,7 @@ def test_what_waits_in_memory_at_the_end_goes_to_a_disk_that_works(
 def test_memory_is_bounded_while_the_disk_fails(
     open_journal: Open, record: Make, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Over the memory limit records are refused, counted and logged."""
+    """Over the memory limit, records are dropped, counted and logged."""
     spool.parent.mkdir()
     spool.write_text("a file is in the way")
     journal = open_journal(memory_limit=10_000, clock=clock)
@@ -196,7 +196,7 @@ def test_no_home_is_a_warning(
     assert journal.is_degraded
 
 
-def test_the_default_place_is_the_platforms() -> None:
+def test_the_default_directory_is_the_platforms() -> None:
     """The state directory is the platform's, and a relative one is ignored."""
     assert default_directory({"HOME": "/homes/a"}, "linux") == Path(
         "/homes/a/.local/state/prefactor"
@@ -231,14 +231,14 @@ def test_a_symbolic_link_is_refused(
     assert other.adopt() == 0
 
 
-def test_somebody_elses_directory_is_refused(tmp_path: Path) -> None:
+def test_another_users_directory_is_refused(tmp_path: Path) -> None:
     """A directory of another user is not used, and the message names the owner."""
     with pytest.raises(UnsafeDirectory, match=f"belongs to user {os.geteuid()}"):
         check_private(tmp_path, owners=(os.geteuid() + 1,))
     check_private(tmp_path)
 
 
-def test_a_damaged_segment_costs_what_was_hit(
+def test_a_damaged_segment_costs_only_damaged_records(
     open_journal: Open,
     record: Make,
     read_ids: ReadIds,
@@ -272,7 +272,7 @@ def test_a_damaged_segment_costs_what_was_hit(
     assert caplog.messages == [f"skipped {2 * size} damaged bytes of the spool"]
 
 
-def test_damage_does_not_bring_everything_at_once(
+def test_reads_stay_small_despite_damage(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
     """A corrupt length over the whole file is detected, and reads stay small."""
@@ -315,7 +315,7 @@ def test_damaged_acks_cost_a_second_delivery(
     assert open_journal().adopt() == left + 10 - len(entries)
 
 
-def test_a_deleted_spool_is_made_again(
+def test_a_deleted_spool_is_recreated(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
     """If the directory is deleted, recording continues in a new one."""
@@ -343,8 +343,8 @@ def test_a_system_without_locks_keeps_records_in_memory(spool: Path) -> None:
     assert not spool.exists()
 
 
-def test_a_closed_journal_takes_nothing_more(open_journal: Open, record: Make) -> None:
-    """After close a record is refused and counted; what is undelivered is still known."""
+def test_a_closed_journal_rejects_records(open_journal: Open, record: Make) -> None:
+    """After close, a record is rejected and counted, and the undelivered count is still known."""
     journal = open_journal()
     journal.append(record(1))
     entries = journal.read(1000)

@@ -1,4 +1,4 @@
-"""Finding records in a chunk of a segment, whatever happened to it."""
+"""Finding records in a chunk of a segment, however damaged."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +29,7 @@ def bounds(written: list[bytes]) -> list[tuple[int, int]]:
 
 
 @given(segments)
-def test_what_was_written_is_read(written: list[bytes]) -> None:
+def test_a_sound_segment_is_read(written: list[bytes]) -> None:
     """A sound segment returns its records unchanged, with nothing left over."""
     data = b"".join(written)
     judged = scan(data, last=True)
@@ -39,7 +39,7 @@ def test_what_was_written_is_read(written: list[bytes]) -> None:
 
 
 @given(segments, st.data())
-def test_a_torn_end_is_cut(written: list[bytes], data: st.DataObject) -> None:
+def test_a_torn_end_is_ignored(written: list[bytes], data: st.DataObject) -> None:
     """Wherever a segment is cut, exactly the records before the cut are read."""
     whole = b"".join(written)
     cut = data.draw(st.integers(0, len(whole)))
@@ -52,8 +52,10 @@ def test_a_torn_end_is_cut(written: list[bytes], data: st.DataObject) -> None:
 
 
 @given(segments, st.data())
-def test_a_piece_that_ends_anywhere_is_continued(written: list[bytes], data: st.DataObject) -> None:
-    """A record that is only partly in a chunk is read with the next, which begins with it."""
+def test_a_partial_record_is_read_with_the_next_chunk(
+    written: list[bytes], data: st.DataObject
+) -> None:
+    """A record that is only partly in a chunk is read with the next chunk, which starts with it."""
     whole = b"".join(written)
     cut = data.draw(st.integers(0, len(whole)))
     judged = scan(whole[:cut], last=False)
@@ -79,7 +81,7 @@ def test_appended_garbage_adds_nothing(written: list[bytes], garbage: bytes) -> 
 
 
 @given(segments, st.binary(min_size=1, max_size=400), segments)
-def test_garbage_in_the_middle_is_passed_over(
+def test_garbage_in_the_middle_is_skipped(
     before: list[bytes], garbage: bytes, behind: list[bytes]
 ) -> None:
     """Records after any amount of damage are read, and the damaged bytes are counted."""
@@ -93,7 +95,7 @@ def test_garbage_in_the_middle_is_passed_over(
 
 
 @given(st.binary(max_size=1000))
-def test_garbage_alone_is_nothing(garbage: bytes) -> None:
+def test_garbage_alone_contains_no_record(garbage: bytes) -> None:
     """Random bytes contain no record, and are left as they are."""
     judged = scan(garbage, last=True)
 
@@ -101,7 +103,7 @@ def test_garbage_alone_is_nothing(garbage: bytes) -> None:
 
 
 @given(st.lists(st.one_of(records, st.binary(min_size=1, max_size=40))), st.integers(1, 600))
-def test_a_scan_can_be_handed_out_in_parts(pieces: list[bytes], limit: int) -> None:
+def test_a_chunk_can_be_read_in_parts(pieces: list[bytes], limit: int) -> None:
     """Read in several parts, a chunk gives the same records and damage as at once."""
     data = b"".join(pieces)
     whole = scan(data, last=True)
@@ -119,7 +121,7 @@ def test_a_scan_can_be_handed_out_in_parts(pieces: list[bytes], limit: int) -> N
     assert damaged == whole.damaged
 
 
-def test_a_length_beyond_reason_asks_for_nothing() -> None:
+def test_an_impossible_length_is_damage() -> None:
     """A length that no record can have is damage, and does not make a reader wait for more."""
     sound = encode(Operation.START, b"run", b"run", b"")
     data = b"\xff" * FRAME_SIZE + sound
@@ -127,8 +129,8 @@ def test_a_length_beyond_reason_asks_for_nothing() -> None:
     assert found(data, last=False) == [sound]
 
 
-def test_damage_of_a_segment_is_passed_over_in_one_go() -> None:
-    """Megabytes that look like the heads of records everywhere are still skipped."""
+def test_a_damaged_segment_is_skipped() -> None:
+    """Megabytes of bytes that look like record headers are still skipped."""
     sound = encode(Operation.FINISH_SPAN, b"run", b"span", b'"2026-01-31T09:30:00.000000Z"')
     data = b"\x01" * 2_000_000 + sound
 

@@ -51,7 +51,7 @@ def test_records_are_read_in_the_order_they_were_appended(
     assert journal.read(1000) == []
 
 
-def test_a_read_brings_about_what_was_asked_for(open_journal: Open, record: Make) -> None:
+def test_a_read_returns_about_the_requested_size(open_journal: Open, record: Make) -> None:
     """A read exceeds its limit by at most a record or two, and returns a larger record too."""
     journal = open_journal()
     for number in range(100):
@@ -65,7 +65,7 @@ def test_a_read_brings_about_what_was_asked_for(open_journal: Open, record: Make
     assert [entry.size > 300_000 for entries in rest for entry in entries][-1]
 
 
-def test_what_was_settled_is_gone(open_journal: Open, record: Make, spool: Path) -> None:
+def test_settled_files_are_deleted(open_journal: Open, record: Make, spool: Path) -> None:
     """Files whose records are all settled are deleted, and close leaves nothing."""
     journal = open_journal(segment_size=2000)
     for number in range(100):
@@ -91,10 +91,10 @@ def test_settling_twice_counts_once(open_journal: Open, record: Make) -> None:
     assert journal.undelivered == 1
 
 
-def test_the_dead_are_taken_over(
+def test_dead_processes_are_adopted(
     open_journal: Open, record: Make, read_ids: ReadIds, spool: Path
 ) -> None:
-    """The next process reads exactly what a killed one had not settled."""
+    """The next process reads exactly the records that a killed one had not settled."""
     first = open_journal(segment_size=2000)
     for number in range(50):
         first.append(record(number, size=100))
@@ -115,7 +115,7 @@ def test_the_dead_are_taken_over(
     assert second.adopt() == 0
 
 
-def test_the_living_are_left_alone(open_journal: Open, record: Make) -> None:
+def test_live_processes_are_not_adopted(open_journal: Open, record: Make) -> None:
     """Neither of two processes in one directory takes the other's records."""
     first, second = open_journal(), open_journal()
     first.append(record(1))
@@ -125,7 +125,7 @@ def test_the_living_are_left_alone(open_journal: Open, record: Make) -> None:
 
 
 def test_one_of_two_adopters_wins(open_journal: Open, record: Make) -> None:
-    """What one process has adopted, another adopts only after the first has died."""
+    """Adopted records are adopted by another process only after the first one has died."""
     dead, first, second = (open_journal() for _ in range(3))
     for number in range(10):
         dead.append(record(number, size=1000))
@@ -140,7 +140,7 @@ def test_one_of_two_adopters_wins(open_journal: Open, record: Make) -> None:
     assert second.adopt() == left
 
 
-def test_nothing_of_the_delivered_dead_remains(
+def test_delivered_dead_processes_leave_no_file(
     open_journal: Open, record: Make, spool: Path
 ) -> None:
     """When the last record of a dead process is settled, its files are deleted with its lock."""
@@ -156,7 +156,7 @@ def test_nothing_of_the_delivered_dead_remains(
     assert [path.name for path in files(spool, "") if path.is_file()] == ["identity.json"]
 
 
-def test_the_rest_of_the_spool_waits_for_its_own_account(
+def test_another_account_is_not_adopted(
     open_journal: Open, record: Make, read_ids: ReadIds
 ) -> None:
     """Another token's records are adopted only if the account is the same."""
@@ -183,7 +183,7 @@ def test_another_api_is_another_spool(open_journal: Open, record: Make) -> None:
     assert open_journal(api_url="https://two.example").adopt() == 0
 
 
-def test_the_spool_is_for_its_owner_alone(open_journal: Open, record: Make, spool: Path) -> None:
+def test_the_spool_is_private(open_journal: Open, record: Make, spool: Path) -> None:
     """Directories are 0700 and files 0600, whatever the umask."""
     before = os.umask(0)
     try:
@@ -203,7 +203,7 @@ def test_the_spool_is_for_its_owner_alone(open_journal: Open, record: Make, spoo
 
 
 def test_threads_record_while_one_delivers(open_journal: Open, record: Make) -> None:
-    """Of eight threads at once nothing is lost or read twice, and each keeps its order."""
+    """Eight threads record: nothing is lost or read twice, and each thread's order is kept."""
     journal = open_journal(segment_size=20_000)
 
     def work(run: str) -> None:
@@ -225,7 +225,7 @@ def test_threads_record_while_one_delivers(open_journal: Open, record: Make) -> 
     assert (journal.undelivered, journal.dropped) == (0, 0)
 
 
-def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Make) -> None:
+def test_a_busy_process_still_delivers_adopted_records(open_journal: Open, record: Make) -> None:
     """Each read has a share of adopted records, however many of its own are waiting."""
     dead = open_journal()
     dead.append(record(0, run="dead"))
@@ -238,8 +238,8 @@ def test_a_busy_process_does_not_starve_the_dead(open_journal: Open, record: Mak
     assert "dead" in [entry.record.run_id for entry in successor.read(20_000)]
 
 
-def test_the_budget_refuses_and_counts(open_journal: Open, record: Make) -> None:
-    """Over the limit records are refused and counted, until others are delivered."""
+def test_records_over_the_quota_are_dropped_and_counted(open_journal: Open, record: Make) -> None:
+    """Over the quota, records are dropped and counted, until others are delivered."""
     journal = open_journal(limit=80_000)
     kept = sum(journal.append(record(number, size=1000)) for number in range(100))
 
@@ -250,8 +250,10 @@ def test_the_budget_refuses_and_counts(open_journal: Open, record: Make) -> None
     assert journal.append(record(100))
 
 
-def test_the_last_of_the_room_is_for_ends(open_journal: Open, record: Make, spool: Path) -> None:
-    """When a beginning does not fit any more, an end still does, up to the limit itself."""
+def test_the_last_part_of_the_quota_is_for_ends(
+    open_journal: Open, record: Make, spool: Path
+) -> None:
+    """When a beginning no longer fits, an end still does, up to the limit itself."""
     journal = open_journal(limit=100_000)
     while journal.append(record(1, size=1000)):
         pass
@@ -263,7 +265,7 @@ def test_the_last_of_the_room_is_for_ends(open_journal: Open, record: Make, spoo
     assert sum(path.stat().st_size for path in files(spool, ".seg")) <= 100_000
 
 
-def test_a_record_that_no_reader_would_believe_is_refused(open_journal: Open) -> None:
+def test_an_oversized_record_is_dropped(open_journal: Open) -> None:
     """A record over the maximum size is not written, and is counted."""
     journal = open_journal()
 
@@ -271,7 +273,7 @@ def test_a_record_that_no_reader_would_believe_is_refused(open_journal: Open) ->
     assert (journal.undelivered, journal.dropped) == (0, 1)
 
 
-def test_others_count_against_the_budget(open_journal: Open, record: Make) -> None:
+def test_other_processes_count_towards_the_quota(open_journal: Open, record: Make) -> None:
     """The limit applies to the directory, including other processes' files."""
     dead = open_journal(limit=80_000)
     while dead.append(record(1, size=1000)):

@@ -1,4 +1,4 @@
-"""Nothing that lies in a spool under the name of one of its files holds anybody up."""
+"""Files of other kinds under the names of a spool's files block nothing."""
 
 import os
 import socket
@@ -69,10 +69,10 @@ def run(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_odd_files_hang_nothing(
+def test_odd_files_block_no_command(
     kind: str, run: Run, open_journal: Open, server: ScriptedServer, spool: Path
 ) -> None:
-    """With an odd file under every name, each command ends, and what is sound is delivered."""
+    """With an odd file under every name, each command ends, and sound records are delivered."""
     journal = open_journal(api_url=server.url, api_token=server.token)
     RecordedRun(journal).begin().span("span-00000001").finish()
     journal.after_fork()
@@ -92,10 +92,10 @@ def test_odd_files_hang_nothing(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_odd_files_beside_a_segment_cost_none_of_its_records(
+def test_odd_ack_files_cost_no_record(
     kind: str, run: Run, open_journal: Open, server: ScriptedServer, spool: Path
 ) -> None:
-    """Where the acks or the dead letters of a process cannot be used, its records arrive."""
+    """If the acks or dead letters of a process cannot be used, its records are still delivered."""
     journal = open_journal(api_url=server.url, api_token=server.token)
     RecordedRun(journal).begin().span("span-00000001").finish()
     journal.after_fork()

@@ -101,7 +101,7 @@ def tell(program: Program) -> None:
 def test_a_killed_process_loses_nothing(
     start: Start, open_journal: Open, spool: Path, read_ids: ReadIds
 ) -> None:
-    """Whenever a process is killed, what it had recorded and not settled is read after it."""
+    """Whenever a process is killed, the next one reads its unsettled records."""
     for number in range(5):
         program = start(RECORDS_AND_SETTLES, spool / str(number))
         said = lines(program, 50 + 37 * number)
@@ -120,7 +120,7 @@ def test_a_killed_process_loses_nothing(
         assert len(recorded - acked - set(found)) <= 5
 
 
-def test_the_last_record_before_a_kill_is_there(
+def test_the_last_record_before_a_kill_is_kept(
     start: Start, open_journal: Open, read_ids: ReadIds
 ) -> None:
     """A process killed at any moment leaves every record that it reported."""
@@ -137,7 +137,7 @@ def test_the_last_record_before_a_kill_is_there(
 
 
 def test_processes_share_a_directory(start: Start, open_journal: Open, read_ids: ReadIds) -> None:
-    """Two that record side by side keep out of each other's way, and leave everything."""
+    """Two processes that record in one directory do not affect each other, and lose nothing."""
     code = """
 for number in range(300): journal.append(record(number))
 say("ready"); sys.stdin.readline(); say(str(journal.adopt()))
@@ -158,7 +158,7 @@ say("ready"); sys.stdin.readline(); say(str(journal.adopt()))
     assert {name: found.count(name) for name in found} == {f"span-{n}": 2 for n in range(300)}
 
 
-def test_many_adopters_share_the_dead(start: Start) -> None:
+def test_each_record_is_adopted_once(start: Start) -> None:
     """However many processes adopt at once, each record is adopted by exactly one."""
     dead = start("for number in range(100): journal.append(record(number))")
     assert rest(dead) == []
@@ -167,10 +167,10 @@ def test_many_adopters_share_the_dead(start: Start) -> None:
     assert sorted(lines(successor, 1) for successor in successors) == [["0"], ["0"], ["0"], ["100"]]
 
 
-def test_a_child_neither_holds_nor_gives_up_the_lock_of_its_parent(
+def test_a_child_does_not_affect_its_parents_lock(
     start: Start, open_journal: Open, read_ids: ReadIds
 ) -> None:
-    """When a child dies its parent is safe; when the parent dies the child does not matter."""
+    """The parent keeps its lock when a child dies, and its lock is free when the parent dies."""
     program = start(
         """
 journal.append(record(1))

@@ -47,7 +47,7 @@ def file(open_journal: Open, record: Make, spool: Path) -> Path:
     return segment.with_name(segment.stem.rpartition("-")[0] + ".dead")
 
 
-def test_nothing_is_lost_between_a_living_process_and_retry(
+def test_retry_beside_a_live_process_loses_nothing(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
     """Dead letters added during a retry are either put back or kept."""
@@ -80,9 +80,7 @@ def test_nothing_is_lost_between_a_living_process_and_retry(
     assert sorted(found) == sorted(f"span-{number}" for number in range(total))
 
 
-def test_what_cannot_be_put_back_stays_a_dead_letter(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_retry_keeps_the_dead_letter(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the spool cannot be written, nothing is deleted, and nothing partial is left."""
     append_dead_letter(file, letter(1), 10**8)
     before = file.read_bytes(), {path.name for path in file.parent.iterdir()}
@@ -108,7 +106,7 @@ def test_a_crash_before_the_letters_are_deleted_loses_none(
     assert waiting(spool, open_journal) == ["span-1", "span-1"]
 
 
-def test_lines_that_are_no_letters_are_kept(file: Path) -> None:
+def test_invalid_lines_are_kept(file: Path) -> None:
     """A torn line, another version's operation and an invalid id are left alone."""
     strange = [
         b'{"time": "torn\n',
@@ -136,7 +134,7 @@ def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spoo
     assert waiting(spool, open_journal) == ["span-3", "span-2", "span-1", "span-0"]
 
 
-def test_taking_nothing_leaves_the_file_alone(file: Path) -> None:
+def test_retrying_nothing_does_not_rewrite_the_file(file: Path) -> None:
     """If nothing is put back, the file is not rewritten."""
     append_dead_letter(file, letter(1), 10**8)
     before = file.stat().st_ino
