@@ -65,7 +65,7 @@ class DeliveryLog:
             self._say(
                 "lost",
                 now,
-                f"found the registration of run {run_id} damaged on disk, and rebuilt it from the "
+                f"found no readable registration of run {run_id} in the spool, and rebuilt it from the "
                 "rest of the run; its span types are missing",
             )
         if settlement.dead_lettered:
