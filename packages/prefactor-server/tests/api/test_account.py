@@ -10,7 +10,7 @@ async def _own(api_client: Any) -> Any:
     return account
 
 
-async def test_a_token_knows_its_own_account(api_client: Any) -> None:
+async def test_a_token_sees_its_own_account(api_client: Any) -> None:
     """The list holds only the token's account, and the account can be read."""
     listed = await api_client.get("/account")
     (account,) = listed.summaries
@@ -56,7 +56,7 @@ async def test_renaming_an_account_again_with_its_key_does_nothing(api_client: A
     assert again.details["name"] == "Second"
 
 
-async def test_other_accounts_are_not_there(api_client: Any) -> None:
+async def test_other_accounts_do_not_exist(api_client: Any) -> None:
     """An id that is not the token's own account is unknown, to readers and to writers."""
     (await api_client.get("/account/another")).refused(404, "not_found")
     renaming = await api_client.call("PUT", "/account/another", {"details": {"name": "Mine"}})
@@ -74,9 +74,7 @@ async def test_an_account_needs_a_name(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/account"), ("GET", "/account/x")])
-async def test_a_deployment_token_has_no_business_with_accounts(
-    api_client: Any, method: str, path: str
-) -> None:
+async def test_accounts_need_an_account_token(api_client: Any, method: str, path: str) -> None:
     """Accounts need an account token, and the refusal says so."""
     token = await api_client.deployment_token(await api_client.register())
 

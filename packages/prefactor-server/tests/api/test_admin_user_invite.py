@@ -41,7 +41,7 @@ async def test_a_repeat_does_not_show_the_token_again(api_client: Any) -> None:
     assert len((await api_client.get("/admin_user_invite")).summaries) == 1
 
 
-async def test_the_invited_person_sees_what_it_is_for(api_client: Any) -> None:
+async def test_the_invited_person_sees_the_invitation(api_client: Any) -> None:
     """The token alone shows whom an invitation is for and whether it can still be accepted."""
     made = (await _invite(api_client)).details
     look = "/admin_user_invite/look_up"
@@ -116,7 +116,7 @@ async def test_people_and_invitations_are_for_account_tokens(api_client: Any) ->
     (await api_client.post("/admin_user_invite", theirs)).refused(403, "not_permitted")
 
 
-async def test_who_belongs_to_the_account_is_listed(api_client: Any) -> None:
+async def test_people_are_listed(api_client: Any) -> None:
     """People are shown one by one and on a list."""
     assert (await api_client.get("/admin_user")).summaries == []
     (account,) = await api_client.storage.accounts()
@@ -139,7 +139,7 @@ async def _accept(api_client: Any, token: str) -> Any:
     return await invited.post("/admin_user_invite/accept", {"token": token})
 
 
-async def test_who_accepts_an_invitation_is_an_admin_user(api_client: Any) -> None:
+async def test_accepting_creates_an_admin_user(api_client: Any) -> None:
     """Accepting takes only the token; the person is listed, and the invitation is used up."""
     made = (await _invite(api_client)).details
 
@@ -162,7 +162,7 @@ async def test_who_accepts_an_invitation_is_an_admin_user(api_client: Any) -> No
     assert log[1:] == [("admin_user_invites.accept", made["id"], EMAIL)]
 
 
-async def test_an_address_is_one_admin_user_however_often_it_is_invited(api_client: Any) -> None:
+async def test_an_address_becomes_one_admin_user(api_client: Any) -> None:
     """Two invitations to one address, accepted at once or in turn, create one person."""
     tokens = [(await _invite(api_client)).details["token"] for _ in range(3)]
 
@@ -175,7 +175,7 @@ async def test_an_address_is_one_admin_user_however_often_it_is_invited(api_clie
     assert statuses == ["used"] * 3
 
 
-async def test_an_invitation_has_its_time(api_client: Any) -> None:
+async def test_an_invitation_expires(api_client: Any) -> None:
     """A revoked invitation, or one a week old, can no longer be accepted."""
     revoked, late = (
         (await _invite(api_client)).details,
@@ -193,7 +193,7 @@ async def test_an_invitation_has_its_time(api_client: Any) -> None:
     assert (shown["status"], shown["expires_at"] > shown["inserted_at"]) == ("pending", True)
 
 
-async def test_only_the_token_of_an_invitation_is_one(api_client: Any) -> None:
+async def test_invalid_tokens_get_one_answer(api_client: Any) -> None:
     """Every invalid token gets the same answer, whether its invitation exists or not."""
     made = (await _invite(api_client)).details
     kind, account_and_more = made["token"][:10], made["token"][10:]

@@ -31,7 +31,7 @@ async def test_an_agent_is_created_and_found_by_each_of_its_names(api_client: An
 
 
 async def test_any_text_can_name_an_agent_in_a_path(api_client: Any) -> None:
-    """A name with a slash, a space and a foreign letter reaches its agent when it is quoted."""
+    """A name with a slash, a space and a foreign letter finds its agent when it is encoded."""
     created = await _create(api_client, external_identifier="a/b ü?")
 
     url = URL(f"{api_client.url}/api/v1/agent/a%2Fb%20%C3%BC%3F", encoded=True)
@@ -86,7 +86,7 @@ async def test_names_of_agents_are_unique(api_client: Any) -> None:
         ({"details": {"name": "A", "id": "a b"}}, {"details": {"id": "invalid_value"}}),
     ],
 )
-async def test_what_is_wrong_with_a_new_agent_is_named(
+async def test_errors_of_a_new_agent_are_named(
     api_client: Any, body: Any, errors: dict[str, Any]
 ) -> None:
     """Errors of fields are nested as the request is nested, each with its code."""
@@ -101,7 +101,7 @@ async def test_what_is_wrong_with_a_new_agent_is_named(
     assert codes(refused.refused(422, "validation_errors")["errors"]) == errors
 
 
-async def test_an_agent_is_what_its_runs_make_it(api_client: Any) -> None:
+async def test_the_status_follows_from_the_runs(api_client: Any) -> None:
     """Without a run an agent is pending, then active, and dormant after thirty days without one."""
     created = await _create(api_client, external_identifier="agent-1")
     await api_client.register()
@@ -140,7 +140,7 @@ async def test_runs_are_counted_on_request(api_client: Any) -> None:
     assert elsewhere.details["instance_counts"]["total"] == 0
 
 
-async def test_the_list_finds_agents_by_what_they_have(api_client: Any) -> None:
+async def test_the_list_filters_by_ids_and_null(api_client: Any) -> None:
     """List filters take an id, or the text null for agents that have none."""
     first = await _create(api_client, team_id="t", owner_person_id="o")
     await api_client.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
@@ -162,7 +162,7 @@ async def test_the_list_finds_agents_by_what_they_have(api_client: Any) -> None:
     assert "risk_profile_id" not in found[0]
 
 
-async def test_the_list_finds_agents_by_where_they_are_deployed(api_client: Any) -> None:
+async def test_the_list_filters_by_environment(api_client: Any) -> None:
     """An environment keeps the agents that have run in it."""
     await _create(api_client)
     run = await api_client.register()
@@ -174,7 +174,7 @@ async def test_the_list_finds_agents_by_where_they_are_deployed(api_client: Any)
     assert elsewhere.summaries == []
 
 
-async def test_an_update_changes_what_it_names(api_client: Any) -> None:
+async def test_an_update_changes_the_given_fields(api_client: Any) -> None:
     """Missing fields are unchanged; null clears owner, profile and team, but no other field."""
     await api_client.post("/risk_profile", {"details": {"name": "R", "id": "r"}})
     created = await _create(
@@ -242,7 +242,7 @@ async def test_a_retired_agent_registers_nothing_until_it_is_reinstated(api_clie
 
 
 @pytest.mark.parametrize("made", ["alone", "with runs", "retired", "reinstated"])
-async def test_what_an_agent_offers_is_what_works(api_client: Any, made: str) -> None:
+async def test_available_actions_are_those_that_work(api_client: Any, made: str) -> None:
     """Every action that available_actions has works, and every other is a conflict."""
     for action, method, tail in (
         ("update", "PUT", ""),
@@ -284,7 +284,7 @@ async def test_a_deleted_agent_is_gone(api_client: Any) -> None:
     assert (await _create(api_client, external_identifier="ext"))["id"] != agent["id"]
 
 
-async def test_an_agent_with_runs_stays(api_client: Any) -> None:
+async def test_an_agent_with_runs_cannot_be_deleted(api_client: Any) -> None:
     """An agent with runs cannot be deleted, and the message says what to do instead."""
     await api_client.register()
 
@@ -305,7 +305,7 @@ async def test_changing_agents_needs_an_account_token(api_client: Any) -> None:
         assert "scope account" in refused.refused(403, "not_permitted")["message"]
 
 
-async def test_what_was_done_to_agents_is_in_the_audit_log(api_client: Any) -> None:
+async def test_changes_of_agents_are_in_the_audit_log(api_client: Any) -> None:
     """Each change of an agent is logged with its actor, and a refused one is not."""
     agent = await _create(api_client)
     path = f"/agent/{agent['id']}"

@@ -16,7 +16,7 @@ async def _context(api_client: Any, run: Any, **more: Any) -> Any:
 
 
 async def test_a_run_is_exported_with_everything_around_it(api_client: Any) -> None:
-    """The export holds each part as its own operation shows it, spans by when they started."""
+    """The export has each part as its own operation shows it, with spans ordered by start."""
     types = [{"name": "step", "params_schema": {"type": "object"}, "template": "{{ n }}"}]
     run = await api_client.run(agent_schema_version={"span_type_schemas": types})
     late = await api_client.span(run, started_at="2026-01-03T00:00:00Z", payload={"n": 1})
@@ -46,7 +46,7 @@ async def test_an_export_says_when_it_was_made_and_how_much_it_holds(api_client:
     assert context["generated_at"] > last["updated_at"]
 
 
-async def test_many_spans_are_all_there(api_client: Any) -> None:
+async def test_every_page_of_spans_is_exported(api_client: Any) -> None:
     """An export larger than one page of spans has each span once."""
     run = await api_client.run()
     ids = {f"span-{number:04}" for number in range(1200)}
@@ -70,7 +70,7 @@ async def test_many_spans_are_all_there(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("limit", ["MAX_SPANS", "MAX_PAYLOAD_BYTES"])
-async def test_what_is_too_much_is_refused_and_not_cut(
+async def test_an_oversized_export_is_refused(
     api_client: Any, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run beyond a limit is a 413, and the message says what to do instead."""
@@ -84,7 +84,7 @@ async def test_what_is_too_much_is_refused_and_not_cut(
     assert "page by page" in refused.refused(413, "bad_request")["message"]
 
 
-async def test_an_export_shows_what_its_caller_may_see(api_client: Any) -> None:
+async def test_an_export_is_limited_to_the_callers_rights(api_client: Any) -> None:
     """A deployment token exports its own runs, masked; another's and unknown runs do not exist."""
     run = await api_client.run()
     other = await api_client.run(agent_id="agent-2")

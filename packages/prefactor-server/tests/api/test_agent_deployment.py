@@ -20,7 +20,7 @@ async def _create(api_client: Any, **details: Any) -> Any:
     return (await api_client.post(PATH, {"details": details})).details
 
 
-async def test_an_agent_is_deployed_where_it_then_runs(api_client: Any) -> None:
+async def test_a_deployment_is_found_by_a_registration(api_client: Any) -> None:
     """A deployment reads back as created, and a registration finds it."""
     agent, environment = await _agent(api_client), await _environment(api_client)
     created = await _create(
@@ -53,7 +53,7 @@ async def test_an_agent_is_deployed_once_in_an_environment(api_client: Any) -> N
     same_id.refused(409, "invalid_action")
 
 
-async def test_a_version_is_pinned_and_let_go(api_client: Any) -> None:
+async def test_a_version_is_pinned_and_unpinned(api_client: Any) -> None:
     """The current version of a deployment can be set, and null unpins it."""
     run = await api_client.register(agent_version={"external_identifier": "v1"})
     newer = await api_client.register(
@@ -86,8 +86,8 @@ async def test_only_the_agents_own_versions_can_be_current(api_client: Any) -> N
     assert missing["errors"]["details"]["current_version_id"]["code"] == "required_value"
 
 
-async def test_a_deployment_of_nothing_is_refused(api_client: Any) -> None:
-    """An agent or an environment that does not exist cannot be deployed, or be deployed in."""
+async def test_a_deployment_needs_an_agent_and_an_environment(api_client: Any) -> None:
+    """An unknown agent or environment is refused."""
     environment = await _environment(api_client)
     details = {"agent_id": "nobody", "environment_id": environment["id"]}
     (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
@@ -114,8 +114,8 @@ async def test_an_unused_deployment_is_deleted(api_client: Any) -> None:
     assert (await api_client.call("DELETE", f"/environment/{environment['id']}")).status == 200
 
 
-async def test_a_deployment_in_use_stays(api_client: Any) -> None:
-    """Runs and tokens keep the deployment that they belong to."""
+async def test_a_deployment_in_use_cannot_be_deleted(api_client: Any) -> None:
+    """A deployment with runs or tokens cannot be deleted."""
     run = await api_client.register()
     refused = await api_client.call("DELETE", f"{PATH}/{run['agent_deployment_id']}")
     assert "runs" in refused.refused(409, "invalid_action")["message"]
@@ -171,7 +171,7 @@ async def test_a_list_is_about_one_agent(api_client: Any) -> None:
     ]
 
 
-async def test_a_deployment_token_knows_its_own(api_client: Any) -> None:
+async def test_a_deployment_token_reads_its_own_deployment(api_client: Any) -> None:
     """It reads its own deployment and cannot change it."""
     run = await api_client.register()
     environment = await _environment(api_client)

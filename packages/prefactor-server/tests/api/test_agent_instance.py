@@ -118,7 +118,7 @@ async def test_an_ended_run_stays_as_it_ended(api_client: Any, before: str, stat
 
 
 async def test_terminating_stops_an_active_run_and_its_open_spans(api_client: Any) -> None:
-    """Termination keeps its reason, and cancels what was open without touching what was not."""
+    """A termination keeps its reason, cancels open spans, and leaves ended ones unchanged."""
     run = await api_client.run("active")
     pending = await api_client.span(run, status="pending")
     active = await api_client.span(run, status="active")
@@ -197,8 +197,8 @@ async def test_a_bad_timestamp_or_status_names_its_field(api_client: Any) -> Non
     assert "complete, failed, cancelled" in errors["status"]["message"]
 
 
-async def test_the_list_finds_runs_by_what_they_are(api_client: Any) -> None:
-    """Each filter of the list of runs leaves exactly the runs that it describes."""
+async def test_the_list_filters_runs(api_client: Any) -> None:
+    """Each filter of the list of runs returns exactly the matching runs."""
     first = await api_client.run("pending", purpose="eval", external_identifier="ext-1")
     second = await api_client.run("active", agent_id="agent-2")
     third = await api_client.run("failed")
@@ -231,7 +231,7 @@ async def test_the_list_finds_runs_by_what_they_are(api_client: Any) -> None:
 async def test_a_filter_with_an_impossible_value_is_refused(
     api_client: Any, query: dict[str, str]
 ) -> None:
-    """An impossible filter value is refused by name, not answered with an empty list."""
+    """An impossible filter value is refused by name, and not answered with an empty list."""
     refused = await api_client.get("/agent_instance", query)
 
     (name,) = query

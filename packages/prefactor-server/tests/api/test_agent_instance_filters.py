@@ -114,10 +114,8 @@ def counts(facets: Any, name: str) -> dict[str, int]:
     return {one["value"]: one["count"] for one in facets["facets"][name]["values"]}
 
 
-async def test_facets_count_what_each_filter_would_leave(
-    api_client: Any, runs: dict[str, str]
-) -> None:
-    """A facet leaves its own filter out, so that its other values can be chosen, and no other."""
+async def test_a_facet_ignores_its_own_filter(api_client: Any, runs: dict[str, str]) -> None:
+    """A facet ignores its own filter only, so that its other values can be chosen."""
     everything = (await api_client.get("/agent_instance/facets")).details
     completed = (await api_client.get("/agent_instance/facets", {"status": "complete"})).details
 
@@ -134,7 +132,7 @@ async def test_facets_count_what_each_filter_would_leave(
 async def test_facets_of_an_agent_still_count_the_others(
     api_client: Any, runs: dict[str, str]
 ) -> None:
-    """With an agent chosen, its facet counts all agents, and every other facet its runs alone."""
+    """With an agent chosen, its facet counts all agents, and the other facets its runs only."""
     query = {"agent_id": "agent-long", "min_duration": "1"}
     one = (await api_client.get("/agent_instance/facets", query)).details
     several = (

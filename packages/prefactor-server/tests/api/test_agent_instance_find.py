@@ -30,7 +30,7 @@ async def _weighed(api_client: Any, **fields: Any) -> Any:
 
 
 async def test_a_run_is_found_by_either_name(api_client: Any) -> None:
-    """Its id and its external identifier lead to the run as its own path shows it."""
+    """A run's id and its external identifier find it, as its own path shows it."""
     run = await api_client.run(external_identifier="nightly")
     shown = (await api_client.get(f"/agent_instance/{run['id']}")).details
     find = "/agent_instance/show"
@@ -58,7 +58,7 @@ async def test_a_name_that_several_agents_use_is_a_conflict(api_client: Any) -> 
     assert own["id"] == mine["id"]
 
 
-async def test_a_run_out_of_sight_is_not_found(api_client: Any) -> None:
+async def test_a_run_of_another_agent_is_not_found(api_client: Any) -> None:
     """A deployment token finds no run of another agent, by either name."""
     token = await api_client.deployment_token(await api_client.run())
     other = await api_client.run(external_identifier="theirs", agent_id="agent-2")
@@ -69,9 +69,7 @@ async def test_a_run_out_of_sight_is_not_found(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("left_out", ALL)
-async def test_figures_are_left_out_when_they_are_not_wanted(
-    api_client: Any, left_out: str
-) -> None:
+async def test_figures_can_be_left_out(api_client: Any, left_out: str) -> None:
     """Every figure is returned by default, and null on request."""
     run = await _weighed(api_client)
     await api_client.span(run, schema_name="school")
@@ -87,7 +85,7 @@ async def test_figures_are_left_out_when_they_are_not_wanted(
         assert (await api_client.get(path, {**named, left_out: "whatever"})).details == plain
 
 
-async def test_a_run_tells_of_its_last_activity(api_client: Any) -> None:
+async def test_a_run_has_its_last_activity(api_client: Any) -> None:
     """It is the latest start or finish of a span, and null before the first span."""
     run = await api_client.run()
     path = f"/agent_instance/{run['id']}"

@@ -1,4 +1,4 @@
-"""Heartbeats through the API, and what becomes of runs whose agents fall silent."""
+"""Heartbeats through the API, and what happens to runs whose agents fall silent."""
 
 from typing import Any
 
@@ -54,8 +54,8 @@ async def _alerts(api_client: Any) -> list[tuple[str, str]]:
     return sorted((one["name"], one["status"]) for one in found)
 
 
-async def test_a_heartbeat_brings_the_control_signals(api_client: Any) -> None:
-    """Terminated runs come with their reasons, and unknown runs are named."""
+async def test_a_heartbeat_returns_control_signals(api_client: Any) -> None:
+    """A heartbeat returns terminated runs with their reasons, and names unknown runs."""
     active, stopped = await api_client.run(), await api_client.run("terminated")
     unknown = {"id": "nobody"}
 
@@ -77,7 +77,7 @@ async def test_ids_are_checked(api_client: Any, ids: Any) -> None:
     assert all(place.startswith("ids") for place in errors)
 
 
-async def test_a_silent_run_is_marked_until_it_is_heard_of(api_client: Any) -> None:
+async def test_a_silent_run_is_flagged_until_it_is_active_again(api_client: Any) -> None:
     """The flag is separate from the status, and a heartbeat or a span clears it."""
     run, other, watch = await api_client.run(), await api_client.run(), _watch(api_client)
     for speaks in ("heartbeat", "span"):
@@ -99,7 +99,7 @@ async def test_a_silent_run_is_marked_until_it_is_heard_of(api_client: Any) -> N
         assert await _alerts(api_client) == [("run.abandoned", "cleared")]
 
 
-async def test_a_run_that_is_only_written_is_watched_on(api_client: Any) -> None:
+async def test_spans_count_like_heartbeats(api_client: Any) -> None:
     """Spans count like heartbeats, and a run that fell silent after them is marked again."""
     run, watch = await api_client.run(), _watch(api_client)
     await _beat(api_client, run)
@@ -115,8 +115,8 @@ async def test_a_run_that_is_only_written_is_watched_on(api_client: Any) -> None
     assert await _abandoned(api_client) == [run["id"]]
 
 
-async def test_time_without_a_server_is_no_silence(api_client: Any) -> None:
-    """A run is not marked because its agent could not tell anybody."""
+async def test_downtime_is_not_silence(api_client: Any) -> None:
+    """A run is not flagged for time in which no server could receive anything."""
     run, watch = await api_client.run(), _watch(api_client)
     await _beat(api_client, run)
     await _pass(api_client, watch, 10)
@@ -129,7 +129,7 @@ async def test_time_without_a_server_is_no_silence(api_client: Any) -> None:
     assert await _abandoned(api_client) == [run["id"]]
 
 
-async def test_one_replica_looks_at_a_time(api_client: Any) -> None:
+async def test_one_replica_looks_for_silent_runs(api_client: Any) -> None:
     """A second server stores its heartbeats and leaves the rest to the holder of the lease."""
     run = await api_client.run()
     await _beat(api_client, run)
@@ -177,7 +177,7 @@ async def test_a_run_without_heartbeats_is_marked_after_days(api_client: Any) ->
     assert (await _shown(api_client, young))["abandoned"] is False
 
 
-async def test_an_abandoned_run_ends_until_its_agent_says_how(api_client: Any) -> None:
+async def test_an_abandoned_run_ends_provisionally(api_client: Any) -> None:
     """The end is provisional: the agent's own end replaces it, once, with 200."""
     run, watch = await api_client.run(), _watch(api_client, end_minutes=30)
     await _beat(api_client, run)
@@ -224,7 +224,7 @@ async def test_terminated_always_wins(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["complete", "terminated"])
-async def test_a_mark_goes_with_any_end(api_client: Any, status: str) -> None:
+async def test_an_ended_run_is_not_abandoned(api_client: Any, status: str) -> None:
     """An ended run is not abandoned."""
     run, watch = await api_client.run(), _watch(api_client)
     await _beat(api_client, run)
@@ -237,7 +237,7 @@ async def test_a_mark_goes_with_any_end(api_client: Any, status: str) -> None:
     assert await _abandoned(api_client) == []
 
 
-async def test_a_deployment_speaks_for_its_own_runs_only(api_client: Any) -> None:
+async def test_a_deployment_sends_heartbeats_for_its_own_runs(api_client: Any) -> None:
     """Another agent's runs are unknown, and a heartbeat does nothing for them."""
     mine, theirs = await api_client.run(), await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(mine)
@@ -248,7 +248,7 @@ async def test_a_deployment_speaks_for_its_own_runs_only(api_client: Any) -> Non
     assert await api_client.rows("SELECT id FROM run_heartbeat") == [(mine["id"],)]
 
 
-async def test_heartbeats_are_forgotten_with_their_runs(api_client: Any) -> None:
+async def test_heartbeats_are_deleted_with_their_runs(api_client: Any) -> None:
     """Heartbeats are deleted when their run ends or is deleted."""
     ended, gone = await api_client.run(), await api_client.run()
     watch = _watch(api_client)

@@ -14,7 +14,7 @@ def _schema(*types: Any, name: str | None = None) -> dict[str, Any]:
     return {"external_identifier": name, "span_type_schemas": list(types)}
 
 
-async def test_an_unknown_agent_is_created_under_the_name_it_was_called_by(api_client: Any) -> None:
+async def test_an_unknown_agent_is_created_under_its_identifier(api_client: Any) -> None:
     """A first registration makes the agent, known by that name and by its id from then on."""
     run = await api_client.register(agent_id="agent_123", agent_version={"name": "My Agent"})
 
@@ -24,8 +24,8 @@ async def test_an_unknown_agent_is_created_under_the_name_it_was_called_by(api_c
     assert (await api_client.register(agent_id=agent["id"]))["agent_id"] == agent["id"]
 
 
-async def test_an_unknown_id_of_the_platform_is_not_made_into_a_name(api_client: Any) -> None:
-    """A PFID that no agent has is somebody else's agent, and not found."""
+async def test_an_unknown_pfid_is_not_an_identifier(api_client: Any) -> None:
+    """A PFID that no agent has creates no agent, and is not found."""
     body = {"agent_id": "013xrzp12g3nqk8ns6jadrqmpgrjkeny"}
 
     (await api_client.post("/agent_instance/register", body)).refused(404, "not_found")
@@ -46,8 +46,8 @@ async def test_an_account_token_has_to_name_the_agent(api_client: Any) -> None:
     assert errors["agent_id"]["code"] == "required_value"
 
 
-async def test_the_same_words_are_the_same_version(api_client: Any) -> None:
-    """Versions are found by content: metadata and schema count, the order of types does not."""
+async def test_a_version_is_found_by_its_content(api_client: Any) -> None:
+    """Metadata and schema decide the version, and the order of span types does not matter."""
     fields = {"agent_version": {"external_identifier": "v1"}}
     first = await api_client.register(agent_schema_version=_schema(TYPE, OTHER), **fields)
     same = await api_client.register(agent_schema_version=_schema(OTHER, TYPE), **fields)
@@ -65,7 +65,7 @@ async def test_the_same_words_are_the_same_version(api_client: Any) -> None:
 
 
 async def test_an_identifier_may_recur_with_other_content(api_client: Any) -> None:
-    """The identifier of a schema is part of what it is, and not a key."""
+    """A schema's identifier is part of its content, and not a unique key."""
     named = await api_client.register(agent_schema_version=_schema(TYPE, name="s1"))
     changed = await api_client.register(agent_schema_version=_schema(OTHER, name="s1"))
     renamed = await api_client.register(agent_schema_version=_schema(TYPE, name="s2"))
@@ -75,7 +75,7 @@ async def test_an_identifier_may_recur_with_other_content(api_client: Any) -> No
 
 
 @pytest.mark.parametrize("nothing", [{}, None, {"external_identifier": None}])
-async def test_saying_nothing_keeps_the_current_version(api_client: Any, nothing: Any) -> None:
+async def test_a_missing_version_means_the_current_one(api_client: Any, nothing: Any) -> None:
     """A missing, empty or null version means the current one of the deployment."""
     first = await api_client.register(
         agent_version={"external_identifier": "v1"}, agent_schema_version=_schema(TYPE)
@@ -128,7 +128,7 @@ async def test_the_list_wins_over_the_maps(api_client: Any) -> None:
     assert both["agent_schema_version_id"] == listed["agent_schema_version_id"]
 
 
-async def test_result_schemas_alone_say_nothing(api_client: Any) -> None:
+async def test_result_schemas_alone_declare_nothing(api_client: Any) -> None:
     """A map of result schemas without types is accepted and declares nothing."""
     first = await api_client.register(agent_schema_version=_schema(TYPE))
     second = await api_client.register(agent_schema_version={"span_result_schemas": {"llm": {}}})
@@ -150,7 +150,7 @@ async def test_result_schemas_alone_say_nothing(api_client: Any) -> None:
         ("s1", ()),
     ],
 )
-async def test_a_declaration_that_makes_no_sense_is_refused(
+async def test_an_invalid_declaration_is_refused(
     api_client: Any, schema: Any, path: tuple[str, ...]
 ) -> None:
     """An invalid declaration is refused, and the error names its place in the request."""
@@ -164,7 +164,7 @@ async def test_a_declaration_that_makes_no_sense_is_refused(
     assert error["status"] == "error"
 
 
-async def test_a_wrong_schema_or_template_stops_no_registration(api_client: Any) -> None:
+async def test_an_invalid_schema_or_template_is_accepted(api_client: Any) -> None:
     """An invalid schema and a template that does not parse only leave spans unchecked."""
     broken = {"name": "llm", "params_schema": {"type": "nonsense"}, "template": "{{ oops"}
     run = await api_client.register(agent_schema_version=_schema(broken))
@@ -187,7 +187,7 @@ async def test_ids_and_external_identifiers_are_unique(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["", "x" * 65, "a b", "a/b", "run\n", 5])
-async def test_an_id_has_to_be_possible(api_client: Any, run_id: Any) -> None:
+async def test_an_impossible_id_is_refused(api_client: Any, run_id: Any) -> None:
     """A chosen id that cannot appear in a path is refused."""
     body = {"agent_id": "agent-1", "id": run_id}
 
@@ -207,7 +207,7 @@ async def test_the_metadata_names_the_agent(api_client: Any) -> None:
 
 
 class TestWithoutAutomaticAgents:
-    """A server that makes no agents by itself."""
+    """A server that does not create agents automatically."""
 
     @pytest.fixture
     def limits(self) -> Limits:
@@ -230,7 +230,7 @@ class TestWithoutAutomaticAgents:
         assert (await api_client.post("/agent_instance/register", body)).status == 200
 
 
-async def test_a_registration_tells_which_schema_version_it_was_bound_to(api_client: Any) -> None:
+async def test_an_answer_has_the_schema_version(api_client: Any) -> None:
     """The answer has the schema version, found or created, alone and in bulk."""
     declared = {
         "external_identifier": "s1",

@@ -123,7 +123,7 @@ async def test_a_skeleton_shows_what_spans_used(api_client: Any) -> None:
     assert columns["cost"] == [0.002, None, None, None]
 
 
-async def test_spans_of_nobody_and_circles_are_there(api_client: Any) -> None:
+async def test_orphans_and_cycles_are_roots(api_client: Any) -> None:
     """Spans with an unknown parent, one of another run, or in a cycle are roots, and flagged."""
     run, other = await api_client.run(), await api_client.run()
     elsewhere = await api_client.span(other, id="elsewhere")
@@ -151,7 +151,7 @@ async def test_a_run_without_spans_has_a_skeleton(api_client: Any, status: str) 
     assert {len(column) for column in found["columns"].values()} == {0}
 
 
-async def test_a_large_run_is_not_cut(api_client: Any) -> None:
+async def test_a_large_run_is_complete(api_client: Any) -> None:
     """A run of twenty thousand spans has each span once, in its place."""
     run = await api_client.run()
     total, part = 20_000, 1000
@@ -183,7 +183,7 @@ async def test_a_large_run_is_not_cut(api_client: Any) -> None:
             assert int(columns["id"][parent][5:]) == int(span_id[5:]) // 10
 
 
-async def test_a_skeleton_is_there_for_whom_its_run_is(api_client: Any) -> None:
+async def test_a_skeleton_is_visible_with_its_run(api_client: Any) -> None:
     """A deployment token reads its own runs' skeletons; others' and unknown ones are a 404."""
     run, other = await api_client.run(), await api_client.run(agent_id="agent-2")
     token = await api_client.deployment_token(run)
@@ -195,8 +195,8 @@ async def test_a_skeleton_is_there_for_whom_its_run_is(api_client: Any) -> None:
     (await api_client.get("/agent_instance/nobody/skeleton")).refused(404, "not_found")
 
 
-async def test_a_skeleton_takes_no_parameters_and_is_no_item(api_client: Any) -> None:
-    """Nothing can be asked to be left out, and a bulk request cannot hold so much."""
+async def test_a_skeleton_takes_no_parameters_and_is_not_in_bulk(api_client: Any) -> None:
+    """Parameters are refused, and a bulk request cannot contain a skeleton."""
     run = await api_client.run()
     path = f"/agent_instance/{run['id']}/skeleton"
     item = {
@@ -210,7 +210,7 @@ async def test_a_skeleton_takes_no_parameters_and_is_no_item(api_client: Any) ->
     assert outputs["key-of-item"]["status"] == "error"
 
 
-async def test_a_terminated_run_marks_what_it_closed(api_client: Any) -> None:
+async def test_a_termination_flags_the_spans_that_it_closed(api_client: Any) -> None:
     """Spans that the termination closed are cancelled and flagged."""
     run = await api_client.run()
     await api_client.span(run)

@@ -38,7 +38,7 @@ async def test_a_dry_run_shows_what_would_end(api_client: Any) -> None:
 
 
 async def test_exactly_the_named_runs_end(api_client: Any) -> None:
-    """Runs that came since, ended since or match no longer are left alone, and named."""
+    """Runs that started or ended since, or no longer match, are left alone and named."""
     mine = [await api_client.run(agent_id="agent-1") for _ in range(3)]
     shown = await _ask(api_client, filters={"agent_id": "agent-1"}, dry_run=True)
     since = await api_client.run(agent_id="agent-1")
@@ -69,7 +69,7 @@ async def test_exactly_the_named_runs_end(api_client: Any) -> None:
     assert {one["detail"] for one in audited} == {"stuck"}
 
 
-async def test_many_runs_end_part_by_part(api_client: Any) -> None:
+async def test_many_runs_end_in_parts(api_client: Any) -> None:
     """One call terminates 100 runs, and the next dry run finds the rest."""
     for number in range(105):
         await api_client.run(run_id=f"run-{number:03}")
@@ -96,8 +96,8 @@ async def test_many_runs_end_part_by_part(api_client: Any) -> None:
         ({"filters": {"abandoned": "perhaps"}, "dry_run": True}, "abandoned"),
     ],
 )
-async def test_nothing_ends_by_mistake(api_client: Any, body: Any, field: str) -> None:
-    """A request that does not say which runs are to end, or why, is refused with the place."""
+async def test_an_ambiguous_request_is_refused(api_client: Any, body: Any, field: str) -> None:
+    """A request without the runs to end or without a reason is refused, with the field named."""
     refused = await api_client.post(PATH, body)
 
     assert field in refused.refused(422, "validation_errors")["errors"]
@@ -110,7 +110,7 @@ async def test_an_unknown_field_or_filter_is_refused(api_client: Any, body: Any)
 
 
 async def test_a_deployment_cannot_terminate(api_client: Any) -> None:
-    """As for a single run, an account token is needed."""
+    """Terminating many runs needs an account token, as for a single run."""
     run = await api_client.run()
     token = await api_client.deployment_token(run)
     body = {"ids": [run["id"]], "reason": "x"}

@@ -18,7 +18,7 @@ async def _create(api_client: Any, **details: Any) -> Any:
     return (await api_client.post(PATH, {"details": details})).details
 
 
-async def test_what_was_declared_is_shown_with_what_was_found_out(api_client: Any) -> None:
+async def test_declared_types_are_shown_with_their_verdict(api_client: Any) -> None:
     """Span types come back as a map from their names, each schema with its verdict."""
     await _agent(api_client)
     types = [
@@ -63,7 +63,7 @@ async def test_a_list_counts_the_span_types(api_client: Any) -> None:
     assert row["external_identifier_repeats"] == 1
 
 
-async def test_the_older_form_is_taken_unless_the_list_is_there(api_client: Any) -> None:
+async def test_the_older_form_is_accepted_without_the_list(api_client: Any) -> None:
     """A map of schemas declares types; if there is also a list of types, the map is ignored."""
     await _agent(api_client)
     maps = {"span_schemas": {"old": OBJECT}, "span_result_schemas": {"old": OBJECT}}
@@ -139,7 +139,7 @@ async def test_the_same_content_is_one_schema_version(api_client: Any) -> None:
     (await api_client.post(PATH, {"details": chosen})).refused(409, "invalid_action")
 
 
-async def test_an_identifier_may_come_again_with_other_schemas(api_client: Any) -> None:
+async def test_an_identifier_may_be_reused_with_other_schemas(api_client: Any) -> None:
     """Versions with the same identifier are numbered, and an id cannot be reused."""
     await _agent(api_client)
     await _create(api_client, id="mine", span_schemas={"a": OBJECT})
@@ -151,7 +151,7 @@ async def test_an_identifier_may_come_again_with_other_schemas(api_client: Any) 
 
 
 async def test_a_schema_version_says_where_it_is_current(api_client: Any) -> None:
-    """It is current where a version that is bound to it is."""
+    """A schema version is current where a version that is bound to it is."""
     run = await api_client.register(agent_schema_version={"external_identifier": "s1"})
 
     shown = (await api_client.get(f"{PATH}/{run['agent_schema_version_id']}")).details
@@ -171,7 +171,7 @@ async def test_a_schema_version_needs_its_agent_and_its_name(api_client: Any, mi
     assert errors["errors"]["details"][missing]["code"] == "required_value"
 
 
-async def test_a_deployment_token_knows_its_agents_schema_versions(api_client: Any) -> None:
+async def test_a_deployment_token_reads_its_agents_schema_versions(api_client: Any) -> None:
     """It sees its own agent's schema versions, and creates them only by registering."""
     run = await api_client.register()
     other = await api_client.register(agent_id="agent-2")

@@ -27,7 +27,7 @@ async def _typed_run(api_client: Any, *types: Any) -> Any:
 
 @pytest.mark.parametrize("status", STATUSES)
 async def test_a_span_is_created_in_any_status(api_client: Any, status: str) -> None:
-    """Each status is accepted, and brings the times that go with it."""
+    """Each status is accepted, and sets the times that belong to it."""
     run = await api_client.run("active")
 
     span = await api_client.span(run, status=status)
@@ -40,14 +40,14 @@ async def test_a_span_is_created_in_any_status(api_client: Any, status: str) -> 
     assert counts["finished"] == (status in FINISHES)
 
 
-async def test_a_span_is_active_if_nothing_is_said(api_client: Any) -> None:
+async def test_a_span_is_active_by_default(api_client: Any) -> None:
     """Only the run and the type are needed; the rest has defaults."""
     span = await api_client.span(await api_client.run(), status=None, payload=None)
 
     assert (span["status"], span["payload"], span["result_payload"]) == ("active", {}, None)
 
 
-async def test_what_was_sent_is_what_is_read(api_client: Any) -> None:
+async def test_a_span_reads_back_as_sent(api_client: Any) -> None:
     """Every field of a span reads back as it was sent, including nulls inside payloads."""
     run = await api_client.run("active")
     parent = await api_client.span(run)
@@ -73,7 +73,7 @@ async def test_what_was_sent_is_what_is_read(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "active"])
-async def test_a_span_that_goes_on_has_no_result(api_client: Any, status: str) -> None:
+async def test_only_a_finished_span_has_a_result(api_client: Any, status: str) -> None:
     """A result at creation belongs to a finished status; otherwise the field is refused."""
     run = await api_client.run()
     details = {
@@ -132,7 +132,7 @@ async def test_a_pending_span_can_only_be_cancelled(api_client: Any) -> None:
 
 @pytest.mark.parametrize("before", FINISHES)
 @pytest.mark.parametrize("status", FINISHES)
-async def test_an_ended_span_stays_as_it_ended(api_client: Any, before: str, status: str) -> None:
+async def test_an_ended_span_does_not_change(api_client: Any, before: str, status: str) -> None:
     """Finishing a span that has ended is a conflict and changes nothing."""
     span = await api_client.span(await api_client.run(), status=before)
 
@@ -143,9 +143,7 @@ async def test_an_ended_span_stays_as_it_ended(api_client: Any, before: str, sta
 
 
 @pytest.mark.parametrize("status", ["pending", "complete", "failed", "cancelled"])
-async def test_spans_come_before_their_run_starts_and_after_it_ends(
-    api_client: Any, status: str
-) -> None:
+async def test_spans_may_arrive_early_and_late(api_client: Any, status: str) -> None:
     """A run's status never rejects a span, because client queues deliver early and late."""
     run = await api_client.run(status)
 
@@ -159,7 +157,7 @@ async def test_spans_come_before_their_run_starts_and_after_it_ends(
     assert "control" not in ended.body
 
 
-async def test_a_terminated_run_tells_its_agent_on_every_write(api_client: Any) -> None:
+async def test_writes_to_a_terminated_run_carry_the_signal(api_client: Any) -> None:
     """After a termination, creating and finishing spans succeed and carry the control signal."""
     run = await api_client.run()
     span = await api_client.span(run)
@@ -194,7 +192,7 @@ async def test_a_span_closed_by_termination_is_finished_once(api_client: Any) ->
 
 
 async def test_payloads_are_checked_and_never_refused(api_client: Any) -> None:
-    """A payload that does not match its schema is stored and flagged; a match is flagged too."""
+    """Every payload is stored, and flagged as matching or not matching its schema."""
     run = await _typed_run(api_client)
 
     good = await api_client.span(run, schema_name="llm", payload={"model": "m"})
@@ -221,7 +219,7 @@ async def test_an_undeclared_type_is_accepted_and_marked(api_client: Any) -> Non
     )
 
 
-async def test_a_result_without_a_schema_is_held_to_be_empty(api_client: Any) -> None:
+async def test_a_missing_result_schema_means_an_empty_result(api_client: Any) -> None:
     """A type without a result schema declares an empty result, so any content is a mismatch."""
     run = await _typed_run(api_client, {"name": "t", "params_schema": {}})
     ends = [{"result_payload": {"a": 1}}, {}, {"status": "failed"}]
@@ -249,7 +247,7 @@ async def test_the_summary_grows_with_the_span(api_client: Any) -> None:
     assert ended.details["summary"] == "m → done"
 
 
-async def test_lists_carry_summaries_only_when_asked(api_client: Any) -> None:
+async def test_lists_have_summaries_on_request(api_client: Any) -> None:
     """A row's summary is null on lists unless include_summaries asks for it."""
     run = await _typed_run(api_client)
     await api_client.span(run, schema_name="llm", payload={"model": "m"})
@@ -262,7 +260,7 @@ async def test_lists_carry_summaries_only_when_asked(api_client: Any) -> None:
     assert [row["summary"] for row in full] == ["m →"]
 
 
-async def test_usage_is_read_out_of_the_payloads(api_client: Any) -> None:
+async def test_usage_is_read_from_the_payloads(api_client: Any) -> None:
     """A span's tokens, model and tool are read from where the SDKs put them."""
     run = await api_client.run()
     span = await api_client.span(
@@ -278,7 +276,7 @@ async def test_usage_is_read_out_of_the_payloads(api_client: Any) -> None:
     assert [ended.details[name] for name in names] == [3, 4, 7, "m", "search"]
 
 
-async def test_clocks_that_disagree_are_marked(api_client: Any) -> None:
+async def test_clock_skew_is_flagged(api_client: Any) -> None:
     """A span that ends before it starts is stored as sent, and flagged."""
     span = await api_client.span(
         await api_client.run(),
@@ -310,7 +308,7 @@ async def test_spans_of_unknown_runs_and_unknown_spans_are_not_found(api_client:
 
 
 async def test_every_wrong_field_is_named_under_details(api_client: Any) -> None:
-    """The errors of a wrapped request are nested like the request, and none is left out."""
+    """The errors of a wrapped request are nested like the request, and complete."""
     refused = await api_client.post(
         "/agent_spans",
         {"details": {"status": "done", "payload": [], "id": "a b", "started_at": 5}},
@@ -327,8 +325,8 @@ async def test_every_wrong_field_is_named_under_details(api_client: Any) -> None
     }
 
 
-async def test_the_list_finds_spans_by_what_they_are(api_client: Any) -> None:
-    """Each filter of the list of spans leaves exactly the spans that it describes."""
+async def test_the_list_filters_spans(api_client: Any) -> None:
+    """Each filter of the list of spans returns exactly the matching spans."""
     run, other = await api_client.run(), await api_client.run(agent_id="agent-2", purpose="eval")
     root = await api_client.span(run, started_at="2026-01-01T10:00:00Z")
     child = await api_client.span(

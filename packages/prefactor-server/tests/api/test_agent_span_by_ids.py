@@ -6,7 +6,7 @@ import pytest
 
 
 async def test_spans_are_read_by_their_ids(api_client: Any) -> None:
-    """The existing spans come on one page by id, from any run, each as if read alone."""
+    """The existing spans are on one page, ordered by id, from any run, each as if read alone."""
     one, other = await api_client.run(), await api_client.run()
     spans = [
         await api_client.span(run, id=f"span-{number:02}", payload={"n": number})
@@ -26,7 +26,7 @@ async def test_spans_are_read_by_their_ids(api_client: Any) -> None:
     assert page.body["pagination"]["next_after"] is None
 
 
-async def test_ids_show_nothing_out_of_sight(api_client: Any) -> None:
+async def test_ids_show_only_visible_spans(api_client: Any) -> None:
     """By their ids, a deployment token reads the spans of its own agent only."""
     own, other = await api_client.run(), await api_client.run(agent_id="agent-2")
     mine, theirs = await api_client.span(own), await api_client.span(other)
@@ -51,6 +51,8 @@ async def test_ids_show_nothing_out_of_sight(api_client: Any) -> None:
         ({"ids": "a", "pagination[page_size]": "1"}, 400, "bad_request"),
     ],
 )
-async def test_ids_stand_alone(api_client: Any, query: Any, status: int, code: str) -> None:
+async def test_ids_exclude_other_filters(
+    api_client: Any, query: Any, status: int, code: str
+) -> None:
     """More than a hundred ids, invalid ids, and filters together with ids are refused."""
     (await api_client.get("/agent_spans", query)).refused(status, code)

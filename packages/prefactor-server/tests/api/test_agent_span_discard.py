@@ -50,7 +50,7 @@ async def _deployment_token(api_client: Any, span: Any) -> str:
 
 
 async def _everything(api_client: Any, span: Any) -> str:
-    """Whatever can be read of a span."""
+    """Everything that can be read of a span."""
     paths = [
         f"/agent_spans/{span['id']}",
         f"/agent_spans?agent_instance_id={span['agent_instance_id']}&include_summaries=true",
@@ -60,7 +60,7 @@ async def _everything(api_client: Any, span: Any) -> str:
     return "".join([(await api_client.get(path)).text for path in paths])
 
 
-async def test_every_sensitive_value_is_replaced_for_good(api_client: Any) -> None:
+async def test_sensitive_values_are_replaced_permanently(api_client: Any) -> None:
     """Payload and result keep everything else, and no answer shows the values again."""
     span = await _span(api_client)
     assert SECRET in await _everything(api_client, span)
@@ -81,7 +81,7 @@ async def test_every_sensitive_value_is_replaced_for_good(api_client: Any) -> No
     }
 
 
-async def test_nothing_that_is_derived_held_a_value(api_client: Any) -> None:
+async def test_derived_data_has_no_sensitive_value(api_client: Any) -> None:
     """Summary and validation messages name the wrapper alone, before and after."""
     span = await _span(api_client)
     derived = ("summary", "payload_validation", "result_payload_validation", "model", "tool_name")
@@ -113,14 +113,14 @@ async def test_discarding_happens_once_and_is_audited(api_client: Any) -> None:
     assert found == [("agent_spans.discard_sensitive", span["agent_instance_id"])]
 
 
-async def test_a_span_without_sensitive_values_stays_as_it_is(api_client: Any) -> None:
+async def test_a_span_without_sensitive_values_is_unchanged(api_client: Any) -> None:
     """A span without marked values is not written."""
     span = await api_client.span(await api_client.run(), payload={"said": "$sensitive"})
 
     assert (await _discard(api_client, span)).details == span
 
 
-async def test_what_a_later_finish_answers_holds_nothing_discarded(api_client: Any) -> None:
+async def test_a_later_finish_does_not_restore_values(api_client: Any) -> None:
     """An open span can be finished later: its payload stays discarded, and its result is new."""
     span = await _span(api_client, "active")
     await _discard(api_client, span)
@@ -135,7 +135,7 @@ async def test_what_a_later_finish_answers_holds_nothing_discarded(api_client: A
     assert SECRET not in await _everything(api_client, span)
 
 
-async def test_a_held_run_is_left_alone(api_client: Any) -> None:
+async def test_a_held_run_is_not_discarded(api_client: Any) -> None:
     """Under a legal hold discarding is refused with a reason; afterwards it works."""
     span = await _span(api_client)
     account_id, run_id = span["account_id"], span["agent_instance_id"]
@@ -188,8 +188,8 @@ async def test_a_bulk_request_discards_what_it_created(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["number", {"what": SECRET}])
-async def test_a_wrapper_tells_its_type_and_its_labels_alone(api_client: Any, kind: Any) -> None:
-    """Anything in a wrapper other than its type and labels goes with the value."""
+async def test_a_wrapper_keeps_only_type_and_labels(api_client: Any, kind: Any) -> None:
+    """Anything in a wrapper other than its type and labels is discarded with the value."""
     odd = {"$sensitive": kind, "value": 7, "labels": ["a", {"b": SECRET}], SECRET: 1}
     span = await api_client.span(await api_client.run(), payload={"odd": odd})
 

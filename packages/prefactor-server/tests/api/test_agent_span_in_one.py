@@ -1,7 +1,7 @@
 """A span that is created with its end is the same as one that is created and then finished.
 
-A client that still has both in its queue sends them as one item, so nothing that can be read
-afterwards may tell which way it was: the stored row, the answers, the figures of the run.
+A client whose queue has both sends them as one item, so nothing that can be read afterwards may
+differ: the stored row, the answers, the figures of the run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,7 +66,7 @@ class Twins:
         return f"{kind}-{next(self._numbers)}"
 
     def run(self, status: str) -> str:
-        """A run that has got as far as a status."""
+        """A run that has reached a status."""
         schema = {"span_type_schemas": TYPES}
         body = {"id": self.name("run"), "agent_id": "agent", "agent_schema_version": schema}
         run_id: str = self.post("/agent_instance/register", body)["details"]["id"]
@@ -126,7 +126,7 @@ class Twins:
         return last
 
     def seen(self, run_id: str, span_id: str, answer: Any, *untold: str) -> dict[str, Any]:
-        """Everything that can be read of a span and its run, but what is its own by nature."""
+        """Everything that can be read of a span and its run, except its ids and keys."""
         reader = Reader.for_storage(self.api.storage)
         record = self.api.do(reader.agent_spans.show(self.principal, span_id))
         listed = self.call(
@@ -169,9 +169,7 @@ def twins(own_database_url: str) -> Iterator[Twins]:
 @pytest.mark.parametrize("bulk", [False, True])
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("status", ["complete", "failed", "cancelled"])
-def test_a_span_created_with_its_end_is_one_created_and_finished(
-    twins: Twins, status: str, run: str, bulk: bool
-) -> None:
+def test_both_ways_give_the_same_span(twins: Twins, status: str, run: str, bulk: bool) -> None:
     """In a run of every status, by itself and in bulk, no field tells one way from the other."""
     begin = {
         "schema_name": "step",
@@ -202,9 +200,7 @@ def test_a_span_created_with_its_end_is_one_created_and_finished(
 
 @pytest.mark.parametrize("bulk", [False, True])
 @pytest.mark.parametrize("status", ["complete", "failed", "cancelled"])
-def test_an_end_that_comes_after_a_termination_is_taken_either_way(
-    twins: Twins, status: str, bulk: bool
-) -> None:
+def test_both_ways_work_after_a_termination(twins: Twins, status: str, bulk: bool) -> None:
     """Both ways give the same span after a termination, apart from the flag for a late finish."""
     begin = {"schema_name": "step", "started_at": STARTED, "payload": {"n": "one"}}
     end = {"status": status, "timestamp": FINISHED, "result_payload": {"out": 5}}
@@ -267,7 +263,7 @@ _END = _merged(
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-def test_it_is_the_same_whatever_is_in_it(twins: Twins, bulk: bool) -> None:
+def test_both_ways_agree_for_any_content(twins: Twins, bulk: bool) -> None:
     """For any payloads, results, times and flags, both ways store and show the same fields."""
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -85,7 +85,7 @@ async def test_a_version_names_its_agent(api_client: Any) -> None:
     assert (await api_client.get("/agent/agent-1")).details == named
 
 
-async def test_the_same_version_is_made_once(api_client: Any) -> None:
+async def test_equal_versions_are_created_once(api_client: Any) -> None:
     """The same content gives the same version, whether created or registered."""
     await _agent(api_client)
     first = await _create(api_client)
@@ -98,7 +98,7 @@ async def test_the_same_version_is_made_once(api_client: Any) -> None:
     assert first["id"] in refused["message"]
 
 
-async def test_an_identifier_may_come_again_with_other_content(api_client: Any) -> None:
+async def test_an_identifier_may_be_reused_with_other_content(api_client: Any) -> None:
     """Versions with the same identifier are numbered, and an id cannot be reused."""
     await _agent(api_client)
     await _create(api_client, id="mine")
@@ -123,7 +123,7 @@ async def test_a_version_says_where_it_is_current(api_client: Any) -> None:
     assert older["current_agent_deployment_refs"] == []
 
 
-async def test_what_a_version_refers_to_must_be_there(api_client: Any) -> None:
+async def test_references_of_a_version_must_exist(api_client: Any) -> None:
     """An unknown agent is not found; a schema version of another agent is the wrong value."""
     details = {"agent_id": "agent-1", "external_identifier": "v1"}
     (await api_client.post(PATH, {"details": details})).refused(404, "not_found")
@@ -150,8 +150,8 @@ async def test_a_repeated_creation_answers_with_the_version(api_client: Any) -> 
     assert again.details == first.details
 
 
-async def test_a_deployment_token_knows_its_agents_versions(api_client: Any) -> None:
-    """It sees its own agent's versions, current where they are for it, and creates none."""
+async def test_a_deployment_token_reads_its_agents_versions(api_client: Any) -> None:
+    """It reads its own agent's versions, current where they are for it, and creates none."""
     run = await api_client.register(agent_version={"external_identifier": "v1"})
     other = await api_client.register("r", agent_id="agent-2", agent_version={"name": "B"})
     environment = (await api_client.post("/environment", {"details": {"name": "S"}})).details

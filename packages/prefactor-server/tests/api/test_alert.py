@@ -1,4 +1,4 @@
-"""Alerts through the API: which ones the server raises, and how they are found."""
+"""Alerts through the API: which ones the server raises, and how they are listed."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ async def test_runs_that_ended_badly_are_alerts(api_client: Any) -> None:
 
 
 async def test_a_run_above_the_agreed_risk_is_an_alert(api_client: Any) -> None:
-    """One span of a weighed type is enough when only low risk was agreed; more spans update it."""
+    """One span of a weighted type is enough when only low risk was agreed; more spans update it."""
     run = await _weighed(api_client)
     assert await _alerts(api_client) == []
     await api_client.span(run, schema_name="school")
@@ -105,7 +105,7 @@ async def test_a_large_run_is_scored_when_it_ends(api_client: Any, monkeypatch: 
     assert ended["risk_score"] == 75
 
 
-async def test_what_was_agreed_to_is_no_alert(api_client: Any) -> None:
+async def test_an_agreed_risk_is_not_an_alert(api_client: Any) -> None:
     """A run at the agreed level raises no alert, and neither do many spans without risk."""
     run = await _weighed(api_client, "medium")
     for name in ("school", "other", "other"):
@@ -115,8 +115,8 @@ async def test_what_was_agreed_to_is_no_alert(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["agreed", "deleted", "unassigned"])
-async def test_an_alert_is_cleared_when_the_cause_is_gone(api_client: Any, how: str) -> None:
-    """A profile that agrees to more, or is gone, clears the alert; the first profile raises it."""
+async def test_a_changed_profile_clears_and_raises_alerts(api_client: Any, how: str) -> None:
+    """A profile that allows more, or is deleted, clears the alert; the first profile raises it."""
     run = await _weighed(api_client)
     await api_client.span(run, schema_name="school")
     (raised,) = await _alerts(api_client)
@@ -138,7 +138,7 @@ async def test_an_alert_is_cleared_when_the_cause_is_gone(api_client: Any, how: 
     assert await api_client.rows("SELECT count(*) FROM alert_review") == [(0,)]
 
 
-async def test_what_a_caller_cleared_is_not_raised_again(api_client: Any) -> None:
+async def test_a_cleared_alert_is_not_raised_again(api_client: Any) -> None:
     """An acknowledged alert stays cleared while the run continues, until its risk increases."""
     failed, risky = await api_client.run("failed"), await _weighed(api_client)
     await api_client.span(risky, schema_name="school")
@@ -157,7 +157,7 @@ async def test_what_a_caller_cleared_is_not_raised_again(api_client: Any) -> Non
     assert (worse["name"], worse["severity"]) == ("risk.exceeded", "critical")
 
 
-async def test_doing_everything_again_changes_nothing(api_client: Any) -> None:
+async def test_a_rebuild_changes_nothing(api_client: Any) -> None:
     """A rebuild finds the same alerts, ids included, and leaves what callers did."""
     for status in ("failed", "terminated"):
         await api_client.run(status)
@@ -183,7 +183,7 @@ async def test_doing_everything_again_changes_nothing(api_client: Any) -> None:
     }
 
 
-async def test_an_upgrade_makes_the_alerts_of_the_last_days(api_client: Any) -> None:
+async def test_an_upgrade_raises_alerts_of_the_last_days(api_client: Any) -> None:
     """Runs from before alerts existed get theirs, unless they ended over 90 days ago."""
     await api_client.run("failed")
     api_client.clock.leap(seconds=60 * 24 * 3600)
@@ -197,7 +197,7 @@ async def test_an_upgrade_makes_the_alerts_of_the_last_days(api_client: Any) -> 
     assert found[1]["agent_instance_id"] == recent["id"]
 
 
-async def test_alerts_go_with_their_run(api_client: Any) -> None:
+async def test_alerts_are_deleted_with_their_run(api_client: Any) -> None:
     """Pruning a run deletes all of its alerts, raised by the server or by callers."""
     run = await api_client.run("failed")
     kept = await api_client.run("complete")
@@ -213,7 +213,7 @@ async def test_alerts_go_with_their_run(api_client: Any) -> None:
     assert left == [(kept["id"], "mine")]
 
 
-async def test_alerts_are_of_the_last_days(api_client: Any) -> None:
+async def test_old_alerts_are_left_out_by_default(api_client: Any) -> None:
     """Without a filter, alerts older than the window are left out; with one they are not."""
     await api_client.run("failed")
     await api_client.span(await _weighed(api_client), schema_name="school")
@@ -279,7 +279,7 @@ async def test_wrong_filters_are_refused(api_client: Any) -> None:
             assert list(refused.refused(422, "validation_errors")["errors"]) == [field]
 
 
-async def test_alerts_are_for_account_tokens(api_client: Any) -> None:
+async def test_a_deployment_reads_no_alerts(api_client: Any) -> None:
     """A deployment token cannot read alerts."""
     token = await api_client.deployment_token(await api_client.run("failed"))
 
@@ -287,7 +287,7 @@ async def test_alerts_are_for_account_tokens(api_client: Any) -> None:
         (await api_client.get(path, token=token)).refused(403, "not_permitted")
 
 
-async def test_alerts_come_in_pages(api_client: Any) -> None:
+async def test_alerts_are_paged(api_client: Any) -> None:
     """Paging by offset and by cursor finds every alert once, in the same order."""
     run = await api_client.run()
     for number in range(5):

@@ -62,7 +62,7 @@ async def test_an_alert_is_raised_and_shown(api_client: Any, status: str) -> Non
     assert ("control" in answer.body) == (status == "terminated")
 
 
-async def test_raising_again_updates_what_is_said(api_client: Any) -> None:
+async def test_raising_again_updates_the_alert(api_client: Any) -> None:
     """An alert raised again is updated, and the fields that are missing stay."""
     run = await api_client.run()
     first = await _raise(api_client, run, payload={"left": 3}, severity="info")
@@ -81,7 +81,7 @@ async def test_raising_again_updates_what_is_said(api_client: Any) -> None:
     assert (await _raise(api_client, run, "another"))["id"] != first["id"]
 
 
-async def test_a_cleared_alert_stays_and_the_next_is_another(api_client: Any) -> None:
+async def test_raising_after_clearing_creates_another_alert(api_client: Any) -> None:
     """Clearing keeps the row with its time; raising the name again makes a new one."""
     run = await api_client.run()
     first = await _raise(api_client, run, payload={"left": 3})
@@ -101,7 +101,7 @@ async def test_a_cleared_alert_stays_and_the_next_is_another(api_client: Any) ->
     assert ("alerts.clear", first["id"], "budget.low") in done
 
 
-async def test_only_what_is_raised_can_be_cleared(api_client: Any) -> None:
+async def test_only_a_raised_alert_can_be_cleared(api_client: Any) -> None:
     """An alert that is not raised, or already cleared, is a 404; so is an unknown run."""
     run = await api_client.run()
     await _raise(api_client, run)
@@ -142,8 +142,8 @@ async def test_a_declared_alert_has_its_title_severity_and_summary(api_client: A
     assert version["alert_schemas"]["odd"]["severity"] == "warning"
 
 
-async def test_reserved_names_are_the_servers(api_client: Any) -> None:
-    """No caller raises an alert under a name of the server's."""
+async def test_reserved_names_are_refused(api_client: Any) -> None:
+    """Callers cannot raise an alert under a name that the server uses."""
     run = await api_client.run()
     for name in RESERVED_NAMES:
         refused = await api_client.post("/alerts/raise", _named(run, name))
@@ -151,7 +151,7 @@ async def test_reserved_names_are_the_servers(api_client: Any) -> None:
         assert "is reserved for the server" in errors["name"]["message"]
 
 
-async def test_a_payload_has_its_limit(api_client: Any) -> None:
+async def test_an_oversized_payload_is_refused(api_client: Any) -> None:
     """A payload over the limit is refused, so that a page of alerts stays small."""
     run = await api_client.run()
     payload = {"text": "x" * (MAX_PAYLOAD_BYTES - 11)}
@@ -207,7 +207,7 @@ async def test_items_of_a_bulk_request_see_each_other(api_client: Any) -> None:
     assert set(rows) == {*made, (details[5]["id"], "raised", 1)}
 
 
-async def test_callers_who_raise_at_once_raise_one_alert(api_client: Any) -> None:
+async def test_concurrent_raises_create_one_alert(api_client: Any) -> None:
     """However many callers raise one name at once, one alert is raised and no call is lost."""
     run = await api_client.run()
 

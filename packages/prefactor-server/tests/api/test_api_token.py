@@ -52,7 +52,7 @@ async def test_a_secret_is_not_replayed(api_client: Any) -> None:
     assert len((await api_client.get(PATH)).summaries) == 2
 
 
-async def test_a_deployment_token_is_bound(api_client: Any) -> None:
+async def test_a_deployment_token_has_one_agent_and_environment(api_client: Any) -> None:
     """It belongs to one agent in one environment, which requests may name or omit."""
     run = await api_client.register()
     bound = {"agent_id": run["agent_id"], "environment_id": run["environment_id"]}
@@ -84,7 +84,7 @@ async def test_a_deployment_token_is_bound(api_client: Any) -> None:
         ),
     ],
 )
-async def test_what_is_wrong_with_a_new_token_is_named(
+async def test_errors_of_a_new_token_are_named(
     api_client: Any, details: Any, errors: dict[str, str]
 ) -> None:
     """Each field that is missing or wrong has its code."""
@@ -94,7 +94,7 @@ async def test_what_is_wrong_with_a_new_token_is_named(
     assert found == errors
 
 
-async def test_a_token_of_nothing_is_not_made(api_client: Any) -> None:
+async def test_a_token_needs_an_agent_and_an_environment(api_client: Any) -> None:
     """A token needs an existing agent and environment, and one of this account."""
     details = {"token_scope": "agent_deployment", "agent_id": "a", "environment_id": "e"}
 
@@ -103,7 +103,7 @@ async def test_a_token_of_nothing_is_not_made(api_client: Any) -> None:
     (await api_client.post(PATH, other)).refused(403, "not_permitted")
 
 
-async def test_a_token_works_as_its_status_says_at_once(api_client: Any) -> None:
+async def test_a_status_takes_effect_at_once(api_client: Any) -> None:
     """Suspending and revoking stop a token at once, and activating resumes it."""
     token = await _create(api_client)
     seen = [("active", await _works(api_client, token))]
@@ -122,7 +122,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("status", MOVES)
-async def test_a_token_is_moved_only_where_its_status_leads(api_client: Any, status: str) -> None:
+async def test_available_actions_are_those_that_work(api_client: Any, status: str) -> None:
     """Each action in `available_actions` works, and any other is a conflict."""
     leads = {"suspended": "suspend", "revoked": "revoke"}
     for action in ("activate", "suspend", "revoke", "delete"):
@@ -161,7 +161,7 @@ async def test_a_deleted_token_is_gone(api_client: Any) -> None:
     assert not await _works(api_client, token)
 
 
-async def test_a_repeated_move_is_made_once(api_client: Any) -> None:
+async def test_a_repeated_change_is_made_once(api_client: Any) -> None:
     """With its key, a suspension that is repeated after an activation does not come back."""
     token = await _create(api_client)
     asked = {"idempotency_key": "suspend-it"}
@@ -175,7 +175,7 @@ async def test_a_repeated_move_is_made_once(api_client: Any) -> None:
     assert await _works(api_client, token)
 
 
-async def test_a_look_up_that_a_change_overtakes_is_not_believed(api_client: Any) -> None:
+async def test_a_lookup_overtaken_by_a_change_is_not_cached(api_client: Any) -> None:
     """However many requests are in flight when a token is revoked, none works afterwards."""
     token = await _create(api_client)
     path = f"{PATH}/{token['details']['id']}/revoke"
@@ -188,7 +188,7 @@ async def test_a_look_up_that_a_change_overtakes_is_not_believed(api_client: Any
     assert not await _works(api_client, token)
 
 
-async def test_the_list_finds_tokens_by_what_they_are(api_client: Any) -> None:
+async def test_the_list_filters_tokens(api_client: Any) -> None:
     """Tokens are filtered by scope and status, and sorted by when they end."""
     first = await _create(api_client, expires_at="2031-01-01T00:00:00Z")
     second = await _create(api_client, expires_at="2030-01-01T00:00:00Z")
@@ -202,7 +202,7 @@ async def test_the_list_finds_tokens_by_what_they_are(api_client: Any) -> None:
     assert [row["id"] for row in latest][:2] == [first["details"]["id"], second["details"]["id"]]
 
 
-async def test_a_use_is_noted(api_client: Any) -> None:
+async def test_the_last_use_is_stored(api_client: Any) -> None:
     """A token shows when it was last used."""
     token = await _create(api_client)
     await _works(api_client, token)
@@ -227,10 +227,8 @@ async def test_a_use_is_noted(api_client: Any) -> None:
         ("DELETE", f"{PATH}/x"),
     ],
 )
-async def test_a_deployment_token_has_no_business_with_tokens(
-    api_client: Any, method: str, path: str
-) -> None:
-    """Tokens need an account token."""
+async def test_tokens_need_an_account_token(api_client: Any, method: str, path: str) -> None:
+    """Operations on tokens need an account token."""
     token = await api_client.deployment_token(await api_client.register())
 
     (await api_client.call(method, path, token=token)).refused(403, "not_permitted")

@@ -48,7 +48,7 @@ async def test_the_newest_entries_come_first(api_client: Any) -> None:
     assert terminated["actor"] == listed.summaries[0]["actor"] != "cli"
 
 
-async def test_the_log_is_narrowed_by_every_filter(api_client: Any) -> None:
+async def test_filters_combine(api_client: Any) -> None:
     """Actor, action, resource and time narrow the log, alone and together."""
     run, made = await _history(api_client)
     terminate = ("agent_instances.terminate", run["id"])

@@ -18,14 +18,14 @@ MARKED = {"card": {"$sensitive": "string", "value": "4929"}}
 
 
 class Operator:
-    """Administers an account, and notes what was done to what."""
+    """Administers an account, and notes each change and its resource."""
 
     def __init__(self, api_client: Any) -> None:
         self.api_client = api_client
         self.done: Counter[tuple[str, str]] = Counter()
 
     async def do(self, name: str, path_id: str = "", body: Any = None) -> str:
-        """Carry out an operation; the id of what it was done to."""
+        """Carry out an operation; return the id of its resource."""
         (operation,) = [one for one in ADMINISTERING if one.name == name]
         path = operation.path.removeprefix("/api/v1")
         path = path.replace(f"{{{operation.path_parameter}}}", path_id)
@@ -64,7 +64,7 @@ class Operator:
         await self.tell_webhooks()
 
     async def let_people_in(self) -> None:
-        """Make tokens and invitations and take them back; change a person and remove them."""
+        """Create tokens and invitations and revoke them; change a person and remove them."""
         do = self.do
         token = await do("api_tokens.create", body={"token_scope": "account"})
         for what in ("suspend", "activate", "revoke", "delete"):
@@ -91,7 +91,7 @@ class Operator:
 
 
 async def test_every_administering_write_leaves_an_entry(api_client: Any) -> None:
-    """Whatever changes an account is in its log, by the operation's name and the resource's id."""
+    """Each change of an account is in its log, under the operation's name and the resource's id."""
     operator = Operator(api_client)
     await operator.administer()
 

@@ -94,7 +94,7 @@ async def test_a_stopped_token_stops_within_seconds(api_client: Any, status: str
 
 
 async def test_a_suspended_token_works_again_at_once(api_client: Any) -> None:
-    """Nothing is remembered of a token that did not work."""
+    """A failed lookup is not cached."""
     text, token = await api_client.add_token()
     await api_client.put(token._replace(status="suspended"))
     (await api_client.get("/ping", token=text)).refused(401, "bad_authtoken")
@@ -105,7 +105,7 @@ async def test_a_suspended_token_works_again_at_once(api_client: Any) -> None:
 
 
 async def test_a_token_ends_when_it_expires(api_client: Any) -> None:
-    """Expiry counts to the moment, also for a token that is still believed."""
+    """A token expires at its exact time, even if its lookup is cached."""
     text, _ = await api_client.add_token(expires_at=api_client.clock.now + 2_000_000)
     assert (await api_client.get("/ping", token=text)).status == 200
 
@@ -115,7 +115,7 @@ async def test_a_token_ends_when_it_expires(api_client: Any) -> None:
     assert body["message"] == "Token expired"
 
 
-async def test_the_use_of_a_token_is_noted_now_and_then(api_client: Any) -> None:
+async def test_the_last_use_is_stored_once_a_minute(api_client: Any) -> None:
     """The last use is written at most once a minute, and no request waits for it."""
     text, token = await api_client.add_token()
     account = token.account_id
@@ -143,7 +143,7 @@ async def test_the_use_of_a_token_is_noted_now_and_then(api_client: Any) -> None
     assert third > first
 
 
-async def test_a_deployment_token_brings_agent_and_environment(api_client: Any) -> None:
+async def test_a_deployment_token_implies_agent_and_environment(api_client: Any) -> None:
     """With a deployment token a registration may omit the agent and environment or name its own."""
     run = await api_client.register(agent_id="agent-1")
     token = await api_client.deployment_token(run)
@@ -161,7 +161,7 @@ async def test_a_deployment_token_brings_agent_and_environment(api_client: Any) 
 
 
 @pytest.mark.parametrize("body", [{"agent_id": "agent-2"}, {"environment_id": "elsewhere"}])
-async def test_a_deployment_token_registers_for_nobody_else(
+async def test_a_deployment_token_registers_only_its_own_agent(
     api_client: Any, body: dict[str, str]
 ) -> None:
     """Naming another agent or environment than the token's own is not permitted."""
@@ -174,7 +174,7 @@ async def test_a_deployment_token_registers_for_nobody_else(
 
 
 async def test_a_deployment_token_sees_only_its_own(api_client: Any) -> None:
-    """To a deployment token, everything of another agent does not exist."""
+    """For a deployment token, other agents' data does not exist."""
     mine, other = await api_client.run(agent_id="agent-1"), await api_client.run(agent_id="agent-2")
     my_span, other_span = await api_client.span(mine), await api_client.span(other)
     token = await api_client.deployment_token(mine)
@@ -207,7 +207,7 @@ async def test_a_deployment_token_sees_only_its_own(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_records_a_whole_run(api_client: Any) -> None:
-    """Everything that an agent does in its life works with the token of its deployment."""
+    """Everything that an agent needs to record a run works with its deployment's token."""
     token = await api_client.deployment_token(await api_client.register())
     api_client.token = token
 
@@ -226,7 +226,7 @@ async def test_a_deployment_token_records_a_whole_run(api_client: Any) -> None:
         ("/agent_instance/run-1/terminate", {"reason": "enough"}),
     ],
 )
-async def test_operators_work_needs_an_account_token(api_client: Any, path: str, body: Any) -> None:
+async def test_administration_needs_an_account_token(api_client: Any, path: str, body: Any) -> None:
     """A valid token of the wrong scope gets an error that names the scope, alone and in bulk."""
     token = await api_client.deployment_token(await api_client.run(id="run-1"))
     kind = "agents/create" if path == "/agent" else "agent_instances/terminate"
@@ -240,7 +240,7 @@ async def test_operators_work_needs_an_account_token(api_client: Any, path: str,
     assert (await api_client.get("/agent_instance/run-1")).details["status"] == "active"
 
 
-async def test_two_deployments_are_not_each_other_s_repeat(api_client: Any) -> None:
+async def test_keys_belong_to_a_deployment(api_client: Any) -> None:
     """Keys belong to a deployment: the same key and request in another creates a separate run."""
     tokens = [
         await api_client.deployment_token(await api_client.register(agent_id=agent_id))

@@ -85,7 +85,7 @@ async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(api_client
     assert [mark["status"] for mark in marks] == ["success", "success"]
 
 
-async def test_a_failing_item_ends_the_request_and_undoes_nothing(api_client: Any) -> None:
+async def test_a_failing_item_ends_the_request(api_client: Any) -> None:
     """Items before the failure are done, the failure is reported, and later ones are absent."""
     outputs = await _outputs(
         api_client,
@@ -115,7 +115,7 @@ async def test_a_failing_item_ends_the_request_and_undoes_nothing(api_client: An
         (_item("bulk/execute", "bad", items=[]), "not_implemented"),
     ],
 )
-async def test_every_kind_of_failure_stops_in_its_place(
+async def test_every_kind_of_failure_ends_the_request(
     api_client: Any, item: dict[str, Any], code: str
 ) -> None:
     """For every kind of failure, earlier items are done and later ones are not."""
@@ -127,8 +127,8 @@ async def test_every_kind_of_failure_stops_in_its_place(
     (await api_client.get("/agent_spans/span-1")).refused(404, "not_found")
 
 
-async def test_repeating_a_request_goes_on_where_it_stopped(api_client: Any) -> None:
-    """After a failure is mended, the same request repeats what was done and does the rest."""
+async def test_a_repeated_request_continues_where_it_stopped(api_client: Any) -> None:
+    """After a failure is fixed, the same request replays what was done and does the rest."""
     items = [_register(), _span("1", "span-1"), _span("2", "span-2", agent_instance_id="run-2")]
     items.append(_span("3", "span-3"))
     first = await _outputs(api_client, *items)
@@ -145,7 +145,7 @@ async def test_repeating_a_request_goes_on_where_it_stopped(api_client: Any) -> 
     assert counts["total"] == 2
 
 
-async def test_an_item_and_a_request_by_itself_are_the_same_request(api_client: Any) -> None:
+async def test_single_and_bulk_requests_share_keys(api_client: Any) -> None:
     """A key used by a single request is a repeat in bulk, whether flat or wrapped."""
     fields = {"agent_instance_id": RUN, "schema_name": "step", "payload": {"a": 1}}
     await api_client.register(RUN)
@@ -179,7 +179,7 @@ async def test_fields_are_beside_the_key_or_under_details(api_client: Any, wrap:
     assert outputs["key-0reg"]["details"]["id"] == RUN
 
 
-async def test_each_item_hears_of_a_termination(api_client: Any) -> None:
+async def test_each_item_has_the_control_signal(api_client: Any) -> None:
     """The control signal is part of the output of every span write of a terminated run."""
     run = await api_client.run("terminated")
 
@@ -193,7 +193,7 @@ async def test_each_item_hears_of_a_termination(api_client: Any) -> None:
     assert [output["control"] for output in outputs.values()] == [control, control]
 
 
-async def test_a_termination_inside_a_request_is_heard_by_what_follows(api_client: Any) -> None:
+async def test_a_termination_affects_later_items(api_client: Any) -> None:
     """Items after a termination in the same request see the run and its spans as it left them."""
     await api_client.run(id=RUN)
 
@@ -234,7 +234,7 @@ async def test_a_termination_inside_a_request_is_heard_by_what_follows(api_clien
         ({"items": [_item("ping", str(number)) for number in range(1001)]}, ("items",)),
     ],
 )  # fmt: skip
-async def test_a_request_that_is_wrong_as_a_whole_does_nothing(
+async def test_a_malformed_request_does_nothing(
     api_client: Any, body: Any, path: tuple[str, ...]
 ) -> None:
     """A malformed request is refused with the error's place, and no item is carried out."""
@@ -284,7 +284,7 @@ async def test_items_read_what_was_written_before_them(api_client: Any) -> None:
     assert totals == [1, 2]
 
 
-async def test_pages_of_a_list_are_asked_for_in_either_spelling(api_client: Any) -> None:
+async def test_pages_have_two_spellings(api_client: Any) -> None:
     """An item may nest what a query puts in brackets, or spell it like the query."""
     for number in range(3):
         await api_client.register(f"run-{number}")
@@ -317,7 +317,7 @@ async def test_the_same_request_twice_at_once_has_one_effect(api_client: Any) ->
     assert counts["total"] == 20
 
 
-async def test_finishes_of_stored_spans_are_checked_with_their_payloads(api_client: Any) -> None:
+async def test_finishing_stored_spans_uses_their_payloads(api_client: Any) -> None:
     """Spans created long before can be finished in bulk, with complete summaries."""
     declared = {"span_type_schemas": [
         {"name": "step", "params_schema": {}, "template": "{{ a }}{{ b }}"}

@@ -77,9 +77,7 @@ def _mix(kind: str) -> list[dict[str, Any]]:
         "each for a new agent",
     ],
 )
-async def test_a_bulk_is_one_commit_whatever_was_registered_before(
-    api_client: Any, kind: str, *, schema_before: bool
-) -> None:
+async def test_a_bulk_is_one_commit(api_client: Any, kind: str, *, schema_before: bool) -> None:
     """Runs that declare nothing get the current version, and no write is prepared twice."""
     await api_client.register()
     if schema_before:
@@ -101,10 +99,10 @@ async def test_a_bulk_is_one_commit_whatever_was_registered_before(
     assert len(commits) == 1
 
 
-async def test_two_names_of_one_agent_cost_a_second_look_and_change_no_outcome(
+async def test_a_wrong_guess_is_corrected(
     api_client: Any,
 ) -> None:
-    """A guess that is wrong each time, as the agent goes by two names, is put right each time."""
+    """When an agent is named in two ways, each guess is wrong, and the outcomes are still right."""
     agent_id = (await api_client.register(agent_schema_version=_schema(0)))["agent_id"]
     items = [
         item

@@ -1,4 +1,4 @@
-"""Bulk requests as a recorder sends them: its rights, and what the answers tell it."""
+"""Bulk requests as a recorder sends them: its rights, and the information in the answers."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ RUN = "run-1"
 
 @pytest.fixture
 def limits() -> Limits:
-    """Limits that a test can go beyond."""
+    """Limits that a test can exceed."""
     return Limits(
         max_request_bytes=100_000,
         max_payload_bytes=10_000,
@@ -68,7 +68,7 @@ async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
 
 
 @pytest.mark.parametrize("scope", ["account", "agent_deployment"])
-async def test_every_item_about_a_terminated_run_says_so(api_client: Any, scope: str) -> None:
+async def test_every_item_of_a_terminated_run_has_the_signal(api_client: Any, scope: str) -> None:
     """Done, repeated or refused, alone or in bulk, an answer reports the termination."""
     run = await api_client.register(RUN)
     token = (
@@ -106,7 +106,7 @@ async def test_every_item_about_a_terminated_run_says_so(api_client: Any, scope:
     assert alone.refused(409, "invalid_action")["control"] == control
 
 
-async def test_a_request_of_too_many_items_hears_how_many_are_taken(api_client: Any) -> None:
+async def test_too_many_items_are_refused_with_the_limit(api_client: Any) -> None:
     """The error says how many items a request may have."""
     items = [_item("ping", str(number)) for number in range(1001)]
 
@@ -177,8 +177,8 @@ async def test_a_minimal_answer_repeats_no_payload(api_client: Any) -> None:
     ]
 
 
-async def test_a_preference_is_no_part_of_what_was_asked(api_client: Any) -> None:
-    """The same items with and without it are the same requests, and single writes ignore it."""
+async def test_prefer_is_not_part_of_the_request(api_client: Any) -> None:
+    """The same items with and without `Prefer` share their keys, and single writes ignore it."""
     await api_client.register(RUN)
     span = _span("one", "span-1", payload={"a": 1})
 

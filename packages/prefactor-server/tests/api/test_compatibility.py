@@ -120,7 +120,7 @@ async def test_the_python_core_and_its_integrations(api_client: Any) -> None:
     twice.refused(409, "invalid_action")
 
 
-async def test_an_agent_hears_of_its_termination_in_both_ways(api_client: Any) -> None:
+async def test_an_agent_learns_of_its_termination_in_both_ways(api_client: Any) -> None:
     """The poll shows the status and reason, and the next span is stored and carries the signal."""
     run = await api_client.run("active")
     token = await api_client.deployment_token(run)
@@ -188,7 +188,7 @@ async def test_the_typescript_core(api_client: Any) -> None:
 
 
 async def test_the_open_dashboard(api_client: Any) -> None:
-    """Account, agents, newest spans of an agent page by page, runs, one in full, what is amiss."""
+    """Account, agents, an agent's newest spans by page, runs, one run in full, and alerts."""
     run = await api_client.run("active")
     for number in range(5):
         await api_client.span(run, id=f"span-{number}", payload=LLM_PAYLOAD)

@@ -90,7 +90,7 @@ async def test_a_filter_that_cannot_be_read_is_refused(
     assert name in refused.refused(422, "validation_errors")["errors"]
 
 
-async def test_runs_tell_their_totals(api_client: Any, prices: PriceTable) -> None:
+async def test_runs_have_totals_on_request(api_client: Any, prices: PriceTable) -> None:
     """A list with totals shows each run's types, tokens and cost."""
     types = [{"name": "llm", "params_schema": {}, "template": "{{ goal }}"}]
     run = await api_client.run("active", agent_schema_version={"span_type_schemas": types})
@@ -120,7 +120,7 @@ async def test_runs_tell_their_totals(api_client: Any, prices: PriceTable) -> No
     assert (await api_client.get("/agent_instance", {"include_totals": "maybe"})).status == 422
 
 
-async def test_scores_of_counted_runs_are_those_of_their_spans(api_client: Any) -> None:
+async def test_scores_match_the_spans(api_client: Any) -> None:
     """A list shows the same scores before and after its runs are counted, and with spans since."""
     profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
     agent = {"name": "A", "external_identifier": "agent-1", "risk_profile_id": profile["id"]}

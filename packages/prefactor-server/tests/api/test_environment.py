@@ -67,7 +67,7 @@ async def test_an_unused_environment_is_deleted(api_client: Any) -> None:
     (await api_client.call("DELETE", path)).refused(404, "not_found")
 
 
-async def test_an_environment_in_use_stays(api_client: Any) -> None:
+async def test_an_environment_in_use_cannot_be_deleted(api_client: Any) -> None:
     """While an agent is deployed in it, an environment cannot be deleted."""
     created = await _create(api_client)
     await api_client.register(environment_id=created["id"])
@@ -78,8 +78,8 @@ async def test_an_environment_in_use_stays(api_client: Any) -> None:
     assert (await api_client.get(f"/environment/{created['id']}")).details == created
 
 
-async def test_the_default_environment_stays(api_client: Any) -> None:
-    """Registrations that name no environment need one, so the default one cannot go."""
+async def test_the_default_environment_cannot_be_deleted(api_client: Any) -> None:
+    """The default environment is needed by registrations that name none."""
     default = await _default(api_client)
 
     (await api_client.call("DELETE", f"/environment/{default['id']}")).refused(
@@ -87,7 +87,7 @@ async def test_the_default_environment_stays(api_client: Any) -> None:
     )
 
 
-async def test_an_id_is_taken_once(api_client: Any) -> None:
+async def test_an_id_is_unique(api_client: Any) -> None:
     """A second environment of the same id is a conflict."""
     await _create(api_client, id="mine")
 
@@ -97,7 +97,7 @@ async def test_an_id_is_taken_once(api_client: Any) -> None:
 
 
 async def test_a_bulk_request_reaches_environments(api_client: Any) -> None:
-    """A deletion in the same request sees what was created before it in it."""
+    """A deletion in a bulk request sees what an earlier item created."""
     items = [
         {
             "_type": "environments/create",
@@ -138,9 +138,7 @@ async def test_another_account_is_refused(api_client: Any) -> None:
         ("DELETE", "/environment/x"),
     ],
 )
-async def test_a_deployment_token_has_no_business_with_environments(
-    api_client: Any, method: str, path: str
-) -> None:
+async def test_environments_need_an_account_token(api_client: Any, method: str, path: str) -> None:
     """Environments need an account token."""
     token = await api_client.deployment_token(await api_client.register())
 

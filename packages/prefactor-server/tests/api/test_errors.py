@@ -90,7 +90,7 @@ async def test_every_operation_fails_in_the_same_shape(
         ("GET", "/bulk", 405, "bad_request"),
     ],
 )
-async def test_what_does_not_exist_fails_in_the_same_shape(
+async def test_unknown_paths_fail_in_the_same_shape(
     api_client: Any, method: str, path: str, status: int, code: str
 ) -> None:
     """Unknown paths and methods give the same body; a wrong method gets the allowed ones."""
@@ -101,7 +101,7 @@ async def test_what_does_not_exist_fails_in_the_same_shape(
     assert ("Allow" in answer.headers) == (status == 405)
 
 
-async def test_success_carries_an_id_too_and_never_the_same(api_client: Any) -> None:
+async def test_every_response_has_a_unique_id(api_client: Any) -> None:
     """Every response has a unique id made by the server, whatever the client sends."""
     sent = {"X-Request-Id": "mine"}
 
@@ -111,7 +111,7 @@ async def test_success_carries_an_id_too_and_never_the_same(api_client: Any) -> 
     assert "mine" not in ids
 
 
-async def test_a_failure_of_the_server_says_nothing_of_its_inside(
+async def test_an_unexpected_error_reveals_nothing(
     api_client: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unexpected error is a 500 with an id; the log has its place, and no values."""
@@ -134,7 +134,7 @@ async def test_a_failure_of_the_server_says_nothing_of_its_inside(
         assert secret not in answer.text
 
 
-async def test_a_full_queue_says_when_to_come_back(api_client: Any) -> None:
+async def test_a_full_queue_has_a_retry_after(api_client: Any) -> None:
     """Too many waiting writes are answered 429 with Retry-After, alone and in bulk alike."""
     run = await api_client.register()
     submit = api_client.writer.submit
@@ -156,7 +156,7 @@ async def test_a_full_queue_says_when_to_come_back(api_client: Any) -> None:
         assert answer.headers["Retry-After"] == "7"
 
 
-async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(api_client: Any) -> None:
+async def test_a_write_that_keeps_conflicting_is_given_up(api_client: Any) -> None:
     """A write that keeps conflicting is a 503 in the end, with a Retry-After."""
     run = await api_client.register()
     submit = api_client.writer.submit
@@ -173,7 +173,7 @@ async def test_a_write_that_others_get_ahead_of_every_time_is_given_up(api_clien
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_a_storage_that_takes_no_writes_says_so(api_client: Any) -> None:
+async def test_a_read_only_storage_gets_a_503(api_client: Any) -> None:
     """Writes that cannot be stored now are a 503, and reads still work."""
     run = await api_client.register()
     submit = api_client.writer.submit

@@ -41,8 +41,8 @@ async def _span(api_client: Any, payload: str) -> Any:
         "{" * 5000,
     ],
 )
-async def test_what_is_no_json_is_refused(api_client: Any, payload: str) -> None:
-    """Numbers out of range, lone surrogates and broken syntax are answered 400, in words."""
+async def test_invalid_json_is_refused(api_client: Any, payload: str) -> None:
+    """Numbers out of range, lone surrogates and broken syntax get a 400 with a clear message."""
     await api_client.register("run-1")
 
     answer = await _span(api_client, payload)
@@ -62,7 +62,7 @@ async def test_what_is_no_json_is_refused(api_client: Any, payload: str) -> None
         ('{"__proto__": {"x": 1}}', {"__proto__": {"x": 1}}),
     ],
 )
-async def test_what_is_unusual_json_is_kept(api_client: Any, payload: str, read: Any) -> None:
+async def test_unusual_json_is_kept(api_client: Any, payload: str, read: Any) -> None:
     """Large numbers, repeated keys, NULs and empty names are stored and read back."""
     await api_client.register("run-1")
 
@@ -73,16 +73,14 @@ async def test_what_is_unusual_json_is_kept(api_client: Any, payload: str, read:
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"\xef\xbb\xbf{}", b'{"details":{"name":"\xff"}}'])
-async def test_what_is_no_utf8_is_refused(api_client: Any, body: bytes) -> None:
+async def test_invalid_utf8_is_refused(api_client: Any, body: bytes) -> None:
     """Bytes of another encoding are answered 400, not guessed at."""
     (await api_client.post("/agent", body)).refused(400, "bad_request")
 
 
 @pytest.mark.parametrize("key", ["schema_name", "payload"])
-async def test_bytes_that_are_no_utf8_are_found_wherever_they_are(
-    api_client: Any, key: str
-) -> None:
-    """Also inside an item of a bulk request, which is looked at last."""
+async def test_invalid_utf8_is_found_in_bulk_items(api_client: Any, key: str) -> None:
+    """Invalid bytes are refused inside the last item of a bulk request too."""
     await api_client.register("run-1")
     item = json.dumps(
         {
@@ -138,7 +136,7 @@ async def test_depth_is_limited_in_bulk_too(api_client: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["' OR 1=1 --", "a%00b", "../../etc/passwd", "<script>", "{{ 7 * 7 }}", "\U0001f600"]
 )
-async def test_texts_are_only_texts(api_client: Any, text: str) -> None:
+async def test_texts_are_taken_literally(api_client: Any, text: str) -> None:
     """Any name is stored, shown and searched for literally."""
     run = await api_client.register(agent_id=text, external_identifier=text)
 
@@ -159,7 +157,7 @@ async def test_the_content_type_does_not_matter(api_client: Any, content_type: s
     assert answer.status == 200
 
 
-async def test_a_query_that_is_no_utf8_is_refused(api_client: Any) -> None:
+async def test_an_invalid_query_string_is_refused(api_client: Any) -> None:
     """Percent signs that spell no text are answered 400."""
     url = URL(f"{api_client.url}/api/v1/agent_instance?status=%FF%FE", encoded=True)
     headers = {"Authorization": f"Bearer {api_client.token}"}
@@ -168,7 +166,7 @@ async def test_a_query_that_is_no_utf8_is_refused(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("header", [b"\xff\xfe", b"x" * 129])
-async def test_a_key_in_a_header_has_to_be_possible(api_client: Any, header: bytes) -> None:
+async def test_an_invalid_key_in_a_header_is_refused(api_client: Any, header: bytes) -> None:
     """A key that is no text or too long is refused, also in the header."""
     headers = {"Idempotency-Key": header.decode("latin-1")}
 
@@ -254,7 +252,7 @@ class TestSizes:
         assert outputs["key-0001"]["status"] == "success"
         assert outputs["key-0002"]["code"] == "bad_request"
 
-    async def test_a_caller_that_leaves_takes_nothing_with_it(self, api_client: Any) -> None:
+    async def test_an_aborted_request_does_nothing(self, api_client: Any) -> None:
         """Half a request does nothing, and the server continues."""
         address = urlsplit(api_client.url)
         connection = http.client.HTTPConnection(str(address.hostname), address.port)

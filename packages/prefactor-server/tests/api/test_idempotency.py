@@ -91,7 +91,7 @@ async def test_header_and_body_must_not_differ(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, 5, ["key"], "a\0b"])
-async def test_a_key_has_to_be_possible(api_client: Any, key: Any) -> None:
+async def test_an_invalid_key_is_refused(api_client: Any, key: Any) -> None:
     """A key that is empty, too long or no text is refused where the request holds it."""
     answer = await api_client.post("/agent", {"details": {"name": "A"}, "idempotency_key": key})
 
@@ -109,7 +109,7 @@ async def test_a_key_is_any_text_up_to_its_limit(api_client: Any, key: str) -> N
     assert (await api_client.post("/agent", body)).replayed
 
 
-async def test_the_order_and_spelling_of_a_request_mean_nothing(api_client: Any) -> None:
+async def test_order_and_spelling_do_not_matter(api_client: Any) -> None:
     """Members in another order, spelled-out nulls and another writing of a time are the same."""
     await api_client.register("run-1")
     run = await api_client.run()
@@ -159,8 +159,8 @@ async def test_a_refused_request_leaves_its_key_free(api_client: Any) -> None:
     assert not (await api_client.post("/agent_spans", body)).replayed
 
 
-async def test_a_repeat_answers_what_is_so_now(api_client: Any) -> None:
-    """A repeated create shows the span as it has become, with its current signal."""
+async def test_a_repeat_returns_the_current_state(api_client: Any) -> None:
+    """A repeated create returns the span as it is now, with its current signal."""
     run = await api_client.run()
     body = {
         "details": {"agent_instance_id": run["id"], "schema_name": "step"},
@@ -193,7 +193,7 @@ async def test_requests_at_the_same_time_have_one_effect(api_client: Any) -> Non
     assert counts["total"] == 1
 
 
-async def test_of_two_ends_at_the_same_time_one_wins(api_client: Any) -> None:
+async def test_one_of_two_concurrent_ends_wins(api_client: Any) -> None:
     """Of two different finishes at once, one takes effect and the other is a conflict."""
     run = await api_client.run()
     path = f"/agent_instance/{run['id']}/finish"

@@ -60,7 +60,7 @@ async def test_the_numbers_of_a_page(
     assert len(answer.summaries) == max(0, min(2, rows - offset))
 
 
-async def test_a_page_has_twenty_rows_unless_it_is_asked_for_others(api_client: Any) -> None:
+async def test_a_page_has_twenty_rows_by_default(api_client: Any) -> None:
     """The default size is 20, the largest 100, and the order is by id, oldest first."""
     runs = sorted(await _runs(api_client, 21))
 
@@ -97,7 +97,7 @@ async def test_a_walk_by_cursor_is_the_walk_by_offset(api_client: Any, sorting: 
     assert len({row["id"] for page in by_cursor for row in page["summaries"]}) == 7
 
 
-async def test_a_cursor_stays_where_it_is_when_rows_come_before_it(api_client: Any) -> None:
+async def test_a_cursor_is_stable_under_inserts(api_client: Any) -> None:
     """New rows shift offsets but not cursors: paging newest first continues where it stopped."""
     await _runs(api_client, 4)
     query = {"sorting": "-id", "pagination[page_size]": "2"}
@@ -157,10 +157,10 @@ async def test_both_spellings_of_an_order_are_honoured(
         ({"status ": "a\0"}, UNREADABLE, "NUL"),
     ],
 )
-async def test_what_a_list_cannot_do_it_refuses(
+async def test_unsupported_parameters_are_refused(
     api_client: Any, path: str, query: dict[str, str], refusal: tuple[int, str], said: str
 ) -> None:
-    """A parameter that is unknown, impossible or contradictory is named, and never ignored."""
+    """An unknown, impossible or contradictory parameter is named, and never ignored."""
     answer = await api_client.get(
         path, {"agent_id": "a", **query} if path == "/agent_spans" else query
     )
@@ -169,7 +169,7 @@ async def test_what_a_list_cannot_do_it_refuses(
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_harmless_parameters_of_clients_are_let_through(api_client: Any, path: str) -> None:
+async def test_harmless_parameters_are_accepted(api_client: Any, path: str) -> None:
     """Parameters without an effect are accepted, such as unused flags and the own account."""
     account_id = (await api_client.get("/ping")).details["account_id"]
     query = {"include_risk_score": "true", "include_counts": "maybe", "account_id": account_id}
@@ -179,14 +179,14 @@ async def test_harmless_parameters_of_clients_are_let_through(api_client: Any, p
     assert (await api_client.get(path, query)).summaries == []
 
 
-async def test_another_account_is_not_this_one(api_client: Any) -> None:
+async def test_another_account_is_refused(api_client: Any) -> None:
     """Asking for an account that the token does not belong to is not permitted."""
     answer = await api_client.get("/agent", {"account_id": "somebody-else"})
 
     answer.refused(403, "not_permitted")
 
 
-async def test_a_parameter_comes_once(api_client: Any) -> None:
+async def test_a_duplicate_parameter_is_refused(api_client: Any) -> None:
     """A duplicate parameter is ambiguous, so it is refused by name."""
     answer = await api_client.get("/agent_instance?status=active&status=failed")
 
@@ -212,7 +212,7 @@ async def test_a_cursor_belongs_to_its_list(api_client: Any) -> None:
     ids=lambda one: one.name,
 )
 async def test_every_documented_order_works(api_client: Any, operation: Any) -> None:
-    """Each value that the document gives for sorting is accepted by the list that it is about."""
+    """Each documented sort value is accepted by its list."""
     described = openapi_document(OPERATIONS)["paths"][operation.path]["get"]["parameters"]
     (sorting,) = [one for one in described if one["name"] == "sorting"]
     agent_filter = (

@@ -56,7 +56,7 @@ async def test_metadata_changes_key_by_key(api_client: Any, status: str) -> None
     assert await _found(api_client, experiment="b") == [run["id"]]
 
 
-async def test_a_repeat_answers_with_what_is(api_client: Any) -> None:
+async def test_a_repeat_returns_the_current_metadata(api_client: Any) -> None:
     """The same key and request have one effect; another request under the key is refused."""
     run = await api_client.register()
     await _set(api_client, run, {"a": "1"}, idempotency_key="key-1")
@@ -126,9 +126,7 @@ WRONG: list[tuple[Any, list[str]]] = [
 
 
 @pytest.mark.parametrize(("metadata", "place"), WRONG, ids=range(len(WRONG)))
-async def test_wrong_metadata_is_refused_by_place(
-    api_client: Any, metadata: Any, place: Any
-) -> None:
+async def test_invalid_metadata_names_the_key(api_client: Any, metadata: Any, place: Any) -> None:
     """The error names the wrong key, and nothing is registered or changed."""
     run = await api_client.register(metadata=USER)
 
@@ -165,12 +163,12 @@ async def test_a_run_has_sixteen_keys(api_client: Any) -> None:
 @pytest.mark.parametrize(
     "query", ["metadata=a", "metadata[=a", "metadatax[a]=b", "metadata[a]=1&metadata[a]=2"]
 )
-async def test_other_spellings_are_unknown(api_client: Any, query: str) -> None:
+async def test_misspelt_filters_are_refused(api_client: Any, query: str) -> None:
     """A filter that would be ignored is refused, and so is the same key twice."""
     (await api_client.get(f"/agent_instance?{query}")).refused(400, "bad_request")
 
 
-async def test_items_of_a_bulk_request_say_nothing_of_metadata(api_client: Any) -> None:
+async def test_metadata_is_set_in_bulk(api_client: Any) -> None:
     """Metadata is set item by item, in order, and read afterwards."""
     item = {"_type": "agent_instances/set_metadata", "agent_instance_id": "run-1"}
     items = [
@@ -194,7 +192,7 @@ async def test_items_of_a_bulk_request_say_nothing_of_metadata(api_client: Any) 
     }
 
 
-async def test_a_registration_without_metadata_is_what_it_was(api_client: Any) -> None:
+async def test_older_fingerprints_still_match(api_client: Any) -> None:
     """A request without metadata has the fingerprint that older servers stored."""
     body = {"agent_id": "a", "id": "run-1", "idempotency_key": "key-1"}
     await api_client.post("/agent_instance/register", body)
@@ -203,7 +201,7 @@ async def test_a_registration_without_metadata_is_what_it_was(api_client: Any) -
 
 
 async def test_facets_count_the_texts_of_each_key(api_client: Any) -> None:
-    """Each key is counted as all filters but its own leave it, for what the caller sees."""
+    """Each key is counted as if its own filter were not set, over the runs that the caller sees."""
     for user, release in (("u-1", "a"), ("u-1", "b"), ("u-2", "a")):
         await api_client.register(metadata={"user": user, "release": release})
     await api_client.register(agent_id="agent-other", metadata={"team": "billing"})

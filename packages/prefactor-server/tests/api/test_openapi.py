@@ -34,7 +34,7 @@ async def test_the_server_gives_the_document(api_client: Any) -> None:
     assert "/api/v1/openapi" in served["paths"]
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_exists() -> None:
     """Every schema reference exists."""
     names = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
 
@@ -84,7 +84,7 @@ def test_every_example_fits_its_schema(operation: Any) -> None:
         assert _schema(content["schema"]).is_valid(example["value"])
 
 
-async def test_answers_are_what_the_document_says(api_client: Any) -> None:
+async def test_answers_match_the_document(api_client: Any) -> None:
     """The answers of a whole run validate against their documented schemas."""
     run = await api_client.run("active")
     span = await api_client.span(run, payload={"a": 1})
@@ -116,7 +116,7 @@ async def test_answers_are_what_the_document_says(api_client: Any) -> None:
         assert problems == [], path
 
 
-async def test_refusals_are_what_the_document_says(api_client: Any) -> None:
+async def test_errors_match_the_document(api_client: Any) -> None:
     """An error body validates against the one schema of errors."""
     schema = _schema({"$ref": "#/components/schemas/Error"})
 
@@ -124,7 +124,7 @@ async def test_refusals_are_what_the_document_says(api_client: Any) -> None:
         assert schema.is_valid((await api_client.get(path)).body)
 
 
-def test_parameters_are_known_to_those_who_take_them() -> None:
+def test_parameters_are_described() -> None:
     """Every query parameter has a description and a unique name."""
     for operation in OPERATIONS:
         if isinstance(operation, Read | Streamed):

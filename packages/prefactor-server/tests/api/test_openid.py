@@ -63,7 +63,7 @@ async def test_an_invited_person_signs_in(browser: SignIn) -> None:
     assert invite["status"] == "used"
 
 
-async def test_nobody_else_gets_in(browser: SignIn) -> None:
+async def test_uninvited_people_cannot_sign_in(browser: SignIn) -> None:
     """Without a valid invitation nobody can sign in for the first time."""
     assert await browser.through() == "#/?openid_error=not_invited"
     made = (
@@ -124,7 +124,7 @@ async def test_rules_decide_roles(browser: SignIn) -> None:
     assert {"admin_users.create", "admin_users.update", "sessions.create"} <= set(actions)
 
 
-async def test_an_account_at_the_provider_takes_over_nobody(browser: SignIn) -> None:
+async def test_a_provider_account_cannot_take_over_a_person(browser: SignIn) -> None:
     """A person with a password links while signed in, and a linked subject cannot be replaced."""
     token = await _invite(browser.api_client)
     accepted = {"token": token, "password": PASSWORD}
@@ -160,7 +160,7 @@ async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
 
 @once
 async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
-    """A provider's answer is useless in another browser, later, again, or in another attempt."""
+    """A provider's answer is useless in another browser, too late, twice, or in another attempt."""
     await _invite(browser.api_client)
     answer = await browser.at_provider(await browser.start())
     elsewhere = SignIn(browser.api_client, browser.provider)
@@ -184,7 +184,7 @@ async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
 
 @once
 async def test_an_id_token_is_for_this_sign_in(browser: SignIn) -> None:
-    """One of another issuer, client, attempt or time is refused."""
+    """An ID token of another issuer, client, attempt or time is refused."""
     await _invite(browser.api_client)
     wrong: list[dict[str, Any]] = [
         {"aud": "another-client"},
@@ -248,7 +248,7 @@ async def test_a_provider_that_is_down_is_named(browser: SignIn) -> None:
 
 
 @once
-async def test_providers_are_not_mixed_up(browser: SignIn) -> None:
+async def test_an_answer_of_another_provider_is_refused(browser: SignIn) -> None:
     """An answer that names another issuer, or lacks a required issuer, is refused."""
     await _invite(browser.api_client)
     browser.provider.answer = {"iss": "https://attacker.example"}
@@ -263,7 +263,7 @@ async def test_providers_are_not_mixed_up(browser: SignIn) -> None:
 
 @once
 async def test_a_discovery_document_is_about_its_issuer(browser: SignIn) -> None:
-    """One of another issuer, or that would send secrets in the clear, is not used."""
+    """A document of another issuer, or one that would send secrets in the clear, is not used."""
     for metadata in ({"issuer": "https://other.example"}, {"token_endpoint": "http://a.example/t"}):
         browser.provider.metadata = metadata
         browser.api_client.clock.leap(seconds=6)
@@ -281,7 +281,7 @@ async def test_a_person_may_cancel(browser: SignIn) -> None:
 
 
 @once
-async def test_only_pages_are_returned_to(browser: SignIn) -> None:
+async def test_only_local_pages_are_return_addresses(browser: SignIn) -> None:
     """A return address must be a fragment of this site's address, starting with #."""
     for page in ["https://evil.example", "//evil.example", "#", "#/a b", "#/é"]:
         (await browser.start(return_to=page)).refused(422, "validation_errors")
@@ -304,7 +304,7 @@ async def test_another_server_finishes_an_attempt(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_of_two_servers_one_makes_the_person(database_url: str) -> None:
+async def test_two_servers_create_one_person(database_url: str) -> None:
     """A new person who signs in on two replicas at once becomes one person."""
     clock, rules = Clock(), "@example.org=viewer"
     async with (

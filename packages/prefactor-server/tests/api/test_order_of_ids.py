@@ -22,7 +22,7 @@ def _items(kind: str, count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 async def _made(api_client: Any, items: list[dict[str, Any]]) -> list[str]:
-    """The ids that a bulk request made, in the order of its items."""
+    """The ids that a bulk request created, in the order of its items."""
     outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
     return [outputs[item["idempotency_key"]]["details"]["id"] for item in items]
 
@@ -32,7 +32,7 @@ async def _listed(api_client: Any, path: str, **query: str) -> list[str]:
     return [one["id"] for one in answer.summaries]
 
 
-async def test_a_list_has_the_order_of_the_items_that_made_it(instant: Any) -> None:
+async def test_a_list_keeps_the_order_of_bulk_items(instant: Any) -> None:
     """Runs, spans and agents of one bulk request are listed in the order of its items."""
     run = await instant.register("run-1")
     agent = {"agent_id": run["agent_id"]}
@@ -56,7 +56,7 @@ async def test_requests_one_after_another_are_in_order(instant: Any) -> None:
     assert await _listed(instant, "/agent_instance", sorting="-id") == made[::-1]
 
 
-async def test_ids_that_are_asked_for_are_in_order(instant: Any) -> None:
+async def test_generated_ids_are_in_order(instant: Any) -> None:
     """A thousand generated ids are in ascending order, without duplicates."""
     pfids = (await instant.post("/pfid/generate", {"count": 1000})).details["pfids"]
 

@@ -15,7 +15,7 @@ from prefactor_server.domain.pfid import is_pfid
 async def test_ids_share_the_partition_of_their_account(
     api_client: Any, body: Any, count: int
 ) -> None:
-    """So many distinct ids come as were asked for, all with the account's partition."""
+    """The requested number of distinct ids is returned, all with the account's partition."""
     account_id = (await api_client.get("/ping")).details["account_id"]
 
     pfids = (await api_client.post("/pfid/generate", body)).details["pfids"]
@@ -42,10 +42,10 @@ async def test_ids_below_a_run_have_its_partition(api_client: Any) -> None:
         assert {partition_of(one) for one in below} == {partition_of(run["id"])}
 
 
-async def test_a_span_below_a_run_with_another_id_has_its_accounts_partition(
+async def test_a_run_without_a_pfid_uses_its_accounts_partition(
     api_client: Any,
 ) -> None:
-    """The id of a run that is no PFID names no partition."""
+    """Below a run whose id is not a PFID, ids have the account's partition."""
     account_id = (await api_client.get("/ping")).details["account_id"]
     register = {"agent_id": "agent-1", "agent_version": {"external_identifier": "1"}, "id": "run-1"}
     await api_client.post("/agent_instance/register", register)
@@ -58,14 +58,14 @@ async def test_a_span_below_a_run_with_another_id_has_its_accounts_partition(
 
 @pytest.mark.parametrize("count", [0, -1, 1001, 2**70, 1.5, "3", True])
 async def test_an_impossible_number_of_ids_is_refused(api_client: Any, count: Any) -> None:
-    """From one to a thousand ids come at a time."""
+    """A request generates one to a thousand ids."""
     answer = await api_client.post("/pfid/generate", {"count": count})
 
     errors = answer.refused(422, "validation_errors")["errors"]
     assert errors["count"]["message"] == "must be 1 to 1000"
 
 
-async def test_ids_come_in_a_bulk_request(api_client: Any) -> None:
+async def test_ids_are_generated_in_bulk(api_client: Any) -> None:
     """A bulk item creates ids, with its fields flat or under `details`, and names errors."""
     items = [
         {"_type": "pfids/generate", "idempotency_key": "flat-0000", "count": 2},

@@ -1,8 +1,8 @@
-"""What the Prefactor command line calls, command by command, spelled as it spells it.
+"""The calls of the Prefactor command line, command by command, spelled as it spells them.
 
-It names the account wherever it can, sends ``{}`` where there is nothing to say, nothing at all
-with a deletion, and takes the rows of a list from ``details`` if there is such a key. What its
-``setup`` command does with some of these calls is in ``tests/test_control_plane.py``.
+It names the account wherever it can, sends ``{}`` when it has no fields, sends no body with a
+deletion, and reads the rows of a list from ``details`` if that key exists.
+``tests/test_control_plane.py`` tests how its ``setup`` command uses some of these calls.
 """
 
 from typing import Any
@@ -36,11 +36,11 @@ class Cli:
         return answer.body["details"]
 
     async def create(self, path: str, **details: Any) -> Any:
-        """Something new."""
+        """Create something."""
         return await self.send("POST", path, {"details": details})
 
     async def update(self, path: str, **details: Any) -> Any:
-        """Something changed."""
+        """Change something."""
         return await self.send("PUT", path, {"details": details})
 
 
@@ -51,7 +51,7 @@ def cli(api_client: Any) -> Cli:
 
 
 async def test_accounts_and_environments(api_client: Any, cli: Cli) -> None:
-    """Ping, and the account and its environments are listed, shown, made, renamed and deleted."""
+    """The account is shown and renamed; environments are listed, created, renamed and deleted."""
     assert (await api_client.get("/ping")).status == 200
     (account,) = await cli.rows("/account")
     path = f"/account/{account['id']}"
@@ -69,7 +69,7 @@ async def test_accounts_and_environments(api_client: Any, cli: Cli) -> None:
 
 
 async def test_agents(api_client: Any, cli: Cli) -> None:
-    """An agent is made, shown, changed as an older server wanted it, retired, back and deleted."""
+    """An agent is created, shown, changed in an older form, retired, reinstated and deleted."""
     made = await cli.create("/agent", name="Support", description="Answers")
     path = f"/agent/{made['id']}"
     changed = await cli.update(path, name="Sales", current_version_id=None)

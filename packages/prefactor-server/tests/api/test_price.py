@@ -18,7 +18,7 @@ def prices() -> PriceTable:
 
 
 async def test_prices_are_listed_with_the_file_that_they_come_from(api_client: Any) -> None:
-    """Prices have the order that decides which is in force."""
+    """Prices are in the order of the file, in which the first match applies."""
     assert (await api_client.get("/prices")).details == {
         "type": "price_table",
         "file": "prices.toml",
@@ -31,7 +31,7 @@ async def test_prices_are_listed_with_the_file_that_they_come_from(api_client: A
     }
 
 
-async def test_the_price_in_force_is_the_first_that_fits(api_client: Any) -> None:
+async def test_the_first_matching_price_applies(api_client: Any) -> None:
     """Each requested model gets the first price that matches its name in any case."""
     asked = {"models": "Small-1,large,Small-1"}
 
@@ -44,7 +44,7 @@ async def test_the_price_in_force_is_the_first_that_fits(api_client: Any) -> Non
 
 
 @pytest.mark.parametrize("models", ["", "a,,b", ",".join(map(str, range(101))), "m" * 257])
-async def test_models_that_cannot_be_are_refused(api_client: Any, models: str) -> None:
+async def test_invalid_model_names_are_refused(api_client: Any, models: str) -> None:
     """An empty name, a long one, and more than 100 names are a 422."""
     refused = (await api_client.get("/prices", {"models": models})).refused(
         422, "validation_errors"

@@ -84,7 +84,7 @@ async def test_a_name_that_was_not_declared_is_stored(api_client: Any) -> None:
     assert recorded["quality_payload_validations"] == {"invented": None}
 
 
-async def test_a_payload_is_held_against_what_the_run_declared(api_client: Any) -> None:
+async def test_a_payload_is_checked_against_the_declaration(api_client: Any) -> None:
     """A mismatch is stored and flagged, like a span's payload, and shown that way."""
     run = await api_client.run(agent_schema_version=DECLARED)
     broken = {"name": "broken", "schema": {"type": 5}}
@@ -113,8 +113,8 @@ async def test_a_payload_is_held_against_what_the_run_declared(api_client: Any) 
     assert unchecked["quality_payload_validation"] is None
 
 
-async def test_quality_from_before_there_were_checks_is_shown(api_client: Any) -> None:
-    """Entries that an older server stored have no validation, and keep what they have."""
+async def test_quality_of_older_servers_is_shown(api_client: Any) -> None:
+    """Entries that an older server stored have no validation, and are otherwise unchanged."""
     run = await api_client.run(agent_schema_version=DECLARED)
     old = json.dumps({"helpful": {"payload": {"grade": 5}, "summary": "Grade 5"}}).encode()
     quality = no_quality(run["account_id"], run["id"], 1)._replace(document=old)
@@ -127,7 +127,7 @@ async def test_quality_from_before_there_were_checks_is_shown(api_client: Any) -
     assert shown["quality_payload_validations"] == {"helpful": None}
 
 
-async def test_later_declarations_do_not_reach_back(api_client: Any) -> None:
+async def test_later_declarations_do_not_change_earlier_runs(api_client: Any) -> None:
     """A run's quality is summarised by what was declared when the run was registered."""
     old = await api_client.run(agent_schema_version=DECLARED)
     newer = {**DECLARED, "quality_schemas": [{**DECLARED["quality_schemas"][0], "template": "New"}]}
@@ -142,9 +142,7 @@ async def test_later_declarations_do_not_reach_back(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize(("method", "tail"), [("POST", "/update"), ("PUT", "")])
-async def test_older_clients_mean_the_quality_named_default(
-    api_client: Any, method: str, tail: str
-) -> None:
+async def test_older_clients_use_the_name_default(api_client: Any, method: str, tail: str) -> None:
     """The single quality_payload of older clients is the complete entry named default."""
     run = await api_client.run("complete", agent_schema_version=DECLARED)
     await _record(api_client, run, "helpful", {"grade": "A"})
@@ -201,7 +199,7 @@ async def test_a_repeat_records_nothing(api_client: Any) -> None:
     other.refused(409, "idempotency_key_already_used")
 
 
-async def test_quality_in_bulk_sees_what_was_declared_before_it(api_client: Any) -> None:
+async def test_quality_in_bulk_uses_earlier_declarations(api_client: Any) -> None:
     """A run that is registered and evaluated in one request has its summary."""
     answer = await api_client.post(
         "/bulk",
@@ -249,7 +247,7 @@ async def test_quality_in_bulk_sees_what_was_declared_before_it(api_client: Any)
         ({"name": "q", "payload": []}, "payload"),
     ],
 )
-async def test_what_is_wrong_with_quality_is_named(api_client: Any, body: Any, field: str) -> None:
+async def test_errors_of_quality_are_named(api_client: Any, body: Any, field: str) -> None:
     """A name and a payload that is an object or null are needed."""
     run = await api_client.run()
 
@@ -258,7 +256,7 @@ async def test_what_is_wrong_with_quality_is_named(api_client: Any, body: Any, f
     assert list(refused.refused(422, "validation_errors")["errors"]) == [field]
 
 
-async def test_all_quality_of_a_run_has_a_bound(api_client: Any) -> None:
+async def test_the_quality_of_a_run_is_bounded(api_client: Any) -> None:
     """The quality of a run is limited in total to the size of one payload."""
     run = await api_client.run()
     half = {"text": "x" * 600_000}
@@ -270,7 +268,7 @@ async def test_all_quality_of_a_run_has_a_bound(api_client: Any) -> None:
     assert list((await _show(api_client, run))["quality_payloads"]) == ["first"]
 
 
-async def test_quality_of_runs_out_of_sight_is_not_there(api_client: Any) -> None:
+async def test_a_deployment_evaluates_its_own_runs(api_client: Any) -> None:
     """A deployment token evaluates its own runs; another's and an unknown one are not found."""
     run = await api_client.run()
     other = await api_client.run(agent_id="agent-2")
@@ -287,7 +285,7 @@ async def test_quality_of_runs_out_of_sight_is_not_there(api_client: Any) -> Non
     unknown.refused(404, "not_found")
 
 
-async def test_a_run_tells_how_many_spans_it_has_of_each_type(api_client: Any) -> None:
+async def test_a_run_counts_its_spans_by_type(api_client: Any) -> None:
     """A run's details count its spans by type, whatever their status."""
     run = await api_client.run()
     for name in ("llm", "tool", "llm"):
@@ -297,7 +295,7 @@ async def test_a_run_tells_how_many_spans_it_has_of_each_type(api_client: Any) -
     assert (await _show(api_client, run))["span_schema_counts"] == {**counts, "by_name": counts}
 
 
-async def test_a_type_that_is_called_by_name_keeps_its_count(api_client: Any) -> None:
+async def test_a_type_named_like_a_key_keeps_its_count(api_client: Any) -> None:
     """A type named like the map's reserved key keeps its own count."""
     run = await api_client.run()
     await api_client.span(run, schema_name="by_name")

@@ -41,7 +41,7 @@ async def _names(api_client: Any, run: Any) -> set[str]:
     return set((await api_client.get(f"/agent_instance/{run['id']}")).details["quality_payloads"])
 
 
-async def test_an_item_is_answered_with_what_it_recorded(api_client: Any) -> None:
+async def test_an_item_returns_only_its_own_entry(api_client: Any) -> None:
     """A bulk answer holds each item's quality once, so it grows linearly with the request."""
     run = await api_client.run()
     items = _records(run, range(1000))
@@ -55,8 +55,8 @@ async def test_an_item_is_answered_with_what_it_recorded(api_client: Any) -> Non
     assert await _names(api_client, run) == {one["name"] for one in items}
 
 
-async def test_an_item_that_records_no_quality_is_answered_without_any(api_client: Any) -> None:
-    """Starting and ending a run in a bulk request, and all repeats, leave its quality out."""
+async def test_other_items_return_no_quality(api_client: Any) -> None:
+    """In bulk, starting and ending a run, and all repeats, return no quality."""
     run = await api_client.register()
     (record,) = _records(run, range(1))
     steps = [
@@ -105,9 +105,7 @@ async def test_a_run_has_a_limited_number_of_quality_names(api_client: Any) -> N
 
 
 @pytest.mark.parametrize("size", [1, 1_000])
-async def test_what_is_stored_beyond_a_limit_stays_and_may_get_less(
-    api_client: Any, size: int
-) -> None:
+async def test_stored_rows_over_the_limit_may_only_shrink(api_client: Any, size: int) -> None:
     """Oversized rows of an older server are shown, and only accept changes that shrink them."""
     run = await api_client.run()
     names = [f"old-{number}" for number in range(MAX_QUALITY_NAMES + 200)]

@@ -22,8 +22,8 @@ async def exhaust(api_client: Any) -> list[int]:
     return [(await api_client.get("/ping")).status for _ in range(PER_SECOND * BURST_SECONDS + 1)]
 
 
-async def test_beyond_the_rate_a_token_is_asked_to_wait(api_client: Any) -> None:
-    """After its burst a token gets 429 with Retry-After, and after so long it is served again."""
+async def test_over_the_rate_a_token_gets_a_429(api_client: Any) -> None:
+    """After its burst a token gets 429 with Retry-After, and after that time it is served again."""
     statuses = await exhaust(api_client)
     refused = await api_client.get("/ping")
 
@@ -47,7 +47,7 @@ async def test_a_refused_write_has_no_effect(api_client: Any) -> None:
     assert (await api_client.post("/agent_instance/register", request)).details["id"] == "run-1"
 
 
-async def test_one_token_does_not_use_up_anothers(api_client: Any) -> None:
+async def test_tokens_have_separate_buckets(api_client: Any) -> None:
     """Each valid token has its own bucket, and a request without one has none."""
     other, _ = await api_client.add_token()
     await exhaust(api_client)

@@ -18,7 +18,7 @@ CREATIONS = [
 
 
 @pytest.mark.parametrize("word", RESERVED_IDS)
-async def test_nothing_new_is_called_like_a_path(api_client: Any, word: str) -> None:
+async def test_reserved_words_are_refused_as_ids(api_client: Any, word: str) -> None:
     """Every creation, and a registration, refuses a reserved word as an id and says why."""
     await api_client.register("run-1")
 
@@ -31,7 +31,7 @@ async def test_nothing_new_is_called_like_a_path(api_client: Any, word: str) -> 
     assert list(run.refused(422, "validation_errors")["errors"]) == ["id"]
 
 
-async def test_a_word_within_an_id_is_no_path(api_client: Any) -> None:
+async def test_a_reserved_word_may_be_part_of_an_id(api_client: Any) -> None:
     """Only the exact word is reserved, and references may be any id."""
     for run_id in ("show-1", "SHOW", "exports"):
         assert (await api_client.register(run_id))["id"] == run_id

@@ -29,8 +29,8 @@ from prefactor_server.api.asgi.response_encoding import accepted_coding
         ("," * 100_000 + "gzip", None),
     ],
 )
-def test_the_preferred_coding_is_taken(accept_encoding: str, coding: str | None) -> None:
-    """Weights decide, then zstd before gzip; what is refused or malformed is not used."""
+def test_the_preferred_encoding_is_used(accept_encoding: str, coding: str | None) -> None:
+    """Weights decide, then zstd before gzip; a refused or malformed encoding is not used."""
     assert accepted_coding(accept_encoding) == coding
 
 

@@ -20,7 +20,7 @@ def _caller(role: Role) -> Principal:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
-def test_a_role_does_what_it_has_the_right_to(operation: Operation) -> None:
+def test_a_role_may_call_what_its_rights_allow(operation: Operation) -> None:
     """Each role may call exactly the operations whose right it holds; a refusal names the right."""
     for role in RIGHTS:
         caller = _caller(role)
@@ -34,7 +34,7 @@ def test_a_role_does_what_it_has_the_right_to(operation: Operation) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
-def test_the_document_says_which_right_is_needed(operation: Operation) -> None:
+def test_the_document_names_the_right(operation: Operation) -> None:
     """The OpenAPI document names the right of each operation, except for public ones."""
     described = DOCUMENT["paths"][operation.path][operation.method.lower()]
 

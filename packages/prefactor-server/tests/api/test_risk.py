@@ -85,7 +85,7 @@ async def test_the_documented_example_is_what_a_run_scores(api_client: Any) -> N
 
 
 async def test_a_changed_profile_changes_old_scores(api_client: Any) -> None:
-    """A score changes with the profile's multipliers, and goes when the profile is deleted."""
+    """A score changes with the profile's multipliers, and is null when the profile is deleted."""
     profile, run = await _weighed(api_client)
     await _spans(api_client, run, "school")
     path, of_profile = f"/agent_instance/{run['id']}", f"/risk_profile/{profile['id']}"
@@ -105,7 +105,7 @@ async def test_a_changed_profile_changes_old_scores(api_client: Any) -> None:
 
 @pytest.mark.parametrize("value", ["true", "false", "whatever"])
 async def test_asking_for_scores_never_fails(api_client: Any, value: str) -> None:
-    """Every read of runs accepts include_risk_score; without a profile the score is null."""
+    """Every list of runs accepts include_risk_score; without a profile the score is null."""
     run = await api_client.run()
     query = {"include_risk_score": value}
 
@@ -116,7 +116,7 @@ async def test_asking_for_scores_never_fails(api_client: Any, value: str) -> Non
 
 
 async def test_runs_of_several_agents_share_a_page(api_client: Any) -> None:
-    """On one page, each run is weighed by its own agent's profile, or not at all."""
+    """On one page, each run is scored by its own agent's profile, or not at all."""
     _, first = await _weighed(api_client)
     await _spans(api_client, first, "crm")
     bare = await api_client.run("active", agent_id="agent-2")
@@ -151,7 +151,7 @@ async def test_spans_have_levels_on_request(api_client: Any) -> None:
     refused.refused(422, "validation_errors")
 
 
-async def test_tokens_cost_what_the_operator_says(api_client: Any) -> None:
+async def test_cost_follows_the_operators_prices(api_client: Any) -> None:
     """A run's cost covers its models with a price; spans of other models are counted."""
     run = await api_client.run()
     for model, usage in (
@@ -199,7 +199,7 @@ async def test_a_deployment_token_sees_the_scores_of_its_runs(api_client: Any) -
     assert (details["risk_score"], details["cost_breakdown"]["total_cost"]) == (12, 0)
 
 
-async def test_an_agent_rolls_up_what_its_types_declare_and_did(api_client: Any) -> None:
+async def test_an_agent_has_two_rollups(api_client: Any) -> None:
     """The theoretical rollup counts declared types, the observed one counts spans."""
     _, run = await _weighed(api_client)
     await _spans(api_client, run, "crm", "crm", "school", "unheard-of")
@@ -233,7 +233,7 @@ async def test_an_agent_rolls_up_what_its_types_declare_and_did(api_client: Any)
     assert (await api_client.get("/agent/agent-1", query, token=token)).details == agent
 
 
-async def test_an_agent_is_assessed_by_what_its_types_declare_and_did(api_client: Any) -> None:
+async def test_an_agent_has_an_assessment(api_client: Any) -> None:
     """An agent shows its assessed types, what they may see and do, and the worst score."""
     _, run = await _weighed(api_client)
     await _spans(api_client, run, "school", "unheard-of")

@@ -55,7 +55,7 @@ async def test_profiles_are_listed(api_client: Any) -> None:
     assert [row["name"] for row in named.summaries + rest.summaries] == ["A", "B", "C"]
 
 
-async def test_an_update_changes_what_is_given(api_client: Any) -> None:
+async def test_an_update_changes_the_given_fields(api_client: Any) -> None:
     """Missing fields are unchanged, weights are replaced whole, and null clears the description."""
     created = await _create(api_client, description="D")
     path = f"/risk_profile/{created['id']}"
@@ -96,7 +96,7 @@ async def test_a_deleted_profile_is_gone(api_client: Any) -> None:
 
 
 async def test_every_write_happens_once_for_its_key(api_client: Any) -> None:
-    """Creating, changing and deleting with a repeated key gets the same answer and is done once."""
+    """With a repeated key, creating, changing and deleting happen once and answer the same."""
     key = {"Idempotency-Key": "k"}
     body = {"details": FIELDS}
     first, again = [await api_client.post("/risk_profile", body, headers=key) for _ in range(2)]
@@ -134,10 +134,10 @@ async def test_every_write_happens_once_for_its_key(api_client: Any) -> None:
         ({"name": "N", "thresholds": {}, "ruleset": {"thresholds": {"high": 60}}}, "thresholds"),
     ],
 )
-async def test_what_is_wrong_with_a_profile_is_named(
+async def test_errors_of_a_profile_are_named(
     api_client: Any, fields: dict[str, Any], wrong: str
 ) -> None:
-    """A profile that cannot be is refused under the field that is wrong."""
+    """An invalid profile is refused, and the error names the field."""
     refused = await api_client.post("/risk_profile", {"details": fields})
 
     assert list(refused.refused(422, "validation_errors")["errors"]["details"]) == [wrong]
@@ -160,7 +160,7 @@ async def test_profiles_are_for_account_tokens(api_client: Any) -> None:
 
 
 async def test_a_bulk_request_makes_and_changes_a_profile(api_client: Any) -> None:
-    """In bulk, profiles are made, changed, listed and deleted like everything else."""
+    """In bulk, profiles are created, changed, listed and deleted."""
     of = {"risk_profile_id": "mine"}
     items = [
         {"_type": "risk_profiles/create", "idempotency_key": "key-0001", **FIELDS, "id": "mine"},
@@ -218,7 +218,7 @@ async def test_an_agent_takes_only_an_existing_profile(api_client: Any) -> None:
     assert (kept.details["name"], kept.details["risk_profile_id"]) == ("B", mine["id"])
 
 
-async def test_an_agent_is_given_a_profile_made_in_the_same_request(api_client: Any) -> None:
+async def test_an_agent_takes_a_profile_of_the_same_request(api_client: Any) -> None:
     """In bulk, an agent may take the profile of an earlier item, but not of a later one."""
     agent = {"_type": "agents/create", "name": "A", "risk_profile_id": "mine"}
     profile = {"_type": "risk_profiles/create", "name": "P", "id": "mine"}

@@ -43,8 +43,8 @@ async def _scored(api_client: Any, *names: str, profile_id: str | None = None) -
     return run
 
 
-async def test_a_preview_is_what_is_scored_once_it_is_saved(api_client: Any) -> None:
-    """A run's score by changed rules is the score that it has after that change."""
+async def test_a_preview_matches_the_saved_score(api_client: Any) -> None:
+    """A run's score under changed rules is the score that it has after the change."""
     profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
     run = await _scored(api_client, "crm", "crm", "crm", "school", profile_id=profile["id"])
     change = {"category_weights": {"minors_data": 10}, "agreed_risk": "low"}
@@ -65,8 +65,8 @@ async def test_a_preview_is_what_is_scored_once_it_is_saved(api_client: Any) -> 
     assert (saved["risk_score"], saved["risk_level"]) == (10, "medium")
 
 
-async def test_a_new_profile_is_tried_on_runs_that_have_none(api_client: Any) -> None:
-    """Runs without a profile have no current score, and missing rules take a new profile's."""
+async def test_a_new_profile_is_previewed(api_client: Any) -> None:
+    """Runs without a profile have no current score, and missing rules get their defaults."""
     run = await _scored(api_client, "school")
     rules = {"ruleset": {"category_weights": {"minors_data": 4}}}
 
@@ -113,7 +113,7 @@ async def test_rules_that_cannot_be_saved_are_refused(
     assert field in refused["errors"]
 
 
-async def test_a_profile_that_is_gone_is_not_previewed(api_client: Any) -> None:
+async def test_a_deleted_profile_is_not_previewed(api_client: Any) -> None:
     """An unknown or deleted profile is a 404, and a deployment token gets 403."""
     profile = (await api_client.post("/risk_profile", {"details": PROFILE})).details
     await api_client.call("DELETE", f"/risk_profile/{profile['id']}")

@@ -27,7 +27,7 @@ async def test_the_template_is_a_whole_ruleset(api_client: Any) -> None:
 
 
 async def test_a_ruleset_is_stored_and_shown_in_both_forms(api_client: Any) -> None:
-    """Numbers are stored as given; a null or missing value takes the template's."""
+    """Numbers are stored as given; a null or missing value is that of the template."""
     template = await _template(api_client)
     ruleset = {
         "category_weights": {"minors_data": 2.5, "criminal_justice": None},
@@ -85,7 +85,7 @@ async def test_an_update_replaces_the_parts_of_a_ruleset_that_it_names(api_clien
     assert cleared.details["agreed_risk"] is cleared.details["agreed_data_risk"] is None
 
 
-async def test_what_is_shown_can_be_sent_back(api_client: Any) -> None:
+async def test_a_shown_profile_can_be_sent_back(api_client: Any) -> None:
     """A row with both forms in it is a valid change of itself, switched-off weights included."""
     off = {"minors_data": {"weight": 10, "included": False}, "criminal_justice": 4}
     made = await _create(api_client, category_weights=off)
@@ -97,7 +97,7 @@ async def test_what_is_shown_can_be_sent_back(api_client: Any) -> None:
 
 
 async def test_scores_follow_a_ruleset(api_client: Any) -> None:
-    """A profile made of a ruleset weighs the runs of its agents."""
+    """A profile created from a ruleset scores the runs of its agents."""
     made = await _create(api_client, ruleset={"category_weights": {"minors_data": 2}})
     await api_client.post(
         "/agent", {"details": {"name": "A", "id": "agent-1", "risk_profile_id": made["id"]}}

@@ -26,13 +26,13 @@ JSON = st.recursive(
 
 
 @given(st.text() | st.from_regex(CLIENT_ID_PATTERN) | st.text("aZ0_.:-\n ", max_size=66))
-def test_the_documented_pattern_of_ids_is_the_rule_of_ids(text: str) -> None:
+def test_the_documented_pattern_of_ids_is_right(text: str) -> None:
     """The pattern in the OpenAPI document accepts exactly the ids that the domain accepts."""
     assert (re.search(CLIENT_ID_PATTERN, text) is not None) == is_client_id(text)
 
 
 @given(st.text() | st.from_regex(NEW_ID_PATTERN) | st.sampled_from(RESERVED_IDS))
-def test_the_documented_pattern_of_new_ids_is_the_rule_of_new_ids(text: str) -> None:
+def test_the_documented_pattern_of_new_ids_is_right(text: str) -> None:
     """The pattern in the OpenAPI document accepts exactly the ids that may be chosen."""
     assert (re.search(NEW_ID_PATTERN, text) is not None) == is_new_id(text)
 
@@ -59,7 +59,7 @@ def _depth(value: Any) -> int:
 
 
 @given(JSON, st.integers(0, MAX_DEPTH + 20))
-def test_depth_is_what_counting_brackets_says(value: Any, wrappings: int) -> None:
+def test_the_quick_depth_check_is_exact(value: Any, wrappings: int) -> None:
     """The quick depth check agrees with walking the value, whatever its texts contain."""
     for number in range(wrappings):
         value = {"[{": value} if number % 2 else [value, '}]"\\']
@@ -105,7 +105,7 @@ def test_every_operation_is_reached(operation: Operation) -> None:
     "path", ["", "/", "//", "/api/v1", "/api/v1/", "/api/v1/agent/", "/api/v1/agent/a/", "/ping"]
 )
 def test_a_path_that_leads_nowhere_is_not_found(path: str) -> None:
-    """Slashes too many or too few lead nowhere."""
+    """Too many or too few slashes are not found."""
     with pytest.raises(NotFound):
         Router(OPERATIONS).match("GET", path)
 
@@ -119,7 +119,7 @@ def test_a_wrong_method_gets_the_allowed_ones() -> None:
 
 
 @given(st.lists(st.integers(1, 5000), max_size=20))
-def test_no_randomness_is_given_twice(sizes: list[int]) -> None:
+def test_random_bytes_are_never_reused(sizes: list[int]) -> None:
     """Every result is of the size asked for, and continues the source without a repetition."""
     position = 0
 

@@ -1,4 +1,4 @@
-"""Made-up spans through the API."""
+"""Sample spans through the API."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ TYPES = [
 PATH = "/agent_spans/create_test_spans"
 
 
-async def test_made_up_spans_are_spans(api_client: Any) -> None:
-    """They are complete, of declared types, match these, have a place, and are counted."""
+async def test_sample_spans_are_spans(api_client: Any) -> None:
+    """Sample spans are complete, have declared types and parents, match schemas and are counted."""
     run = await api_client.run(agent_schema_version={"span_type_schemas": TYPES})
     parent = await api_client.span(run)
     body = {"agent_instance_id": run["id"], "count": 100, "parent_span_id": parent["id"]}
@@ -51,8 +51,8 @@ async def test_made_up_spans_are_spans(api_client: Any) -> None:
     assert (counts["complete"], counts["active"]) == (100, 1)
 
 
-async def test_one_span_is_made_up_if_nothing_is_said(api_client: Any) -> None:
-    """The default is one span; a run that declared nothing gets one of a made-up type."""
+async def test_the_default_is_one_span(api_client: Any) -> None:
+    """A run that declared nothing gets one span of an invented type."""
     run = await api_client.run()
 
     (made,) = (await api_client.post(PATH, {"agent_instance_id": run["id"]})).summaries
@@ -61,7 +61,7 @@ async def test_one_span_is_made_up_if_nothing_is_said(api_client: Any) -> None:
     assert (made["status"], made["parent_span_id"]) == ("complete", None)
 
 
-async def test_a_repeat_makes_up_nothing(api_client: Any) -> None:
+async def test_a_repeat_creates_no_spans(api_client: Any) -> None:
     """A repeat with the same key returns the same spans and creates no more."""
     run = await api_client.run(agent_schema_version={"span_type_schemas": TYPES})
     body = {"agent_instance_id": run["id"], "count": 3, "idempotency_key": "k"}
@@ -75,7 +75,7 @@ async def test_a_repeat_makes_up_nothing(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 101, -1, "5", 1.5])
-async def test_the_number_has_bounds(api_client: Any, count: Any) -> None:
+async def test_the_number_is_bounded(api_client: Any, count: Any) -> None:
     """A request creates 1 to 100 spans, and the error says so."""
     run = await api_client.run()
 
@@ -85,7 +85,7 @@ async def test_the_number_has_bounds(api_client: Any, count: Any) -> None:
     assert errors["count"]["message"] == "must be a whole number from 1 to 100"
 
 
-async def test_a_run_has_to_be_there(api_client: Any) -> None:
+async def test_a_sample_span_needs_a_run(api_client: Any) -> None:
     """An unknown run is a 404; a terminated run accepts spans and sends the signal."""
     run = await api_client.run("terminated")
 
@@ -96,8 +96,8 @@ async def test_a_run_has_to_be_there(api_client: Any) -> None:
     assert terminated.body["control"] == {"terminate": True, "reason": "enough"}
 
 
-async def test_spans_are_made_up_in_bulk(api_client: Any) -> None:
-    """A run that the same request registers has its types by then."""
+async def test_sample_spans_are_created_in_bulk(api_client: Any) -> None:
+    """A run that an earlier item registered already has its types."""
     items = [
         {
             "_type": "agent_instances/register",

@@ -51,7 +51,7 @@ FOUND = [
 ]
 
 
-async def test_words_and_their_beginnings_are_found(api_client: Any) -> None:
+async def test_words_and_prefixes_are_found(api_client: Any) -> None:
     """A query is words in any script and case, without operators."""
     for name, text in TEXTS.items():
         await record(api_client, name, {"payload": {"said": [text]}})
@@ -61,7 +61,7 @@ async def test_words_and_their_beginnings_are_found(api_client: Any) -> None:
 
 
 async def test_all_words_are_in_one_span(api_client: Any) -> None:
-    """Summary, payload and result are one text; two spans of a run are not."""
+    """Summary, payload and result are searched as one text, and words must be in the same span."""
     await record(
         api_client,
         "one",
@@ -99,7 +99,7 @@ async def test_a_match_says_where_it_is(api_client: Any) -> None:
 
 
 async def test_a_search_is_a_list_like_any_other(api_client: Any) -> None:
-    """It is filtered, sorted, counted and read by pages, and has facets."""
+    """A search is filtered, sorted, counted and paged, and has facets."""
     for number in range(5):
         run = await record(api_client, f"run-{number}", {"payload": {"a": "shared words"}})
         if number % 2:
@@ -121,8 +121,8 @@ async def test_a_search_is_a_list_like_any_other(api_client: Any) -> None:
     assert facets["facets"]["status"]["values"][0] == {"value": "pending", "count": 3}
 
 
-async def test_what_is_sensitive_or_discarded_is_not_found(api_client: Any) -> None:
-    """A value marked as sensitive was never in the index; what is discarded leaves it."""
+async def test_sensitive_and_discarded_values_are_not_found(api_client: Any) -> None:
+    """A sensitive value is never indexed, and a discarded one is removed from the index."""
     secret = {"$sensitive": "pii", "value": "hidden4711"}
     await record(api_client, "run", {"payload": {"open": "visible", "card": secret}})
     await index(api_client.storage)
@@ -134,8 +134,8 @@ async def test_what_is_sensitive_or_discarded_is_not_found(api_client: Any) -> N
     assert await found(api_client, "visible") == ["run"]
 
 
-async def test_a_span_is_found_by_what_it_is_now(api_client: Any) -> None:
-    """A result is found once it is indexed; until then the answer says how far behind that is."""
+async def test_a_result_is_found_once_it_is_indexed(api_client: Any) -> None:
+    """Until a result is indexed, the answer says how far behind the index is."""
     await record(api_client, "run", {"payload": {"a": "question"}, "status": "active"})
     await index(api_client.storage)
     await api_client.post("/agent_spans/run-0/finish", {"result_payload": {"b": "answer"}})

@@ -58,7 +58,7 @@ async def test_quality_is_masked_too(api_client: Any) -> None:
     assert "hidden" not in whole["quality_summaries"]["q"]
 
 
-async def test_a_mark_in_the_words_of_a_text_is_a_text(api_client: Any) -> None:
+async def test_a_text_like_the_marker_is_not_masked(api_client: Any) -> None:
     """A text that happens to contain the marker is not masked."""
     run = await api_client.run()
     token = await api_client.deployment_token(run)

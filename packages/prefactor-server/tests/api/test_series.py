@@ -56,7 +56,7 @@ async def recorded(api_client: Any) -> Any:
     return staging
 
 
-async def test_a_series_tells_what_was_recorded(api_client: Any) -> None:
+async def test_a_series_adds_up_the_recorded_runs(api_client: Any) -> None:
     """The sums over the buckets are the runs, spans, failures, tokens and cost of the agent."""
     staging = await recorded(api_client)
     await follow(api_client)
@@ -88,7 +88,7 @@ async def test_a_series_tells_what_was_recorded(api_client: Any) -> None:
     assert of_account["agent_id"] is None
 
 
-async def test_a_series_says_what_is_missing(api_client: Any) -> None:
+async def test_an_incomplete_series_says_so(api_client: Any) -> None:
     """A series is incomplete until the follower has run; then it says how far behind it is."""
     await api_client.run("complete", agent_id="agent-1")
     before = (await api_client.get("/agent/agent-1/series")).details
@@ -107,7 +107,7 @@ async def test_a_series_says_what_is_missing(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_sees_its_own(api_client: Any) -> None:
-    """It gets the series of its agent in its environment, of no other agent, and no account's."""
+    """It gets the series of its agent in its environment, and no other agent's or account's."""
     staging = await recorded(api_client)
     await follow(api_client)
     agent = (await api_client.get("/agent/agent-1")).details["id"]
@@ -132,8 +132,8 @@ RANGES = [
 ]
 
 
-async def test_a_range_that_cannot_be_is_refused(api_client: Any) -> None:
-    """The parameter is named."""
+async def test_an_impossible_range_is_refused(api_client: Any) -> None:
+    """An impossible range is refused, and the error names the parameter."""
     await api_client.run(agent_id="agent-1")
     for query, field in RANGES:
         refused = await api_client.get("/agent/agent-1/series", query)

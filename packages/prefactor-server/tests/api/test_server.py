@@ -15,7 +15,7 @@ async def _consumers(api_client: Any) -> dict[str, Any]:
     return {one["name"]: one for one in feed["consumers"]}
 
 
-async def test_an_operator_sees_how_the_server_is(api_client: Any) -> None:
+async def test_an_operator_sees_the_servers_status(api_client: Any) -> None:
     """The answer has the current process, database and limits."""
     await api_client.span(await api_client.run())
 
@@ -37,7 +37,7 @@ async def test_an_operator_sees_how_the_server_is(api_client: Any) -> None:
     assert shown["buffered_bytes"]["limit"] is None
 
 
-async def test_what_follows_the_feed_says_how_far_it_is(api_client: Any) -> None:
+async def test_consumers_report_their_lag(api_client: Any) -> None:
     """A consumer is behind until it has seen the last commit, and says for how long."""
     run = await api_client.run()
     await api_client.follow()
@@ -59,7 +59,7 @@ async def test_what_follows_the_feed_says_how_far_it_is(api_client: Any) -> None
 
 
 @pytest.mark.parametrize("role", ["viewer", "member"])
-async def test_only_who_administers_sees_it(api_client: Any, role: Any) -> None:
+async def test_the_status_is_for_admins(api_client: Any, role: Any) -> None:
     """Other people and deployment tokens are refused, with the right that is needed."""
     token = await api_client.deployment_token(await api_client.run())
 

@@ -51,7 +51,7 @@ async def test_a_session_of_a_deployment_token_is_confined_like_it(api_client: A
 
 
 @pytest.mark.parametrize("proof", [{"token": "nobodys-token-at-all"}, {"code": "pf_link_a~b~c"}])
-async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -> None:
+async def test_an_invalid_credential_starts_no_session(api_client: Any, proof: Any) -> None:
     """An unknown token or code is a 401 without a cookie."""
     answer = await sign_in(api_client, **proof)
 
@@ -70,8 +70,8 @@ async def test_what_proves_nothing_starts_nothing(api_client: Any, proof: Any) -
         ({"token": "t", "remember": "me"}, "remember"),
     ],
 )
-async def test_there_is_one_proof(api_client: Any, proof: Any, field: str) -> None:
-    """Exactly one complete credential is required; anything else is refused by name."""
+async def test_exactly_one_credential_is_required(api_client: Any, proof: Any, field: str) -> None:
+    """Anything but one complete credential is refused by name."""
     refused = (await sign_in(api_client, **proof)).refused(422, "validation_errors")
 
     assert field in refused["errors"]
@@ -113,7 +113,9 @@ async def test_a_write_comes_from_a_page_of_this_server(
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}])
-async def test_another_site_signs_nobody_in(api_client: Any, headers: dict[str, str]) -> None:
+async def test_another_site_cannot_sign_a_person_in(
+    api_client: Any, headers: dict[str, str]
+) -> None:
     """A page of another site cannot make a browser take a session of the page's choice."""
     (await sign_in(api_client, headers, token=TOKEN)).refused(403, "not_permitted")
 
@@ -131,7 +133,7 @@ async def test_signing_out_ends_the_session(api_client: Any) -> None:
     (await anonymous(api_client, "GET", "/session")).refused(401, "not_authenticated")
 
 
-async def test_a_token_has_no_session_but_a_caller(api_client: Any) -> None:
+async def test_a_token_has_no_session(api_client: Any) -> None:
     """With a bearer token, the same operation returns the caller without a session."""
     me = (await api_client.get("/session")).details
 
@@ -139,8 +141,8 @@ async def test_a_token_has_no_session_but_a_caller(api_client: Any) -> None:
     assert me["account_name"] == "Default"
 
 
-async def test_a_session_that_is_not_used_ends(api_client: Any) -> None:
-    """Twelve hours without a request end it, and seven days end it in any case."""
+async def test_an_idle_session_ends(api_client: Any) -> None:
+    """A session ends after twelve hours without a request, and after seven days in any case."""
     browser = await signed_in(api_client)
     idle = await signed_in(api_client)
 
@@ -190,7 +192,7 @@ async def test_uses_are_stored_once_a_minute(api_client: Any) -> None:
 
 
 async def test_people_see_their_own_sessions(api_client: Any) -> None:
-    """A member lists and revokes what is theirs; an admin, and an account token, everybody's."""
+    """A member lists and revokes their own sessions; admins and account tokens all sessions."""
     member, viewer, admin = [
         await signed_in(api_client, one) for one in ("member", "viewer", "admin")
     ]
@@ -212,7 +214,7 @@ async def test_people_see_their_own_sessions(api_client: Any) -> None:
 
 
 async def test_a_revoked_session_ends_on_every_replica(api_client: Any) -> None:
-    """Another server that has just seen it believes it for the seconds that tokens are believed."""
+    """Another server accepts a cached session for as long as it accepts a cached token."""
     if api_client.database.startswith("sqlite"):
         # One server at a time has the file; what it reads is read from the file.
         browser = await signed_in(api_client)
@@ -250,7 +252,7 @@ async def test_a_role_counts_at_once(api_client: Any) -> None:
     (await api_client.call("DELETE", path)).refused(404, "not_found")
 
 
-async def test_nobody_locks_themselves_out(api_client: Any) -> None:
+async def test_admins_cannot_lock_themselves_out(api_client: Any) -> None:
     """Admins can neither change their own role nor remove themselves; attempts are audited."""
     admin, other = await signed_in(api_client, "admin"), await signed_in(api_client, "member")
     path, body = f"/admin_user/{admin.person_id}", {"details": {"role": "viewer"}}
@@ -287,8 +289,8 @@ async def test_sessions_of_one_owner_are_bounded(api_client: Any) -> None:
     (await first.get("/ping")).refused(401, "bad_authtoken")
 
 
-async def test_two_cookies_are_one_too_many(api_client: Any) -> None:
-    """Two different session cookies are refused, because somebody else may have set one."""
+async def test_two_session_cookies_are_refused(api_client: Any) -> None:
+    """Two different session cookies are refused, because another site may have set one."""
     browser = await signed_in(api_client)
     browser.cookie += "; prefactor_session=another"
 
@@ -319,7 +321,7 @@ class TestBehindAProxy:
         (await browser.get("/ping")).refused(401, "not_authenticated")
 
     async def test_writes_come_from_the_public_address(self, api_client: Any) -> None:
-        """The public address is the only accepted origin, whatever host the request names."""
+        """The public address is the only accepted origin, whatever the Host header says."""
         browser = await signed_in(api_client, "admin")
         browser.name = "__Host-prefactor_session"
         body = {"details": {"name": "Staging"}}
@@ -332,8 +334,8 @@ class TestBehindAProxy:
             browser.headers = {"X-Prefactor-Request": "1", "Origin": origin}
             assert (await browser.post("/environment", body)).status == status, origin
 
-    async def test_guessing_ends_for_each_address(self, api_client: Any) -> None:
-        """Fifty wrong passwords from one address, as the proxy tells it, stop it alone."""
+    async def test_guessing_is_limited_for_each_address(self, api_client: Any) -> None:
+        """Fifty wrong passwords from one client address block only that address."""
         for number in range(50):
             headers = {"X-Forwarded-For": f"192.0.2.7, 2001:db8::{number:x}"}
             proof = {"email": f"{number}@x", "password": "guess"}

@@ -1,4 +1,4 @@
-"""Signing in with a password or a link, and what guessing them meets."""
+"""Signing in with a password or a link, and the limits on guessing."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def test_people_sign_in_with_their_password(api_client: Any) -> None:
     assert "administer" in refused.refused(403, "not_permitted")["message"]
 
 
-async def test_nobody_learns_who_has_a_password(api_client: Any) -> None:
+async def test_failed_sign_ins_look_alike(api_client: Any) -> None:
     """An unknown e-mail, a person without a password and a wrong password get the same answer."""
     await invited(api_client)
     await signed_in(api_client, email="other@example.org")
@@ -46,7 +46,7 @@ async def test_nobody_learns_who_has_a_password(api_client: Any) -> None:
     assert len(told) == 1
 
 
-async def test_guessing_ends_for_each_e_mail(api_client: Any) -> None:
+async def test_guessing_is_limited_for_each_e_mail(api_client: Any) -> None:
     """After ten wrong passwords even the right one waits, for known and unknown e-mails."""
     await invited(api_client)
     api_client.clock.stop()
@@ -67,7 +67,7 @@ async def test_guessing_ends_for_each_e_mail(api_client: Any) -> None:
     ["short", "elevenchars", "passwordpassword", "P@ssw0rd1234!", "qwertyuiopas", "aaaaaaaaaaaaa",
      "012345678901", EMAIL, "changeme2026", "a" * 201, "long enough\u0000 but"],
 )  # fmt: skip
-async def test_a_password_is_not_easily_guessed(api_client: Any, password: str) -> None:
+async def test_a_guessable_password_is_refused(api_client: Any, password: str) -> None:
     """A short or common password is refused by name, and the invitation remains unused."""
     made = (await api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})).details
     body = {"token": made["token"], "password": password}
@@ -99,7 +99,7 @@ async def test_a_link_signs_in_once(api_client: Any) -> None:
 
 
 async def test_a_link_sets_a_lost_password(api_client: Any) -> None:
-    """The new password counts, the old one does not, and all earlier sessions have ended."""
+    """The new password works, the old one does not, and all earlier sessions have ended."""
     person = await invited(api_client)
     before = Browser(
         api_client, cookie_of(await sign_in(api_client, email=EMAIL, password=PASSWORD))
@@ -120,7 +120,7 @@ async def test_a_link_sets_a_lost_password(api_client: Any) -> None:
 
 
 async def test_a_person_changes_their_password(api_client: Any) -> None:
-    """It needs the old one, ends the person's other sessions, and keeps the present one."""
+    """A change needs the old password, ends all other sessions, and keeps the current one."""
     await invited(api_client)
     here, there = [
         Browser(api_client, cookie_of(await sign_in(api_client, email=EMAIL, password=PASSWORD)))

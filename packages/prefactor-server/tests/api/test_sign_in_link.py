@@ -10,7 +10,7 @@ from prefactor_server.cli.start_link import make_start_link
 
 
 async def _code(api_client: Any, token: str = TOKEN) -> str:
-    """The code of the link that a server prints which was started with a token."""
+    """The code of the link that a server prints if it was started with a token."""
     url = await make_start_link(
         api_client.storage, api_client.writer, "http://127.0.0.1:8585/", token, api_client.clock()
     )
@@ -31,7 +31,7 @@ async def _token(api_client: Any) -> Any:
 
 
 async def test_a_link_signs_in_as_the_token_once(api_client: Any) -> None:
-    """Of several uses at once, one succeeds; after ten minutes, none does."""
+    """Of several concurrent uses, one succeeds; after ten minutes, none does."""
     code = await _code(api_client)
     late = await _code(api_client)
 
@@ -88,7 +88,7 @@ async def test_a_link_of_a_token_sets_no_password(api_client: Any) -> None:
     assert (await _sign_in(api_client, code=code)).status == 200
 
 
-async def test_without_its_token_a_server_takes_the_oldest(api_client: Any) -> None:
+async def test_without_a_start_token_the_oldest_is_used(api_client: Any) -> None:
     """A server that knows no token signs in as the oldest account token that works."""
     known = (await _sign_in(api_client, token=TOKEN)).details["api_token_id"]
     await _token(api_client)

@@ -1,4 +1,4 @@
-"""What newer clients declare about span types: a result template and a second name."""
+"""Newer declarations of span types: a result template and a second name."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ async def _run(api_client: Any, *types: Any) -> Any:
     return await api_client.run(agent_schema_version={"span_type_schemas": list(types)})
 
 
-async def test_a_template_of_results_takes_over_once_there_is_one(api_client: Any) -> None:
-    """Before the result, and without one, the template gives the summary; then the other does."""
+async def test_the_result_template_applies_once_a_result_exists(api_client: Any) -> None:
+    """The summary comes from the main template, and from the result template with a result."""
     declared = {**PLAIN, "template": "asks {{ q }}", "result_template": "{{ q }}: {{ a }}"}
     run = await _run(api_client, declared)
     asked = await api_client.span(run, schema_name="llm", payload={"q": "why"})
@@ -29,7 +29,7 @@ async def test_a_template_of_results_takes_over_once_there_is_one(api_client: An
 
 
 @pytest.mark.parametrize("result_template", [None, "{% if"])
-async def test_a_missing_template_is_replaced_and_a_wrong_one_is_not(
+async def test_an_invalid_result_template_renders_nothing(
     api_client: Any, result_template: str | None
 ) -> None:
     """Without a result template, the main template applies; an invalid one renders nothing."""
@@ -61,7 +61,7 @@ async def test_a_type_is_declared_under_both_of_its_names(api_client: Any) -> No
     assert "spanType" not in types["llm"]
 
 
-async def test_a_second_name_gives_way_to_a_first_one(api_client: Any) -> None:
+async def test_a_first_name_wins_over_a_second_name(api_client: Any) -> None:
     """A type keeps a name that another type uses as its second name, and the run registers."""
     own = {**PLAIN, "name": "llm", "title": "Its own"}
     other = {**PLAIN, "name": "Model call", "spanType": "llm", "title": "Another"}
@@ -89,7 +89,7 @@ async def test_the_title_of_a_type_is_its_name_by_default(
     }
 
 
-async def test_what_was_declared_is_shown(api_client: Any) -> None:
+async def test_the_result_template_is_shown(api_client: Any) -> None:
     """A schema version shows the template of results, and two that differ in it are two."""
     first = await _run(api_client, {**PLAIN, "result_template": "{{ a }}"})
     second = await _run(api_client, {**PLAIN, "result_template": "{{ b }}"})

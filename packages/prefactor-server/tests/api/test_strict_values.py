@@ -43,7 +43,7 @@ ODD_FLAGS = ["True ", " true", "TRUE", "yes", "t", "true\n", "01", ""]
 
 
 @pytest.mark.parametrize("text", ODD_TIMES)
-async def test_a_time_in_a_body_is_a_timestamp_alone(api_client: Any, text: str) -> None:
+async def test_a_time_in_a_body_has_no_extra_characters(api_client: Any, text: str) -> None:
     """Every operation that takes a time refuses extra characters before or after it."""
     run = await api_client.run("pending")
     span = {"agent_instance_id": run["id"], "schema_name": "step"}
@@ -60,7 +60,7 @@ async def test_a_time_in_a_body_is_a_timestamp_alone(api_client: Any, text: str)
     assert (await api_client.get(f"/agent_instance/{run['id']}")).details["status"] == "pending"
 
 
-async def test_a_time_in_a_query_is_a_timestamp_alone(api_client: Any) -> None:
+async def test_a_time_in_a_query_has_no_extra_characters(api_client: Any) -> None:
     """A filter by time refuses them too, and the message says how to write an offset."""
     for text in ODD_TIMES:
         answer = await api_client.get("/agent_instance", {"started_after": text})
@@ -91,7 +91,7 @@ async def test_a_flag_in_a_query_is_true_or_false(api_client: Any) -> None:
         (await api_client.get("/agent_spans", {"include_risk_level": text})).refused(*INVALID)
 
 
-async def test_an_item_of_a_bulk_request_is_read_as_strictly(api_client: Any) -> None:
+async def test_bulk_items_are_just_as_strict(api_client: Any) -> None:
     """A bulk item's parameter has no NUL, is given once, and a number has only plain digits."""
     for parameters, code in [
         ({"pagination[page_size]": "1_0"}, "validation_errors"),
@@ -105,7 +105,7 @@ async def test_an_item_of_a_bulk_request_is_read_as_strictly(api_client: Any) ->
 
 
 @pytest.mark.parametrize("change", ["{}\n", "\n{}", "{}=", "{}!", "{}\0", " {}", "{}AA", "{}{}"])
-async def test_a_cursor_is_the_text_that_was_given(api_client: Any, change: str) -> None:
+async def test_a_cursor_has_no_extra_characters(api_client: Any, change: str) -> None:
     """A cursor with extra characters is refused; the server's own cursor works."""
     for number in range(3):
         await api_client.register(f"run-{number}")
@@ -120,7 +120,7 @@ async def test_a_cursor_is_the_text_that_was_given(api_client: Any, change: str)
     assert [one["id"] for one in followed.summaries] == ["run-1"]
 
 
-async def test_an_id_in_a_path_is_decoded_without_guessing(api_client: Any) -> None:
+async def test_an_id_in_a_path_must_be_utf8(api_client: Any) -> None:
     """An id with bytes that are not UTF-8 matches no agent."""
     await api_client.post(
         "/agent", {"details": {"name": "odd", "external_identifier": "odd-\ufffd"}}
@@ -141,7 +141,7 @@ async def test_an_id_in_a_path_is_decoded_without_guessing(api_client: Any) -> N
 
 
 @pytest.mark.parametrize("blank", ["\x85", "\xa0", "\x1f", "\x0b"])
-async def test_a_token_has_nothing_around_it(api_client: Any, blank: str) -> None:
+async def test_a_token_has_no_white_space(api_client: Any, blank: str) -> None:
     """White space that only Python recognises is part of the token, or an invalid header."""
     connection = http.client.HTTPConnection(urlsplit(api_client.url).netloc, timeout=60)
 

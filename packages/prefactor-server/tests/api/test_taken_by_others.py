@@ -1,4 +1,4 @@
-"""Two deployments of an account: a refusal to one reveals nothing of the other."""
+"""Two deployments of an account: an error given to one reveals nothing about the other."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ async def _alone_and_in_bulk(
 @pytest.mark.parametrize(
     ("field", "value"), [("id", "their-run"), ("external_identifier", "their-name")]
 )
-async def test_a_run_of_another_deployment_is_not_there_to_clash_with(
+async def test_a_conflict_with_another_deployments_run_is_not_found(
     api_client: Any, mine: str, field: str, value: str
 ) -> None:
     """Registering with another deployment's id or name gets the error that reading it gets."""
@@ -61,7 +61,7 @@ async def test_a_run_of_another_deployment_is_not_there_to_clash_with(
     own.refused(*TAKEN)
 
 
-async def test_a_span_of_another_deployment_is_not_there_to_clash_with(
+async def test_a_conflict_with_another_deployments_span_is_not_found(
     api_client: Any, mine: str
 ) -> None:
     """Creating a span with another deployment's id gets the error that reading it gets."""
@@ -76,7 +76,7 @@ async def test_a_span_of_another_deployment_is_not_there_to_clash_with(
     assert counts["total"] == 0
 
 
-async def test_an_account_token_hears_of_what_is_taken(api_client: Any, theirs: Any) -> None:
+async def test_an_account_token_gets_a_conflict(api_client: Any, theirs: Any) -> None:
     """An account token, which sees everything, gets the error that the id is taken."""
     for body in ({"id": "their-run"}, {"external_identifier": "their-name"}):
         answer = await api_client.post("/agent_instance/register", {"agent_id": "agent-1", **body})

@@ -31,7 +31,7 @@ def _errors(answer: Any, *nested: str) -> Mapping[str, Any]:
     return found
 
 
-def test_the_control_plane_is_what_needs_an_account_token() -> None:
+def test_the_control_plane_needs_an_account_token() -> None:
     """Only what deployments write about runs, spans, quality and alerts is telemetry."""
     lenient = {one.name for one in WRITES} - {one.name for one in CONTROL}
 
@@ -67,7 +67,7 @@ async def test_an_unknown_field_is_named(api_client: Any, operation: Write) -> N
 
 
 async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
-    """A refused request does nothing, and can be sent again without the field."""
+    """A refused request has no effect, and can be sent again without the field."""
     headers = {"Idempotency-Key": "k"}
     wrong = await api_client.post(
         "/agent", {"details": {"name": "A", "nmae": "B"}}, headers=headers
@@ -110,7 +110,7 @@ async def test_missing_wrong_and_unknown_fields_are_reported_together(api_client
         ),
     ],
 )
-async def test_nested_members_are_looked_at_too(
+async def test_nested_fields_are_checked(
     api_client: Any, path: str, details: Any, place: list[str]
 ) -> None:
     """A field inside another field is known, or named by its path."""
@@ -123,7 +123,7 @@ async def test_nested_members_are_looked_at_too(
     assert list(_errors(answer, "details", *place[:-1])) == [place[-1]]
 
 
-async def test_what_answers_show_can_be_sent_back(api_client: Any) -> None:
+async def test_answers_can_be_sent_back(api_client: Any) -> None:
     """Things that were read are valid changes of themselves, read-only members included."""
     run = await api_client.run()
     account = (await api_client.get("/account")).summaries[0]
@@ -159,7 +159,7 @@ async def test_members_of_older_clients_are_accepted(api_client: Any) -> None:
     assert in_bulk["status"] == "success"
 
 
-async def test_another_account_is_not_passed_over(api_client: Any) -> None:
+async def test_another_account_is_refused(api_client: Any) -> None:
     """A request that names another account than the token's is refused, not carried out in it."""
     details = {"name": "A", "account_id": "somebody-else"}
 
@@ -167,7 +167,7 @@ async def test_another_account_is_not_passed_over(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("flat", [True, False])
-async def test_items_of_a_bulk_request_are_read_as_strictly(api_client: Any, flat: bool) -> None:
+async def test_bulk_items_are_just_as_strict(api_client: Any, flat: bool) -> None:
     """A bulk request stops at an item with an unknown field, at either level."""
     item = {"_type": "agents/create", "idempotency_key": "key-0001"}
     fields = {"name": "A", **ODD}
@@ -182,7 +182,7 @@ async def test_items_of_a_bulk_request_are_read_as_strictly(api_client: Any, fla
     assert list(lost["errors"]) == ["description"]
 
 
-async def test_telemetry_ignores_what_it_does_not_know(api_client: Any) -> None:
+async def test_telemetry_ignores_unknown_fields(api_client: Any) -> None:
     """Newer agents may send fields that this server does not know."""
     types = [{"name": "step", "params_schema": {}, **ODD}]
     run = await api_client.register(agent_schema_version={"span_type_schemas": types, **ODD}, **ODD)

@@ -6,7 +6,7 @@ from typing import Any
 from prefactor_server.api.kernel.work import Work
 
 
-async def test_a_transport_that_never_waits_holds_nothing_up() -> None:
+async def test_a_transport_that_never_waits_is_harmless() -> None:
     """A transport that always answers at once does not stop long work."""
 
     async def receive() -> Any:

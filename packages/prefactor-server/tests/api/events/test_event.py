@@ -31,7 +31,7 @@ async def begun(stream: Followed) -> int:
 
 
 async def test_rows(api_client: ApiClient) -> None:
-    """An event holds the row as lists show it, and spans have no payloads or secrets."""
+    """An event has the row as lists show it, and spans have no payloads or secrets."""
     async with following(api_client) as stream:
         await begun(stream)
         run = await api_client.run()
@@ -84,7 +84,7 @@ async def test_compressed(api_client: ApiClient) -> None:
 
 
 async def test_termination(api_client: ApiClient) -> None:
-    """A termination tells of the run and of every span that it closed."""
+    """A termination sends an event for the run and for every span that it closed."""
     run = await api_client.run()
     spans = [await api_client.span(run, status="active") for _ in range(3)]
     async with following(api_client, query={"agent_instance_ids": run["id"]}) as stream:
@@ -99,7 +99,7 @@ async def test_termination(api_client: ApiClient) -> None:
 
 
 async def test_filters(api_client: ApiClient) -> None:
-    """A stream tells of the runs and agents that it names, and of spans unless it declines."""
+    """A stream has events of the runs and agents that it names, with spans unless declined."""
     mine, other = await api_client.run(agent_id="a"), await api_client.run(agent_id="b")
     third = await api_client.run(agent_id="c")
     by_run = {"agent_instance_ids": mine["id"]}
@@ -179,7 +179,7 @@ async def test_resume(api_client: ApiClient) -> None:
 
 @pytest.mark.parametrize("after", [10**15, 0])
 async def test_unknown_position(api_client: ApiClient, after: int) -> None:
-    """A position that the feed never had, or no longer holds, leads to a reload."""
+    """A position that the feed never had, or no longer has, leads to a reload."""
     await api_client.run()
     if not after:
         position = await api_client.storage.feed.position()

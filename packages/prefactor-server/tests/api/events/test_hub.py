@@ -66,7 +66,7 @@ class Feed:
 
 
 def rendered(position: int, rows: ChangedRows, _which: EventFilter) -> bytes:
-    """A message that tells the ids of the runs."""
+    """A message that has the ids of the runs."""
     return f"{position}:{','.join(rows.changes)}".encode()
 
 
@@ -159,7 +159,7 @@ async def told_one(subscription: Subscription) -> list[bytes]:
     return [message.data]
 
 
-async def test_nothing_is_read_for_nobody() -> None:
+async def test_nothing_is_read_without_subscribers() -> None:
     """Without subscribers the hub reads nothing."""
     async with running() as (feed, hub):
         subscription = await hub.subscribe(ALL, None)

@@ -1,7 +1,7 @@
-"""Errors of the OTLP endpoints are a Status in the encoding of the request, as OTLP wants them.
+"""Errors of the OTLP endpoints are a Status in the encoding of the request, as OTLP requires.
 
-What may be sent again is answered with a status that exporters send again after, and with the
-seconds to wait; nothing else is.
+A temporary failure has a status that exporters retry, and the seconds to wait. No other failure
+has.
 """
 
 from dataclasses import replace
@@ -169,7 +169,7 @@ async def test_over_the_rate_exporters_get_a_retry_after(api_client: Any, form: 
     ids=lambda one: type(one).__name__,
 )
 @pytest.mark.parametrize("noun", ["traces", "logs"])
-async def test_what_may_be_sent_again_says_when(
+async def test_a_retryable_error_has_a_retry_after(
     api_client: Any, noun: str, refusal: Any, answered: tuple[int, str]
 ) -> None:
     """A server that cannot store answers with a retryable status, and the retry succeeds."""
@@ -194,7 +194,7 @@ async def test_what_may_be_sent_again_says_when(
 
 
 @FORMS
-async def test_a_failure_of_the_server_is_not_to_be_sent_again(
+async def test_a_failure_of_the_server_is_not_retryable(
     api_client: Any, form: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error would recur with each retry, so it is a 500 without details."""

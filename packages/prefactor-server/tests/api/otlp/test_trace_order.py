@@ -44,7 +44,7 @@ def traces(draw: st.DrawFn) -> tuple[list[ReceivedSpan], list[list[ReceivedSpan]
 def test_the_same_spans_are_kept_in_every_order(
     drawn: tuple[list[ReceivedSpan], list[list[ReceivedSpan]]],
 ) -> None:
-    """Batches in any order keep what one batch of all keeps, which is what lies between agents."""
+    """Batches in any order keep what one batch of all spans keeps: the spans between agents."""
     spans, batches = drawn
     together = {one.span_id for one in sort_spans(TraceState(), spans, lambda _: False).kept}
     kept: set[str] = set()

@@ -33,7 +33,7 @@ async def _end_silent(api_client: Any, minutes: int = 60) -> int:
     )
 
 
-async def test_silence_ends_a_run_until_its_root_comes(api_client: Any) -> None:
+async def test_silence_ends_a_run_provisionally(api_client: Any) -> None:
     """A run without a root span ends provisionally; the root replaces that end, once."""
     await export(api_client, [span(2, 1, CHAT)])
     assert await _end_silent(api_client) == 0
@@ -85,7 +85,7 @@ async def test_terminated_always_wins(api_client: Any) -> None:
     assert (ended["status"], ended["ended_by"], len(spans)) == ("terminated", None, 3)
 
 
-async def test_a_trace_that_goes_on_is_not_ended(api_client: Any) -> None:
+async def test_an_active_trace_is_not_ended(api_client: Any) -> None:
     """Whether a trace is silent is decided when its end is written, not when it was found."""
     await export(api_client, [span(2, 1, CHAT)])
     (found,) = await api_client.storage.maintenance.silent_traces(api_client.clock() + 1, 10)

@@ -66,7 +66,7 @@ async def test_a_trace_is_a_run(api_client: Any) -> None:
     assert listed["finished_at"] == "2026-01-01T00:01:39.000000Z"
 
 
-async def test_json_and_protobuf_say_the_same(api_client: Any) -> None:
+async def test_json_and_protobuf_are_equivalent(api_client: Any) -> None:
     """Both encodings, with every kind of value, plain or compressed, end in the same run."""
     values = {
         **CHAT,
@@ -124,7 +124,7 @@ async def test_another_server_continues_a_trace(api_client: Any, database_url: s
     assert (run["status"], sorted(spans)) == ("complete", [1, 2, 3])
 
 
-async def test_noise_is_left_out(api_client: Any) -> None:
+async def test_spans_about_no_agent_are_left_out(api_client: Any) -> None:
     """HTTP and database spans are kept only between spans about agents."""
     await export(
         api_client,
@@ -149,7 +149,7 @@ async def test_noise_is_left_out(api_client: Any) -> None:
 
 
 async def test_a_trace_without_agents_makes_no_run(api_client: Any) -> None:
-    """The ordinary traces of a service that happens to export here are not recorded."""
+    """Ordinary traces of a service that exports to this server are not recorded."""
     await export(api_client, [span(1, None, HTTP), span(2, 1, HTTP)])
 
     assert await runs(api_client) == []
@@ -165,7 +165,7 @@ async def test_each_agent_of_a_trace_has_its_run(api_client: Any) -> None:
 
 
 async def test_a_failed_root_fails_the_run(api_client: Any) -> None:
-    """The status of the root is that of the run; before it comes, the run is active."""
+    """A run has the status of its root, and is active until the root arrives."""
     await export(api_client, [span(2, 1, CHAT)])
     active, _ = await outcome(api_client)
     await export(api_client, [span(1, None, AGENT, **failed("boom"))])
@@ -179,7 +179,7 @@ async def test_a_failed_root_fails_the_run(api_client: Any) -> None:
     assert (await outcome(api_client, OTHER))[0]["status"] == "cancelled"
 
 
-async def test_a_deployment_token_says_whose_spans_they_are(api_client: Any) -> None:
+async def test_a_deployment_token_decides_agent_and_environment(api_client: Any) -> None:
     """Agent and environment come from the token, whatever the resource says."""
     mine = await api_client.register()
     token = await api_client.deployment_token(mine)
@@ -203,7 +203,7 @@ async def test_an_environment_is_found_by_its_name(api_client: Any) -> None:
     assert len(made) == 1
 
 
-async def test_what_cannot_be_kept_is_named_and_its_neighbours_stay(api_client: Any) -> None:
+async def test_invalid_spans_are_named_and_others_stored(api_client: Any) -> None:
     """Spans without ids or times are counted in partial success, in either encoding."""
     bad = [{**span(4, 1, CHAT), "spanId": "zz"}, {**span(5, 1, CHAT), **_no_times()}]
     said = (await export(api_client, [*CONVERSATION, *bad]))["partialSuccess"]
@@ -305,7 +305,7 @@ async def test_a_span_that_is_too_large_is_named(api_client: Any) -> None:
     assert len((await outcome(api_client))[1]) == 3
 
 
-async def test_metrics_are_taken_and_not_kept(api_client: Any) -> None:
+async def test_metrics_are_accepted_and_discarded(api_client: Any) -> None:
     """Metrics sent to the same address are accepted with 200 and discarded."""
     answer = await api_client.post("/otlp/v1/metrics", b"\x0a\x00", headers=PROTOBUF)
     also = await api_client.post("/otlp/v1/metrics", {"resourceMetrics": []}, headers=JSON)

@@ -30,7 +30,7 @@ async def test_a_webhook_has_a_secret_that_is_shown_once(api_client: ApiClient) 
     assert (details["status"], details["agent_ids"], details["purposes"]) == ("enabled", None, None)
 
 
-async def test_a_webhook_changes_piece_by_piece(api_client: ApiClient) -> None:
+async def test_an_update_changes_the_given_fields(api_client: ApiClient) -> None:
     """Missing fields are unchanged, null removes a filter, and each change is logged."""
     run = await api_client.run("pending")
     details = {
@@ -60,7 +60,7 @@ async def test_a_webhook_changes_piece_by_piece(api_client: ApiClient) -> None:
     assert actions[:3] == ["webhooks.update", "webhooks.update", "webhooks.create"]
 
 
-async def test_what_cannot_be_a_webhook_is_refused(api_client: ApiClient) -> None:
+async def test_an_invalid_webhook_is_refused(api_client: ApiClient) -> None:
     """Each wrong field is named, with what is allowed, at creation and at a change alike."""
     made = (await api_client.post("/webhook", {"details": DETAILS})).details
     wrong: list[tuple[dict[str, Any], str, str]] = [
@@ -97,7 +97,7 @@ async def test_an_account_has_a_limited_number_of_webhooks(api_client: ApiClient
 async def test_a_deleted_webhook_is_gone(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """A deleted webhook is not shown and receives nothing, and its secrets and deliveries go."""
+    """A deleted webhook is not shown, receives nothing, and loses its secrets and deliveries."""
     path = f"/webhook/{webhook['details']['id']}"
     await api_client.run("complete")
     await api_client.follow()
@@ -136,7 +136,7 @@ async def test_a_secret_is_rotated_with_an_overlap(
     assert "0 to 168" in refused.refused(422, "validation_errors")["message"]
 
 
-async def test_a_test_says_what_came_of_it(
+async def test_a_test_returns_its_result(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """A test is sent once, at once, and its result is returned, for a disabled webhook too."""
@@ -164,7 +164,7 @@ async def test_without_a_secret_key_there_are_no_webhooks(database_url: str) -> 
     assert "PREFACTOR_SECRET_KEY" in body["message"]
 
 
-async def test_a_deployment_token_knows_no_webhooks(api_client: ApiClient) -> None:
+async def test_webhooks_need_an_account_token(api_client: ApiClient) -> None:
     """A deployment token can neither see nor create webhooks."""
     token = await api_client.deployment_token(await api_client.run("pending"))
 
@@ -174,9 +174,7 @@ async def test_a_deployment_token_knows_no_webhooks(api_client: ApiClient) -> No
 
 
 @pytest.mark.parametrize("role", ["viewer", "member"])
-async def test_only_an_admin_knows_webhooks(
-    api_client: ApiClient, role: Role, webhook: Any
-) -> None:
+async def test_webhooks_need_an_admin(api_client: ApiClient, role: Role, webhook: Any) -> None:
     """Anyone but an admin gets 403 for every webhook operation, without details."""
     person = await signed_in(api_client, role)
     operations = [one for one in OPERATIONS if one.name.startswith("webhook")]

@@ -221,7 +221,7 @@ async def test_a_webhook_that_fails_for_three_days_is_disabled(
     assert receiver.received[-1].id == receiver.received[0].id
 
 
-async def test_a_receiver_that_is_gone_is_not_asked_again(
+async def test_a_410_disables_a_webhook(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
     """A 410 answer disables a webhook at once."""
