@@ -144,7 +144,7 @@ def test_no_number_is_too_large_to_count_with(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["max_request_bytes", "max_payload_bytes", "max_queue_bytes", "idempotency_days"]
+    "name", ["max_request_bytes", "max_payload_bytes", "max_queue_bytes", "partition_days"]
 )
 def test_zero_is_refused_where_it_would_stop_everything(name: str) -> None:
     """A limit of zero bytes or days is refused, because it would refuse everything."""

@@ -58,6 +58,7 @@ from prefactor_server.upkeep import (
     SilenceLimits,
     end_silent_traces,
     in_background,
+    make_partitions,
     prune,
 )
 
@@ -256,6 +257,7 @@ def _upkeep(
         webhooks.run(),
         abandoned.run(heartbeats),
         end_silent_traces(maintenance, writer, now_us, idle_minutes=idle_minutes),
+        make_partitions(maintenance, now_us, days=settings.partition_days),
         prune(storage, now_us, key_days=key_days, session_idle_seconds=idle_seconds),
     ]
 

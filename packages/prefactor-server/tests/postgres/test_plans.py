@@ -35,7 +35,7 @@ FROM generate_series(1, 20000) AS number
 """  # noqa: S608 - ours
 ENTRIES_READ = """
 SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes
-WHERE relname = 'agent_span' AND pg_stat_force_next_flush() IS NOT NULL
+WHERE relname = 'agent_span_default' AND pg_stat_force_next_flush() IS NOT NULL
 """
 REGISTRATION = Registration("my-agent", None, b"content", b"metadata", "external", "schema")
 SCANNED = re.compile(r"Seq Scan on (\w+)")
@@ -50,7 +50,7 @@ async def filled(database: PostgresDatabase, storage: PostgresStorage) -> Postgr
 
 
 def used(plan: str, table: str) -> set[str]:
-    """The indexes by which a plan finds rows of a table."""
+    """The indexes by which a plan finds rows of a partition or table."""
     return set(re.findall(rf"Index (?:Only )?Scan using (\w+) on {table}\b", plan))
 
 
@@ -90,7 +90,7 @@ async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
 
     assert SCANNED.findall(plan) == []
     assert plan.count("Index") > len(query.parts)
-    assert used(plan, "agent_span") == {"agent_span_pkey"}
+    assert used(plan, "agent_span_default") == {"agent_span_default_pkey"}
 
 
 _ARGUMENT = re.compile(r"unnest\((\w+)\)")
@@ -116,12 +116,12 @@ async def test_writing_reads_no_table_whole(filled: PostgresStorage) -> None:
     assert len(plans) >= 9
     assert [plan for plan in plans if SCANNED.search(plan) or "Index" not in plan] == []
     of_spans = {
-        statement[:30]: used(plan, "agent_span")
+        statement[:30]: used(plan, "agent_span_default")
         for statement, plan in zip(statements, plans, strict=True)
     }
     assert [indexes for indexes in of_spans.values() if indexes] == [
-        {"agent_span_pkey"},
-        {"agent_span_of_instance"},
+        {"agent_span_default_pkey"},
+        {"agent_span_default_of_instance"},
     ]
 
 
@@ -194,7 +194,7 @@ async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
         plan = await explained(connection, sql, ACCOUNT, "run-7")
 
     assert SCANNED.findall(plan) == []
-    assert "agent_span_of_instance" in plan
+    assert used(plan, "agent_span_default") == {"agent_span_default_of_instance"}
 
 
 @pytest.mark.parametrize("sql", [maintenance._FORGET_KEYS, maintenance._FORGET_RECEIPTS])

@@ -69,6 +69,19 @@ def _suffix(high: int, low: int) -> str:
     )
 
 
+def id_prefix(time_us: int) -> str:
+    """Return what PFIDs of a millisecond begin with, which sorts behind all earlier ones."""
+    return _prefix(time_us // 1000, 0)[: PARTITION.start]
+
+
+def time_of_prefix(prefix: str) -> int:
+    """Return the microseconds since 1970 of a text that ``id_prefix`` returned."""
+    ms = 0
+    for character in prefix:
+        ms = ms * len(ALPHABET) + ALPHABET.index(character)
+    return ms * 1000
+
+
 def is_pfid(text: str) -> bool:
     """Return whether the text is a PFID: 32 lowercase characters, the first of them 0 to 7."""
     return _PFID.fullmatch(text) is not None

@@ -40,6 +40,7 @@ _MAXIMA: Final = {
     "port": 65_535,
     "token_cache_seconds": 86_400,
     "idempotency_days": 36_500,
+    "partition_days": 366,
     "requests_per_second": 1_000_000,
     "drain_seconds": 600,
     "request_timeout_seconds": 86_400,
@@ -66,6 +67,7 @@ _AT_LEAST_ONE: Final = frozenset(
         "max_payload_bytes",
         "max_queue_bytes",
         "idempotency_days",
+        "partition_days",
         "session_idle_seconds",
         "session_max_seconds",
         "otlp_idle_minutes",
@@ -95,6 +97,7 @@ class Settings:
     max_buffered_bytes: int
     token_cache_seconds: int
     idempotency_days: int
+    partition_days: int
     min_free_disk_bytes: int
     requests_per_second: int
     metrics: bool

@@ -82,6 +82,12 @@ SETTINGS: Final = (
         "How many days an idempotency key is remembered.",
     ),
     Setting(
+        "partition_days",
+        30,
+        "How many days of spans one partition of a PostgreSQL database takes. 1 for millions of "
+        "spans a day.",
+    ),
+    Setting(
         "min_free_disk_bytes",
         64 * 1024 * 1024,
         "The free disk space below which writes are answered 503. Reads go on.",

@@ -66,6 +66,14 @@ class Maintenance(Protocol):
         """
         ...
 
+    async def extend_partitions(self, now: int, days: int) -> Sequence[str]:
+        """Make the partitions of ``days`` that are due; return their names.
+
+        Only PostgreSQL has partitions. After ``Unavailable``, rows are still stored, in the
+        partitions that exist.
+        """
+        ...
+
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """Delete a slice of the sessions and links that have expired; return how many."""
         ...

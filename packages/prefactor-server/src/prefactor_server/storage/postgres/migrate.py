@@ -9,6 +9,7 @@ from typing import Final
 from prefactor_server.storage.migration import Migration, discover, plan
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.feed import raise_shift
+from prefactor_server.storage.postgres.upkeep import partitions
 from prefactor_server.storage.postgres.write_function import write_function
 
 _PACKAGE: Final = "prefactor_server.storage.postgres.migrations"
@@ -59,6 +60,7 @@ async def migrate(connection: Connection) -> Sequence[Migration]:
                 await _apply(connection, migration)
         await _install_write_function(connection)
         await raise_shift(connection)
+        await partitions.begin(connection, time.time_ns() // 1000)
     finally:
         await connection.execute(_UNLOCK)
     return pending

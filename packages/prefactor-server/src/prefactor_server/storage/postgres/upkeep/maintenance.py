@@ -19,6 +19,7 @@ from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
+from prefactor_server.storage.postgres.upkeep.partitions import extend
 from prefactor_server.storage.postgres.upkeep.prune import preview_slice, prune_slice
 from prefactor_server.storage.postgres.upkeep.verify import verify
 from prefactor_server.storage.postgres.write import arguments
@@ -91,6 +92,10 @@ class PostgresMaintenance:
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """See ``Maintenance.prune``; a slice whose connection was lost is repeated."""
         return await self._writing.run(partial(prune_slice, retention, now, actor))
+
+    async def extend_partitions(self, now: int, days: int) -> Sequence[str]:
+        """See ``Maintenance.extend_partitions``; replicas take turns."""
+        return await self._writing.run(lambda connection: extend(connection, now, days))
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``; replicas skip each other's slices."""

@@ -82,6 +82,10 @@ class SqliteMaintenance:
 
         return await self._on_writer(prune)
 
+    async def extend_partitions(self, now: int, days: int) -> Sequence[str]:  # noqa: ARG002 - as the others
+        """See ``Maintenance.extend_partitions``; a file has none."""
+        return ()
+
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``."""
         parameters = {

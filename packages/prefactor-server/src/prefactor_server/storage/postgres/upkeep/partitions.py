@@ -1,0 +1,159 @@
+"""Makes the partitions of spans and payloads by time, while servers read and write.
+
+Each table has a DEFAULT partition and a row of ranges without gaps. A range begins with the time in
+an id. The last range is open: it ends in 2039, where its ids stop to begin with ``01``. A new
+partition is made by ending the last range ahead of time and beginning another.
+
+Rows that are ahead of time, because a client's clock is, are therefore in the last partition, and
+those that belong to the new one move there in the same transaction. The DEFAULT partition has what
+was stored before there were ranges, and ids that clients made up. A constraint says that it has no
+row of any range, so that PostgreSQL does not read it each time that a range is added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.pfid import id_prefix, time_of_prefix
+from prefactor_server.storage.postgres import driver
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.failures import is_conflict, is_lost
+from prefactor_server.storage.sql import load_sql
+
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
+_DAY_US: Final = 86_400 * 1_000_000
+# 2039-09-07. Later rows go to the DEFAULT partition. No UUID is in a range that begins after 2025.
+_END: Final = "02"
+_RANGE: Final = re.compile(r"FOR VALUES FROM \('(\w+)'\) TO \('(\w+)'\)")
+
+
+class Partitioned(NamedTuple):
+    """A partitioned table, the column of its ranges, and the options of its partitions."""
+
+    name: str
+    key: str
+    options: str
+
+
+PARTITIONED: Final = (
+    Partitioned("agent_span", "id", " WITH (fillfactor = 90)"),
+    Partitioned("span_payload", "span_id", ""),
+)
+
+
+class Range(NamedTuple):
+    """A partition and the range of its ids, of which ``high`` is the first beyond it."""
+
+    partition: str
+    low: str
+    high: str
+
+
+async def begin(connection: Connection, now: int) -> None:
+    """Give each table its first range, unless it has one.
+
+    A DEFAULT partition with rows is read once, under a lock. The range of such a table begins
+    tomorrow, so that few rows move: those of clients whose clocks are ahead.
+    """
+    for table in PARTITIONED:
+        if not await ranges(connection, table):
+            async with connection.transaction():
+                await _begin(connection, table, now)
+
+
+async def _begin(connection: Connection, table: Partitioned, now: int) -> None:
+    default = f"{table.name}_default"
+    await _run(connection, "lock", table=table.name)
+    is_empty = await connection.fetchval(_SQL["is_empty"].format(table=default))
+    today = now - now % _DAY_US
+    first = _range(table, today if is_empty else today + _DAY_US)
+    if first.low >= _END:
+        return
+    await _create(connection, table, first.partition)
+    await _move(connection, table, default, first)
+    await _run(connection, "exclude", table=table.name, key=table.key, low=first.low, high=_END)
+    await _attach(connection, table, first)
+
+
+async def extend(connection: Connection, now: int, days: int) -> Sequence[str]:
+    """Make the partitions of ``days`` that are due, and return their names.
+
+    The last range of each table then begins later than ``days`` from now. Does nothing while
+    another server is doing it.
+
+    Raises:
+        Unavailable: a statement of others is in the way, or PostgreSQL refuses.
+    """
+    made: list[str] = []
+    try:
+        for table in PARTITIONED:
+            while (name := await _extend(connection, table, now, days * _DAY_US)) is not None:
+                made.append(name)
+    except Exception as error:
+        if driver.sqlstate(error) is None or is_lost(error) or is_conflict(error):
+            raise
+        raise Unavailable(f"PostgreSQL made no partition: {error}") from error
+    return made
+
+
+async def ranges(connection: Connection, table: Partitioned) -> list[Range]:
+    """Return the ranges of a table, in order."""
+    found: list[Range] = []
+    for partition, bound in await connection.fetch(_SQL["ranges"], table.name):
+        matched = _RANGE.fullmatch(bound)
+        if matched is not None:
+            found.append(Range(partition, matched[1], matched[2]))
+    return found
+
+
+async def _extend(connection: Connection, table: Partitioned, now: int, length: int) -> str | None:
+    """Make one partition, if it is due: a short transaction for each, so that nobody waits long."""
+    async with connection.transaction():
+        if not await connection.fetchval(_SQL["turn"]):
+            return None
+        await connection.execute(_SQL["patience"])
+        known = await ranges(connection, table)
+        if not known or known[-1].low > id_prefix(now + length):
+            return None
+        last = known[-1]
+        added = _range(table, _end_of(last, now, length))
+        if added.low >= _END:
+            return None
+        await _create(connection, table, added.partition)
+        await _run(connection, "detach", table=table.name, partition=last.partition)
+        await _move(connection, table, last.partition, added)
+        await _attach(connection, table, last._replace(high=added.low))
+        await _attach(connection, table, added)
+        return added.partition
+
+
+def _range(table: Partitioned, start: int) -> Range:
+    """Return the last range, which begins at a time."""
+    day = datetime.fromtimestamp(start // 1_000_000, UTC)
+    return Range(f"{table.name}_{day:%Y_%m_%d}", id_prefix(start), _END)
+
+
+def _end_of(last: Range, now: int, length: int) -> int:
+    """Return when the last range should end: late enough not to be over already."""
+    start = time_of_prefix(last.low)
+    return start + length * max(1, (now - start) // length + 1)
+
+
+async def _create(connection: Connection, table: Partitioned, partition: str) -> None:
+    await _run(connection, "create", table=table.name, partition=partition, options=table.options)
+
+
+async def _move(connection: Connection, table: Partitioned, source: str, to: Range) -> None:
+    await _run(connection, "move", key=table.key, source=source, **to._asdict())
+
+
+async def _attach(connection: Connection, table: Partitioned, one: Range) -> None:
+    await _run(connection, "attach", table=table.name, **one._asdict())
+
+
+async def _run(connection: Connection, statement: str, **names: str) -> None:
+    await connection.execute(_SQL[statement].format(**names))

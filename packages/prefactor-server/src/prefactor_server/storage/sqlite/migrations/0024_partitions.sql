@@ -1,0 +1,2 @@
+-- Only PostgreSQL has partitions. Nothing changes here.
+SELECT 1;

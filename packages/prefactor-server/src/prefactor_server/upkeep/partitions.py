@@ -1,0 +1,40 @@
+"""Making the partitions of a database ahead of time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from prefactor_server.domain.errors import Refusal
+from prefactor_server.storage.maintenance import Maintenance
+
+_log = structlog.get_logger("prefactor_server")
+
+_LOOK_EVERY_SECONDS: Final = 3600.0
+_FIRST_RETRY_SECONDS: Final = 60.0
+
+
+async def make_partitions(
+    maintenance: Maintenance, now_us: Callable[[], int], *, days: int
+) -> None:
+    """Make the partitions of ``days`` that are due, at once and every hour, until cancelled.
+
+    Whether it succeeds is not urgent, because there is always a partition for a row. After a
+    failure it is tried again, at first soon.
+    """
+    retry = _FIRST_RETRY_SECONDS
+    while True:
+        try:
+            made = await maintenance.extend_partitions(now_us(), days)
+        except Refusal as error:
+            _log.warning("partitions not made", reason=error.message, retry_seconds=retry)
+            await asyncio.sleep(retry)
+            retry = min(2 * retry, _LOOK_EVERY_SECONDS)
+        else:
+            if made:
+                _log.info("partitions made", partitions=list(made))
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            retry = _FIRST_RETRY_SECONDS
