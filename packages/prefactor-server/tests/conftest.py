@@ -1,6 +1,6 @@
-"""What the tests of the server share: ``support/`` is importable, databases are at hand.
+"""Fixtures of the server's tests: ``support/`` is importable, and databases are ready.
 
-A promise that is kept in the database is tested on every backend, by asking for ``database_url``.
+A promise that depends on the database is tested on every backend, by asking for ``database_url``.
 """
 
 import shutil
@@ -50,9 +50,9 @@ def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=BACKENDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a database without a row in it: one test for every backend.
+    """The address of an empty database: one test for every backend.
 
-    Its schema is up to date, and has to stay so: others get the same database.
+    Its schema is up to date and must stay so, because other tests get the same database.
     """
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("_migrated_file"), tmp_path / "server.db")

@@ -26,7 +26,7 @@ async def fill(storage: SqliteStorage, given: str = "") -> str | None:
     return await bootstrap(storage, given, ids=ids, now=NOW, random_bytes=os.urandom)
 
 
-async def test_a_new_database_gets_what_a_first_request_needs(tmp_path: Path) -> None:
+async def test_a_new_database_gets_its_first_rows(tmp_path: Path) -> None:
     """There is one account, its default environment, and a new secret token that works."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     text = await fill(storage)
@@ -50,7 +50,7 @@ async def test_a_new_database_gets_what_a_first_request_needs(tmp_path: Path) ->
     await storage.close()
 
 
-async def test_a_database_in_use_stays_as_it_is(tmp_path: Path) -> None:
+async def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     """A second start changes nothing, whatever token it is given."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     await fill(storage, OWN)
@@ -62,7 +62,7 @@ async def test_a_database_in_use_stays_as_it_is(tmp_path: Path) -> None:
     await storage.close()
 
 
-async def test_an_operator_brings_a_token(tmp_path: Path) -> None:
+async def test_an_operator_may_choose_the_token(tmp_path: Path) -> None:
     """A token of the operator's own works, and no part of it is stored."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
 
@@ -97,7 +97,7 @@ async def test_a_short_token_that_begins_like_ours_is_not_stored(tmp_path: Path)
         (MADE[:-1] + "-", "mistyped, or made up"),
     ],
 )
-def test_a_token_that_would_not_do(text: str, message: str) -> None:
+def test_unsuitable_tokens(text: str, message: str) -> None:
     """A token that is guessable, unsendable or invalid is refused."""
     with pytest.raises(SettingError, match=message) as refused:
         check_given_token(text)
@@ -107,7 +107,7 @@ def test_a_token_that_would_not_do(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", OWN, "x" * 16, "pf_0123456789abcdef", MADE])
-def test_a_token_that_will_do(text: str) -> None:
+def test_suitable_tokens(text: str) -> None:
     """A long enough token of any form is accepted, and so is one in our form."""
     check_given_token(text)
 

@@ -113,8 +113,8 @@ def test_a_server_without_its_database_is_not_ready(
     assert (line["level"], line["reason"]) == ("error", ready.body["reason"])
 
 
-def test_a_damaged_database_is_found_by_the_probe_alone(server: LiveServer, folder: Path) -> None:
-    """Without any request of the API, and although pages are in memory, the probe finds it."""
+def test_the_probe_finds_damage(server: LiveServer, folder: Path) -> None:
+    """The probe finds damage without any request of the API, although pages are cached."""
     _corrupt(folder / "server.db")
 
     ready = ask(server, "GET", "/readyz", token="")
@@ -128,7 +128,7 @@ def test_a_damaged_database_is_found_by_the_probe_alone(server: LiveServer, fold
     assert _write(server).body["code"] == "database_unusable"
 
 
-def test_a_database_that_comes_back_is_used_again(server: LiveServer, folder: Path) -> None:
+def test_a_restored_database_is_used_again(server: LiveServer, folder: Path) -> None:
     """When a renamed folder is put back, the server is ready and nothing is missing."""
     _rename_folder(folder / "server.db")
     assert _write(server).status == 503
@@ -143,7 +143,7 @@ def test_a_database_that_comes_back_is_used_again(server: LiveServer, folder: Pa
     assert runs == 3
 
 
-def test_what_was_acknowledged_before_the_log_was_deleted_is_saved(
+def test_a_deleted_log_is_saved_at_shutdown(
     server: LiveServer, folder: Path, tmp_path: Path
 ) -> None:
     """Stopped by SIGTERM, as its message advises, the server saves what its open log holds."""

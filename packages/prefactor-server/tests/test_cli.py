@@ -145,7 +145,7 @@ def test_a_token_that_the_operator_chose_is_not_printed(serve: Callable[..., Ser
     assert "A new database" not in server.said
 
 
-def test_a_bootstrap_token_of_another_database_is_named_as_such(
+def test_an_unknown_bootstrap_token_is_reported(
     serve: Callable[..., Server],
 ) -> None:
     """A bootstrap token that the database does not know is reported and does not work."""
@@ -156,17 +156,15 @@ def test_a_bootstrap_token_of_another_database_is_named_as_such(
     assert (status, body["code"]) == (401, "bad_authtoken")
 
 
-def test_a_bootstrap_token_that_could_be_guessed_is_refused(run: Run) -> None:
+def test_a_guessable_bootstrap_token_is_refused(run: Run) -> None:
     """A short bootstrap token ends the start with a message, before a database is made."""
     ended = run("serve", "--port", "0", PREFACTOR_BOOTSTRAP_TOKEN="short")
     assert ended.returncode == 1
     assert "at least 16" in ended.stderr
 
 
-def test_a_secret_key_that_could_be_guessed_is_refused(
-    run: Run, serve: Callable[..., Server]
-) -> None:
-    """A short secret key ends the start before a database, and with it a token, is made."""
+def test_a_guessable_secret_key_is_refused(run: Run, serve: Callable[..., Server]) -> None:
+    """A short secret key ends the start before a database and a token are created."""
     ended = run("serve", "--port", "0", PREFACTOR_SECRET_KEY="short")
     assert ended.returncode == 1
     assert "secret_key must be at least 32 characters, got 5" in ended.stderr
@@ -174,7 +172,7 @@ def test_a_secret_key_that_could_be_guessed_is_refused(
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_after_what_it_took(
+def test_a_signal_ends_the_server_after_accepted_requests(
     serve: Callable[..., Server], by: signal.Signals
 ) -> None:
     """SIGTERM and SIGINT end the server with status 0, and what it answered is in the file."""
@@ -193,7 +191,7 @@ def test_a_second_server_on_the_file_is_refused(serve: Callable[..., Server], ru
     assert server.request("GET", "/api/v1/ping")[0] == 200
 
 
-def test_the_database_is_its_owners_alone(serve: Callable[..., Server], tmp_path: Path) -> None:
+def test_the_database_is_private(serve: Callable[..., Server], tmp_path: Path) -> None:
     """Only the owner can read a new database and the files beside it."""
     serve().request("POST", "/api/v1/agent", {"details": {"name": "secret"}})
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("prefactor.db*")}
@@ -233,7 +231,7 @@ def test_a_port_in_use_is_named(run: Run) -> None:
         (["token", "create"], {}, "start the server once first"),
     ],
 )
-def test_what_cannot_work_ends_in_one_line(
+def test_a_fixable_error_is_one_line(
     run: Run, arguments: list[str], variables: dict[str, str], says: str
 ) -> None:
     """A mistake that the operator can fix exits with 1 and one line on stderr, no traceback."""
@@ -243,7 +241,7 @@ def test_what_cannot_work_ends_in_one_line(
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_file_that_is_no_database_is_refused_and_kept(run: Run, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_refused_and_kept(run: Run, tmp_path: Path) -> None:
     """A file of another kind is not touched."""
     (tmp_path / "notes.txt").write_text("my notes\n" * 500)
     ended = run("serve", "--database", "sqlite:///notes.txt")
@@ -252,7 +250,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept(run: Run, tmp_path: Path
     assert (tmp_path / "notes.txt").read_text() == "my notes\n" * 500
 
 
-def test_migrate_says_what_it_would_do_and_does_it_once(run: Run, tmp_path: Path) -> None:
+def test_migrate_has_a_dry_run(run: Run, tmp_path: Path) -> None:
     """A dry run changes nothing, a real run migrates, and a second run has nothing to do."""
     dry = run("migrate", "--dry-run")
     assert "would apply 0001 initial" in dry.stdout
@@ -312,17 +310,19 @@ class TestTokens:
             (["--environment", "staging"], "bound to no environment"),
         ],
     )
-    def test_a_token_that_makes_no_sense_is_refused(
+    def test_an_inconsistent_token_is_refused(
         self, serve: Callable[..., Server], run: Run, arguments: list[str], says: str
     ) -> None:
-        """A scope without its agent, an unknown agent, and an agent without its scope."""
+        """A missing agent, an unknown agent, and an agent with the wrong scope are refused."""
         serve()
         ended = run("token", "create", *arguments)
         assert ended.returncode == 1
         assert says in ended.stderr
         assert ended.stdout == ""
 
-    def test_a_token_is_stopped_and_let_go_on(self, serve: Callable[..., Server], run: Run) -> None:
+    def test_a_token_is_suspended_and_activated(
+        self, serve: Callable[..., Server], run: Run
+    ) -> None:
         """Suspending, activating and revoking a token take effect on a running server at once."""
         server = serve("--token-cache-seconds", "0")
         token = run("token", "create").stdout.strip()
@@ -336,10 +336,10 @@ class TestTokens:
         assert "revoked" in run("token", "list").stdout
 
     @pytest.mark.parametrize(("move", "says"), [("activate", "is active"), ("revoke", "not found")])
-    def test_a_token_that_cannot_be_moved_is_named(
+    def test_an_impossible_status_change_is_refused(
         self, serve: Callable[..., Server], run: Run, move: str, says: str
     ) -> None:
-        """A move that its status does not allow, and an unknown token, end in one line."""
+        """A change that the status does not allow, and an unknown token, give one line."""
         listed = serve().request("GET", "/api/v1/api_token")[1]["summaries"]
         ended = run("token", move, listed[0]["id"] if move == "activate" else "nobody")
         assert ended.returncode == 1
@@ -358,9 +358,7 @@ class TestTokens:
         assert "expired" in run("token", "list").stdout
 
 
-def test_the_document_that_is_printed_is_the_one_that_is_served(
-    serve: Callable[..., Server], run: Run
-) -> None:
+def test_the_printed_document_is_the_served_one(serve: Callable[..., Server], run: Run) -> None:
     """``openapi`` prints what ``/api/v1/openapi`` answers."""
     status, served = serve().request("GET", "/api/v1/openapi")
     assert status == 200

@@ -80,7 +80,7 @@ def test_an_id_is_whole_at_any_width(server: LiveServer, database_url: str) -> N
     assert [token in listed for token in tokens] == [True]
 
 
-def test_what_is_listed_is_there_as_json(server: LiveServer, database_url: str) -> None:
+def test_lists_have_json_output(server: LiveServer, database_url: str) -> None:
     """``--json`` prints an object per line, with values as the API has them, texts unchanged."""
     (summary,) = ask(server, "GET", "/api/v1/api_token").body["summaries"]
 
@@ -93,8 +93,8 @@ def test_what_is_listed_is_there_as_json(server: LiveServer, database_url: str) 
     assert (sound.returncode, sound.stdout) == (0, "")
 
 
-def test_settings_and_steps_are_there_as_json(tmp_path: Path) -> None:
-    """Settings with their sources, and steps of a migration, come as objects too."""
+def test_settings_and_migrations_have_json_output(tmp_path: Path) -> None:
+    """Settings with their sources, and migration steps, are printed as objects too."""
     database = f"sqlite:///{tmp_path / 'new.db'}"
     shown = objects(command(database, "config", "show", "--json", "--port", "9000").stdout)
     steps = objects(command(database, "migrate", "--json").stdout)

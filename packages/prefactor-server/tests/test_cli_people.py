@@ -57,7 +57,7 @@ def call(server: LiveServer, method: str, path: str, body: Any = None, cookie: s
         connection.close()
 
 
-def test_a_person_comes_and_goes(server: LiveServer, database_url: str) -> None:
+def test_a_person_is_invited_and_removed(server: LiveServer, database_url: str) -> None:
     """An invited person sets a password, changes role, resets the password, and is removed."""
     invited = told(database_url, "invite", EMAIL, "--role", "member")
     accept = {"token": invited, "password": "correct horse battery"}
@@ -87,8 +87,8 @@ def test_a_person_comes_and_goes(server: LiveServer, database_url: str) -> None:
     assert told(database_url, "list", "--json") == ""
 
 
-def test_what_cannot_be_done_is_one_line(server: LiveServer, database_url: str) -> None:
-    """A wrong address, an unknown person and an unknown role are refused."""
+def test_an_error_is_one_line(server: LiveServer, database_url: str) -> None:
+    """An invalid address, an unknown person and an unknown role are refused in one line."""
     del server
     for arguments in (("invite", "name"), ("link", EMAIL), ("role", EMAIL, "viewer")):
         refused = admin(database_url, *arguments)

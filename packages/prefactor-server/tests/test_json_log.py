@@ -35,7 +35,7 @@ asyncio.run(main(), debug=False)
 """
 
 
-def test_what_libraries_log_is_json_without_messages_of_exceptions() -> None:
+def test_library_logs_are_json_without_exception_messages() -> None:
     """Lines of uvicorn and asyncio and warnings, at any level, are rows like the server's own."""
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True, timeout=60

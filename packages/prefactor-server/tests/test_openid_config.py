@@ -55,8 +55,8 @@ def test_a_provider_is_read(tmp_path: Path) -> None:
         ({"openid_roles": "example.org=viewer"}, "openid_roles"),
     ],
 )
-def test_what_cannot_work_is_named(changes: dict[str, str], named: str) -> None:
-    """A server does not start with a provider that nobody could use."""
+def test_an_unusable_provider_is_named(changes: dict[str, str], named: str) -> None:
+    """A server does not start with an unusable provider."""
     with pytest.raises(SettingError) as raised:
         config(**changes)
 

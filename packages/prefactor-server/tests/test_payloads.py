@@ -21,7 +21,7 @@ def test_a_small_document_is_kept_as_it_is() -> None:
 
 
 def test_a_large_document_is_compressed() -> None:
-    """From that size on, a document that gets smaller is compressed."""
+    """From that size on, a document that becomes smaller is compressed."""
     codec, body = encode_document(LARGE)
 
     assert codec == ZSTD
@@ -37,7 +37,7 @@ def test_a_document_that_gets_no_smaller_is_kept_as_it_is() -> None:
 
 
 @given(st.binary(max_size=600) | st.binary(min_size=1, max_size=8).map(lambda b: b * 1000))
-def test_every_document_comes_back(document: bytes) -> None:
+def test_every_document_reads_back(document: bytes) -> None:
     """A stored document reads back unchanged, and never takes more space than it had."""
     codec, body = encode_document(document)
 
@@ -77,7 +77,7 @@ def test_a_damaged_document_is_refused(body: bytes) -> None:
 
 
 @given(st.binary(max_size=60), st.integers(0, 100))
-def test_no_damage_raises_anything_else(noise: bytes, at: int) -> None:
+def test_damage_raises_only_value_errors(noise: bytes, at: int) -> None:
     """However a stored document was damaged, it is read as something or refused with ValueError."""
     body = bytearray(encode_document(LARGE)[1])
     at %= len(body)
@@ -88,7 +88,7 @@ def test_no_damage_raises_anything_else(noise: bytes, at: int) -> None:
         assert str(error) == "a stored document is damaged"  # noqa: PT017 - it may also be read
 
 
-def test_a_document_too_large_to_be_believed_is_not_compressed() -> None:
+def test_an_oversized_document_is_not_compressed() -> None:
     """A document over the size that readers accept is stored uncompressed, and read."""
     huge = bytes(64 * 1024 * 1024 + 1)
 

@@ -1,4 +1,4 @@
-"""More than the server can take, and being stopped in the middle of it, with real processes."""
+"""A server that is overloaded, and stopped under load, with real processes."""
 
 import http.client
 import signal
@@ -33,9 +33,7 @@ def serve(tmp_path: Path, database_url: str) -> Iterator[Serve]:
         server.kill()
 
 
-def test_a_full_queue_sends_writes_away_and_takes_them_again(
-    serve: Serve, database_url: str
-) -> None:
+def test_a_full_queue_refuses_writes_until_it_drains(serve: Serve, database_url: str) -> None:
     """While a commit is stuck, further writes get 429 with Retry-After, and none is lost."""
     server = serve("--max-queue-bytes", "1")
     register(server, "run-1")
@@ -59,7 +57,7 @@ def test_a_full_queue_sends_writes_away_and_takes_them_again(
     assert run["span_counts"]["total"] == 2
 
 
-def test_a_token_has_its_rate(serve: Serve) -> None:
+def test_a_token_has_a_rate_limit(serve: Serve) -> None:
     """The setting requests_per_second bounds a token; without it there is no bound."""
     server = serve("--requests-per-second", "1")
     statuses = {ask(server, "GET", "/api/v1/ping").status for _ in range(60)}
@@ -68,9 +66,7 @@ def test_a_token_has_its_rate(serve: Serve) -> None:
     assert ask(server, "GET", "/healthz").status == 200
 
 
-def test_nothing_answered_is_lost_when_the_server_stops_under_load(
-    serve: Serve, database_url: str
-) -> None:
+def test_a_stop_under_load_loses_nothing(serve: Serve, database_url: str) -> None:
     """After SIGTERM during bulk requests, every acknowledged write is stored, and the exit is 0."""
     server = serve()
     answered: set[str] = set()

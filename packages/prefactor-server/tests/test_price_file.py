@@ -20,8 +20,8 @@ completion = 1
 """
 
 
-def test_both_forms_say_the_same(tmp_path: Path) -> None:
-    """A table reads alike from TOML and from JSON, to the last digit; no file is no prices."""
+def test_both_formats_are_equivalent(tmp_path: Path) -> None:
+    """TOML and JSON give the same table, to the last digit; without a file there are no prices."""
     toml, document = tmp_path / "prices.toml", tmp_path / "prices.json"
     toml.write_text(TOML, encoding="utf-8")
     rows = [{"model": "small-*", "prompt": 0.15, "completion": 1}]
@@ -50,7 +50,7 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
         (TOML.replace('"small-*"', '""'), "model must be a name"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_an_invalid_table_is_refused(tmp_path: Path, text: str, said: str) -> None:
     """A file that is no price table is refused with its name and its mistake."""
     path = tmp_path / "prices.toml"
     path.write_text(text, encoding="utf-8")
@@ -62,8 +62,8 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
     assert str(path) in caught.value.message
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """A path that leads nowhere, and bytes that are no text, are refused."""
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, and one that is not text, are refused."""
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
 
     for name in ("nowhere.toml", "binary.json"):

@@ -1,4 +1,4 @@
-"""What a server reports about itself to its operators, asked of real processes."""
+"""Probes, metrics and logs of real server processes."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_health_and_readiness_need_no_token(serve: Serve) -> None:
     assert ask(server, "HEAD", "/readyz", token="").status == 200
 
 
-def test_a_page_of_this_kind_cannot_be_written(serve: Serve) -> None:
+def test_probes_accept_only_get(serve: Serve) -> None:
     """Any method except GET goes to the API, which has nothing at these paths."""
     server = serve()
 
@@ -68,7 +68,7 @@ def test_a_page_of_this_kind_cannot_be_written(serve: Serve) -> None:
     assert (answer.status, answer.body["code"]) == (404, "not_found")
 
 
-def test_a_server_without_room_is_alive_and_not_ready(serve: Serve) -> None:
+def test_a_server_without_space_is_alive_and_not_ready(serve: Serve) -> None:
     """Without enough free disk, writes get 503, the server is unready, and reads still work."""
     server = serve()
     register(server, "run-1")
@@ -97,7 +97,7 @@ def test_a_locked_database_is_not_ready(serve: Serve, tmp_path: Path) -> None:
     assert (held.status, held.body["status"]) == (503, "unavailable")
 
 
-def test_a_server_that_drains_says_so_first(serve: Serve) -> None:
+def test_a_draining_server_is_not_ready(serve: Serve) -> None:
     """After SIGTERM the server is not ready, keeps answering, and exits with 0."""
     server = serve("--drain-seconds", "3")
     assert ask(server, "GET", "/readyz", token="").status == 200
@@ -166,7 +166,7 @@ def test_writes_are_counted_one_by_one(serve: Serve) -> None:
     assert metric(server, "process_resident_memory_bytes") > 1_000_000
 
 
-def test_metrics_name_nothing_that_a_caller_made_up(serve: Serve) -> None:
+def test_metrics_have_no_labels_from_callers(serve: Serve) -> None:
     """Callers' ids, paths and texts are never labels, because their number is unbounded."""
     server = serve()
     register(server, "made-up-run", agent_id="made-up-agent")
@@ -185,7 +185,7 @@ def test_metrics_can_be_switched_off(serve: Serve) -> None:
     assert ask(server, "GET", "/readyz", token="").status == 200
 
 
-def test_the_log_tells_of_start_and_stop(serve: Serve) -> None:
+def test_the_log_has_start_and_stop(serve: Serve) -> None:
     """A server's first and last lines say that it started, where, and that it has stopped."""
     server = serve()
     ask(server, "GET", "/api/v1/ping")
@@ -197,7 +197,7 @@ def test_the_log_tells_of_start_and_stop(serve: Serve) -> None:
     assert lines[1]["signal"] == "SIGTERM"
 
 
-def test_every_request_has_a_line_when_asked_for(serve: Serve) -> None:
+def test_every_request_is_logged_on_request(serve: Serve) -> None:
     """With --log-requests a request has a line under the id of its answer, without its contents."""
     server = serve("--log-requests")
     answer = ask(

@@ -81,8 +81,8 @@ def test_words_for_yes_and_no(text: str, value: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "maybe", "2", "on fire"])
-def test_a_word_that_is_neither(text: str) -> None:
-    """Anything else is refused by the variable's name."""
+def test_an_invalid_flag_value(text: str) -> None:
+    """Any other word is refused, and the error names the variable."""
     with pytest.raises(SettingError, match="PREFACTOR_AUTO_CREATE_AGENTS must be true or false"):
         load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {})
 
@@ -108,14 +108,14 @@ def test_a_word_that_is_neither(text: str) -> None:
 )
 @pytest.mark.parametrize("setting", NUMBERS, ids=named)
 def test_an_invalid_number(setting: Setting, text: str) -> None:
-    """A number that cannot be read is refused by the variable's name."""
+    """An unreadable number is refused, and the error names the variable."""
     with pytest.raises(SettingError, match=f"{setting.variable} must be a whole number"):
         load_settings({setting.variable: text}, {})
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=named)
 def test_a_number_below_zero(setting: Setting) -> None:
-    """A negative number is refused by the name of where it came from."""
+    """A negative number is refused, and the error names its source."""
     flag = f"--{setting.name.replace('_', '-')}"
     with pytest.raises(SettingError, match=rf"{setting.variable} must be [01] to \d+, got -1"):
         load_settings({setting.variable: "-1"}, {})
@@ -137,7 +137,7 @@ def test_a_number_that_is_too_large(name: str, most: int) -> None:
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=named)
-def test_no_number_is_too_large_to_count_with(setting: Setting) -> None:
+def test_every_number_has_a_maximum(setting: Setting) -> None:
     """Every setting has a maximum, so that none fails where it is used."""
     with pytest.raises(SettingError, match=rf"{setting.variable} must be \d to \d+, got"):
         load_settings({setting.variable: str(2**62 + 1)}, {})
@@ -146,7 +146,7 @@ def test_no_number_is_too_large_to_count_with(setting: Setting) -> None:
 @pytest.mark.parametrize(
     "name", ["max_request_bytes", "max_payload_bytes", "max_queue_bytes", "partition_days"]
 )
-def test_zero_is_refused_where_it_would_stop_everything(name: str) -> None:
+def test_zero_is_refused_for_limits(name: str) -> None:
     """A limit of zero bytes or days is refused, because it would refuse everything."""
     with pytest.raises(SettingError, match=r"must be 1 to \d+, got 0"):
         load_settings({}, {name: 0})

@@ -79,9 +79,7 @@ class TestOnEitherBackend:
         """Each backend."""
         return database_url
 
-    def test_verify_finds_nothing_and_then_what_was_changed(
-        self, server: LiveServer, run: Run, database: str
-    ) -> None:
+    def test_verify_finds_damage(self, server: LiveServer, run: Run, database: str) -> None:
         """A sound database exits with 0; a damaged one exits with 1 and names the run."""
         sound = run("verify")
         assert (sound.returncode, sound.stdout) == (0, "nothing differs\n")
@@ -95,7 +93,7 @@ class TestOnEitherBackend:
         assert "span three-span-3: its result payload of" in broken.stdout
         assert broken.stdout.endswith("2 found\n")
 
-    def test_what_is_derived_is_rebuilt(self, server: LiveServer, run: Run, database: str) -> None:
+    def test_derived_data_is_rebuilt(self, server: LiveServer, run: Run, database: str) -> None:
         """A rebuild replaces derived data, beside a server and without one."""
         first = run("rebuild", "run_totals")
         made = rows(database, TOTALS)
@@ -150,16 +148,14 @@ class TestOnEitherBackend:
             "deleted 2 runs"
         )
 
-    def test_old_keys_are_forgotten_as_well(
-        self, server: LiveServer, run: Run, database: str
-    ) -> None:
-        """Idempotency keys that are older than they are remembered go with the runs."""
+    def test_old_keys_are_deleted_too(self, server: LiveServer, run: Run, database: str) -> None:
+        """Pruning also deletes idempotency keys that have expired."""
         rows(database, "UPDATE idempotency_key SET inserted_at = 1")
         done = run("prune", "--days", "1000")
 
         assert done.stdout.splitlines()[-1] == "deleted 12 idempotency keys"
 
-    def test_a_held_run_is_kept_until_it_is_let_go(self, server: LiveServer, run: Run) -> None:
+    def test_a_held_run_is_kept_until_its_release(self, server: LiveServer, run: Run) -> None:
         """A hold keeps a run from being pruned, is listed with its reason, and can be removed."""
         assert run("hold", "add", "one", "--reason", "case [17]").stdout == "held one\n"
         listed = run("hold", "list").stdout
@@ -174,7 +170,7 @@ class TestOnEitherBackend:
         assert status(server, "one") == 404
 
 
-def test_pruning_is_possible_when_there_is_no_room(server: LiveServer, run: Run) -> None:
+def test_pruning_works_on_a_full_disk(server: LiveServer, run: Run) -> None:
     """The guard that refuses writes on a full disk does not keep an operator from deleting."""
     full = {"PREFACTOR_MIN_FREE_DISK_BYTES": str(1 << 60)}
 
@@ -196,7 +192,7 @@ def test_pruning_is_possible_when_there_is_no_room(server: LiveServer, run: Run)
         (["backup", "copy.db", "--database", "sqlite:///other.db"], "start the server once first"),
     ],
 )
-def test_what_cannot_be_done_ends_in_one_line(
+def test_a_fixable_error_is_one_line(
     server: LiveServer, run: Run, arguments: list[str], says: str
 ) -> None:
     """A command that cannot do its work exits with 1 and one line that says why."""
@@ -256,7 +252,7 @@ def test_every_setting_is_shown_with_its_source(run: Run) -> None:
     assert "the-bootstrap-token" not in shown
 
 
-def test_a_setting_that_cannot_be_used_is_named(run: Run) -> None:
+def test_an_unusable_setting_is_named(run: Run) -> None:
     """A setting that would keep a server from starting is refused here too."""
     ended = run("config", "show", PREFACTOR_PORT="many")
 

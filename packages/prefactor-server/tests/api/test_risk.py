@@ -129,7 +129,7 @@ async def test_runs_of_several_agents_share_a_page(api_client: Any) -> None:
 
 
 async def test_spans_have_levels_on_request(api_client: Any) -> None:
-    """include_risk_level gives each span its own score and level; a single span has them always."""
+    """With include_risk_level, lists give each span its score and level; a single span has both."""
     _, run = await _weighed(api_client)
     await _spans(api_client, run, "crm", "school", "plain")
     query = {"agent_instance_id": run["id"]}

@@ -1,4 +1,4 @@
-"""The creation of agents, and whom a reference names."""
+"""The creation of agents, and which agent a reference names."""
 
 from database import Database
 from rows import ACCOUNT, OTHER_ACCOUNT, create_agent, register, request
@@ -19,7 +19,7 @@ async def test_an_agent_is_created(database: Database) -> None:
     assert by_id.last_registered_at is None
 
 
-async def test_a_name_is_given_once(database: Database) -> None:
+async def test_a_name_is_unique(database: Database) -> None:
     """An id or external identifier that names an agent already, as either, is refused."""
     await database.do(create_agent("a", "name"))
 
@@ -31,8 +31,8 @@ async def test_a_name_is_given_once(database: Database) -> None:
     await database.do(create_agent("a", "name", request=request(OTHER_ACCOUNT)))
 
 
-async def test_a_name_is_given_once_in_a_batch(database: Database) -> None:
-    """The agents of one batch are held to the same rule among each other."""
+async def test_a_name_is_unique_within_a_batch(database: Database) -> None:
+    """The agents of one batch cannot share a name either."""
     for first, second in (
         (create_agent("a"), create_agent("a")),
         (create_agent("b", "x"), create_agent("c", "x")),
@@ -43,7 +43,7 @@ async def test_a_name_is_given_once_in_a_batch(database: Database) -> None:
         assert [type(outcome).__name__ for outcome in outcomes] == ["Done", "Refused"]
 
 
-async def test_an_agent_may_be_called_by_its_own_id(database: Database) -> None:
+async def test_an_external_identifier_may_be_the_agents_id(database: Database) -> None:
     """An external identifier equal to the agent's own id names the same agent."""
     await database.do(create_agent("a", "a"))
 

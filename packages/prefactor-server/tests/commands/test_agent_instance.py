@@ -37,7 +37,7 @@ def statuses(database: Database) -> dict[str, str]:
 
 
 def open_and_cancelled(run: AgentInstance) -> tuple[int, int, int]:
-    """The counts that a termination moves."""
+    """The counts that a termination changes."""
     return run.pending_spans, run.active_spans, run.cancelled_spans
 
 
@@ -50,7 +50,7 @@ async def test_a_run_from_start_to_end(database: Database) -> None:
     assert await database.run("run") == run
 
 
-async def test_a_termination_is_written_down(database: Database) -> None:
+async def test_a_termination_is_in_the_audit_log(database: Database) -> None:
     """The audit log has who terminated a run, when and why, only if it happened."""
     await started(database)
     await database.do(terminate("run", "runs amok"))
@@ -152,7 +152,7 @@ async def test_a_termination_of_one_run_leaves_the_others(database: Database) ->
 
 
 @pytest.mark.parametrize("command", [start, finish, terminate])
-async def test_a_deployment_token_knows_its_own_runs(database: Database, command: Any) -> None:
+async def test_a_deployment_token_sees_its_own_runs(database: Database, command: Any) -> None:
     """A run of another agent or environment does not exist for a deployment token."""
     run = await database.do(register("run"))
 
@@ -162,7 +162,7 @@ async def test_a_deployment_token_knows_its_own_runs(database: Database, command
     assert await database.run("run") == run
 
 
-async def test_a_deployment_token_drives_its_own_run(database: Database) -> None:
+async def test_a_deployment_token_changes_its_own_run(database: Database) -> None:
     """The token of the run's own agent and environment starts and finishes it."""
     run = await database.do(register("run"))
     own = deployed(run.agent_id)
@@ -172,7 +172,7 @@ async def test_a_deployment_token_drives_its_own_run(database: Database) -> None
 
 
 async def test_an_unknown_run_is_not_found(database: Database) -> None:
-    """An unknown run, or is another account's, cannot be started, finished or stopped."""
+    """A run that is unknown, or another account's, cannot be started, finished or terminated."""
     await database.do(register("run", request=request(OTHER_ACCOUNT)))
 
     for command in (start("run"), finish("run"), terminate("run")):

@@ -87,8 +87,8 @@ async def test_the_second_registration_finds_everything(database: Database) -> N
     assert other.agent_version_id == first.agent_version_id
 
 
-async def test_a_batch_of_registrations_makes_one_agent(database: Database) -> None:
-    """Registrations of a new agent that share a batch share what the first of them made."""
+async def test_a_batch_of_registrations_creates_one_agent(database: Database) -> None:
+    """Registrations of a new agent in one batch share the rows that the first of them creates."""
     outcomes = await database.submit(*(register(f"r{number}") for number in range(5)))
 
     assert len(outcomes) == 5
@@ -96,8 +96,8 @@ async def test_a_batch_of_registrations_makes_one_agent(database: Database) -> N
 
 
 @pytest.mark.parametrize(("ref", "create"), [("my-agent", False), (PFID, True), (PFID, False)])
-async def test_an_agent_that_is_not_created(database: Database, ref: str, create: bool) -> None:
-    """A registration without leave to create, or with an id that some server made, is not found."""
+async def test_agents_are_not_always_created(database: Database, ref: str, create: bool) -> None:
+    """A registration that may not create agents, or names an unknown PFID, is not found."""
     refusal = await database.refuse(register("r", ref, create_agent=create), NotFound)
 
     assert refusal.message == f"Agent {ref!r} not found"
@@ -172,7 +172,7 @@ async def test_environments_have_separate_deployments(database: Database) -> Non
     ],
 )
 @pytest.mark.parametrize("together", [True, False])
-async def test_what_a_run_is_bound_to(
+async def test_a_run_is_bound_to_its_declaration(
     database: Database,
     said: tuple[str | None, str | None],
     bound: tuple[str | None, str],
@@ -198,7 +198,7 @@ async def test_what_a_run_is_bound_to(
     assert (one.agent_schema_version_id == two.agent_schema_version_id) == (bound[1] == "s1")
 
 
-async def test_a_run_stays_bound_to_what_it_declared(database: Database) -> None:
+async def test_a_run_stays_bound_to_its_declaration(database: Database) -> None:
     """Later registrations change what is current, and never what an earlier run is bound to."""
     first = await database.do(register("r1", metadata=metadata("v1"), schema=schema("s1")))
     await database.do(register("r2", metadata=metadata("v2"), schema=schema("s2")))
@@ -230,7 +230,7 @@ async def test_a_first_registration_can_leave_no_current_version(database: Datab
     assert await current(database) == (None, "empty_schema")
 
 
-async def test_content_makes_a_version_and_not_its_identifier(database: Database) -> None:
+async def test_a_version_is_identified_by_its_content(database: Database) -> None:
     """The same identifier with other content is another version; the same content is the same."""
     runs = [
         await database.do(register(f"r{number}", metadata=said, schema=schema("s")))
@@ -274,7 +274,7 @@ async def test_agents_share_content_but_no_versions(database: Database) -> None:
 
 
 async def test_a_bulk_may_return_to_an_earlier_version(database: Database) -> None:
-    """A version that exists is found even when only an earlier item of the bulk leads to it."""
+    """An existing version is found even when only an earlier item of the bulk refers to it."""
     bulk = [
         register("a1", metadata=metadata("v1"), schema=schema("s2")),
         register("a2", metadata=metadata("v2")),
@@ -337,7 +337,7 @@ async def test_an_external_identifier_is_used_once_per_agent(database: Database)
     assert [type(outcome).__name__ for outcome in outcomes] == ["Done", "Refused"]
 
 
-async def test_the_same_in_two_accounts_is_not_the_same(database: Database) -> None:
+async def test_accounts_share_nothing(database: Database) -> None:
     """Two accounts register the same ids and names in one batch and share nothing."""
     theirs = register("r", request=request(OTHER_ACCOUNT), external_identifier="x")
     await database.submit(register("r", external_identifier="x"), theirs)
@@ -347,7 +347,7 @@ async def test_the_same_in_two_accounts_is_not_the_same(database: Database) -> N
     assert mine.agent_version_id != other.agent_version_id
 
 
-async def test_odd_names_are_names(database: Database) -> None:
+async def test_odd_names_are_found(database: Database) -> None:
     """A name with quotes, digits, JSON words or other scripts is found unchanged."""
     names = [
         '"',

@@ -38,8 +38,8 @@ async def registered(database: Database, run_id: str = "run") -> AgentInstance:
     return found
 
 
-async def test_a_span_is_stored_as_it_was_found(database: Database) -> None:
-    """A span keeps what it was created with and what was found out about its payloads."""
+async def test_a_span_is_stored_with_its_facts(database: Database) -> None:
+    """A span is stored with its fields and with the facts derived from its payloads."""
     run = await registered(database)
     facts = SpanFacts("Title", False, "bad", "", "did it", Usage(1, 2, 3, "m", "t"))
     span = await database.do(
@@ -86,7 +86,7 @@ async def test_a_run_takes_spans_in_every_status(database: Database) -> None:
     assert (found.active_spans, found.complete_spans, found.status) == (2, 1, "complete")
 
 
-async def test_answers_about_a_terminated_run_say_so(database: Database) -> None:
+async def test_answers_about_a_terminated_run_have_the_signal(database: Database) -> None:
     """Answers about spans of a terminated run carry the reason, and no others do."""
     run = await registered(database)
     (before,) = await database.submit(create_span("a", run))
@@ -109,7 +109,7 @@ async def test_an_id_is_used_once(database: Database) -> None:
     assert (await database.run("run")).active_spans == 1
 
 
-async def test_a_refused_span_leaves_the_payloads_of_the_first(database: Database) -> None:
+async def test_a_refused_span_changes_no_payload(database: Database) -> None:
     """A second span of the same id does not touch the payloads that are stored under it."""
     run = await registered(database)
     await database.do(create_span("a", run, payloads=(payload("a", PARAMS, b'"first"'),)))
@@ -167,8 +167,8 @@ async def test_a_finish_without_facts_is_prepared_again(database: Database) -> N
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_a_finish_sets_what_is_known_last(database: Database, together: bool) -> None:
-    """A finished span has its end, its result and what was found in it, and is counted again."""
+async def test_a_finish_sets_end_and_result(database: Database, together: bool) -> None:
+    """A finished span has its end, its result and the facts derived from it, and is recounted."""
     run = await registered(database)
     facts = SpanFacts("Title", True, None, "wrong", "sum", Usage(1, 2, 3, "m", "t"))
     end = finish_span("a", "failed", payloads=(result("a"),), result_size=11, facts=facts)
@@ -200,7 +200,7 @@ async def test_a_pending_span_is_cancelled_with_both_times(database: Database) -
 
 
 async def test_a_span_that_ends_before_it_starts_is_flagged(database: Database) -> None:
-    """Clocks that disagree are noted and never a reason to refuse."""
+    """Clock skew is flagged, and is never a reason to refuse."""
     run = await registered(database)
     await database.do(create_span("a", run))
     span = await database.do(finish_span("a", finished_at=NOW, flags=SENSITIVE_ENCODING))
@@ -221,7 +221,7 @@ async def test_the_same_key_counts_a_span_once(database: Database) -> None:
     assert (await database.run("run")).active_spans == 1
 
 
-async def test_a_deployment_token_knows_its_own_spans(database: Database) -> None:
+async def test_a_deployment_token_sees_its_own_spans(database: Database) -> None:
     """Runs and spans of another agent or environment do not exist for a deployment token."""
     run = await registered(database)
     await database.do(create_span("a", run, principal=deployed(run.agent_id)))

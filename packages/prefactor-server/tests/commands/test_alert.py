@@ -19,8 +19,8 @@ def _raise(**given: Any) -> RaiseAlert:
     return RaiseAlert(request=request(), principal=principal(), **{**fields, **more})  # type: ignore[arg-type]
 
 
-def test_they_need_the_run_and_its_raised_alert() -> None:
-    """Both read only the run and its alert of that name."""
+def test_only_the_run_and_its_alert_are_read() -> None:
+    """Raising and clearing read only the run and its alert of that name."""
     for command in (_raise(), ClearAlert(request(), principal(), "run-1", "slow")):
         needs = Needs()
         command.needs(needs)
@@ -29,15 +29,15 @@ def test_they_need_the_run_and_its_raised_alert() -> None:
 
 
 def test_facts_by_another_schema_are_not_stored() -> None:
-    """A run whose schema version is another one than was looked at is prepared again."""
+    """A command that was prepared with another schema version than the run's is prepared again."""
     snapshot = Snapshot([instance()])
 
     assert isinstance(decide_command(_raise(schema_version_id="schema-2"), snapshot), Stale)
     assert snapshot.new(Alert) == ()
 
 
-def test_what_the_server_raised_is_not_for_deployments_to_clear() -> None:
-    """A deployment token is refused; an account token clears it and the server lets it be."""
+def test_a_deployment_cannot_clear_the_servers_alerts() -> None:
+    """A deployment token is refused; an account token clears the alert, and it stays cleared."""
     own = alert(raised_by="server")
     refused = decide_command(
         ClearAlert(request(), deployed("agent-1"), "run-1", "slow"), Snapshot([instance(), own])
@@ -53,7 +53,7 @@ def test_what_the_server_raised_is_not_for_deployments_to_clear() -> None:
 
 
 def test_an_alert_is_never_cleared_before_it_was_raised() -> None:
-    """With a clock that was set back, an alert is cleared at the time at which it was raised."""
+    """If the clock was set back, an alert is cleared at the time at which it was raised."""
     raised = alert(raised_at=5_000)
 
     assert raised.clear(4_000, dismissed=False).cleared_at == 5_000

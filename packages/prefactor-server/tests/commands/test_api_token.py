@@ -1,4 +1,4 @@
-"""The creation of tokens, and the note that one was used."""
+"""The creation of tokens, and the time of their last use."""
 
 import pytest
 from database import SECRET, Database
@@ -19,7 +19,7 @@ def token(
 
 
 async def test_an_account_token_is_stored(database: Database) -> None:
-    """A token is found by its hash with its account, and its making is written down."""
+    """A token is found by its hash with its account, and its creation is in the audit log."""
     made: ApiToken = await database.do(token("account"))
 
     found = await database.storage.token_by_hash(hash_token(f"secret-of-{made.id}"))
@@ -41,7 +41,7 @@ async def test_no_secret_is_stored(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("environment_id", "bound"), [(None, ENVIRONMENT), (STAGING, STAGING)])
-async def test_a_deployment_token_is_bound(
+async def test_a_deployment_token_may_create_its_deployment(
     database: Database, environment_id: str | None, bound: str
 ) -> None:
     """A deployment token belongs to one agent and environment, and may create the deployment."""
@@ -54,7 +54,7 @@ async def test_a_deployment_token_is_bound(
     assert made.agent_deployment_id == again.agent_deployment_id == run.agent_deployment_id
 
 
-async def test_a_deployment_token_of_nothing_is_refused(database: Database) -> None:
+async def test_a_deployment_token_needs_an_agent_and_an_environment(database: Database) -> None:
     """A deployment token needs an existing agent and environment."""
     await database.do(create_agent("a"))
 
@@ -66,7 +66,7 @@ async def test_a_deployment_token_of_nothing_is_refused(database: Database) -> N
     assert database.rows("SELECT count(*) FROM api_token") == [(1,)]
 
 
-async def test_a_token_remembers_its_last_use(database: Database) -> None:
+async def test_a_token_stores_its_last_use(database: Database) -> None:
     """Touching a token records the time and changes nothing else."""
     before = (await database.storage.tokens(ACCOUNT))[0]
     await database.do(TouchToken(request(now=NOW + 7), "token-1"))
@@ -75,7 +75,7 @@ async def test_a_token_remembers_its_last_use(database: Database) -> None:
     await database.refuse(TouchToken(request(), "unknown"), NotFound)
 
 
-async def test_what_is_done_to_a_token_is_written_down(database: Database) -> None:
+async def test_actions_on_a_token_are_in_the_audit_log(database: Database) -> None:
     """Every action on a token, including deletion, is logged with its actor."""
     await database.do(ChangeToken(request(now=NOW + 1), "token-1", "suspend"))
     await database.do(ChangeToken(request(now=NOW + 2), "token-1", "revoke"))

@@ -1,4 +1,4 @@
-"""How a batch is decided: in order, each key once, and nothing of a refused command."""
+"""How a batch is decided: in order, each key once, without traces of refused commands."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -98,7 +98,7 @@ def test_a_failure_ends_its_own_submission_only() -> None:
 
 
 @pytest.mark.parametrize("ending", ["refused", "stale"])
-def test_a_failure_leaves_nothing_behind(ending: str) -> None:
+def test_a_failure_has_no_effect(ending: str) -> None:
     """A failed command changes nothing and leaves its key unused."""
     decided = decide([make("a", ending)])
 
@@ -106,7 +106,7 @@ def test_a_failure_leaves_nothing_behind(ending: str) -> None:
     assert decided.remembered() == []
 
 
-def test_a_key_that_failed_can_be_used_for_something_else() -> None:
+def test_a_failed_key_can_be_reused() -> None:
     """In the same batch, a key whose request was refused serves another request."""
     decided = decide(
         [make("a", "refused", key="k", fingerprint="one")], [make("b", key="k", fingerprint="two")]
@@ -116,7 +116,7 @@ def test_a_key_that_failed_can_be_used_for_something_else() -> None:
     assert decided.remembered() == ["k"]
 
 
-def test_later_commands_see_what_earlier_ones_did() -> None:
+def test_later_commands_see_earlier_ones() -> None:
     """A batch is decided as if its commands had been committed one by one."""
     decided = decide([make("a")], [make("a", key="other")])
 
@@ -180,14 +180,14 @@ def test_a_key_belongs_to_one_operation() -> None:
 
 
 def test_a_key_belongs_to_one_account() -> None:
-    """The same key, operation and id in another account are something else."""
+    """The same key, operation and id in another account are unrelated."""
     decided = decide([make("a", key="k")], [make("a", key="k", account_id=OTHER_ACCOUNT)])
 
     assert decided.outcomes[1] == [Done("a", instance(id="a", account_id=OTHER_ACCOUNT))]
     assert [run.id for run in decided.theirs.new(AgentInstance)] == ["a"]
 
 
-def test_no_key_is_never_a_repeat() -> None:
+def test_requests_without_a_key_are_never_repeats() -> None:
     """Requests without a key are decided each time, and nothing about them is stored."""
     decided = decide([Make(request(), "a")], [Make(request(), "a")])
 
@@ -195,7 +195,7 @@ def test_no_key_is_never_a_repeat() -> None:
     assert decided.remembered() == []
 
 
-def test_a_bug_is_not_taken_for_a_refusal() -> None:
+def test_an_unexpected_exception_propagates() -> None:
     """An unexpected exception propagates from the batch unchanged."""
     with pytest.raises(ZeroDivisionError):
         decide([make("a", "bug")])

@@ -253,7 +253,7 @@ async def write(
 
 @settings(max_examples=40)
 @given(SEQUENCES, st.lists(st.integers(1, 12), min_size=1, max_size=4))
-def test_batches_change_nothing(template: Path, steps: list[Step], sizes: list[int]) -> None:
+def test_batches_do_not_matter(template: Path, steps: list[Step], sizes: list[int]) -> None:
     """Commands give the same rows and answers one per commit and in any batches."""
     first = register("r0", schema=schema("s"))
     version = first.new_ids.schema_version

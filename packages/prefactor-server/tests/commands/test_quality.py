@@ -31,7 +31,7 @@ def _record(**given: Any) -> RecordQuality:
     )
 
 
-def test_it_needs_its_run_and_what_was_said_before() -> None:
+def test_only_the_run_and_its_quality_are_read() -> None:
     """Recording reads only the run, its quality, and the metadata for its answer."""
     needs = Needs()
     _record().needs(needs)
@@ -40,7 +40,7 @@ def test_it_needs_its_run_and_what_was_said_before() -> None:
     assert needs == Needs(instances={"run-1"}, rows=rows)
 
 
-def test_the_first_record_makes_a_row_and_the_next_change_it() -> None:
+def test_records_of_a_batch_share_one_row() -> None:
     """Several records of a batch end as one new row that holds them all."""
     snapshot = Snapshot([instance()])
     for name in ("a", "b", "a"):
@@ -75,7 +75,7 @@ def test_a_summary_by_another_schema_is_not_stored() -> None:
     ],
 )
 def test_a_refused_record_changes_nothing(given: Any, refusal: type[Exception]) -> None:
-    """An unknown run, one out of sight, and too much in all are refused, and no row is made."""
+    """An unknown run, an invisible run, and too much quality are refused; no row is created."""
     snapshot = Snapshot([instance()])
 
     outcome = decide_command(_record(**given), snapshot)

@@ -98,7 +98,7 @@ async def test_requests_that_wait_share_a_commit(
     assert writer.queued_bytes == 0
 
 
-async def test_every_request_hears_its_own_outcomes(database: Database, writer: Writer) -> None:
+async def test_every_request_gets_its_own_outcomes(database: Database, writer: Writer) -> None:
     """However requests share commits, each gets its own commands' outcomes, in order."""
     run = await database.do(register("run"))
     requests = [
@@ -113,7 +113,7 @@ async def test_every_request_hears_its_own_outcomes(database: Database, writer: 
 
 
 async def test_commands_are_carried_out_in_order(database: Database, writer: Writer) -> None:
-    """A request's commands are carried out in its order, and requests in the order they came."""
+    """A request's commands are carried out in order, and requests in the order of their arrival."""
     run = await database.do(register("run"))
     answers = await submit_all(
         writer,
@@ -163,7 +163,7 @@ async def test_batches_side_by_side(database: Database, watched: Watched) -> Non
     assert len(database.rows("SELECT id FROM agent_instance")) == 6
 
 
-async def test_a_request_that_comes_as_the_worker_stops(watched: Watched) -> None:
+async def test_a_request_at_the_workers_end(watched: Watched) -> None:
     """A request that arrives just as the worker goes idle is not lost."""
 
     class Prompt:
@@ -190,7 +190,7 @@ async def test_a_request_that_comes_as_the_worker_stops(watched: Watched) -> Non
         assert isinstance((await second)[0], Refused)
 
 
-async def test_a_caller_that_goes_away_takes_nobody_along(
+async def test_a_cancelled_caller_affects_no_other(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
     """A request whose caller is cancelled while it waits or commits still takes effect."""
@@ -221,7 +221,7 @@ async def test_a_caller_that_goes_away_takes_nobody_along(
 
 
 async def test_a_full_queue_refuses(watched: Watched, writer: Writer) -> None:
-    """Over the limit, requests are refused without a trace; afterwards they are accepted again."""
+    """Over the limit, requests are refused without an effect; later they are accepted again."""
     watched.open.clear()
     taken = asyncio.create_task(writer.submit([register("taken")], 600))
     await asyncio.sleep(0)
@@ -242,7 +242,7 @@ async def test_a_request_larger_than_the_queue(writer: Writer) -> None:
     assert isinstance((await writer.submit([register("large")], 5000))[0], Done)
 
 
-async def test_close_finishes_what_was_taken(
+async def test_closing_finishes_accepted_requests(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
     """Closing carries out every accepted request and refuses later ones."""
@@ -265,7 +265,7 @@ async def test_close_finishes_what_was_taken(
     await writer.close()
 
 
-async def test_an_unavailable_storage_refuses_everybody(
+async def test_an_unavailable_storage_refuses_all_callers(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
     """When the storage cannot write, all callers of the batch learn it from a single attempt."""
@@ -279,7 +279,7 @@ async def test_an_unavailable_storage_refuses_everybody(
     assert writer.queued_bytes == 0
 
 
-async def test_a_batch_that_others_raced_is_tried_request_by_request(
+async def test_a_conflicting_batch_is_retried_request_by_request(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
     """Only a request that conflicts alone is refused, even if its batch conflicted."""
@@ -292,9 +292,7 @@ async def test_a_batch_that_others_raced_is_tried_request_by_request(
     assert sorted(database.rows("SELECT id FROM agent_instance")) == [("b",), ("c",)]
 
 
-async def test_an_outcome_that_nobody_knows_is_not_tried_again(
-    watched: Watched, writer: Writer
-) -> None:
+async def test_an_unknown_outcome_is_not_retried(watched: Watched, writer: Writer) -> None:
     """A write that may have been stored is not repeated; every request of the batch learns it."""
     watched.failures = [OutcomeUnknown("lost")]
 
@@ -304,7 +302,7 @@ async def test_an_outcome_that_nobody_knows_is_not_tried_again(
     assert watched.transactions == 1
 
 
-async def test_a_poisonous_request_fails_alone(database: Database, writer: Writer) -> None:
+async def test_a_broken_request_fails_alone(database: Database, writer: Writer) -> None:
     """A request that breaks its batch gets its exception, and the others are carried out once."""
     answers = await submit_all(
         writer,
@@ -318,7 +316,7 @@ async def test_a_poisonous_request_fails_alone(database: Database, writer: Write
     assert [len(answers[0]), len(answers[2])] == [1, 2]
 
 
-async def test_what_no_database_can_keep_fails_alone(database: Database, writer: Writer) -> None:
+async def test_an_unstorable_value_fails_alone(database: Database, writer: Writer) -> None:
     """A text or number that the database cannot hold fails only its own request."""
     answers = await submit_all(
         writer,
@@ -337,7 +335,7 @@ async def test_what_no_database_can_keep_fails_alone(database: Database, writer:
     assert sorted(database.rows("SELECT id FROM agent_instance")) == [("a",), ("b",)]
 
 
-async def test_the_row_of_an_outcome_is_what_was_stored(database: Database, writer: Writer) -> None:
+async def test_an_answer_matches_the_stored_row(database: Database, writer: Writer) -> None:
     """The run in an answer is what every reader sees once the answer is sent."""
     answers = await submit_all(
         writer, *([register(f"r{number}"), start(f"r{number}")] for number in range(10))

@@ -1,4 +1,4 @@
-"""The text of API tokens, and the status that counts."""
+"""The text of API tokens, and their effective status."""
 
 import os
 import re
@@ -73,8 +73,8 @@ def test_a_token_of_another_form_is_not_judged(token: str) -> None:
 
 
 @pytest.mark.parametrize(("scope", "prefix"), SCOPES)
-def test_what_is_shown_of_a_token(scope: TokenScope, prefix: str) -> None:
-    """Of a token of ours its kind and a few of its 33 random characters are shown."""
+def test_the_shown_part_of_a_token(scope: TokenScope, prefix: str) -> None:
+    """The kind and a few of the 33 random characters are shown."""
     token = make_token(scope, os.urandom)
 
     assert displayed_start(token) == token[:16]
@@ -84,7 +84,7 @@ def test_what_is_shown_of_a_token(scope: TokenScope, prefix: str) -> None:
 @pytest.mark.parametrize(
     "token", ["my-own-token-of-the-house", "pf_0123456789abc", "pf_account_guess"]
 )
-def test_nothing_is_shown_of_a_token_that_was_made_up(token: str) -> None:
+def test_an_operators_token_is_not_shown(token: str) -> None:
     """No part of an operator's own token is shown, because its start may be all of it."""
     assert displayed_start(token) == ""
 
@@ -107,8 +107,8 @@ def test_a_token_is_kept_as_its_hash() -> None:
         ("revoked", None, "revoked"),
     ],
 )
-def test_the_status_that_counts(status: TokenStatus, expires_at: int | None, expected: str) -> None:
-    """An active token expires at its exact time; a status set by hand stays."""
+def test_the_effective_status(status: TokenStatus, expires_at: int | None, expected: str) -> None:
+    """An active token expires at its exact time, and other statuses stay."""
     token = ApiToken("t", "a", "account", None, None, None, b"", "", expires_at, 0, status, None, 0)
 
     assert token_status(token, 100) == expected

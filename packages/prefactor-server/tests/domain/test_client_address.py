@@ -1,4 +1,4 @@
-"""The client's address behind proxies is the last that no trusted proxy has."""
+"""The client's address behind proxies is the last one that is not a trusted proxy's."""
 
 import pytest
 
@@ -21,6 +21,6 @@ PROXIES = TrustedProxies.parse("127.0.0.1, 10.0.0.0/8, fd00::/8")
         ("", "198.51.100.1", ""),
     ],
 )
-def test_the_client_is_who_no_proxy_is(peer: str, forwarded: str, address: str) -> None:
+def test_the_last_untrusted_address_counts(peer: str, forwarded: str, address: str) -> None:
     """An address appended by a trusted proxy counts, and one that a client wrote never does."""
     assert PROXIES.client_address(peer, forwarded) == address

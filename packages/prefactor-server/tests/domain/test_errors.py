@@ -1,4 +1,4 @@
-"""The refusals: each has an error code, and its message is unchanged."""
+"""The domain's errors: each has a code, and keeps its message."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_every_refusal_has_its_code() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CODES.keys() - {"ValidationFailed"}))
-def test_a_refusal_says_what_it_was_given(name: str) -> None:
+def test_a_refusal_keeps_its_message(name: str) -> None:
     """The message of a refusal is its text as an exception, too."""
     more = {"TooLarge": (Limit("items", 1),), "RunTerminated": ("enough",)}
 
@@ -82,7 +82,7 @@ def test_the_message_names_the_first_field() -> None:
 
 
 def test_a_caller_can_catch_broadly() -> None:
-    """A bad token is a kind of missing authentication, and everything is a refusal."""
+    """A bad token is a subclass of missing authentication, and every class of the base class."""
     assert issubclass(BadToken, NotAuthenticated)
     assert Overloaded("later").retry_after == 1
     assert issubclass(IdempotencyKeyUsed, Refusal)

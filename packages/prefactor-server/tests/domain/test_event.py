@@ -63,7 +63,7 @@ def own(**wanted: Any) -> EventFilter:
     ],
 )
 def test_filter(caller: EventFilter, run: AgentInstance, passes: bool) -> None:
-    """A caller receives the runs that it names, among those that it may see."""
+    """A caller receives the requested runs, among those that it may see."""
     rows = ChangedRows({run.id: ()}, {run.id: run}, {}, {})
 
     assert caller.passes(run) is passes
@@ -84,7 +84,7 @@ def test_filter(caller: EventFilter, run: AgentInstance, passes: bool) -> None:
     ],
 )
 def test_deleted(caller: EventFilter, passes: bool) -> None:
-    """A deployment token receives a deletion only if it follows the run by its id."""
+    """A deployment token receives the deletion of a run that it follows by id, and no other."""
     rows = ChangedRows({"run-1": ()}, {}, {}, {})
 
     assert bool(rows.passing(caller).changes) is passes

@@ -1,4 +1,4 @@
-"""The numbers of pages, and cursors from honest and from hostile hands."""
+"""Page numbers, and cursors, forged ones included."""
 
 import base64
 import json
@@ -65,7 +65,7 @@ def test_the_numbers_of_a_page(
 
 @given(st.integers(0, 300), st.integers(1, 100))
 def test_following_the_next_offset_sees_everything_once(total: int, size: int) -> None:
-    """Following next_page_offset passes every item exactly once, in page_count pages."""
+    """Following next_page_offset returns every item exactly once, in page_count pages."""
     seen, offset, pages = list[int](), 0, 0
     while True:
         page = numbers(total, offset, size)
@@ -80,7 +80,7 @@ def test_following_the_next_offset_sees_everything_once(total: int, size: int) -
 
 
 def test_a_page_by_cursor_has_the_numbers_of_a_page_by_offset() -> None:
-    """The position in a cursor makes its page carry the numbers of the page at that offset."""
+    """A page by cursor has the same numbers as the page at its offset."""
     after = Listing(after=Cursor(None, "x", 40), page_size=20)
 
     page = paginate(after, Page(range(20), 100, None))
@@ -103,7 +103,7 @@ LISTINGS = st.builds(
 
 
 @given(LISTINGS, CURSOR_VALUES, st.text("abc-_.:0Z", max_size=64), st.integers(0, 2**53 - 1))
-def test_a_cursor_survives_the_way_out_and_in(
+def test_a_cursor_decodes_to_its_value(
     listing: Listing, value: FilterValue, row_id: str, position: int
 ) -> None:
     """A cursor decodes to what was encoded, through text that is safe in a query."""
@@ -140,7 +140,7 @@ def forged(value: Any, row_id: Any = "x", position: Any = 0) -> str:
 
 
 def encoded(value: Any) -> str:
-    """A value in the clothes of a cursor."""
+    """A value encoded like a cursor."""
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
@@ -185,7 +185,7 @@ def test_a_hostile_cursor_is_refused(text: str) -> None:
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
-def test_no_text_breaks_the_reader_of_cursors(text: str) -> None:
+def test_any_text_is_decoded_or_refused(text: str) -> None:
     """Any text raises ValueError or decodes, and nothing else."""
     with pytest.raises(ValueError, match=f"{NOT_OURS}|{OTHER_LIST}"):
         read_cursor(text, Listing())
@@ -199,7 +199,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON, JSON)
-def test_no_forgery_gets_more_than_a_cursor(value: Any, row_id: Any, position: Any) -> None:
+def test_a_forged_cursor_gains_nothing(value: Any, row_id: Any, position: Any) -> None:
     """A forged cursor is refused, or holds only what a cursor of this server could hold."""
     try:
         cursor = read_cursor(forged(value, row_id, position), Listing())

@@ -37,7 +37,7 @@ def test_the_published_table(timestamp: int, partition: int, randomness: str, te
 
 
 @given(TIMES, PARTITIONS, RANDOM)
-def test_what_is_written_can_be_read(timestamp: int, partition: int, randomness: bytes) -> None:
+def test_an_id_keeps_time_and_partition(timestamp: int, partition: int, randomness: bytes) -> None:
     """Every id is a PFID with its time and partition, and the partition is in its place."""
     text = encode(timestamp, partition, randomness)
 
@@ -89,14 +89,14 @@ VALID = "013xrzp12g3nqk8ns6jadrqmpgrjkeny"
         "\u0663" + VALID[1:],
     ],
 )
-def test_what_is_no_pfid(text: str) -> None:
-    """A text of another length, case, alphabet or first character is no PFID."""
+def test_invalid_pfids(text: str) -> None:
+    """A text of another length, case, alphabet or first character is not a PFID."""
     assert is_pfid(VALID)
     assert not is_pfid(text)
 
 
 @given(st.text(st.sampled_from(ALPHABET + "A8"), min_size=32, max_size=32))
-def test_every_pfid_is_written_one_way(text: str) -> None:
+def test_a_pfid_has_one_spelling(text: str) -> None:
     """A text that counts as a PFID is exactly what its parts would be written as."""
     if is_pfid(text):
         number = 0
@@ -106,8 +106,8 @@ def test_every_pfid_is_written_one_way(text: str) -> None:
         assert encode(timestamp_ms_of(text), partition_of(text), randomness) == text
 
 
-def test_a_maker_stamps_the_present_millisecond() -> None:
-    """Ids of a maker carry its clock's millisecond, the partition and fresh randomness."""
+def test_a_generator_uses_the_current_millisecond() -> None:
+    """Generated ids have the clock's millisecond, the partition and fresh random bits."""
     clock, noise = count(1_700_000_000_123_999, 1000), count()
     maker = PfidMaker(lambda: next(clock), lambda size: next(noise).to_bytes(size, "big"))
 
@@ -121,7 +121,7 @@ def test_a_maker_stamps_the_present_millisecond() -> None:
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=50), st.randoms(use_true_random=False))
-def test_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
+def test_generated_ids_are_in_order(steps: list[int], chance: Random) -> None:
     """Each generated id is greater than the one before, whatever the clock does."""
     clock = iter([1_700_000_000_000_000 + 1000 * (3 - step) for step in steps])
     maker = PfidMaker(lambda: next(clock), chance.randbytes)
@@ -134,7 +134,7 @@ def test_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=50), st.randoms(use_true_random=False))
-def test_run_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> None:
+def test_generated_run_ids_are_in_order(steps: list[int], chance: Random) -> None:
     """A run's id is greater than the one before, although each has its own partition."""
     clock = iter([1_700_000_000_000_000 + 1000 * (3 - step) for step in steps])
     maker = PfidMaker(lambda: next(clock), chance.randbytes)
@@ -145,7 +145,7 @@ def test_run_ids_of_a_maker_are_in_order(steps: list[int], chance: Random) -> No
     assert all(map(is_pfid, made))
 
 
-def test_a_millisecond_without_partitions_left_gives_way_to_the_next() -> None:
+def test_exhausted_partitions_advance_the_millisecond() -> None:
     """When the partition would overflow, the run's id takes the next millisecond."""
     maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size if size == 4 else bytes(size))
 
@@ -154,7 +154,7 @@ def test_a_millisecond_without_partitions_left_gives_way_to_the_next() -> None:
     assert [timestamp_ms_of(one) for one in made] == [5, 6, 7]
 
 
-def test_a_millisecond_that_is_full_gives_way_to_the_next() -> None:
+def test_exhausted_random_bits_advance_the_millisecond() -> None:
     """When the random part would overflow, the id takes the next millisecond."""
     maker = PfidMaker(lambda: 5_000, lambda size: b"\xff" * size)
 

@@ -22,7 +22,7 @@ def test_a_full_bucket_holds_a_burst() -> None:
     assert drained(3, 0)[1] == 3 * BURST_SECONDS
 
 
-def test_it_fills_with_time_and_no_further_than_full() -> None:
+def test_a_bucket_refills_up_to_a_burst() -> None:
     """A second adds the rate, and a year adds no more than a burst."""
     empty, _ = drained(4, 0)
 
@@ -31,7 +31,7 @@ def test_it_fills_with_time_and_no_further_than_full() -> None:
     assert empty.refilled(4, 365 * 86_400 * SECOND) == Bucket.full(4, 365 * 86_400 * SECOND)
 
 
-def test_a_clock_that_was_set_back_takes_nothing() -> None:
+def test_a_clock_set_back_changes_nothing() -> None:
     """A clock that runs backwards neither fills nor empties the bucket."""
     bucket = Bucket(1.5, 100 * SECOND)
 

@@ -1,4 +1,4 @@
-"""Timestamps in and out."""
+"""Parsing and formatting of timestamps."""
 
 import re
 from datetime import UTC, datetime
@@ -77,14 +77,14 @@ def test_the_epoch_is_zero() -> None:
         "2024-05-01T12:3_:00",
     ],
 )
-def test_what_is_no_timestamp(text: str) -> None:
-    """A text that names no moment of the years 1 to 9999 in UTC is refused with a ValueError."""
+def test_invalid_timestamps(text: str) -> None:
+    """A text that is not a time of the years 1 to 9999 in UTC raises ValueError."""
     with pytest.raises(ValueError, match=r".+"):
         parse_time(text)
 
 
 @given(st.text(st.sampled_from("0123456789-:TZ+.W \ud800é"), max_size=40) | st.text())
-def test_no_text_breaks_the_parser(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     """Any text is a valid time or raises ValueError, and nothing else."""
     try:
         us = parse_time(text)
@@ -95,7 +95,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 
 @given(st.integers(FIRST, LAST))
-def test_every_moment_survives_the_way_out_and_in(us: int) -> None:
+def test_a_time_reads_back_equal(us: int) -> None:
     """A formatted time reads back to the same microsecond, always in the same form."""
     text = format_time(us)
 
@@ -104,7 +104,7 @@ def test_every_moment_survives_the_way_out_and_in(us: int) -> None:
 
 
 @given(st.datetimes(timezones=st.timezones()))
-def test_offsets_are_those_of_the_calendar(moment: datetime) -> None:
+def test_offsets_are_converted_to_utc(moment: datetime) -> None:
     """A timestamp with any zone's offset is the same moment in UTC."""
     try:
         expected = moment.astimezone(UTC)

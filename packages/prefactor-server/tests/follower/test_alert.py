@@ -1,4 +1,4 @@
-"""The server's own alerts while servers die, share the work, and callers get in between."""
+"""The server's own alerts while servers are killed, share the work, and callers interleave."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ async def _alerts(storage: Any) -> Sequence[Alert]:
 
 
 async def _begin(storage: Any) -> tuple[ConsumerState, Derived]:
-    """A consumer's state, and what it makes of a run that failed, before it is written."""
+    """A consumer's state, and its result for a failed run, before it is written."""
     await do(storage, register("run-1"))
     await do(storage, start("run-1"))
     await do(storage, finish("run-1", "failed"))
@@ -45,8 +45,8 @@ async def test_nothing_is_raised_twice(storage: Any) -> None:
     assert await _alerts(storage) == [raised]
 
 
-async def test_a_caller_who_gets_in_between_is_heard(storage: Any) -> None:
-    """An alert cleared after it was read stays cleared when the slice is written."""
+async def test_a_clear_in_between_is_kept(storage: Any) -> None:
+    """An alert that is cleared after it was read stays cleared when the slice is written."""
     state, derived = await _begin(storage)
     moved = await storage.feed.advance(state, state._replace(position=9), derived)
     await do(storage, CLEAR)

@@ -26,8 +26,8 @@ def test_a_cursor_is_stored_as_a_text(cursor: Cursor) -> None:
     ("run", "spans"),
     [("q", ("s", "t", "u")), ("r", ("s", "t")), ("s", None)],
 )
-def test_what_the_walk_will_come_to_is_left_to_it(run: str, spans: tuple[str, ...] | None) -> None:
-    """A change is cut down to the runs and spans that the walk has passed."""
+def test_changes_ahead_of_the_walk_are_left_to_it(run: str, spans: tuple[str, ...] | None) -> None:
+    """A change is reduced to the runs and spans that the walk has passed."""
     change = Change(1, "a", run, 0, RUN_CREATED, ("s", "t", "u"), ("t", "u"))
     passed = Cursor("a", "r", "t").passed(change)
 
@@ -84,7 +84,7 @@ async def expected(storage: Any, runs: dict[str, list[str]]) -> Counter[tuple[st
 async def test_everything_is_reported_once(
     storage: Any, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Commits between any two steps of a walk, and a rebuild halfway, change nothing of that."""
+    """Each row is reported once, despite commits during the walk and a rebuild halfway."""
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_SPANS", 3)
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_RUNS", 2)
     monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 3)

@@ -1,4 +1,4 @@
-"""After kill -9 of a follower, nothing is derived twice or left out."""
+"""After kill -9 of a follower, nothing is derived twice or missing."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ SPANS = "SELECT agent_instance_id, id FROM agent_span ORDER BY 1, 2"
 
 
 def begin(url: str, name: str, *more: str) -> subprocess.Popen[str]:
-    """A program that writes and follows."""
+    """Start a program that writes and follows."""
     child = subprocess.Popen(
         [sys.executable, str(PROGRAM), url, name, *more],
         env={"PYTHONPATH": str(SUPPORT)},

@@ -1,4 +1,4 @@
-"""The change feed holds every commit in order, with its changes to each run."""
+"""The change feed has every commit in order, with its changes to each run."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ async def changes(storage: Any, after: int = 0) -> list[Change]:
 
 
 def told(change: Change) -> tuple[str, int, set[str], set[str]]:
-    """A change without its place and time."""
+    """A change without its position and time."""
     ids, finished = set(change.span_ids), set(change.finished_ids)
     assert (len(ids), len(finished)) == (len(change.span_ids), len(change.finished_ids))
     return change.agent_instance_id, change.flags, ids, finished
@@ -65,8 +65,8 @@ async def test_a_run_from_its_registration_to_its_end(storage: Any) -> None:
     assert await changes(storage, positions[1]) == found[2:]
 
 
-async def test_a_termination_finishes_what_it_closes(storage: Any) -> None:
-    """Spans that a termination closes finish with it, and their late finish is no other one."""
+async def test_a_termination_finishes_its_spans(storage: Any) -> None:
+    """A termination finishes its open spans, and their late finish does not count again."""
     run = await new_run(storage)
     await submit(storage, *(create_span(name, run) for name in ("a", "b", "c")))
     before = await storage.feed.position()
@@ -84,8 +84,8 @@ async def test_a_termination_finishes_what_it_closes(storage: Any) -> None:
     ]
 
 
-async def test_a_commit_is_never_cut(storage: Any) -> None:
-    """However little is asked for, a commit's changes come together."""
+async def test_a_commit_is_never_split(storage: Any) -> None:
+    """A commit's changes are returned together, however small the limit."""
     commands = [register(f"run-{number}") for number in range(5)]
     await submit(storage, *commands)
     await submit(storage, register("other"))
@@ -120,7 +120,7 @@ async def test_deletions_are_in_the_feed(storage: Any, monkeypatch: pytest.Monke
     assert first.finished_ids == second.finished_ids == ()
 
 
-async def test_a_state_moves_once(storage: Any) -> None:
+async def test_a_state_advances_once(storage: Any) -> None:
     """Of two followers that worked on the same slice, one may write."""
     first = await storage.feed.begin(ConsumerState("one", 0, None))
     again = await storage.feed.begin(ConsumerState("one", 7, None))
@@ -132,7 +132,7 @@ async def test_a_state_moves_once(storage: Any) -> None:
     assert await storage.feed.states() == {"one": moved}
 
 
-async def test_a_lease_is_one_holders(storage: Any) -> None:
+async def test_a_lease_has_one_holder(storage: Any) -> None:
     """Another holder gets a lease only after it has ended or was released."""
     feed = storage.feed
 

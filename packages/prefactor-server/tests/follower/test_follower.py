@@ -41,7 +41,7 @@ async def test_two_servers_share_the_work(storage: Any) -> None:
     assert tally.counts == {("run", "run-1"): 1}
 
 
-async def test_a_failing_consumer_holds_nobody_up(storage: Any, caplog: Any) -> None:
+async def test_a_failing_consumer_delays_no_other(storage: Any, caplog: Any) -> None:
     """Other consumers continue while one fails, and it is retried later from where it was."""
     broken, sound = Tally(), Tally()
     sound.name = "sound"
@@ -73,7 +73,7 @@ async def test_a_state_from_another_copy_starts_over(storage: Any) -> None:
     assert tally.counts == {("run", "run-1"): 1}
 
 
-async def test_a_rebuild_is_asked_for_in_the_state(storage: Any) -> None:
+async def test_a_rebuild_is_requested_by_the_state(storage: Any) -> None:
     """A state of RESET deletes what was derived, and derives it again."""
     await do(storage, register("run-1"))
     tally = Tally()
@@ -103,8 +103,8 @@ async def test_it_wakes_at_a_commit_and_stops_on_request(storage: Any) -> None:
     assert await storage.feed.take_lease("follower", "another", 0, 1)
 
 
-async def test_a_database_that_is_away_is_waited_for(storage: Any, monkeypatch: Any) -> None:
-    """Nothing ends because the database cannot be reached for a while."""
+async def test_a_follower_waits_for_its_database(storage: Any, monkeypatch: Any) -> None:
+    """A follower continues once its database can be reached again."""
     tally = Tally()
     follower = follower_of(storage, tally)
     feed = type(storage.feed)

@@ -137,7 +137,7 @@ async def weigh(storage: Any, weight: float, updated_at: int) -> None:
     await storage.transact({ACCOUNT: needs}, decide)
 
 
-async def test_a_total_is_what_the_spans_come_to(storage: Any) -> None:
+async def test_a_total_matches_the_spans(storage: Any) -> None:
     """Active, ended, terminated or with late spans, a run has the right total."""
     chance = random.Random(7)
     follower = following(storage)
@@ -155,10 +155,10 @@ async def test_a_total_is_what_the_spans_come_to(storage: Any) -> None:
         await check(storage, name)
 
 
-async def test_a_changed_price_makes_new_costs(
+async def test_a_changed_price_changes_the_costs(
     storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prices that a restarted server reads replace every cost, and no span is read for it."""
+    """When a restarted server reads other prices, every cost is replaced without reading spans."""
     await record(storage, "run-1")
     await do(storage, finish("run-1"))
     await catch_up(following(storage, NO_PRICES))
@@ -173,7 +173,7 @@ async def test_a_changed_price_makes_new_costs(
     await check(storage, "run-1", DEARER)
 
 
-async def test_a_changed_profile_makes_new_scores(storage: Any) -> None:
+async def test_a_changed_profile_changes_the_scores(storage: Any) -> None:
     """A new profile, and a change of it, replace the scores of the agent's runs."""
     await record(storage, "run-1")
     follower = following(storage)
@@ -220,7 +220,7 @@ async def test_a_rebuild_makes_the_same_rows(storage: Any) -> None:
     assert await totals(storage, *names) == before
 
 
-async def test_a_long_run_is_not_counted_with_every_slice(
+async def test_a_long_run_is_not_recounted_with_every_slice(
     storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An active run is recounted for a bounded share of the time, however much is written."""

@@ -1,4 +1,4 @@
-"""The search index holds the words of every span, whatever happens to its follower."""
+"""The search index has the words of every span, whatever happens to its follower."""
 
 import asyncio
 from typing import Any
@@ -31,7 +31,7 @@ async def test_a_rebuild_gives_the_same_rows(storage: Any) -> None:
 
 
 async def test_a_slice_that_is_applied_again_changes_nothing(storage: Any) -> None:
-    """Told again of everything, as after a lost commit, the index has the same rows."""
+    """A slice that is applied again, as after a lost commit, leaves the same rows."""
     spans = await record(storage, 3)
     follower = follower_of_all(storage)
     await catch_up(follower)
@@ -47,7 +47,7 @@ async def test_a_slice_that_is_applied_again_changes_nothing(storage: Any) -> No
     assert await spans_with(storage, ACCOUNT, "apple") == spans
 
 
-async def test_a_follower_that_is_stopped_anywhere_leaves_nothing_out(storage: Any) -> None:
+async def test_a_stopped_follower_is_continued(storage: Any) -> None:
     """A follower stopped at any step is continued by the next, and no word is missing."""
     spans = await record(storage, 3)
     for steps in range(0, 60, 3):
@@ -65,7 +65,7 @@ async def test_a_follower_that_is_stopped_anywhere_leaves_nothing_out(storage: A
     assert await spans_with(storage, ACCOUNT, "apple") == sorted(spans)
 
 
-async def test_what_is_pruned_leaves_the_index(storage: Any) -> None:
+async def test_pruned_runs_leave_the_index(storage: Any) -> None:
     """Spans of a deleted run are not found, and others still are."""
     spans = await record(storage, 2)
     await index(storage)

@@ -125,7 +125,7 @@ async def catch_up(follower: Follower) -> None:
 async def test_everything_is_counted_once(
     storage: Any, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Servers that die before or after a commit, two at a time, and a rebuild, change no figure."""
+    """Kills before or after a commit, two servers at once, and a rebuild change no count."""
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_SPANS", 3)
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_RUNS", 2)
     monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 4)
@@ -206,7 +206,7 @@ async def totals(storage: Any) -> Any:
     return {"runs": runs, "spans": spans, "failed": failed}
 
 
-async def test_deleted_runs_stay_in_the_figures(storage: Any) -> None:
+async def test_deleted_runs_are_still_counted(storage: Any) -> None:
     """Pruning deletes runs and spans but keeps their counts."""
     await submit(storage, register("run"), start("run"))
     run = await storage.instance(ACCOUNT, "run")

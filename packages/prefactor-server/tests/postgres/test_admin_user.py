@@ -15,7 +15,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 INVITE = AdminUserInvite("i", ACCOUNT, "a@b", b"\0hash", NOW, "pending", NOW, "admin")
 
 
-async def test_an_invitation_is_kept_and_revoked(storage: PostgresStorage) -> None:
+async def test_an_invitation_is_stored_and_revoked(storage: PostgresStorage) -> None:
     """An invitation reads back as written and as revoked, within its own account."""
     await do(storage, CreateInvite(request(), INVITE))
 
@@ -28,7 +28,7 @@ async def test_an_invitation_is_kept_and_revoked(storage: PostgresStorage) -> No
     assert (await storage.rows(AdminUserInvite, OTHER_ACCOUNT, Listing())).rows == []
 
 
-async def test_of_two_servers_one_revokes(
+async def test_one_of_two_servers_revokes(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """The second of two revocations sees the first."""
@@ -41,7 +41,7 @@ async def test_of_two_servers_one_revokes(
     assert isinstance(outcome.refusal, InvalidAction)
 
 
-async def test_people_are_kept(storage: PostgresStorage) -> None:
+async def test_people_are_stored(storage: PostgresStorage) -> None:
     """A person is read as written."""
     user = AdminUser("u", ACCOUNT, "a@b", NOW, NOW, "admin")
 

@@ -46,8 +46,8 @@ async def test_agents_are_found_by_environment(storage: PostgresStorage) -> None
     assert await found("elsewhere") == []
 
 
-async def test_agents_change_and_go(storage: PostgresStorage) -> None:
-    """A changed agent is stored with the fields of its status, and a deleted one is gone."""
+async def test_agents_are_changed_and_deleted(storage: PostgresStorage) -> None:
+    """A changed agent is stored with the fields of its status, and a deleted one does not exist."""
     run = await do(storage, register("run-1", agent_ref="busy"))
     await do(storage, create_agent("idle"))
 
@@ -80,7 +80,7 @@ async def test_an_agent_that_another_server_uses_is_not_deleted(
 async def test_an_agent_that_another_server_deletes_is_not_used(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A run is not registered for an agent that went while it was decided."""
+    """A run is not registered for an agent that was deleted while the registration was decided."""
     await do(storage, create_agent("a"))
     theirs: list[Outcome] = []
     other = on_another_replica(database, DeleteAgent(request(), "a", "a"), into=theirs)

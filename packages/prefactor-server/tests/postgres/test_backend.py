@@ -1,4 +1,4 @@
-"""What is particular to one server with one PostgreSQL database."""
+"""Behaviour specific to one server with one PostgreSQL database."""
 
 import asyncio
 
@@ -73,7 +73,7 @@ async def test_a_batch_takes_two_round_trips(database: PostgresDatabase) -> None
     assert (first, second) == (2, 1)
 
 
-async def test_a_termination_in_the_midst_of_a_batch(
+async def test_a_termination_in_a_batch(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A termination closes what its batch did before it, and nothing that follows."""
@@ -120,7 +120,7 @@ async def test_the_last_result_of_a_span_stays(
     assert (record.payload, record.result) == (b'{"a":1}', b'{"late":1}')
 
 
-async def test_a_value_that_cannot_be_kept_fails_alone(
+async def test_an_unstorable_value_fails_alone(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A request with a value that no column accepts fails alone in its batch."""
@@ -137,7 +137,7 @@ async def test_a_value_that_cannot_be_kept_fails_alone(
     assert await database.value("SELECT count(*) FROM agent") == 3
 
 
-async def test_what_never_fits_is_given_up(
+async def test_a_row_that_always_conflicts_is_given_up(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A row that an index always refuses fails in the end and stores nothing."""
@@ -161,13 +161,13 @@ async def test_what_never_fits_is_given_up(
     ],
     ids=["nul", "too large", "forged cursor"],
 )
-async def test_a_list_of_what_cannot_be(listing: Listing, storage: PostgresStorage) -> None:
+async def test_a_list_with_an_impossible_value(listing: Listing, storage: PostgresStorage) -> None:
     """A filter or cursor with a value that no column can hold is the caller's mistake."""
     with pytest.raises(BadRequest, match="filter or a cursor"):
         await storage.spans(ACCOUNT, listing)
 
 
-async def test_keys_are_forgotten_by_age(
+async def test_keys_are_deleted_by_age(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """Old keys and their receipts are deleted a slice at a time, and newer ones stay."""
@@ -205,7 +205,7 @@ async def test_an_account_is_created_once(
 
 
 async def test_the_other_reads(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """Tokens, agents, counts by status and declared schemas are found where they belong."""
+    """Tokens, agents, counts by status and declared schemas are found."""
     run = await do(storage, register("run-1", "known-as"))
     await do(storage, register("run-2", "known-as", request=request(now=NOW + 60)))
     await do(storage, start("run-1"))

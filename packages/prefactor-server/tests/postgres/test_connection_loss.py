@@ -30,7 +30,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 async def losing(
     storage: Storage, proxy: LossyProxy, what: Literal["question", "answer"], command: Command
 ) -> tuple[Outcome, int]:
-    """Return the outcome of a command whose connection breaks, and how often it was decided."""
+    """Return the outcome of a command whose connection breaks, and the number of its decisions."""
     submissions = [Submission((command,), 1)]
     decided = 0
 
@@ -67,7 +67,7 @@ async def test_a_write_without_a_key_has_one_effect(
     await database.check_counts()
 
 
-async def test_a_write_is_done_although_the_question_about_it_breaks_too(
+async def test_a_write_is_done_despite_two_losses(
     database: PostgresDatabase,
 ) -> None:
     """A batch that never arrived is not taken for stored when giving it up is not answered."""
@@ -88,7 +88,7 @@ async def test_a_write_is_done_although_the_question_about_it_breaks_too(
 
 
 async def test_a_read_is_repeated(database: PostgresDatabase) -> None:
-    """A read whose connection breaks is asked again on another."""
+    """A read whose connection breaks is repeated on another one."""
     async with lossy(database.url) as (proxy, url):
         storage = await PostgresStorage.open(url)
         await do(storage, register("run-1"))

@@ -7,7 +7,7 @@ from api_client import open_api_client
 from postgres_server import PostgresServer
 
 
-async def test_a_write_that_never_gets_through_is_answered_503(server: PostgresServer) -> None:
+async def test_a_write_that_keeps_conflicting_gets_a_503(server: PostgresServer) -> None:
     """The answer has a Retry-After, alone and in bulk; other requests in the batch succeed."""
     url = server.create_database("contended")
     async with open_api_client(url) as api_client:

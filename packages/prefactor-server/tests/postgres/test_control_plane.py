@@ -39,7 +39,7 @@ async def test_an_account_is_renamed(storage: PostgresStorage) -> None:
     assert (account.name, account.updated_at) == ("Research", NOW + 1)
 
 
-async def test_environments_come_change_and_go(storage: PostgresStorage) -> None:
+async def test_environments_are_created_changed_and_deleted(storage: PostgresStorage) -> None:
     """Environments can be created, renamed and deleted."""
     await do(storage, CreateEnvironment(request(), "e", "First"))
     await do(storage, UpdateEnvironment(request(now=NOW + 1), "e", "Second"))
@@ -52,10 +52,10 @@ async def test_environments_come_change_and_go(storage: PostgresStorage) -> None
     assert ("environments.delete", "e") in await _rows(storage, entries)
 
 
-async def test_a_request_may_delete_what_it_made_and_make_it_again(
+async def test_a_request_may_delete_and_recreate_a_row(
     storage: PostgresStorage,
 ) -> None:
-    """Deletions run before the rows that replace them, and an unstored row is not missed."""
+    """Deletions run before the inserts that replace them, and an unstored row may be deleted."""
     await do(storage, CreateEnvironment(request(), "e", "First"))
     outcomes = await submit(
         storage,
@@ -71,7 +71,7 @@ async def test_a_request_may_delete_what_it_made_and_make_it_again(
     assert (names["e"], "f" in names) == ("Second", False)
 
 
-async def test_a_token_and_its_deployment_come_together(storage: PostgresStorage) -> None:
+async def test_a_token_creates_its_deployment(storage: PostgresStorage) -> None:
     """A token for an agent and environment without a deployment creates the deployment."""
     await do(storage, create_agent("a"))
     row = new_token("a-secret", "token-9", ACCOUNT, NOW, scope="agent_deployment")
@@ -102,7 +102,7 @@ async def test_a_token_is_revoked_and_deleted(storage: PostgresStorage) -> None:
     assert await storage.token_by_hash(revoked.token_hash) is None
 
 
-async def test_versions_are_made_once_and_counted(storage: PostgresStorage) -> None:
+async def test_versions_are_created_once_and_numbered(storage: PostgresStorage) -> None:
     """A schema version and a version are found again by their content, and by their identifier."""
     await do(storage, create_agent("a"))
     declared = schema("s1")
@@ -127,7 +127,7 @@ async def test_a_version_without_any_schema_gets_one(storage: PostgresStorage) -
     assert await storage.schema_content(ACCOUNT, made.id) is not None
 
 
-async def test_deployments_come_change_and_go(storage: PostgresStorage) -> None:
+async def test_deployments_are_created_changed_and_deleted(storage: PostgresStorage) -> None:
     """A version is pinned in a deployment and unpinned; a deployment without runs is deleted."""
     await do(storage, create_agent("a"))
     await do(storage, CreateDeployment(request(), "d", "a", STAGING, None))
@@ -142,7 +142,7 @@ async def test_deployments_come_change_and_go(storage: PostgresStorage) -> None:
     assert await storage.row(AgentDeployment, ACCOUNT, "d") is None
 
 
-async def test_a_deployment_that_another_server_runs_in_stays(
+async def test_a_deployment_that_another_server_uses_is_not_deleted(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A run that is registered while its deployment is deleted keeps the deployment."""
@@ -158,7 +158,7 @@ async def test_a_deployment_that_another_server_runs_in_stays(
 
 
 def _version(version_id: str, newest: str | None = None, named: str | None = None) -> CreateVersion:
-    """The creation of a version of agent a, always in the same words."""
+    """The creation of a version of agent a, always with the same content."""
     return CreateVersion(
         request(),
         version_id,
@@ -172,7 +172,7 @@ def _version(version_id: str, newest: str | None = None, named: str | None = Non
     )
 
 
-async def test_what_another_server_begins_to_use_is_not_deleted(
+async def test_an_environment_that_another_server_uses_is_not_deleted(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A run that is registered while its environment is deleted keeps the environment."""
@@ -185,10 +185,10 @@ async def test_what_another_server_begins_to_use_is_not_deleted(
     assert await storage.row(Environment, ACCOUNT, STAGING) is not None
 
 
-async def test_what_another_server_deletes_is_not_used(
+async def test_an_environment_that_another_server_deletes_is_not_used(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A run is not registered in an environment that went while it was decided."""
+    """A run is not registered in an environment that was deleted while it was decided."""
     theirs: list[Outcome] = []
     meanwhile = on_another_replica(database, DeleteEnvironment(request(), STAGING), into=theirs)
 

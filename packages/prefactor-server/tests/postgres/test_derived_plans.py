@@ -27,7 +27,7 @@ STATEMENTS: Mapping[str, str] = {
 FEW = {"feed_consumer", "feed_state", "server_uptime", "agent", "risk_profile"}
 
 
-async def test_what_is_derived_has_an_index(
+async def test_derived_data_has_indexes(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """No statement scans a whole table where that costs too much."""

@@ -22,20 +22,20 @@ from prefactor_server.storage.postgres.upkeep.backup import back_up_server, with
 ENTRIES = "SELECT action, resource_id, detail FROM audit_entry WHERE action NOT LIKE 'accounts.%'"
 
 
-async def test_nothing_is_found_where_nothing_is_wrong(storage: PostgresStorage) -> None:
+async def test_a_sound_database_has_no_findings(storage: PostgresStorage) -> None:
     """A database that servers wrote verifies, in more slices than one."""
     await upkeep.check_sound(storage)
 
 
 @pytest.mark.parametrize(("damage", "found"), upkeep.DAMAGES)
-async def test_what_differs_is_named(
+async def test_inconsistencies_are_named(
     database: PostgresDatabase, storage: PostgresStorage, damage: str, found: list[str]
 ) -> None:
-    """Whatever no longer fits together is named with its run or span."""
+    """Rows that contradict each other are named with their run or span."""
     await upkeep.check_damage(storage, database.rows, damage, found)
 
 
-async def test_payloads_that_are_lost_or_damaged_are_named(
+async def test_lost_and_damaged_payloads_are_named(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A payload that is missing, unreadable or unreferenced is reported."""
@@ -53,7 +53,7 @@ async def test_payloads_that_are_lost_or_damaged_are_named(
     ]
 
 
-async def test_old_runs_go_and_young_ones_stay(storage: PostgresStorage) -> None:
+async def test_old_runs_are_pruned(storage: PostgresStorage) -> None:
     """Pruning deletes the runs that the preview counted, and leaves a sound database."""
     await upkeep.check_pruned_by_age(storage)
 
@@ -65,8 +65,8 @@ async def test_an_agent_and_an_environment_have_their_own_retention(
     await upkeep.check_pruned_by_agent_and_environment(storage)
 
 
-async def test_a_held_run_stays(storage: PostgresStorage) -> None:
-    """A legal hold is stronger than any retention."""
+async def test_a_held_run_is_not_pruned(storage: PostgresStorage) -> None:
+    """A legal hold takes precedence over any retention."""
     await upkeep.check_held(storage)
 
 
@@ -76,10 +76,10 @@ async def test_pruning_goes_in_slices(storage: PostgresStorage, monkeypatch: Any
     await upkeep.check_slices(storage)
 
 
-async def test_what_was_done_is_in_the_audit_log(
+async def test_maintenance_is_in_the_audit_log(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Holds and deletions are noted in the transaction that does them."""
+    """Holds and deletions are logged in their own transaction."""
 
     async def entries() -> list[Any]:
         return await database.rows(f"{ENTRIES} ORDER BY action LIKE '%prune', action")
@@ -87,7 +87,7 @@ async def test_what_was_done_is_in_the_audit_log(
     await upkeep.check_audited(storage, entries)
 
 
-async def test_nothing_of_a_pruned_run_is_left(
+async def test_a_pruned_run_leaves_no_row(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """Every table that names runs or spans is empty when all runs are gone."""
@@ -137,7 +137,7 @@ async def test_two_prune_at_once(storage: PostgresStorage, other: PostgresStorag
     assert await upkeep.findings(storage) == []
 
 
-async def test_a_hold_that_comes_in_between_holds(
+async def test_a_hold_committed_in_between_applies(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A run whose hold was committed while its slice was being chosen is not deleted."""
@@ -156,7 +156,7 @@ async def test_a_hold_that_comes_in_between_holds(
     assert await upkeep.runs(storage, "run-1") == {"run-1"}
 
 
-async def test_a_database_that_takes_no_writes_says_so(
+async def test_a_read_only_database_is_not_ready(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A server on a standby database is not ready."""
@@ -171,7 +171,7 @@ async def test_a_database_that_takes_no_writes_says_so(
 async def test_maintenance_finds_rows_by_index(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """No statement of maintenance goes through a table row by row, but for the one it is about."""
+    """No maintenance statement scans any table but the one that it slices."""
     await upkeep.run_with_spans(storage, "run-1")
     async with storage._writing.connection() as connection:
         for name, values in (
@@ -251,8 +251,6 @@ def test_a_failed_dump_leaves_no_file(server: PostgresServer, tmp_path: Path) ->
         ("postgresql://h/d?user=u&password=p", "postgresql://h/d?user=u", "p"),
     ],
 )
-def test_a_password_is_kept_out_of_the_list_of_processes(
-    url: str, address: str, password: str
-) -> None:
+def test_a_password_is_not_in_the_process_list(url: str, address: str, password: str) -> None:
     """The address that a program is started with has no password, and the password is found."""
     assert without_password(url) == (address, password)

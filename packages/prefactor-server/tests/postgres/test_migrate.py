@@ -1,4 +1,4 @@
-"""Bringing databases up to date, and the function that goes with each version of the server."""
+"""Migrations of a PostgreSQL database, and the write function of each server version."""
 
 import asyncpg
 import pytest
@@ -119,7 +119,7 @@ async def test_servers_of_two_versions_write_side_by_side(database: PostgresData
     assert sorted(found) == sorted([(mine,), ("prefactor_write_of_another_version",)])
 
 
-async def test_an_address_that_cannot_be_used() -> None:
+async def test_an_unusable_address() -> None:
     """An unreadable or unreachable address is reported with the name of its setting."""
     with pytest.raises(SettingError, match="--database"):
         await PostgresStorage.open("postgresql://host:not-a-port/name")

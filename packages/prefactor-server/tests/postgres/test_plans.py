@@ -140,7 +140,7 @@ def test_plans_are_renewed_as_tables_grow() -> None:
     assert renewal.is_due(7)
 
 
-async def test_a_connection_is_not_held_to_its_first_plans(
+async def test_a_connection_replans_as_tables_grow(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A server that began on empty tables finds a run's spans among many of other runs."""
@@ -176,7 +176,7 @@ LISTS = {
 
 @pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
 async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage) -> None:
-    """The rows of a page of spans come out of an index."""
+    """The rows of a page of spans are read from an index."""
     clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
     sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
 

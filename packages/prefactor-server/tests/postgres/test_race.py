@@ -1,4 +1,4 @@
-"""Two servers on one database, the second getting in between the first's reading and writing."""
+"""Two servers on one database, where the second writes between the first's read and write."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -80,7 +80,7 @@ async def test_one_key_for_two_requests(
     assert refusal(outcome) is IdempotencyKeyUsed
 
 
-async def test_an_unknown_agent_is_made_once(
+async def test_an_unknown_agent_is_created_once(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """Two servers that register the first runs of one agent make one agent, with both runs."""
@@ -137,7 +137,7 @@ async def test_a_run_starts_once(database: PostgresDatabase, storage: PostgresSt
 async def test_a_finished_run_is_not_terminated(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A termination that a finish got ahead of is refused, and closes no span."""
+    """A termination that comes after another server's finish is refused, and closes no span."""
     await opened(storage)
 
     outcome, _ = await raced(database, storage, terminate("run-1"), finish("run-1"))
@@ -151,7 +151,7 @@ async def test_a_finished_run_is_not_terminated(
 async def test_a_terminated_run_is_not_finished(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A finish that a termination got ahead of is refused."""
+    """A finish that comes after another server's termination is refused."""
     await opened(storage)
 
     outcome, _ = await raced(database, storage, finish("run-1"), terminate("run-1"))
@@ -199,7 +199,7 @@ async def test_a_termination_leaves_what_was_just_finished(
     assert found == [("active", "complete"), ("pending", "cancelled")]
 
 
-async def test_a_span_finished_behind_a_termination(
+async def test_a_span_finished_after_a_termination(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """Finishing a span that a termination has just closed still counts, once."""

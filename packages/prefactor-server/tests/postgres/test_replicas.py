@@ -45,7 +45,7 @@ def shuffled_load(runs: list[Any], chance: random.Random, requests: int) -> list
     return load
 
 
-async def test_batches_in_no_order_do_not_deadlock(
+async def test_batches_in_any_order_do_not_deadlock(
     database: PostgresDatabase, storage: PostgresStorage, other: PostgresStorage
 ) -> None:
     """Two servers that write the same runs, keys and spans in any order never deadlock."""

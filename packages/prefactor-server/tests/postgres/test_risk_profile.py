@@ -27,7 +27,7 @@ def create(profile_id: str, account_id: str = ACCOUNT, **given: Any) -> CreateRi
     return CreateRiskProfile(request(account_id), profile)
 
 
-async def test_profiles_are_kept(storage: PostgresStorage) -> None:
+async def test_profiles_are_stored(storage: PostgresStorage) -> None:
     """A profile reads back as written, is changed and deleted, within its own account."""
     await do(storage, create("p", description="D", agreed_risk="high"))
     await do(storage, create("p", OTHER_ACCOUNT))
@@ -57,7 +57,7 @@ async def test_profiles_are_listed(storage: PostgresStorage) -> None:
     assert (first.total, rest.total, rest.next) == (4, 4, None)
 
 
-async def test_of_two_servers_one_deletes(
+async def test_one_of_two_servers_deletes(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A change finds nothing to change after another server deleted the profile."""

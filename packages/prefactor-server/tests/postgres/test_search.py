@@ -11,7 +11,9 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.search import _SQL
 
 
-async def test_two_servers_make_one_index(storage: PostgresStorage, other: PostgresStorage) -> None:
+async def test_two_servers_share_one_index(
+    storage: PostgresStorage, other: PostgresStorage
+) -> None:
     """Followers that take turns, or work on one slice at a time, leave nothing out."""
     spans = await record(storage, 4)
     first, second = follower_of_all(storage, "one"), follower_of_all(other, "two")
@@ -30,7 +32,7 @@ async def test_two_servers_make_one_index(storage: PostgresStorage, other: Postg
 async def test_words_are_found_by_index(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A search among many spans goes through the index of words, and not through the spans."""
+    """A search among many spans uses the index of words, and does not scan the spans."""
     await database.rows(
         f"""INSERT INTO search_document
             SELECT '{ACCOUNT}', 'run-' || n, 'span-' || n, false, 'word' || n || ' common'

@@ -18,7 +18,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 
 @pytest_asyncio.fixture
 async def storage(database: PostgresDatabase) -> AsyncIterator[PostgresStorage]:
-    """A server's storage that waits for a moment only."""
+    """A server's storage with a short wait for its database."""
     opened = await database.open(retry_seconds=1)
     await do(opened, register("run-1"))
     await opened.instance(ACCOUNT, "run-1")
@@ -45,7 +45,7 @@ async def test_a_database_that_was_dropped(
         await storage.instance(ACCOUNT, "run-1")
 
 
-async def test_a_table_that_is_gone(database: PostgresDatabase, storage: PostgresStorage) -> None:
+async def test_a_dropped_table(database: PostgresDatabase, storage: PostgresStorage) -> None:
     """A table that was dropped is found by reads, by writes and by the probe."""
     await database.rows("DROP TABLE agent_instance CASCADE")
 
@@ -80,7 +80,7 @@ async def test_a_database_that_takes_no_writes_is_read(
     assert await storage.instance(ACCOUNT, "run-1") is not None
 
 
-def test_a_dropped_database_is_answered_in_words(server: PostgresServer, tmp_path: Path) -> None:
+def test_a_dropped_database_gets_a_503(server: PostgresServer, tmp_path: Path) -> None:
     """Over HTTP the answer is a 503 with a code, the server is unready, and its log says why."""
     url = server.create_database("dropped_under_a_server")
     running = start_server(tmp_path, database=url)

@@ -1,4 +1,4 @@
-"""The rules of what a caller may see."""
+"""The rules about the data that a caller may see."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,14 +22,14 @@ def test_an_account_token_sees_everything(agent_id: str, environment_id: str) ->
 
 
 @given(NAMES, NAMES)
-def test_a_deployment_token_sees_its_own_alone(agent_id: str, environment_id: str) -> None:
+def test_a_deployment_token_sees_its_own_only(agent_id: str, environment_id: str) -> None:
     """A deployment token sees its agent in its environment, and no other pair of the two."""
     assert DEPLOYMENT.can_see(agent_id, environment_id) == (
         (agent_id, environment_id) == ("a", "e")
     )
 
 
-def test_a_list_is_narrowed_and_nothing_else() -> None:
+def test_a_list_gets_one_more_filter() -> None:
     """A deployment token's list has an extra filter besides its own."""
     listing = Listing(filters=(Filter("agent_id", "=", "other"),), offset=3)
 

@@ -1,7 +1,7 @@
-"""Schemas and templates made to hurt, sent to a real process.
+"""Schemas and templates made to exhaust the server, sent to a real process.
 
-Whatever they are, their registration is taken, spans of theirs are stored whole and marked, and
-other callers are answered while it happens.
+Each registration is accepted, its spans are stored whole and flagged, and other callers are
+answered meanwhile.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -97,7 +97,7 @@ def process_database(own_database_url: str) -> str:
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_bomb_hurts_nobody(server: LiveServer, bomb: dict[str, Any]) -> None:
+def test_a_bomb_affects_no_other_caller(server: LiveServer, bomb: dict[str, Any]) -> None:
     """The run is registered, each span is stored whole, and everyone else is answered."""
     run_id = f"run-{next(_numbers)}"
     kind = {"name": "bomb", "params_schema": {"type": "object"}, **bomb}

@@ -9,7 +9,7 @@ from live_server import LiveServer, start_server
 from prefactor_server.http.connection import MAX_HEAD_BYTES
 
 
-def test_what_is_refused_below_the_api_is_counted_and_logged(tmp_path: Path) -> None:
+def test_requests_refused_below_the_api_are_counted(tmp_path: Path) -> None:
     """Half a request, an endless header and noise are counted and logged, once each."""
     # Two seconds: one is the bound of a slow request, and a timer may be a millisecond early.
     server = start_server(tmp_path, "--request-timeout-seconds", "2", "--log-requests")

@@ -105,7 +105,7 @@ def _all(ids: Mapping[str, list[str]]) -> Iterator[str]:
 
 
 def _chooses_an_id(call: Call) -> bool:
-    """Whether something new is to have the id of something of another deployment."""
+    """Whether a new object should get the id of another deployment's object."""
     body = call.body.get("details", call.body) if isinstance(call.body, dict) else None
     return isinstance(body, dict) and "<theirs:" in str(body.get("id"))
 
@@ -127,7 +127,7 @@ def world(own_database_url: str) -> Iterator[World]:
         api.close()
 
 
-def test_there_is_something_to_be_seen(world: World) -> None:
+def test_there_is_something_to_leak(world: World) -> None:
     """Each deployment reads its own data, and other data exists that it must not read."""
     for before in world.alone:
         read = {target for target, (status, _) in before.items() if status == 200}
@@ -140,13 +140,13 @@ def test_there_is_something_to_be_seen(world: World) -> None:
     assert world.hidden
 
 
-def test_what_others_do_is_not_there(world: World) -> None:
-    """Whatever else came into the account, a deployment token reads what it read without it."""
+def test_other_data_is_invisible(world: World) -> None:
+    """A deployment token reads the same after other data was added to the account."""
     assert world.accompanied == world.alone
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_id_of_another_deployment_is_an_id_of_nobody(world: World, name: str) -> None:
+def test_another_deployments_id_is_unknown(world: World, name: str) -> None:
     """An id of another deployment is as unknown as an unused one, wherever an id fits."""
     operation = next(one for one in DESCRIBED if one.name == name)
     world.attempt(list(world.places.every_call(operation, CALLERS)))
@@ -156,6 +156,6 @@ def test_an_id_of_another_deployment_is_an_id_of_nobody(world: World, name: str)
 @settings(max_examples=25, phases=[Phase.generate])
 @given(st.data())
 def test_no_sequence_of_calls_reaches_another_deployment(world: World, data: st.DataObject) -> None:
-    """Whatever an agent does, one thing after the other, concerns its own deployment alone."""
+    """Whatever calls an agent makes, they affect only its own deployment."""
     calls = any_call(world.places, TOKENS, KEYS)
     world.attempt(data.draw(st.lists(calls, min_size=5, max_size=20)))

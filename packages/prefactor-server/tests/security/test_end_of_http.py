@@ -47,7 +47,7 @@ def _chunked(body: bytes) -> bytes:
 
 @pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish[0][:12])
 @pytest.mark.parametrize("sent", [(f, p) for f in ("length", "chunks") for p in (1, 2, 999)])
-def test_a_wish_for_another_protocol_costs_no_body(
+def test_an_upgrade_is_ignored(
     server: LiveServer,
     line: RawSocket,
     span: str,
@@ -78,7 +78,7 @@ def test_a_wish_for_another_protocol_costs_no_body(
 
 
 @pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish[0][:12])
-def test_nothing_hides_behind_a_wish_for_another_protocol(
+def test_a_request_in_the_body_of_an_upgrade_is_ignored(
     server: LiveServer, line: RawSocket, wish: tuple[str, ...]
 ) -> None:
     """A request inside the body of an upgrade stays a body, even in a separate packet."""
@@ -93,7 +93,7 @@ def test_nothing_hides_behind_a_wish_for_another_protocol(
     assert "smuggled" not in _agents(server)
 
 
-def test_wishes_in_a_pipeline_are_answered_in_order(server: LiveServer, line: RawSocket) -> None:
+def test_upgrades_in_a_pipeline_are_answered_in_order(server: LiveServer, line: RawSocket) -> None:
     """Requests before, between and after upgrades get their own answers."""
     names = [f"piped-{number}" for number in range(6)]
     bodies = [json.dumps({"details": {"name": name}}).encode() for name in names]
@@ -142,7 +142,7 @@ def test_there_is_no_tunnel(server: LiveServer, target: str, before: str) -> Non
     ],
     ids=["1.0", "1.0 kept", "close", "close and upgrade", "both", "1.0 chunked"],
 )
-def test_nothing_is_done_behind_the_last_request(
+def test_nothing_after_the_last_request_is_read(
     server: LiveServer, line: RawSocket, last: tuple[str, tuple[str, ...]]
 ) -> None:
     """The answer says that it is the last, and anything after its request is ignored."""
@@ -161,7 +161,7 @@ def test_nothing_is_done_behind_the_last_request(
 @pytest.mark.parametrize(
     "broken", [b"\x00\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET a b c\r\n\r\n"]
 )
-def test_noise_behind_a_request_does_not_take_its_answer(line: RawSocket, broken: bytes) -> None:
+def test_a_request_before_noise_is_answered(line: RawSocket, broken: bytes) -> None:
     """The request before it is answered first; only then comes the refusal."""
     requests = [line.request("POST", AGENT, body=b'{"details":{"name":"%d"}}' % n) for n in (1, 2)]
     line.send(b"".join(requests) + broken)

@@ -1,7 +1,7 @@
-"""Requests made up from the OpenAPI document, right ones and wrong ones, against every operation.
+"""Valid and invalid requests generated from the OpenAPI document, against every operation.
 
-None is answered 5xx, and every answer is what the document says. ``PREFACTOR_FUZZ_EXAMPLES`` sets
-how many requests each operation gets; the default keeps `make test` short.
+None gets a 5xx, and every answer matches the document. ``PREFACTOR_FUZZ_EXAMPLES`` sets the number
+of requests for each operation; the default keeps `make test` short.
 """
 
 import json
@@ -89,7 +89,7 @@ def target(own_database_url: str) -> Iterator[Target]:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_request_is_answered_as_the_document_says(target: Target, name: str) -> None:
+def test_every_answer_matches_the_document(target: Target, name: str) -> None:
     """Every answer is documented and below 500, with a token of either scope."""
     operation = target.operations[name]
     right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)

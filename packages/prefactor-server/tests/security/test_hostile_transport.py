@@ -38,14 +38,14 @@ def named(name: str) -> bytes:
 
 
 class TestSizes:
-    """Requests that are too much."""
+    """Requests that are too large."""
 
     @pytest.mark.parametrize("size", [200_001, 10**15, 2**63])
     def test_a_declared_giant_is_refused_unread(self, line: RawSocket, size: int) -> None:
         """The declared size is enough to refuse a body, however large the number."""
         assert line.ask("POST", AGENT, f"Content-Length: {size}").status == 413
 
-    def test_a_size_that_is_no_number_is_no_request(self, server: LiveServer) -> None:
+    def test_an_invalid_size_is_refused(self, server: LiveServer) -> None:
         """Sizes that are negative, signed, too long or words are refused by the parser."""
         for size in ("-1", "+5", "0x10", "1e3", "five", "9" * 40, "5 5", ""):
             with connected(server) as line:
@@ -60,7 +60,7 @@ class TestSizes:
 
         assert line.read().status == 413
 
-    def test_a_chunk_of_impossible_size_is_no_request(self, line: RawSocket) -> None:
+    def test_a_chunk_of_impossible_size_is_refused(self, line: RawSocket) -> None:
         """A chunk that announces more than a number can hold is refused."""
         line.send(line.request("POST", AGENT, "Transfer-Encoding: chunked") + b"f" * 40 + b"\r\n")
 
@@ -92,8 +92,8 @@ class TestSizes:
         """Any nesting depth gets a 400 from the same process."""
         assert line.ask("POST", AGENT, body=body).status == 400
 
-    def test_thousands_of_keys_are_only_keys(self, server: LiveServer, line: RawSocket) -> None:
-        """An object of many keys, or of one key many times, is stored or refused like any."""
+    def test_thousands_of_keys_are_accepted(self, server: LiveServer, line: RawSocket) -> None:
+        """An object of many keys, or of one key many times, is treated like any other."""
         register(server, "run-keys")
         many = ",".join(f'"key-{number}":{number}' for number in range(8_000))
         same = ",".join('"key":1' for _ in range(20_000))
@@ -131,7 +131,7 @@ class TestSmuggling:
             ("Content-Length: 4\x00",),
         ],
     )
-    def test_where_a_request_ends_is_never_in_doubt(
+    def test_an_ambiguous_end_is_refused(
         self, server: LiveServer, line: RawSocket, headers: tuple[str, ...]
     ) -> None:
         """A request with an ambiguous end is refused, and a request hidden in it is not done."""
@@ -145,7 +145,7 @@ class TestSmuggling:
         assert line.rest() == b""
         assert "smuggled" not in agents(server)
 
-    def test_requests_one_behind_the_other_are_answered_in_order(self, line: RawSocket) -> None:
+    def test_pipelined_requests_are_answered_in_order(self, line: RawSocket) -> None:
         """Each pipelined request gets its own answer, in order, whatever the requests are."""
         asked = [("GET", PING), ("GET", "/nowhere"), ("PATCH", AGENT), ("GET", PING)]
         line.send(b"".join(line.request(method, path) for method, path in asked))
@@ -160,7 +160,7 @@ class TestSmuggling:
 
         assert [answer.body["details"]["name"] for answer in answers] == names
 
-    def test_heads_without_bodies_come_in_turn(self, line: RawSocket) -> None:
+    def test_answers_without_bodies_are_in_order(self, line: RawSocket) -> None:
         """An answer without a body is neither held back nor mixed up with a later one."""
         asked = [("HEAD", "/healthz"), ("GET", "/healthz"), ("HEAD", AGENT), ("GET", "/healthz")]
         line.send(b"".join(line.request(*each) for each in asked))
@@ -174,7 +174,7 @@ class TestSmuggling:
         line.send(line.request("HEAD", "/healthz"))
         assert line.read(without_body=True).status == heads[0]
 
-    def test_who_waits_to_be_asked_is_asked(self, line: RawSocket) -> None:
+    def test_expect_continue_is_answered(self, line: RawSocket) -> None:
         """A caller that expects `100 Continue` before it sends its body gets it."""
         whole = line.request("POST", AGENT, "Expect: 100-continue", body=named("expected"))
         head, _, body = whole.partition(b"\r\n\r\n")
@@ -184,7 +184,7 @@ class TestSmuggling:
         assert line.read().body["details"]["name"] == "expected"
 
     @pytest.mark.parametrize("name", ["Authorization: Bearer another", "Idempotency-Key: two"])
-    def test_a_header_that_counts_comes_once(
+    def test_duplicate_tokens_and_keys_are_refused(
         self, server: LiveServer, line: RawSocket, name: str
     ) -> None:
         """Two tokens, or two keys, are refused as ambiguous."""
@@ -194,14 +194,14 @@ class TestSmuggling:
         assert answer.body["message"].startswith("Duplicate header")
         assert "twice" not in agents(server)
 
-    def test_a_parameter_comes_once(self, line: RawSocket) -> None:
+    def test_a_duplicate_parameter_is_refused(self, line: RawSocket) -> None:
         """Two values of one parameter are refused, also when they are written differently."""
         for query in ("status=active&status=complete", "status=active&st%61tus=complete"):
             answer = line.ask("GET", f"/api/v1/agent_instance?{query}")
             assert answer.status == 400
             assert answer.body["message"] == "Duplicate query parameter 'status'"
 
-    def test_the_method_is_the_method(self, server: LiveServer, line: RawSocket) -> None:
+    def test_the_method_cannot_be_overridden(self, server: LiveServer, line: RawSocket) -> None:
         """Headers and parameters cannot override the method."""
         run = register(server, "run-override")
         path = f"/api/v1/agent_instance/{run['id']}"
@@ -214,7 +214,7 @@ class TestSmuggling:
         assert line.ask("GET", f"{path}?_method=DELETE").status == 400
 
     @pytest.mark.parametrize("name", ["X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Prefix"])
-    def test_the_path_is_the_path(self, line: RawSocket, name: str) -> None:
+    def test_the_path_cannot_be_overridden(self, line: RawSocket, name: str) -> None:
         """Headers cannot override the path."""
         assert line.ask("GET", PING, f"{name}: {AGENT}").body["status"] == "success"
         assert line.ask("GET", "/nowhere", f"{name}: {PING}").status == 404
@@ -280,7 +280,7 @@ class TestPaths:
             b"/\x7f",
         ],
     )
-    def test_what_is_no_path_is_no_request(self, server: LiveServer, path: bytes) -> None:
+    def test_an_invalid_path_is_refused(self, server: LiveServer, path: bytes) -> None:
         """Bytes that no path can hold are answered 400 or lead nowhere."""
         with connected(server) as line:
             line.send(line.request("GET", "PATH").replace(b"PATH", path))
@@ -295,7 +295,7 @@ class TestPaths:
 
 
 class TestProtocols:
-    """HTTP of other times, and what is not HTTP."""
+    """Old versions of HTTP, and other protocols."""
 
     @pytest.mark.parametrize(
         "headers",
@@ -332,8 +332,8 @@ class TestProtocols:
         ],
         ids=["http2", "tls", "version", "http09", "zeros", "smtp", "answer", "connect"],
     )
-    def test_what_is_no_http_is_answered_in_http(self, line: RawSocket, data: bytes) -> None:
-        """Other protocols get an error in words, in the error body that all errors have."""
+    def test_other_protocols_get_an_http_error(self, line: RawSocket, data: bytes) -> None:
+        """Other protocols get a clear error, in the body that all errors have."""
         line.send(data)
         answer = line.read()
 
@@ -342,7 +342,7 @@ class TestProtocols:
         assert answer.body["request_id"] == answer.headers["x-request-id"]
 
     @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "DELETE"])
-    def test_methods_that_are_not_there_are_refused(
+    def test_unknown_methods_are_refused(
         self, server: LiveServer, line: RawSocket, method: str
     ) -> None:
         """Every other method is a 405 with the allowed ones; TRACE echoes no header."""
@@ -353,8 +353,8 @@ class TestProtocols:
         assert "allow: GET" in told
         assert line.token not in told
 
-    def test_a_promise_to_send_more_is_taken_at_its_word(self, line: RawSocket) -> None:
-        """A caller that expects 100-continue is told to continue, or that its body is too large."""
+    def test_expect_continue_respects_the_limit(self, line: RawSocket) -> None:
+        """A caller that expects 100-continue gets it, or an error if its body is too large."""
         body = named("asked-first")
         line.send(
             line.request("POST", AGENT, "Expect: 100-continue", f"Content-Length: {len(body)}")

@@ -1,9 +1,9 @@
 """Two accounts with the same kinds of objects: neither sees or changes anything of the other.
 
 Every operation of the OpenAPI document is called, so a new operation is covered automatically.
-Three accounts get the same objects. The victim only watches. The intruder knows many of its ids
-and puts them wherever an id fits. The stranger does the same with unused ids: if the two get
-different answers, the answer reveals what exists.
+Three accounts get the same objects. The victim only reads. The intruder knows many of its ids and
+puts them wherever an id fits. The stranger does the same with unused ids: if the two get different
+answers, the answer reveals what exists.
 """
 
 import json
@@ -73,7 +73,7 @@ class World:
         self.api.do(self._attempt(calls))
 
     def check_victim(self) -> None:
-        """The victim reads what it read before all this."""
+        """Check that the victim reads what it read before."""
         assert self.api.do(self.victim.state()) == self.before
 
     async def _attempt(self, calls: list[Call]) -> None:
@@ -128,7 +128,7 @@ def test_the_victim_has_something_of_everything(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_id_of_another_is_an_id_of_nobody(world: World, name: str) -> None:
+def test_another_accounts_id_is_unknown(world: World, name: str) -> None:
     """Another account's id is as unknown as an unused one, wherever an id fits."""
     operation = next(one for one in DESCRIBED if one.name == name)
     world.attempt(list(world.places.every_call(operation, CALLERS)))
@@ -139,7 +139,7 @@ def test_an_id_of_another_is_an_id_of_nobody(world: World, name: str) -> None:
 @settings(max_examples=25, phases=[Phase.generate])
 @given(st.data())
 def test_no_sequence_of_calls_reaches_another_account(world: World, data: st.DataObject) -> None:
-    """Whatever an account does, one thing after the other, concerns itself alone."""
+    """Whatever calls an account makes, they affect only itself."""
     world.intruder, world.stranger = world.tenant("badger"), world.tenant("walrus")
     calls = any_call(world.places, TOKENS, KEYS, ("shared-run", "<mark>"))
     world.attempt(data.draw(st.lists(calls, min_size=5, max_size=20)))

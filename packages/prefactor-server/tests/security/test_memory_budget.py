@@ -67,7 +67,7 @@ def _deaf(server: LiveServer, *headers: str) -> Iterator[RawSocket]:
         yield line
 
 
-def test_who_has_shown_no_token_is_heard_for_four_kilobytes() -> None:
+def test_a_caller_without_a_token_may_send_four_kilobytes() -> None:
     """Public operations accept no larger body, because anyone can send to them."""
     public = [one for one in OPERATIONS if one.access == "public"]
 
@@ -97,7 +97,7 @@ def test_bodies_without_a_token_use_no_memory(server: LiveServer, framing: str, 
         _until_held(server, 0, 0)
 
 
-def test_nothing_is_read_for_a_token_that_is_not_good(server: LiveServer) -> None:
+def test_a_body_with_a_wrong_token_is_dropped(server: LiveServer) -> None:
     """A body with a wrong token is dropped as it arrives, whatever its size."""
     with connected(server) as line:
         line.token = "wrong"
@@ -145,7 +145,7 @@ def test_bodies_over_the_budget_get_a_retry_after(
     assert ask(server, "POST", BULK, {"items": []}).status == 422
 
 
-def test_what_comes_out_of_a_compressed_body_counts(server: LiveServer) -> None:
+def test_a_compressed_body_counts_inflated(server: LiveServer) -> None:
     """A compressed body counts with its inflated size, until it is answered."""
     body = gzip.compress(b" " * (9 * MEGABYTE) + b"{}")
     with ExitStack() as stack:
@@ -161,7 +161,7 @@ def test_what_comes_out_of_a_compressed_body_counts(server: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("headers", [(), ("Connection: close",)], ids=["kept", "closing"])
-def test_answers_that_nobody_reads_are_bounded_and_cut_off(
+def test_unread_answers_are_bounded_and_cut_off(
     server: LiveServer, headers: tuple[str, ...]
 ) -> None:
     """Ten callers that read nothing use no more than the budget, and lose their connections."""
@@ -180,7 +180,7 @@ def test_answers_that_nobody_reads_are_bounded_and_cut_off(
     assert ask(server, "GET", EXPORT).status == 200
 
 
-def test_an_answer_that_is_taken_slowly_is_taken_whole(server: LiveServer) -> None:
+def test_a_slowly_read_answer_is_complete(server: LiveServer) -> None:
     """The timeout counts from the caller's last read, not from the start."""
     with _deaf(server) as line:
         begun = time.monotonic()
@@ -213,7 +213,7 @@ def test_reads_in_a_bulk_request_count_one_by_one(server: LiveServer) -> None:
     _until_held(server, 0, 0)
 
 
-def test_a_budget_that_no_request_fits_into_is_no_setting(tmp_path: Path) -> None:
+def test_a_budget_below_two_requests_is_refused(tmp_path: Path) -> None:
     """The server does not start with a budget below two of its largest requests."""
     with pytest.raises(Exception, match="before it was ready") as caught:
         start_server(tmp_path, "--max-buffered-bytes", "1000000")

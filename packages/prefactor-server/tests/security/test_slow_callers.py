@@ -53,7 +53,7 @@ def test_a_body_that_does_not_end_is_cut_off(
     assert "half" not in ask(server, "GET", f"{AGENT}?pagination[page_size]=100").text
 
 
-def test_an_export_that_does_not_end_may_be_sent_again(line: RawSocket) -> None:
+def test_an_unfinished_export_is_retryable(line: RawSocket) -> None:
     """Half an OTLP body is a 503, because exporters drop data after a 408."""
     kind = "Content-Type: application/x-protobuf"
     line.send(line.request("POST", "/v1/traces", kind, "Content-Length: 100") + b"half")
@@ -65,9 +65,7 @@ def test_an_export_that_does_not_end_may_be_sent_again(line: RawSocket) -> None:
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_a_trickle_is_cut_off_and_holds_nobody_up(
-    server: LiveServer, line: RawSocket, part: str
-) -> None:
+def test_a_trickle_is_cut_off(server: LiveServer, line: RawSocket, part: str) -> None:
     """A byte now and then does not extend the timeout, and others are served."""
     size = "Content-Length: 100000"
     begun = b"GET / HTTP/1.1\r\nX: " if part == "head" else line.request("POST", AGENT, size)
@@ -80,12 +78,12 @@ def test_a_trickle_is_cut_off_and_holds_nobody_up(
     assert line.read().status == 408
 
 
-def test_a_silent_connection_is_closed_without_a_word(line: RawSocket) -> None:
+def test_a_silent_connection_is_closed(line: RawSocket) -> None:
     """A connection that never sends anything gets no answer."""
     assert line.rest() == b""
 
 
-def test_bytes_between_requests_win_no_time(line: RawSocket) -> None:
+def test_bytes_between_requests_do_not_extend_the_timeout(line: RawSocket) -> None:
     """Empty lines after an answer do not keep a connection open."""
     assert line.ask("GET", PING).status == 200
     line.send(b"\r\n")
@@ -93,7 +91,7 @@ def test_bytes_between_requests_win_no_time(line: RawSocket) -> None:
     assert line.rest() == b""
 
 
-def test_what_is_left_of_a_refused_request_is_not_waited_for(line: RawSocket) -> None:
+def test_the_rest_of_a_refused_request_is_not_waited_for(line: RawSocket) -> None:
     """A refusal before the body does not let its sender stay connected forever."""
     assert line.ask("POST", AGENT, "Content-Length: 900000").status == 413
     line.send(b"x" * 1000)
@@ -102,7 +100,7 @@ def test_what_is_left_of_a_refused_request_is_not_waited_for(line: RawSocket) ->
 
 
 def test_each_request_on_a_connection_has_its_own_timeout(line: RawSocket) -> None:
-    """The time of one request is not that of the next."""
+    """The timeout starts again with each request of a connection."""
     for _ in range(3):
         line.send(line.request("GET", PING)[:20])
         time.sleep(SECONDS / 2)
@@ -110,7 +108,7 @@ def test_each_request_on_a_connection_has_its_own_timeout(line: RawSocket) -> No
         assert line.read().status == 200
 
 
-def test_a_flood_of_idle_connections_keeps_nobody_out(server: LiveServer) -> None:
+def test_idle_connections_block_no_other_caller(server: LiveServer) -> None:
     """Hundreds of idle connections, silent or halfway through a header, do not block others."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4 * FLOOD, hard), hard))

@@ -65,7 +65,7 @@ def test_a_connection_over_the_limit_gets_a_retry_after(
 def test_an_exporter_over_the_limit_gets_an_otlp_error(
     small: LiveServer, held: list[RawSocket]
 ) -> None:
-    """OTLP in protobuf is answered with a Status in protobuf, also beyond the connections."""
+    """Over the connection limit, OTLP in protobuf is answered with a Status in protobuf."""
     with connected(small) as line:
         kind = "Content-Type: application/x-protobuf"
         answer = line.ask("POST", "/v1/traces", kind, body=b"\n\0")
@@ -92,7 +92,7 @@ def test_probes_are_answered_beyond_the_bound(
     assert len(held) == MOST
 
 
-def test_there_is_room_again_when_others_leave(small: LiveServer, held: list[RawSocket]) -> None:
+def test_a_closed_connection_makes_room(small: LiveServer, held: list[RawSocket]) -> None:
     """A connection that closes makes room for a new one."""
     assert ask(small, "GET", PING).status == 503
     held[0].close()
@@ -100,7 +100,7 @@ def test_there_is_room_again_when_others_leave(small: LiveServer, held: list[Raw
     _until_free(small)
 
 
-def test_a_flood_is_refused_as_it_comes(small: LiveServer, held: list[RawSocket]) -> None:
+def test_a_flood_is_refused_on_arrival(small: LiveServer, held: list[RawSocket]) -> None:
     """Beyond the slots for probes, a connection is refused before it sends anything."""
     with ExitStack() as stack:
         for _ in range(RESERVED_CONNECTIONS):
@@ -114,8 +114,10 @@ def test_a_flood_is_refused_as_it_comes(small: LiveServer, held: list[RawSocket]
         assert [one.ask("GET", PING).status for one in held] == [200] * MOST
 
 
-def test_who_is_turned_away_is_counted_and_logged(small: LiveServer, held: list[RawSocket]) -> None:
-    """The metrics count every refusal, and the log has one line and not one for each of them."""
+def test_refused_connections_are_counted_and_logged(
+    small: LiveServer, held: list[RawSocket]
+) -> None:
+    """The metrics count every refusal, and the log has one line for all of them."""
     before = _refused(held[0])
     for _ in range(5):
         assert ask(small, "GET", PING).status == 503

@@ -43,10 +43,10 @@ def _flood(line: RawSocket, piece: bytes) -> RawAnswer | None:
     ids=["lines", "one line", "short lines"],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_trailers_without_end_are_refused(
+def test_endless_trailers_are_refused(
     server: LiveServer, line: RawSocket, piece: bytes, known: bool
 ) -> None:
-    """They are refused with 431 or a closed connection, with or without a token, and not stored."""
+    """They get a 431 or a closed connection, with or without a token, and are not stored."""
     before = resident_megabytes(server.pid)
     line.send(_begin(line, server.token if known else "") + b"2\r\n{}\r\n0\r\na: ")
     answer = _flood(line, piece)
@@ -61,7 +61,7 @@ def test_trailers_without_end_are_refused(
     [b"x" * 100_000, b"1;a=" + b"x" * 1000 + b"\r\n \r\n", b"2;a;b;c;d;e;f;g;h;i;j;k;l\r\n  \r\n"],
     ids=["one", "each", "many short ones"],
 )
-def test_chunk_extensions_without_end_are_refused(
+def test_endless_chunk_extensions_are_refused(
     server: LiveServer, line: RawSocket, piece: bytes
 ) -> None:
     """Chunks that are mostly framing are answered 431, long before the body is too large."""
@@ -74,7 +74,7 @@ def test_chunk_extensions_without_end_are_refused(
 
 @pytest.mark.parametrize("extension", [b"", b";a=b", b';name="a value"'])
 def test_small_chunks_are_a_body(line: RawSocket, extension: bytes) -> None:
-    """A chunk for every byte, a few with an extension and a few trailers are all part of HTTP."""
+    """A chunk per byte, some extensions and some trailers are accepted."""
     body = b'{"details":{"name":"small-chunks-%d"}}' % len(extension)
     spaces = b" " * 20_000
     chunks = b"".join(b"1\r\n%c\r\n" % one for one in spaces + body)
@@ -87,7 +87,7 @@ def test_small_chunks_are_a_body(line: RawSocket, extension: bytes) -> None:
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_a_trailer_is_no_header(server: LiveServer, line: RawSocket, at_once: bool) -> None:
+def test_a_trailer_is_not_a_header(server: LiveServer, line: RawSocket, at_once: bool) -> None:
     """A token in a trailer does not authenticate, and no trailer changes a request."""
     trailer = f"Authorization: Bearer {server.token}\r\n".encode()
     pieces = [_begin(line), b"2\r\n{}\r\n0\r\n", trailer, b"\r\n"]
@@ -123,7 +123,7 @@ def test_a_header_in_a_trailer_is_ignored(line: RawSocket, trailer: bytes) -> No
 
 
 @pytest.mark.parametrize("trailer", [b"Connection: close", b"Connection: keep-alive, close"])
-def test_a_trailer_never_leaves_a_connection_deaf(
+def test_a_trailer_that_says_close_closes(
     server: LiveServer, line: RawSocket, trailer: bytes
 ) -> None:
     """The parser stops at a trailer that says close, so the answer closes too."""
@@ -136,7 +136,7 @@ def test_a_trailer_never_leaves_a_connection_deaf(
 
 
 @pytest.mark.parametrize("trailer", [b"Content-Length: 5", b"Transfer-Encoding: gzip"])
-def test_a_trailer_about_framing_is_never_a_new_end(
+def test_a_trailer_does_not_change_the_framing(
     server: LiveServer, line: RawSocket, trailer: bytes
 ) -> None:
     """A trailer cannot change where the body ends."""

@@ -1,7 +1,7 @@
 """Requests that are much work in small parts, against a real process: bounded and interrupted.
 
-What a request may take is counted over all of its items. Beyond it, summaries and validations are
-null, everything is stored, and others are answered meanwhile.
+All items of a request share one budget. Beyond it, summaries and validations are null, everything
+is stored, and others are answered meanwhile.
 """
 
 import json
@@ -61,14 +61,14 @@ PAYLOAD = {"s": "ab&a" * 512, "a": ["v1499"] * 300}
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server with the limits that it has by itself."""
+    """A server with its default limits."""
     started = start_server(tmp_path_factory.mktemp("bounded"))
     yield started
     assert started.stop() == 0, started.output
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_too_much_work_is_left_out_and_marked(server: LiveServer, kind: str) -> None:
+def test_work_over_the_budget_is_left_out(server: LiveServer, kind: str) -> None:
     """Every span is stored, the last ones without check or summary, and probes are answered."""
     run_id, types = f"run-{next(_numbers)}", TYPES[kind]
     declared = {"external_identifier": run_id, "span_type_schemas": types}
@@ -93,7 +93,7 @@ def test_too_much_work_is_left_out_and_marked(server: LiveServer, kind: str) -> 
     assert probes > 0
 
 
-def test_a_schema_version_with_much_in_it_is_shown_in_parts(server: LiveServer) -> None:
+def test_a_costly_schema_version_is_compiled_in_parts(server: LiveServer) -> None:
     """Reading schemas compiles them within the same budget, and another read continues it."""
     run_id = f"run-{next(_numbers)}"
     types = [
@@ -141,13 +141,13 @@ def test_a_flood_of_types_is_refused(server: LiveServer) -> None:
 def test_a_body_of_very_many_values_is_refused(
     server: LiveServer, values: list[Any], status: int
 ) -> None:
-    """A payload beyond its limit is decoded in parts, and what would fill the memory is not."""
+    """A payload over its limit is decoded in parts, and refused before it fills the memory."""
     details = {"agent_instance_id": "x", "schema_name": "t", "payload": {"values": values}}
     answer, _ = _answered_while(server, "POST", "/agent_spans", {"details": details})
     assert answer.status == status, answer.text
 
 
-def test_who_has_left_is_not_worked_for(server: LiveServer) -> None:
+def test_an_abandoned_request_is_dropped(server: LiveServer) -> None:
     """The spans of a request whose caller closed the connection during its work are not written."""
     types = TYPES["a loop over a costly filter"]
     declared = {"span_type_schemas": types}
@@ -166,7 +166,7 @@ def test_who_has_left_is_not_worked_for(server: LiveServer) -> None:
         assert run["span_counts"]["total"] == spans
 
 
-def test_a_server_at_work_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+def test_a_busy_server_stops_on_sigterm(tmp_path: Path) -> None:
     """SIGTERM in the middle of a costly request ends the process in order."""
     server = start_server(tmp_path / "ends")
     declared = {"span_type_schemas": TYPES["a loop over a costly filter"]}

@@ -58,7 +58,7 @@ def client(waits: list[float]) -> Iterator[ApiClient]:
     thread.join()
 
 
-def test_a_busy_server_is_asked_again(client: ApiClient, waits: list[float]) -> None:
+def test_a_busy_server_is_retried(client: ApiClient, waits: list[float]) -> None:
     """429 and 503 are waited out, longer each time; the request is sent unchanged."""
     ANSWERS.extend([(429, b"{}"), (503, b"{}"), (200, b'{"outputs": {}}')])
 
@@ -76,7 +76,7 @@ def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
         client.get("/api/v1/ping")
 
 
-def test_something_missing_is_read_as_none(client: ApiClient) -> None:
+def test_a_missing_object_is_none(client: ApiClient) -> None:
     """Reading something that does not exist returns None."""
     ANSWERS.append((404, b"{}"))
 

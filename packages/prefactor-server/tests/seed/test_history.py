@@ -77,8 +77,8 @@ def test_keys_are_unique(planned: list[PlannedRun]) -> None:
 
 
 @pytest.mark.parametrize("spans", [10, 2500])
-def test_the_large_run_has_exactly_as_many_spans(spans: int) -> None:
-    """It comes in requests that are small enough, is over by its end, and is nested deeply."""
+def test_the_large_run_has_the_requested_spans(spans: int) -> None:
+    """Its requests are small enough, it has ended by the end of the history, and it is deep."""
     run = LargeRun(1, UNTIL, spans)
     requests = [run.beginning(), *run.pieces(), run.end()]
     items = [item for request in requests for item in request]

@@ -37,7 +37,7 @@ def listed(server: LiveServer, path: str) -> Any:
 
 
 def test_a_server_is_filled_once(server: LiveServer) -> None:
-    """Runs, spans, evaluations and scores are there; a repeat finds them and adds none."""
+    """Runs, spans, evaluations and scores are created, and a repeat adds none."""
     plan = Plan(1, 40, 200)
     told = filled(server, plan)
     runs = {run["id"]: run for run in listed(server, "/api/v1/agent_instance")}
@@ -58,7 +58,7 @@ def test_a_server_is_filled_once(server: LiveServer) -> None:
 
 
 class InterruptedSeedError(Exception):
-    """Somebody stopped the command."""
+    """The command was interrupted."""
 
 
 def test_a_seed_that_was_interrupted_is_completed(server: LiveServer) -> None:
@@ -86,7 +86,7 @@ class TestTheCommand:
         """A file."""
         return f"sqlite:///{tmp_path / 'server.db'}"
 
-    def test_it_says_what_it_did(self, server: LiveServer) -> None:
+    def test_the_summary_is_json_on_request(self, server: LiveServer) -> None:
         """The summary is JSON for a program; a refusal is one line, with status 1."""
         options = {"env": server.environment, "capture_output": True, "text": True}
         done = subprocess.run([PROGRAM, "seed", "--runs", "3", "--json"], check=True, **options)
@@ -98,7 +98,7 @@ class TestTheCommand:
         assert len(wrong.stderr.splitlines()) == 1
         assert "--runs" in wrong.stderr
 
-    def test_a_person_reads_a_sentence(
+    def test_the_summary_is_text_by_default(
         self,
         server: LiveServer,
         monkeypatch: pytest.MonkeyPatch,
@@ -135,7 +135,7 @@ class TestTheCommand:
         ({"url": "ftp://a"}, "--url"),
     ],
 )
-def test_a_mistake_is_named(arguments: dict[str, Any], words: str) -> None:
+def test_an_invalid_value_is_named(arguments: dict[str, Any], words: str) -> None:
     """A value out of range is refused before anything is sent."""
     with pytest.raises(Refusal, match=words):
         seed(**arguments)

@@ -133,7 +133,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
+async def test_a_disk_that_rejects_writes(tmp_path: Path) -> None:
     """A write that the disk rejects is refused whole; later writes work, and nothing is torn."""
     support = Path(__file__).parents[1] / "support"
     done = await asyncio.to_thread(
@@ -150,7 +150,7 @@ async def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:
 
 
 async def test_little_free_space_refuses_writes(tmp_path: Path) -> None:
-    """Below the set amount of free space every write is refused, in words that name the setting."""
+    """Below the minimum of free space every write is refused, and the error names the setting."""
     path = tmp_path / "prefactor.db"
     await (await make_database(path)).storage.close()
     database = await opened(path, min_free_disk_bytes=1 << 60)
@@ -170,8 +170,8 @@ async def opened(path: Path, min_free_disk_bytes: int) -> Database:
     return Database(path, storage, Writer(storage, max_queue_bytes=1000))
 
 
-async def test_old_keys_are_forgotten_in_slices(database: Database) -> None:
-    """Keys used before a time are forgotten, oldest first, at most a slice of them at a time."""
+async def test_old_keys_are_deleted_in_slices(database: Database) -> None:
+    """Keys used before a time are deleted, oldest first, a slice at a time."""
     await database.submit(
         *(
             create_agent(f"a{number}", request=request(now=NOW + number, key=f"k{number}"))
@@ -185,7 +185,7 @@ async def test_old_keys_are_forgotten_in_slices(database: Database) -> None:
     assert database.rows("SELECT key FROM idempotency_key") == [("k7",), ("k8",), ("k9",)]
 
 
-async def test_keys_of_the_future_keep_no_others(database: Database) -> None:
+async def test_keys_from_the_future_do_not_block_others(database: Database) -> None:
     """Keys that a wrong clock stamped far ahead stay, and later keys still expire."""
     ahead = NOW + 10**15
     for number, now in enumerate((ahead, ahead, ahead, NOW, NOW + 1)):
@@ -198,8 +198,8 @@ async def test_keys_of_the_future_keep_no_others(database: Database) -> None:
     assert database.rows("SELECT key FROM idempotency_key") == [("k0",), ("k1",), ("k2",)]
 
 
-async def test_a_forgotten_key_can_be_used_again(database: Database) -> None:
-    """Until a key is forgotten it is a repeat; afterwards it belongs to the next request."""
+async def test_a_deleted_key_can_be_used_again(database: Database) -> None:
+    """Until a key is deleted it is a repeat; afterwards it belongs to the next request."""
     first = create_agent("a", request=request(key="k"))
     second = create_agent("b", request=request(key="k", now=NOW + 1))
     await database.do(first)
@@ -210,7 +210,7 @@ async def test_a_forgotten_key_can_be_used_again(database: Database) -> None:
     assert (await database.do(second)).id == "b"
 
 
-async def test_close_waits_for_what_is_being_written(tmp_path: Path) -> None:
+async def test_closing_waits_for_the_current_write(tmp_path: Path) -> None:
     """Closing lets a write that was begun end, and leaves one file without a log."""
     database = await make_database(tmp_path / "prefactor.db")
     writing = asyncio.create_task(database.submit(register("r")))

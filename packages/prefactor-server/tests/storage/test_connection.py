@@ -101,7 +101,7 @@ async def test_the_lock_ends_with_its_holder(
     await SqliteStorage.open(path).close()
 
 
-async def test_a_tool_works_beside_a_server(database: Database) -> None:
+async def test_a_tool_works_during_a_servers_writes(database: Database) -> None:
     """Opened without the lock, the file is read and written between the server's own writes."""
     storage = SqliteStorage.open(database.path, exclusive=False)
     tool = Database(database.path, storage, Writer(storage, max_queue_bytes=1))
@@ -114,7 +114,7 @@ async def test_a_tool_works_beside_a_server(database: Database) -> None:
     await tool.storage.close()
 
 
-def test_a_lock_can_be_let_go_twice(tmp_path: Path) -> None:
+def test_a_lock_can_be_released_twice(tmp_path: Path) -> None:
     """Releasing a lock again does nothing, and closes no other file."""
     lock = FileLock(tmp_path / "x.db").acquire()
     lock.release()
@@ -145,7 +145,7 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.db", "50%.db", "what?.db", "no#.db", "ü.db", "'q\".db"])
-async def test_any_name_is_a_file(tmp_path: Path, name: str) -> None:
+async def test_any_file_name_works(tmp_path: Path, name: str) -> None:
     """With any file name, writer and readers open the same file."""
     database = await make_database(tmp_path / name)
     await database.do(register("r"))
@@ -172,7 +172,7 @@ async def test_a_relative_path_stays_the_same_file(
     await storage.close()
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
     """A file of something else is refused by name, is not changed, and is not locked after."""
     path = tmp_path / "notes.txt"
     path.write_text("Dear diary, " * 100)
@@ -184,13 +184,13 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-def test_a_folder_that_is_missing(tmp_path: Path, exclusive: bool) -> None:
+def test_a_missing_folder(tmp_path: Path, exclusive: bool) -> None:
     """A path into a missing folder is refused with advice."""
     with pytest.raises(DatabaseFileError, match="nowhere does not exist: create it first"):
         SqliteStorage.open(tmp_path / "nowhere" / "prefactor.db", exclusive=exclusive)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     """The path of a folder is refused as a database."""
     (tmp_path / "folder").mkdir()
 
@@ -275,8 +275,8 @@ def test_damage_is_recognised(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [None, sqlite3.SQLITE_ERROR])
-def test_errors_of_ours_stay_as_they_are(code: int | None) -> None:
-    """A mistake in a statement is no matter of the disk, and is not dressed up as one."""
+def test_programming_errors_are_not_disk_errors(code: int | None) -> None:
+    """A faulty statement is not reported as a disk error."""
     error = sqlite3.OperationalError("no such table: x")
     if code is not None:
         error.sqlite_errorcode = code

@@ -83,7 +83,7 @@ def killed_while_writing(path: Path, run_id: str, after: float) -> list[list[str
     return [line.split() for line in (first + rest).split("\n")[:-1]]
 
 
-async def test_a_killed_writer_keeps_its_word(tmp_path: Path) -> None:
+async def test_a_killed_writer_loses_nothing(tmp_path: Path) -> None:
     """After each of ten kills, every acknowledged write is stored whole, once, and counted."""
     path = tmp_path / "prefactor.db"
     await (await make_database(path)).storage.close()

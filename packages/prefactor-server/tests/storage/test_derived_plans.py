@@ -59,8 +59,8 @@ def schema_file(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_what_is_derived_is_found_by_index(name: str, schema_file: Path) -> None:
-    """No statement of what is derived, or of heartbeats, goes through a table row by row."""
+def test_derived_data_is_found_by_index(name: str, schema_file: Path) -> None:
+    """No statement about derived data or heartbeats scans a table."""
     sql = STATEMENTS[name]
     values = (1,) * sql.count("?") if "?" in sql else _Any()
     with closing(open_reader(schema_file)) as connection:

@@ -83,7 +83,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("account_id", ACCOUNTS)
-def test_one_row_is_of_its_account(reader: Any, account_id: str) -> None:
+def test_a_row_belongs_to_its_account(reader: Any, account_id: str) -> None:
     """Every read of one thing gives the caller's own, where both accounts have it."""
     agent = read.agent(reader, account_id, "agent-1")
     named = read.agent(reader, account_id, "name")
@@ -114,7 +114,7 @@ def test_counts_are_of_their_account(reader: Any) -> None:
     assert (theirs.active, theirs.terminated, theirs.pending) == (0, 1, 1)
 
 
-def test_what_only_the_other_has_is_not_there(reader: Any) -> None:
+def test_another_accounts_id_is_unknown(reader: Any) -> None:
     """An id that exists in the other account only is an unknown id."""
     assert read.instance(reader, OTHER_ACCOUNT, "run-2") is not None
     assert read.instance(reader, ACCOUNT, "run-2") is None
@@ -154,7 +154,7 @@ def questions(draw: st.DrawFn) -> tuple[Any, Listing]:
 def test_a_list_holds_rows_of_its_account(
     reader: Any, question: tuple[Any, Listing], account_id: str
 ) -> None:
-    """Whatever a list is asked for, it holds and counts rows of the account that asks."""
+    """Any list returns and counts only rows of the caller's account."""
     work, listing = question
     page = work(reader, account_id, listing)
 

@@ -71,8 +71,10 @@ ORDERS = [
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize(("work", "column"), ORDERS)
-def test_both_walks_see_the_same(reader: Any, work: Any, column: str, descending: bool) -> None:
-    """By cursor or by offset, every row comes once, in the same order, with any page size."""
+def test_cursor_and_offset_give_the_same_rows(
+    reader: Any, work: Any, column: str, descending: bool
+) -> None:
+    """By cursor or by offset, each row is returned once, in the same order, at any page size."""
     whole = Listing(sort=Sort(column, descending), page_size=100)
     everything = ids(work(reader, ACCOUNT, whole))
     for size in (1, 4, 23):
@@ -94,7 +96,7 @@ def test_both_walks_see_the_same(reader: Any, work: Any, column: str, descending
 
 @pytest.mark.parametrize(("work", "column"), ORDERS)
 def test_nulls_come_first(reader: Any, work: Any, column: str) -> None:
-    """In ascending order what has no value comes first; descending is the same, backwards."""
+    """Missing values sort first in ascending order and last in descending order."""
     up = work(reader, ACCOUNT, Listing(sort=Sort(column), page_size=100))
     down = work(reader, ACCOUNT, Listing(sort=Sort(column, descending=True), page_size=100))
 
@@ -121,8 +123,8 @@ def test_filters_filter(reader: Any, test: Any, value: Any, expected: set[int]) 
     assert page.total == len(page.rows)
 
 
-def test_filters_add_up(reader: Any) -> None:
-    """Every filter has to be passed."""
+def test_filters_combine(reader: Any) -> None:
+    """A row has to pass every filter."""
     page = read.spans(
         reader,
         ACCOUNT,
@@ -149,7 +151,7 @@ def test_a_page_beyond_the_end_is_empty(reader: Any) -> None:
 
 
 @pytest.mark.parametrize("column", ["nonsense", "id; DROP TABLE agent", "seq", ""])
-def test_only_columns_get_into_the_text(column: str) -> None:
+def test_only_columns_become_sql(column: str) -> None:
     """A filter or an order by something that is no column of the row never becomes SQL."""
     for listing in (Listing(sort=Sort(column)), Listing(filters=(Filter(column, "=", 1),))):
         with pytest.raises(ValueError, match="no column"):

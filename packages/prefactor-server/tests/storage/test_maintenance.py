@@ -21,14 +21,14 @@ from prefactor_server.storage.sqlite.upkeep.maintenance import _SQL
 ENTRIES = "SELECT action, resource_id, detail FROM audit_entry WHERE action NOT LIKE 'accounts.%'"
 
 
-async def test_nothing_is_found_where_nothing_is_wrong(database: Database) -> None:
+async def test_a_sound_database_has_no_findings(database: Database) -> None:
     """A database that servers wrote verifies, in more slices than one."""
     await upkeep.check_sound(database.storage)
 
 
 @pytest.mark.parametrize(("damage", "found"), upkeep.DAMAGES)
-async def test_what_differs_is_named(database: Database, damage: str, found: list[str]) -> None:
-    """Whatever no longer fits together is named with its run or span."""
+async def test_inconsistencies_are_named(database: Database, damage: str, found: list[str]) -> None:
+    """Rows that contradict each other are named with their run or span."""
 
     async def execute(sql: str) -> None:
         database.execute(sql)
@@ -36,7 +36,7 @@ async def test_what_differs_is_named(database: Database, damage: str, found: lis
     await upkeep.check_damage(database.storage, execute, damage, found)
 
 
-async def test_payloads_that_are_lost_or_damaged_are_named(database: Database) -> None:
+async def test_lost_and_damaged_payloads_are_named(database: Database) -> None:
     """A payload that is missing, unreadable or unreferenced is reported."""
     await upkeep.run_with_spans(database.storage, "run-1")
     database.execute("DELETE FROM span_payload WHERE id = (SELECT min(id) FROM span_payload)")
@@ -65,7 +65,7 @@ async def test_a_damaged_file_is_named_first(database: Database) -> None:
     assert all(line.startswith("account -: file -: ") for line in found)
 
 
-async def test_a_row_that_refers_to_nothing_is_named(database: Database) -> None:
+async def test_a_broken_reference_is_named(database: Database) -> None:
     """A broken foreign key is reported."""
     database.execute("INSERT INTO environment VALUES ('e', 'no-account', 'E', 0, 1, 1)")
 
@@ -73,7 +73,7 @@ async def test_a_row_that_refers_to_nothing_is_named(database: Database) -> None
     assert "a row of environment refers to a row of account that is missing" in found
 
 
-async def test_old_runs_go_and_young_ones_stay(database: Database) -> None:
+async def test_old_runs_are_pruned(database: Database) -> None:
     """Pruning deletes the runs that the preview counted, and leaves a sound database."""
     await upkeep.check_pruned_by_age(database.storage)
 
@@ -83,8 +83,8 @@ async def test_an_agent_and_an_environment_have_their_own_retention(database: Da
     await upkeep.check_pruned_by_agent_and_environment(database.storage)
 
 
-async def test_a_held_run_stays(database: Database) -> None:
-    """A legal hold is stronger than any retention."""
+async def test_a_held_run_is_not_pruned(database: Database) -> None:
+    """A legal hold takes precedence over any retention."""
     await upkeep.check_held(database.storage)
 
 
@@ -104,8 +104,8 @@ async def test_a_preview_goes_in_slices(database: Database, monkeypatch: Any) ->
     assert (preview.runs, preview.spans) == (5, 5)
 
 
-async def test_what_was_done_is_in_the_audit_log(database: Database) -> None:
-    """Holds and deletions are noted in the transaction that does them."""
+async def test_maintenance_is_in_the_audit_log(database: Database) -> None:
+    """Holds and deletions are logged in their own transaction."""
 
     async def entries() -> list[Any]:
         return database.rows(f"{ENTRIES} ORDER BY action LIKE '%prune', rowid")
@@ -113,7 +113,7 @@ async def test_what_was_done_is_in_the_audit_log(database: Database) -> None:
     await upkeep.check_audited(database.storage, entries)
 
 
-async def test_nothing_of_a_pruned_run_is_left(database: Database) -> None:
+async def test_a_pruned_run_leaves_no_row(database: Database) -> None:
     """Every table that names runs or spans is empty when all runs are gone."""
     await upkeep.run_with_spans(database.storage, "run-1")
     database.execute(
@@ -139,7 +139,7 @@ async def test_nothing_of_a_pruned_run_is_left(database: Database) -> None:
     assert after["span_payload"] == []
 
 
-async def test_a_database_that_cannot_be_written_says_so(database: Database) -> None:
+async def test_a_read_only_database_is_not_ready(database: Database) -> None:
     """The readiness check does what a write does, and changes nothing."""
     before = database.rows("PRAGMA user_version")
     await database.storage.maintenance.check_writable()
@@ -162,7 +162,7 @@ async def test_a_large_database_is_ready(database: Database) -> None:
 
 
 async def test_a_copy_of_a_database_in_use_is_whole(database: Database, tmp_path: Path) -> None:
-    """A copy holds what was committed until then, verifies, and is for its owner's eyes alone."""
+    """A copy has everything committed until then, verifies, and is readable by its owner only."""
     await upkeep.run_with_spans(database.storage, "run-1")
     copy = tmp_path / "copy.db"
     back_up_file(database.path, copy)
@@ -175,7 +175,7 @@ async def test_a_copy_of_a_database_in_use_is_whole(database: Database, tmp_path
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
 
 
-async def test_no_copy_is_better_than_a_bad_one(database: Database, tmp_path: Path) -> None:
+async def test_a_failed_copy_leaves_no_file(database: Database, tmp_path: Path) -> None:
     """An existing target, a missing folder and an invalid source leave no copy."""
     there = tmp_path / "there.db"
     there.write_text("precious")
@@ -215,7 +215,7 @@ NAMED = {
 
 @pytest.mark.parametrize("name", [name for name in _SQL if name not in ("hold.add", "audit.add")])
 def test_maintenance_finds_rows_by_index(database: Database, name: str) -> None:
-    """No statement of maintenance goes through a table that it does not slice."""
+    """No maintenance statement scans any table but the one that it slices."""
     values = {**NAMED, "runs": 10} if name == "prune.runs" else NAMED
     with closing(sqlite3.connect(database.path)) as connection:
         steps = [step[3] for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", values)]

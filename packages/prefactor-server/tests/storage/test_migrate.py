@@ -64,7 +64,7 @@ def test_a_new_database_gets_all_of_them(connection: sqlite3.Connection) -> None
     assert connection.execute("PRAGMA schema_version").fetchone() == before
 
 
-def test_what_is_pending_can_be_asked_without_writing(tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     """A dry run works on a read-only connection."""
     path = tmp_path / "prefactor.db"
     open_writer(path).close()
@@ -102,7 +102,7 @@ def test_a_failing_step_leaves_nothing(
     assert pending_migrations(connection) == [BROKEN]
 
 
-def test_a_database_that_is_full_stays_as_it_was(connection: sqlite3.Connection) -> None:
+def test_a_full_database_is_unchanged(connection: sqlite3.Connection) -> None:
     """A migration that runs out of space says so and leaves the database empty."""
     connection.execute("PRAGMA max_page_count = 5")
 
@@ -114,7 +114,7 @@ def test_a_database_that_is_full_stays_as_it_was(connection: sqlite3.Connection)
 
 
 def test_an_edited_step_is_refused(connection: sqlite3.Connection) -> None:
-    """A database whose step was another one than the server's is refused, and not changed."""
+    """A database with a different migration than the server's is refused, and not changed."""
     migrate(connection)
     connection.execute("UPDATE migration SET checksum = 'other' WHERE version = 1")
 

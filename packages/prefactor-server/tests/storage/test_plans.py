@@ -109,7 +109,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, ...]) -> None:
-    """No named read goes through a table row by row."""
+    """No named read scans a table."""
     assert slow(steps(path, work, *arguments)) == []
 
 
@@ -126,7 +126,7 @@ def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, .
 def test_every_read_about_an_account_uses_an_index(
     path: Path, work: Any, arguments: tuple[Any, ...]
 ) -> None:
-    """Nor does a read of what is set up for agents."""
+    """No read of what is set up for agents scans a table."""
     assert slow(steps(path, work, *arguments)) == []
 
 
@@ -134,7 +134,7 @@ def test_every_read_about_an_account_uses_an_index(
     "kind", [Environment, ApiToken, AgentDeployment, AgentVersion, AgentSchemaVersion]
 )
 def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
-    """In every sort order, and an agent's rows by the agent's index."""
+    """Every sort order reads an index, and an agent's rows are read by the agent's index."""
     for sort in kind._fields:
         assert slow(steps(path, read.rows, kind, ACCOUNT, Listing(sort=Sort(sort)))) == []
     if kind not in (Environment, ApiToken):
@@ -145,7 +145,7 @@ def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
 
 @pytest.mark.parametrize("noun", LISTED)
 def test_every_list_uses_an_index(path: Path, noun: str) -> None:
-    """With every filter and sort order, by offset or by cursor."""
+    """Every filter and sort order reads an index, by offset or by cursor."""
     work, columns = LISTED[noun]
     found = dict[str, list[str]]()
     for column in columns:
@@ -218,7 +218,7 @@ FEW_MATCH = Filter("duration", ">=", 1)
         (Filter("cost", ">=", 1), "run_total_cost"),
     ],
 )
-def test_runs_are_found_by_what_their_spans_come_to(path: Path, one: Filter, index: str) -> None:
+def test_runs_are_found_by_their_totals(path: Path, one: Filter, index: str) -> None:
     """Few runs are found by the index of derived rows; many are asked one by one, by their id."""
     plans = dict[bool, str]()
     with closing(open_reader(path)) as connection:
@@ -246,9 +246,7 @@ def test_runs_are_found_by_what_their_spans_come_to(path: Path, one: Filter, ind
     ("column", "index"),
     [("duration", "agent_instance_duration"), ("finished_at", "agent_instance_ended")],
 )
-def test_a_range_is_found_by_its_index_only_while_few_runs_are_in_it(
-    path: Path, column: str, index: str
-) -> None:
+def test_a_range_of_many_runs_is_read_in_list_order(path: Path, column: str, index: str) -> None:
     """Runs of a duration, or an end, that many have are looked for in the order of the list."""
     columns = AgentInstance._fields
     listing = Listing((Filter(column, ">=", 1),), Sort("id", descending=True))
@@ -292,7 +290,7 @@ WITHIN = (Filter("agent_id", "=", "a"), Filter("environment_id", "=", "e"))
         ((), (Filter("external_identifier", "=", "x"),), "agent_instance_name"),
     ],
 )
-def test_facets_look_at_the_newest_runs_of_an_index(
+def test_facets_read_the_newest_runs_of_an_index(
     path: Path, within: tuple[Filter, ...], filters: tuple[Filter, ...], index: str
 ) -> None:
     """Runs are counted from the end of one index, and never sorted to find the newest."""
@@ -332,7 +330,7 @@ def test_runs_are_found_by_their_metadata(path: Path) -> None:
 
 
 def test_every_load_uses_an_index(path: Path) -> None:
-    """Whatever a batch names is found by an index."""
+    """The rows that a batch names are found by an index."""
     needs = Needs(
         keys={("o", "k"), ("p", "k")},
         agents={"a", "b"},
@@ -355,7 +353,7 @@ def test_every_load_uses_an_index(path: Path) -> None:
 
 
 async def test_every_write_uses_an_index(database: Database) -> None:
-    """Nothing that a command writes makes the database look at rows that are not concerned."""
+    """No command's write scans unrelated rows."""
     with recorded(database.storage._writer) as statements:
         first = register("r", request=request(key="k"), metadata=metadata("v"), schema=schema("s"))
         await database.submit(first, start("r"))

@@ -52,7 +52,7 @@ async def check(database: Database) -> None:
         await other.close()
 
 
-async def test_what_is_in_memory_is_what_is_stored(database: Database) -> None:
+async def test_the_cache_equals_the_stored_spans(database: Database) -> None:
     """However spans change (their end, a termination, a late end, pruning), memory follows."""
     run = await database.do(register("run"))
     ended = await database.do(register("ended"))
@@ -83,7 +83,7 @@ async def test_what_is_in_memory_is_what_is_stored(database: Database) -> None:
     assert await seen(database.storage) == [[], [], [], []]
 
 
-async def test_a_batch_that_fails_leaves_what_is_stored(database: Database) -> None:
+async def test_a_failed_batch_does_not_change_the_cache(database: Database) -> None:
     """A rolled-back change is not seen, neither then nor after the next one."""
     run = await database.do(register("run"))
     await database.do(start("run"))
@@ -98,7 +98,7 @@ async def test_a_batch_that_fails_leaves_what_is_stored(database: Database) -> N
     await check(database)
 
 
-def test_the_oldest_make_room() -> None:
+def test_the_oldest_spans_are_evicted() -> None:
     """The cache holds a bounded number of bytes, of the newest spans."""
     recent = RecentSpans(max_bytes=50_000)
     names = [f"span-{number}" for number in range(100)]

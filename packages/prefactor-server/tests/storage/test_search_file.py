@@ -14,7 +14,7 @@ from prefactor_server.storage.sqlite.search import _SQL, SqliteSearch, search_pa
 
 
 def overwrite(path: Path) -> None:
-    """Replace the file with something that is no database."""
+    """Replace the file with something that is not a database."""
     path.with_name(path.name + "-wal").unlink(missing_ok=True)
     path.write_bytes(b"no database" * 1000)
 
@@ -47,8 +47,8 @@ async def test_a_lost_file_is_rebuilt(database: Database, damage: object, is_ope
     assert await spans_with(storage, ACCOUNT, "apple") == spans
 
 
-async def test_a_full_disk_stops_the_index_and_nothing_else(database: Database) -> None:
-    """Without enough space indexing waits, and the database continues as far as it can."""
+async def test_a_full_disk_stops_only_the_index(database: Database) -> None:
+    """Without enough space indexing waits, and other writes continue as far as possible."""
     storage = database.storage
     await record(storage, 1)
     await storage.search.close()
@@ -60,7 +60,7 @@ async def test_a_full_disk_stops_the_index_and_nothing_else(database: Database) 
 
 
 async def test_words_are_found_by_index(database: Database) -> None:
-    """A search goes through the words that it asks for, and looks up the spans that have them."""
+    """A search reads the words of the query, and looks up their spans."""
     await record(database.storage, 1)
     await index(database.storage)
     asked = {"query": '"apple"', "account_id": ACCOUNT, "limit": 10}

@@ -24,7 +24,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 19, 20, 26, 99, 100, 126, 333])
-def test_every_row_is_taken_once_and_in_order(connection: sqlite3.Connection, count: int) -> None:
+def test_every_row_is_handled_once_and_in_order(connection: sqlite3.Connection, count: int) -> None:
     """However rows are divided among statements, each is handled once."""
     insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}")
     named = [(f"row {number}",) for number in range(count)]
@@ -33,7 +33,7 @@ def test_every_row_is_taken_once_and_in_order(connection: sqlite3.Connection, co
     assert connection.execute("SELECT name FROM thing ORDER BY number").fetchall() == named
 
 
-def test_an_update_of_many_rows_changes_each_as_it_says(connection: sqlite3.Connection) -> None:
+def test_an_update_of_many_rows_gives_each_its_values(connection: sqlite3.Connection) -> None:
     """Rows updated together each get their own values, and others are unchanged."""
     Statement(2, "INSERT INTO thing VALUES {rows}").run(connection, [(n, "-") for n in range(200)])
     update = Statement(

@@ -70,7 +70,7 @@ def test_a_row_is_in_the_order_of_its_table(
         (LegalHold, "legal_hold"),
     ],
 )
-def test_a_row_written_by_hand_is_in_the_order_of_its_table(
+def test_handwritten_inserts_match_their_tables(
     connection: sqlite3.Connection, kind: Any, table: str
 ) -> None:
     """Hand-written statements also list the fields in the order of their tables."""
@@ -81,7 +81,7 @@ def test_a_row_written_by_hand_is_in_the_order_of_its_table(
     ("statement", "kind"),
     [("account.all", Account), ("account.by_id", Account), ("token.by_hash", ApiToken)],
 )
-def test_a_read_by_hand_is_in_the_order_of_its_row(
+def test_handwritten_reads_match_their_rows(
     connection: sqlite3.Connection, statement: str, kind: Any
 ) -> None:
     """A statement that names the columns of a row names all of them in the row's order."""
@@ -136,7 +136,7 @@ ROWS: list[tuple[Table[Any], Row]] = [
 
 
 @pytest.mark.parametrize(("table", "row"), ROWS, ids=[table.name for table, _ in ROWS])
-def test_a_row_comes_back_as_it_was(
+def test_a_row_reads_back_unchanged(
     connection: sqlite3.Connection, table: Table[Any], row: Row
 ) -> None:
     """Every kind of row reads back as written, including NULLs, bytes and other scripts."""
@@ -186,7 +186,7 @@ def test_an_update_writes_its_own_row(
 
 
 def test_rows_that_never_change_cannot_be_updated(connection: sqlite3.Connection) -> None:
-    """An update of a row without changeable columns is a mistake of ours, and named."""
+    """Updating a row without changeable columns is a programming error, and is named."""
     with pytest.raises(TypeError, match="rows of idempotency_key never change"):
         tables.IDEMPOTENCY_KEY.run_update(connection, [])
 

@@ -11,10 +11,8 @@ from moved import call, small_export
 from live_server import PROGRAM
 
 
-async def test_a_file_goes_from_one_server_to_another(
-    source: Any, target: Any, tmp_path: Path
-) -> None:
-    """Beside running servers: errors are one line, and differences exit with 1."""
+async def test_an_export_is_imported_elsewhere(source: Any, target: Any, tmp_path: Path) -> None:
+    """Export and import work beside running servers; differences exit with 1."""
     lines = await small_export(source)
     file = tmp_path / "all.jsonl"
 

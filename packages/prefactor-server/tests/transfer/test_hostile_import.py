@@ -124,7 +124,7 @@ async def test_a_line_is_read_up_to_a_limit(
         await imported(target, written(lines[:1]) + b"x" * 5000)
 
 
-async def test_what_differs_is_reported_and_stays(source: Any, target: Any) -> None:
+async def test_different_rows_are_reported_and_unchanged(source: Any, target: Any) -> None:
     """A run with another status is skipped whole; a span with another payload, alone."""
     lines = await small_export(source)
     await imported(target, written(lines))
@@ -147,7 +147,7 @@ async def test_what_differs_is_reported_and_stays(source: Any, target: Any) -> N
     assert await exported(target) == before
 
 
-async def test_rows_have_to_fit_each_other(source: Any, target: Any) -> None:
+async def test_inconsistent_rows_are_reported(source: Any, target: Any) -> None:
     """A dangling reference or a taken id is reported with its line, and the rest is imported."""
     lines = await small_export(source)
     await target.register("taken", agent_id="agent-1")
@@ -175,7 +175,7 @@ async def test_a_span_follows_its_run(source: Any, target: Any) -> None:
     assert [one.message for one in done.problems] == ["agent_span 'late' does not follow its run"]
 
 
-async def test_an_import_that_was_stopped_goes_on(
+async def test_a_stopped_import_can_be_repeated(
     source: Any, target: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the database refuses writes halfway, the same import later does the rest."""

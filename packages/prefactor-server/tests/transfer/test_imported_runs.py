@@ -73,9 +73,9 @@ async def import_without_alerts(source: Any, target: Any) -> None:
 
 
 async def test_imported_runs_cause_no_later_notifications(source: Any, target: Any) -> None:
-    """The import, time, a rebuild of alerts and a new risk profile raise nothing and tell no one.
+    """The import, time, a rebuild of alerts and a new risk profile raise no alerts.
 
-    There is a webhook for every event, which hears of none.
+    A webhook for every event receives none.
     """
     await import_without_alerts(source, target)
     before = await exported(target)
@@ -100,9 +100,7 @@ def runs_of(document: bytes) -> list[bytes]:
     return [line for line in document.splitlines() if line.startswith(b'{"type":"agent_instance"')]
 
 
-async def test_an_imported_run_that_goes_on_is_one_like_the_others(
-    source: Any, target: Any
-) -> None:
+async def test_a_continued_imported_run_sends_events(source: Any, target: Any) -> None:
     """A run that continues after the import sends events for its end and its silence."""
     await import_without_alerts(source, target)
     (active,) = (await target.get("/agent_instance", {"external_identifier": "run-3"})).summaries

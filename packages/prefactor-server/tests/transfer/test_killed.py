@@ -42,9 +42,7 @@ async def killed(
     return await asyncio.to_thread(run)
 
 
-async def test_an_import_that_is_killed_is_repeated(
-    source: Any, target: Any, tmp_path: Path
-) -> None:
+async def test_a_killed_import_can_be_repeated(source: Any, target: Any, tmp_path: Path) -> None:
     """After kills at several points and one full run, every row exists exactly once."""
     lines = await small_export(source)
     spans = [line for line in lines if line["type"] == "agent_span"]
@@ -75,8 +73,8 @@ async def test_an_import_that_is_killed_is_repeated(
 
 
 @pytest.mark.parametrize("format_", LAST_RUNS)
-async def test_an_export_that_is_killed_goes_on(source: Any, target: Any, format_: str) -> None:
-    """Both parts of it together make the whole, as the how-to says."""
+async def test_a_killed_export_can_be_continued(source: Any, target: Any, format_: str) -> None:
+    """Both parts together are the complete export, as the how-to says."""
     for number in range(12):
         run = await source.run(external_identifier=f"run-{number}")
         await source.span(run, payload={"text": "x" * 40_000})

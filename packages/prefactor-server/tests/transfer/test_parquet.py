@@ -92,7 +92,7 @@ async def test_the_query_of_the_docs_runs(source: Any, tmp_path: Path) -> None:
     assert ("otel:tool", 1, 1) in counted
 
 
-async def test_an_export_that_was_killed_goes_on(
+async def test_a_killed_export_can_be_continued(
     source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a kill at any point, the files up to the reported run are complete, without repeats."""

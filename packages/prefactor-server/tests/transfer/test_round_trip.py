@@ -11,7 +11,7 @@ from prefactor_server.transfer.otlp import OtlpEncoding
 TABLES = ("run_total", "run_span_type", "agent_instance_metadata_entry")
 
 
-async def test_an_export_comes_back_as_it_was(source: Any, target: Any) -> None:
+async def test_a_round_trip_changes_nothing(source: Any, target: Any) -> None:
     """Ids, times and bytes are kept; only the first line differs, which names the account."""
     await record_everything(source)
     before = await exported(source)
@@ -82,7 +82,7 @@ async def test_a_slice_is_exported(source: Any, target: Any) -> None:
 RUN = b'{"type":"agent_instance",'
 
 
-async def test_a_run_of_the_api_is_imported(source: Any, target: Any) -> None:
+async def test_an_export_of_the_api_is_imported(source: Any, target: Any) -> None:
     """The export of a single run has everything needed elsewhere."""
     await record_everything(source)
     for run in (await source.get("/agent_instance")).summaries:
@@ -96,7 +96,7 @@ async def test_a_run_of_the_api_is_imported(source: Any, target: Any) -> None:
     assert before == after
 
 
-async def test_otlp_comes_back_as_it_was(source: Any, target: Any) -> None:
+async def test_a_round_trip_through_otlp_changes_nothing(source: Any, target: Any) -> None:
     """Data that went through OTLP keeps its ids, times and bytes."""
     await record_everything(source)
     before = await exported(source)
@@ -107,8 +107,8 @@ async def test_otlp_comes_back_as_it_was(source: Any, target: Any) -> None:
     assert (await exported(target)).split(b"\n", 1)[1] == before.split(b"\n", 1)[1]
 
 
-async def test_a_run_of_the_api_is_imported_from_otlp(source: Any, target: Any) -> None:
-    """The API writes one document, which is the same after another program wrote it again."""
+async def test_an_otlp_export_of_the_api_is_imported(source: Any, target: Any) -> None:
+    """The API writes one document, and reformatting it changes nothing."""
     await record_everything(source)
     for number, run in enumerate((await source.get("/agent_instance")).summaries):
         path = f"/agent_instance/{run['id']}"

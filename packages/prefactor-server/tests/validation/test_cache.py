@@ -1,11 +1,11 @@
-"""The store of compiled things."""
+"""The cache of compiled schemas and templates."""
 
 from __future__ import annotations
 
 from prefactor_server.validation.cache import ContentCache
 
 
-def test_what_was_put_is_kept() -> None:
+def test_a_cached_value_is_returned() -> None:
     """A cached value is returned under its key, and the first one stored stays."""
     cache: ContentCache[str] = ContentCache(10)
     assert cache.get("a") is None
@@ -15,7 +15,7 @@ def test_what_was_put_is_kept() -> None:
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    """When the weight is exceeded, what was not used for longest is dropped."""
+    """When the weight is exceeded, the least recently used value is evicted."""
     cache: ContentCache[int] = ContentCache(3)
     for key in "abc":
         cache.put(key, 1, ord(key))
@@ -24,7 +24,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert [cache.get(key) is not None for key in "abcd"] == [True, False, True, True]
 
 
-def test_a_heavy_thing_takes_the_place_of_several_light_ones() -> None:
+def test_a_heavy_value_evicts_several_light_ones() -> None:
     """The weight is what is bounded, not the number of entries."""
     cache: ContentCache[str] = ContentCache(10)
     for key in range(10):
@@ -33,7 +33,7 @@ def test_a_heavy_thing_takes_the_place_of_several_light_ones() -> None:
     assert len(cache) == 2
 
 
-def test_what_outweighs_everything_is_not_kept() -> None:
+def test_an_oversized_value_is_not_cached() -> None:
     """A value heavier than the whole cache is returned and evicts nothing."""
     cache: ContentCache[str] = ContentCache(10)
     cache.put("light", 1, "light")

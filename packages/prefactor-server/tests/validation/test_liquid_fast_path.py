@@ -1,4 +1,4 @@
-"""Templates that only insert values: the fast path gives what the library gives."""
+"""Templates that only insert values: the fast path gives the library's result."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ filters = st.tuples(
 
 
 def path(head: str, rest: list[str]) -> str:
-    """A name and what follows it, in the notations of the language."""
+    """A name and its suffixes, in the notations of the language."""
     first = head if head.isalpha() else "a"
     tail = [f".{name}" if name.isalpha() else f"['{name}']" for name in rest]
     return first + "".join(tail)
@@ -85,10 +85,10 @@ objects = st.dictionaries(names, values, max_size=4)
 
 
 @given(sources, objects, st.one_of(st.none(), objects))
-def test_the_short_way_gives_what_the_library_gives(
+def test_the_fast_path_agrees_with_the_library(
     source: str, payload: dict[str, object], result: dict[str, object] | None
 ) -> None:
-    """Whatever the template and the payloads, both ways lead to the same summary."""
+    """For any template and payloads, both ways give the same summary."""
     template = TEMPLATES.compile(source)
     if isinstance(template, Template):
         assert render_summary(template, payload, result) == by_library(template, payload, result)
@@ -103,8 +103,8 @@ def test_the_short_way_gives_what_the_library_gives(
         "{{ inputs['ai.model.id'] | strip | upcase }} {{- b -}} !",
     ],
 )
-def test_what_only_puts_values_into_a_text_is_plain(source: str) -> None:
-    """The usual templates take the short way."""
+def test_simple_templates_take_the_fast_path(source: str) -> None:
+    """The usual templates take the fast path."""
     assert compiled(source).fast is not None
 
 
@@ -122,8 +122,8 @@ def test_what_only_puts_values_into_a_text_is_plain(source: str) -> None:
         "{{ a.b.c | strip }}" * 200,
     ],
 )
-def test_what_does_more_goes_to_the_library(source: str) -> None:
-    """Conditions, lists, computed arguments, and what could reach a limit are not plain."""
+def test_other_templates_go_to_the_library(source: str) -> None:
+    """Conditions, lists, computed arguments and possible limits are left to the library."""
     assert compiled(source).fast is None
 
 
@@ -136,8 +136,8 @@ def test_a_list_under_a_filter_goes_to_the_library() -> None:
 
 
 @pytest.mark.parametrize("length", [MAX_OUTPUT - 1, MAX_OUTPUT, MAX_OUTPUT + 1])
-def test_both_ways_cut_at_the_same_character(length: int) -> None:
-    """A text that just fits, and one that just does not, come out the same."""
+def test_both_ways_truncate_alike(length: int) -> None:
+    """A text that just fits, and one that just does not, are the same in both ways."""
     template = compiled("{{ a }}{{ b }}{{ c }}")
     payload: dict[str, object] = {"a": "x" * (length - 1), "b": "y", "c": ""}
     assert render_summary(template, payload) == by_library(template, payload, None)

@@ -30,7 +30,7 @@ PAYLOAD: dict[str, object] = {
 
 
 def render(source: str, payload: dict[str, object] | None = None) -> str | None:
-    """Parse a template and render it; a template that is refused counts as no summary."""
+    """Parse a template and render it; a refused template gives no summary."""
     template = TemplateCache().compile(source)
     if isinstance(template, TemplateProblem):
         return None
@@ -55,7 +55,7 @@ def render(source: str, payload: dict[str, object] | None = None) -> str | None:
         "{% for a in (1..200) %}{% for b in l limit: 2 %}x{% endfor %}{% endfor %}",
     ],
 )
-def test_loops_cannot_go_on(source: str) -> None:
+def test_loops_are_bounded(source: str) -> None:
     """Loops that are too long, too deep or too busy end the render."""
     assert render(source) is None
 
@@ -79,7 +79,7 @@ def test_nothing_grows_beyond_its_limit(source: str) -> None:
     assert render(source) is None
 
 
-def test_a_capture_is_cut_like_every_text() -> None:
+def test_a_capture_is_truncated() -> None:
     """Captures that double stop at the length of a text."""
     source = "{% capture a %}xx{% endcapture %}"
     source += "{% capture a %}{{ a }}{{ a }}{% endcapture %}" * 20 + "{{ a | size }}"
@@ -106,7 +106,7 @@ def test_an_endless_output_is_cut() -> None:
         ("{{ 1.5 | round: n }}", "1.5"),
     ],
 )
-def test_numbers_and_dates_beyond_reason(source: str, summary: str) -> None:
+def test_impossible_numbers_and_dates(source: str, summary: str) -> None:
     """An impossible number or date renders as nothing, or literally."""
     assert render(source) in (summary, None)
 
@@ -123,7 +123,7 @@ def test_numbers_and_dates_beyond_reason(source: str, summary: str) -> None:
         "{{ s | first }}{{ o | first }}{{ l[s] }}{{ o[l] }}{{ o[o] }}{{ l['0'] }}{{ s[0] }}",
     ],
 )
-def test_nothing_of_python_is_in_reach(source: str) -> None:
+def test_python_internals_are_unreachable(source: str) -> None:
     """Attributes, methods and internals are as missing as any unknown name."""
     assert render(f"<{source}>") == "<>"
 
@@ -150,7 +150,7 @@ def test_nothing_of_python_is_in_reach(source: str) -> None:
         "{{ a | f" + "|f" * 4_000 + " }}",
     ],
 )
-def test_a_template_that_is_hard_to_parse_is_refused(source: str) -> None:
+def test_a_costly_template_is_refused(source: str) -> None:
     """A template that is too costly to parse is refused with a problem."""
     assert isinstance(TemplateCache().compile(source), TemplateProblem)
 
@@ -179,7 +179,7 @@ def test_a_deep_payload_is_walked_only_as_far_as_named() -> None:
     assert render("{{ a.a.v }}<{{ a }}>{{ a | size }}{% if a == a.a %}x{% endif %}", deep) == "2<>2"
 
 
-def test_a_long_list_can_be_looked_at() -> None:
+def test_a_long_list_can_be_used() -> None:
     """Filters that do not iterate work on a list of any length."""
     assert (
         render("{{ l | size }} {{ l.size }} {{ l | first }} {{ l | last }}") == "10000 10000 0 9999"

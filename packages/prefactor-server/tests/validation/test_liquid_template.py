@@ -141,7 +141,7 @@ def test_a_payload_that_is_sensitive_as_a_whole_has_no_names() -> None:
     ],
 )
 def test_a_part_that_fails_is_empty_or_ends_the_render(source: str) -> None:
-    """A part that makes no sense renders as nothing and raises nothing."""
+    """A part that cannot be rendered is empty and raises nothing."""
     assert render(f"a{source}z") in ("az", None)
 
 
@@ -162,7 +162,7 @@ def test_a_part_that_fails_is_empty_or_ends_the_render(source: str) -> None:
         ("{% if a %}" * 7 + "{% endif %}" * 7, "nesting"),
     ],
 )
-def test_a_template_that_is_wrong_says_what_is(source: str, says: str) -> None:
+def test_an_invalid_template_has_a_message(source: str, says: str) -> None:
     """A template that cannot be parsed gives a readable problem, on one line."""
     problem = TemplateCache().compile(source)
     assert isinstance(problem, TemplateProblem)
@@ -197,13 +197,13 @@ def test_a_long_summary_is_cut() -> None:
     assert render("{{ text }}end", {"text": " " * 4_000 + "x"}) == "…"
 
 
-def test_what_cannot_be_printed_is_left_out() -> None:
-    """Controls, lone surrogates and reversing marks never reach a database or a screen."""
+def test_unprintable_characters_are_left_out() -> None:
+    """Control characters, lone surrogates and bidi marks never reach a database or a screen."""
     assert render("{{ x }}", {"x": "a\x00b\x1b[0m\ud800c\u202ed\u2066e"}) == "ab[0mcde"
     assert render("{{ x }}", {"x": "👩\u200d🚀 ñ 漢"}) == "👩\u200d🚀 ñ 漢"
 
 
-def test_the_clock_and_the_library_are_out_of_reach() -> None:
+def test_the_clock_and_the_library_are_unreachable() -> None:
     """Names that the library or Python would resolve are empty unless the payload has them."""
     for name in ("now", "today", "forloop", "self", "__class__", "env"):
         assert render(f"<{{{{ {name} }}}}>") == "<>"

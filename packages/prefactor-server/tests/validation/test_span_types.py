@@ -58,13 +58,13 @@ def test_a_span_that_does_not_match_is_flagged() -> None:
     assert found.summary == ": 3"
 
 
-def test_a_span_that_still_runs_has_no_result_to_check() -> None:
+def test_an_open_span_has_no_result_to_check() -> None:
     """Without a result nothing is reported about it, and the summary shows the rest."""
     found = check([LLM], {"model": "m"})
     assert (found.params_problem, found.result_problem, found.summary) == ("", None, "m:")
 
 
-def test_a_finished_span_owes_its_result() -> None:
+def test_a_finished_span_needs_a_result() -> None:
     """When a span has finished, a missing result is checked as an empty one."""
     strict = {**LLM, "result_schema": {"required": ["text"]}}
     assert check([LLM], {"model": "m"}, finished=True).result_problem == ""
@@ -109,7 +109,7 @@ def test_types_come_as_a_list_or_as_a_map() -> None:
 
 
 @pytest.mark.parametrize("declared", [None, 3, "x", [], {}, [None, {"name": 3}, {}], {"a": 3}])
-def test_what_declares_nothing_is_no_type(declared: object) -> None:
+def test_entries_without_a_name_are_left_out(declared: object) -> None:
     """Entries without a usable name are left out."""
     assert not SpanTypeCompiler().declared(declared)
 
@@ -128,7 +128,7 @@ def test_a_content_is_loaded_once() -> None:
     assert loads == ["loaded", "loaded"]
 
 
-def test_a_budget_ends_compiling_and_checking_and_a_later_one_goes_on() -> None:
+def test_work_over_the_budget_is_not_cached() -> None:
     """Work over the budget is skipped and not cached, and cheaper work is still done."""
     large = {"properties": {f"p{n}": {"type": "string"} for n in range(1_000)}}
     declared = [{**LLM, "name": f"type {n}", "params_schema": {**large, "x": n}} for n in range(4)]
@@ -151,7 +151,7 @@ def test_without_steps_nothing_is_checked_or_rendered() -> None:
     assert budget.exceeded
 
 
-def test_a_type_is_compiled_when_it_is_first_asked_for() -> None:
+def test_a_type_is_compiled_on_first_use() -> None:
     """Declaring types compiles none of them, and checking a span compiles its own."""
     types = SpanTypeCompiler().declared([{**LLM, "name": name} | {"title": name} for name in "ab"])
     assert types.uncompiled_size("a") == types.uncompiled_size("b") > 0
@@ -163,7 +163,7 @@ def test_a_type_is_compiled_when_it_is_first_asked_for() -> None:
 @given(
     declared=JSON, payload=st.dictionaries(st.text(max_size=3), JSON, max_size=3), data=st.data()
 )
-def test_any_declaration_and_any_payload_are_answered(
+def test_any_declaration_and_payload_raise_nothing(
     declared: object, payload: dict[str, object], data: st.DataObject
 ) -> None:
     """For any declaration and payload, checking a span raises nothing."""

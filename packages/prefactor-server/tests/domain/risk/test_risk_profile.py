@@ -29,7 +29,7 @@ def profile(**given: Any) -> RiskProfile:
     )
 
 
-def test_a_profile_weighs_with_what_is_switched_on() -> None:
+def test_a_profile_ignores_disabled_weights() -> None:
     """Weights that are switched off are left out, and missing values have their defaults."""
     weights = profile().weights()
 
@@ -56,7 +56,7 @@ def test_documents_are_complete() -> None:
         (lambda: thresholds_document({"medium": 60}), "thresholds"),
     ],
 )
-def test_what_is_wrong_is_named(make: Any, field: str) -> None:
+def test_errors_are_named(make: Any, field: str) -> None:
     """Unknown names and thresholds that do not ascend are refused under their field."""
     with pytest.raises(ValidationFailed) as caught:
         make()
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_named(make: Any, field: str) -> None:
     assert list(caught.value.errors) == [field]
 
 
-def test_a_deleted_profile_is_not_there() -> None:
+def test_a_deleted_profile_does_not_exist() -> None:
     """A deleted profile counts as if it had never existed."""
     there = profile()
 

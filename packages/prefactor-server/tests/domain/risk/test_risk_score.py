@@ -1,4 +1,4 @@
-"""The risk formula: what counts, how it adds up, and that more never scores less."""
+"""The risk formula: what counts, how it adds up, and that more risk never scores less."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def test_of_several_actions_the_largest_multiplier_counts() -> None:
     assert found.actions == {"read_data": 1.5, "destroy_data": 4}
 
 
-def test_what_is_switched_off_or_undeclared_adds_nothing() -> None:
+def test_disabled_and_undeclared_weights_add_nothing() -> None:
     """A category without a weight and an undeclared type score nothing."""
     declared = {"t": DataRisk(frozenset(ACTIONS), frozenset({"health_and_medical"}))}
 
@@ -116,7 +116,7 @@ def test_a_level_begins_above_its_threshold(score: float, level: str) -> None:
     assert level_of(score, EXAMPLE) == level
 
 
-def test_what_exceeds_an_agreement() -> None:
+def test_levels_above_an_agreement() -> None:
     """A level exceeds a lower agreed level; without an agreement only critical does."""
     assert [exceeds(level, "medium") for level in LEVELS] == [False, False, True, True]
     assert [exceeds(level, "critical") for level in LEVELS] == [False] * 4
@@ -153,8 +153,8 @@ JSON = st.recursive(
     )
     | JSON
 )
-def test_what_cannot_be_understood_is_unknown(declared: Any) -> None:
-    """No malformed declaration raises, or counts for something that it does not say."""
+def test_a_malformed_declaration_is_unknown(declared: Any) -> None:
+    """No malformed declaration raises, or counts for more than it says."""
     assert read_data_risk(declared) == NOTHING_DECLARED
 
 

@@ -53,7 +53,7 @@ REFUSED: list[tuple[InstanceStatus, str, str]] = [
 
 
 @pytest.mark.parametrize(("status", "action", "changed"), ALLOWED)
-def test_an_allowed_move_changes_what_it_says(
+def test_an_allowed_transition_sets_status_and_times(
     status: InstanceStatus, action: str, changed: dict[str, Any]
 ) -> None:
     """Each transition of the state machine sets its status and times, and nothing else."""
@@ -65,8 +65,10 @@ def test_an_allowed_move_changes_what_it_says(
 
 
 @pytest.mark.parametrize(("status", "action", "message"), REFUSED)
-def test_every_other_move_is_refused(status: InstanceStatus, action: str, message: str) -> None:
-    """Each move that the state machine does not have is refused, in words that name the status."""
+def test_every_other_transition_is_refused(
+    status: InstanceStatus, action: str, message: str
+) -> None:
+    """Each transition outside the state machine is refused, and the error names the status."""
     with pytest.raises(InvalidAction) as refused:
         act(instance(status=status), action)
 
@@ -104,7 +106,7 @@ STEPS = st.lists(
 def live(
     run: AgentInstance, spans: list[AgentSpan], step: tuple[str, Any]
 ) -> tuple[AgentInstance, list[AgentSpan]]:
-    """A step, as the commands take it."""
+    """One step, as the commands take it."""
     action, argument = step
     if action == "create":
         status: SpanStatus = argument

@@ -24,7 +24,7 @@ def test_a_facet_lists_its_most_frequent_values_and_counts_the_rest() -> None:
     assert (len(facet.values), facet.more) == (MAX_VALUES, 30 - MAX_VALUES)
 
 
-def test_a_group_that_two_filters_refuse_counts_nowhere() -> None:
+def test_a_facet_ignores_only_its_own_filter() -> None:
     """A facet ignores only its own filter; a run that another filter rejects is not counted."""
     groups = [group(2, status="failed", purpose="eval"), group(3, status="failed", purpose="live")]
     chosen = {"status": {"active"}, "purpose": {"live"}}

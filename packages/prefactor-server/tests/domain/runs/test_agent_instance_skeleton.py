@@ -31,10 +31,10 @@ def outlines(draw: st.DrawFn) -> list[SpanOutline]:
 
 
 @given(outlines(), st.one_of(st.none(), st.integers(-3, 3)))
-def test_every_span_is_there_once_behind_its_parent(
+def test_every_span_follows_its_parent_once(
     spans: list[SpanOutline], run_started_at: int | None
 ) -> None:
-    """Any parents make a forest of all spans, which keeps each parent but one of each circle."""
+    """Any parents make a forest of all spans, which drops one parent of each cycle only."""
     columns = build_skeleton(spans, run_started_at).columns
     by_id = {span.id: span for span in spans}
 
@@ -63,9 +63,7 @@ def comes_back_to(span_id: str, by_id: dict[str, SpanOutline]) -> bool:
 
 
 @given(outlines(), st.randoms())
-def test_the_order_is_that_of_the_tree_however_spans_are_read(
-    spans: list[SpanOutline], random: Any
-) -> None:
+def test_the_order_does_not_depend_on_the_reading(spans: list[SpanOutline], random: Any) -> None:
     """Reading the same spans in another order gives the same skeleton, siblings by their starts."""
     shuffled = list(spans)
     random.shuffle(shuffled)
@@ -82,7 +80,7 @@ def test_the_order_is_that_of_the_tree_however_spans_are_read(
 
 
 def test_a_tree_is_written_depth_first() -> None:
-    """A span is followed by all below it before the next of its siblings."""
+    """A span is followed by all of its descendants before its next sibling."""
     spans = [
         outline("late", "root", 5),
         outline("early", "root", 1),
@@ -97,7 +95,7 @@ def test_a_tree_is_written_depth_first() -> None:
     assert columns.parent == [None, 0, 1, 0, 0]
 
 
-def test_a_circle_begins_with_its_first_span() -> None:
+def test_a_cycle_begins_with_its_first_span() -> None:
     """The earliest span of a cycle is its root, and the cycle's descendants stay below it."""
     spans = [
         outline("hanging", "b", 0),
@@ -115,7 +113,7 @@ def test_a_circle_begins_with_its_first_span() -> None:
 
 
 def test_a_chain_may_be_longer_than_the_stack() -> None:
-    """A hundred thousand spans, each below the one before, are no deeper than one."""
+    """A chain of a hundred thousand spans causes no recursion error."""
     spans = [outline(f"s{n}", f"s{n - 1}" if n else None, n) for n in range(100_000)]
 
     columns = build_skeleton(spans, None).columns

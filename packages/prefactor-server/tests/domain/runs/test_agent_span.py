@@ -57,7 +57,7 @@ def test_the_two_tables_cover_every_pair() -> None:
 
 
 @pytest.mark.parametrize("after", sorted(FINISHED))
-def test_what_a_termination_closed_may_still_end(after: SpanStatus) -> None:
+def test_a_span_closed_by_termination_may_end_once(after: SpanStatus) -> None:
     """An active or pending span closed by its run's termination may be finished once."""
     for before in ("active", "pending"):
         span(status=before).close_by_termination(LATER).check_can_finish(after)

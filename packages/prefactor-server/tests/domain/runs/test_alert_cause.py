@@ -62,10 +62,10 @@ def test_how_a_run_ended_is_a_cause(fields: Any, names: list[str]) -> None:
         ("critical", "critical", None),
     ],
 )
-def test_a_risk_above_what_is_agreed_is_a_cause(
+def test_a_risk_above_the_agreed_level_is_a_cause(
     agreed: Any, level: Any, severity: str | None
 ) -> None:
-    """The level decides how severe it is; what was agreed to is no cause."""
+    """The level decides the severity, and an agreed level is not a cause."""
     profile = risk_profile(agreed_risk=agreed)
 
     cause = causes(RUN, profile, RunRisk(60, level, ()), NOW).get(RISK_EXCEEDED)
@@ -97,8 +97,8 @@ def test_an_alert_follows_its_cause() -> None:
     assert follow_cause(RUN, RISK_EXCEEDED, cleared, None, NOW) is None
 
 
-def test_what_was_dismissed_stays_cleared() -> None:
-    """A caller's clear holds until the risk gets worse, or went away and came back."""
+def test_a_dismissed_alert_stays_cleared() -> None:
+    """A caller's clear holds until the risk increases, or disappears and returns."""
     dismissed = _follow(None, SERIOUS).clear(NOW, dismissed=True)
 
     assert follow_cause(RUN, RISK_EXCEEDED, dismissed, SERIOUS, NOW) is None
@@ -109,7 +109,7 @@ def test_what_was_dismissed_stays_cleared() -> None:
 
 
 @given(st.text(min_size=1, max_size=64), st.sampled_from([RUN_FAILED, RISK_EXCEEDED]))
-def test_an_id_follows_from_run_and_name(run_id: str, name: str) -> None:
+def test_an_id_is_derived_from_run_and_name(run_id: str, name: str) -> None:
     """Each run and name has its own id, in the form of any other id."""
     found = alert_id(run_id, name)
 
@@ -120,6 +120,6 @@ def test_an_id_follows_from_run_and_name(run_id: str, name: str) -> None:
 
 
 def test_the_alerts_of_a_run_sort_with_it() -> None:
-    """The id of an alert has the time and the partition of its run's, where that tells them."""
+    """The id of an alert has the time and partition of its run's id, if that id is a PFID."""
     run_id = "01jbadqvh4k0e7f9x2m8s5c3wq000000"
     assert alert_id(run_id, RUN_FAILED)[:16] == run_id[:16]

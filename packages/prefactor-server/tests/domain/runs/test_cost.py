@@ -1,4 +1,4 @@
-"""Cost is price times tokens, without guesses."""
+"""Cost is price times tokens, and is never guessed."""
 
 from decimal import Decimal
 
@@ -29,7 +29,7 @@ USES = st.lists(
 
 
 def use(model: str | None, tokens: tuple[int, int] = (0, 0), *, split: int = 1) -> TokenUse:
-    """Two spans, of which one tells of tokens."""
+    """Two spans, one of which has token counts."""
     return TokenUse(model, 2, 1, split, *tokens)
 
 
@@ -37,13 +37,13 @@ def use(model: str | None, tokens: tuple[int, int] = (0, 0), *, split: int = 1) 
     ("model", "price"),
     [("small-exact", 0), ("small-1", 1), ("SMALL-2", 1), ("large", None), ("", None), (None, None)],
 )
-def test_the_first_fitting_price_counts(model: str | None, price: int | None) -> None:
+def test_the_first_matching_price_applies(model: str | None, price: int | None) -> None:
     """A model takes the first price that matches its name in any case; others have none."""
     assert TABLE.price_of(model) == (None if price is None else TABLE.prices[price])
 
 
 def test_tokens_are_priced_by_the_million() -> None:
-    """A million of each kind cost their prices, added up exactly, types and spans together."""
+    """Each kind of token has its price per million, and costs are added up exactly."""
     uses = [use("small-1", (1_000_000, 500_000)), use("small-1", (1_000_000, 500_000))]
 
     cost = cost_of(uses, TABLE)
@@ -56,7 +56,7 @@ def test_tokens_are_priced_by_the_million() -> None:
     )
 
 
-def test_what_has_no_price_is_counted_and_not_guessed() -> None:
+def test_unpriced_usage_is_counted() -> None:
     """Unknown models and bare sums are unpriced; the rest is the total."""
     uses = [
         use("small-1", (1_000_000, 0)),

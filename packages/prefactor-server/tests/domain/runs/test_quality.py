@@ -22,7 +22,7 @@ ENTRIES = st.builds(
 
 
 @given(st.lists(st.tuples(NAMES, st.none() | ENTRIES), max_size=12))
-def test_each_name_has_what_was_said_last(said: list[tuple[str, QualityEntry | None]]) -> None:
+def test_each_name_has_its_last_entry(said: list[tuple[str, QualityEntry | None]]) -> None:
     """A name holds its last recorded entry, or nothing after None."""
     quality = RunQuality.of(no_quality("account", "run", 1))
     expected = dict[str, QualityEntry]()
@@ -44,7 +44,7 @@ def test_each_name_has_what_was_said_last(said: list[tuple[str, QualityEntry | N
     assert quality.lookup_keys() == (("run",),)
 
 
-def test_recording_a_name_leaves_the_others_as_they_are() -> None:
+def test_recording_a_name_does_not_change_others() -> None:
     """Other entries are not decoded or encoded again, so their text stays identical."""
     before = RunQuality.of(no_quality("account", "run", 1))
     for number in range(3):

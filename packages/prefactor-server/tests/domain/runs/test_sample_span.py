@@ -1,4 +1,4 @@
-"""Made-up spans, as a pure function."""
+"""Sample spans, as a pure function."""
 
 from random import Random
 from typing import Any
@@ -25,10 +25,10 @@ TYPES = st.lists(
 
 
 @given(TYPES, st.integers(1, 5), st.integers(0, 2**32))
-def test_the_same_numbers_give_the_same_spans(
+def test_the_same_seed_gives_the_same_spans(
     declared: list[dict[str, Any]], count: int, seed: int
 ) -> None:
-    """Whatever is declared, as many spans come as are asked for, one after the other until now."""
+    """Any declaration gives the requested number of spans, one after the other until now."""
     spans = sample_spans(Random(seed).randrange, declared, count, 10**15)
     again = sample_spans(Random(seed).randrange, declared, count, 10**15)
 

@@ -20,5 +20,5 @@ from prefactor_server.domain.runs.silence import Uptime, silent_before
     ],
 )
 def test_only_uptime_counts(uptime: list[Uptime], before: int | None) -> None:
-    """A run that was last heard of before the moment was silent for ten units of uptime."""
+    """Only the uptime after a run's last sign of life counts as its silence."""
     assert silent_before(uptime, 10) == before

@@ -1,4 +1,4 @@
-"""The kind of a span, from the name of its type and what its payload names."""
+"""The kind of a span, from the name of its type and from its payload."""
 
 from collections import Counter
 
@@ -35,12 +35,12 @@ from prefactor_server.domain.runs.span_kind import WORDS, span_kind
         ("日本", "other"),
     ],
 )
-def test_the_last_word_that_says_something_decides(schema_name: str, kind: str) -> None:
+def test_the_last_known_word_decides(schema_name: str, kind: str) -> None:
     """Words are matched from the end, whole, in any case and with any separator."""
     assert span_kind(schema_name, has_model=False, has_tool=False) == kind
 
 
-def test_the_payload_decides_where_the_name_says_nothing() -> None:
+def test_the_payload_decides_without_a_known_word() -> None:
     """A tool's name makes a tool, a model's name a model call; the name of the type comes first."""
     assert span_kind("step", has_model=False, has_tool=True) == "tool"
     assert span_kind("step", has_model=True, has_tool=True) == "tool"
@@ -48,7 +48,7 @@ def test_the_payload_decides_where_the_name_says_nothing() -> None:
     assert span_kind("agent", has_model=True, has_tool=True) == "agent"
 
 
-def test_no_word_is_of_two_kinds() -> None:
+def test_no_word_has_two_kinds() -> None:
     """Each word belongs to one kind, so the order of the table does not matter."""
     times = Counter(word for words in WORDS.values() for word in words)
     assert [word for word, number in times.items() if number > 1 or word != word.lower()] == []

@@ -44,13 +44,13 @@ def test_counts_are_read_in_every_common_spelling(key: str, usage: dict[str, obj
 
 
 def test_the_counts_of_the_result_win() -> None:
-    """A count that the result states replaces the payload's, count by count."""
+    """A count in the result replaces the payload's count of the same kind."""
     payload = {"token_usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
     result = {"token_usage": {"completion_tokens": 7}}
     assert extract_usage(payload, result) == Usage(1, 7, 2)
 
 
-def test_a_total_that_nobody_stated_is_the_sum() -> None:
+def test_a_missing_total_is_the_sum() -> None:
     """A missing total is added up from its parts, if both exist."""
     assert extract_usage({"usage": {"input_tokens": 2, "output_tokens": 3}}).total_tokens == 5
     assert extract_usage({"usage": {"input_tokens": 2}}).total_tokens is None
@@ -60,7 +60,7 @@ def test_a_total_that_nobody_stated_is_the_sum() -> None:
     "hostile",
     [-1, True, False, None, "12", 1.5, float("nan"), float("inf"), MAX_COUNT + 1, 10**400, [], {}],
 )
-def test_a_value_that_counts_nothing_is_ignored(hostile: object) -> None:
+def test_an_invalid_count_is_ignored(hostile: object) -> None:
     """A value that cannot be a token count is ignored."""
     assert extract_usage({"token_usage": {"prompt_tokens": hostile}}) == Usage()
 
@@ -89,7 +89,7 @@ def test_the_model_is_read_from_each_of_its_places(payload: dict[str, object]) -
 
 
 @pytest.mark.parametrize("value", [3, None, "", " ", "\x00", ["m"], {"id": "m"}])
-def test_a_model_that_is_no_text_is_ignored(value: object) -> None:
+def test_an_invalid_model_name_is_ignored(value: object) -> None:
     """Only a text with something printable in it names a model."""
     assert extract_usage({"model": value}).model is None
 
@@ -123,7 +123,7 @@ def test_the_name_of_any_other_span_is_not_a_tool(name: str) -> None:
         {"$sensitive": "object", "model": "m-1", "usage": {"prompt_tokens": 3}},
     ],
 )
-def test_nothing_is_taken_out_of_a_sensitive_wrapper(payload: dict[str, object]) -> None:
+def test_sensitive_values_are_not_read(payload: dict[str, object]) -> None:
     """A sensitive value stays in its wrapper at every level."""
     assert extract_usage(payload) == Usage()
 

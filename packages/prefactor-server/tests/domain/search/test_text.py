@@ -40,12 +40,12 @@ def test_a_long_text_is_cut_at_a_character(character: str) -> None:
     assert cut.text.rstrip("\n") == fits
 
 
-def test_what_cannot_be_written_in_utf_8_is_replaced() -> None:
-    """Half of a surrogate pair does not make a span unsearchable."""
+def test_lone_surrogates_are_replaced() -> None:
+    """A lone surrogate does not make a span unsearchable."""
     assert span_text(None, "a \ud800 b") == ("a ? b", False)
 
 
-def test_a_snippet_is_the_text_around_the_first_word_that_was_found() -> None:
+def test_a_snippet_is_the_text_around_the_first_match() -> None:
     """The surrounding text is quoted as recorded, with marks where something was left out."""
     text = f"{'before ' * 30}Refunded\nthe  <b>order</b>{' after' * 60}"
 

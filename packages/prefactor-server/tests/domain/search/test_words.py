@@ -52,13 +52,13 @@ def test_words_are_letters_and_digits_without_case_and_accents(text: str, words:
     ],
 )
 def test_a_query_is_text(query: str, terms: list[tuple[str, bool]]) -> None:
-    """A query has words and no operators; three letters or more also find what begins with them."""
+    """A query has words and no operators; words of three letters or more are also prefixes."""
     assert [tuple(term) for term in terms_of(query)] == terms
 
 
 @given(st.text(max_size=80))
 def test_every_text_is_found_by_itself(text: str) -> None:
-    """Whatever is recorded is found by a query with the same text."""
+    """Any recorded text is found by a query with the same text."""
     words = words_in(text)
 
     assert all(any(matches(term, word) for word in words) for term in terms_of(text))
@@ -74,7 +74,7 @@ def test_no_text_contains_a_scope(text: str, row_id: str) -> None:
     assert not any(matches(term, scope) for term in terms_of(text + scope))
 
 
-def test_places_are_where_the_words_are() -> None:
+def test_positions_are_those_of_the_words() -> None:
     """A word's place is its first character in the recorded text."""
     text = "Ein CAFÉ in 東京"
 

@@ -42,7 +42,7 @@ NOW = parse_time("2026-05-04T10:20:30Z")
 def test_a_range_is_made_of_whole_buckets(
     bucket: str, asked: tuple[str | None, str | None], first: str, last: str, number: int
 ) -> None:
-    """The first bucket holds the start, the last one what is just before the end."""
+    """The first bucket contains the start, and the last one contains the moment before the end."""
     start, end = (None if text is None else parse_time(text) for text in asked)
     starts = read_range(BY_NAME[bucket], start, end, NOW).starts
 
@@ -72,7 +72,7 @@ def test_a_range_is_bounded(bucket: object, start: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("bucket", "kept"), [(MINUTE, "2026-04-27T10:20"), (HOUR, "2026-02-03T10:00")]
 )
-def test_what_is_not_kept_is_refused(bucket: object, kept: str) -> None:
+def test_deleted_buckets_are_refused(bucket: object, kept: str) -> None:
     """Deleted buckets would look empty, so the message names the first that still exists."""
     first = parse_time(kept)
     with pytest.raises(ValidationFailed) as refused:
@@ -84,6 +84,6 @@ def test_what_is_not_kept_is_refused(bucket: object, kept: str) -> None:
 
 @pytest.mark.parametrize("end", ["0001-01-01T00:00", "9999-12-31T23:59:59.999999"])
 def test_the_ends_of_the_calendar_are_refused(end: str) -> None:
-    """A range that could not be shown is refused, and not answered with a failure."""
+    """A range outside the calendar is refused, and does not fail."""
     with pytest.raises(ValidationFailed):
         read_range(DAY, None, parse_time(end), NOW)

@@ -30,7 +30,7 @@ def test_a_quantile_is_off_by_at_most_the_error(durations: list[int], share: flo
 
 @given(one=DURATIONS, other=DURATIONS)
 def test_adding_up_is_counting_together(one: list[int], other: list[int]) -> None:
-    """The sum of two histograms is that of all their durations, in any order."""
+    """The sum of two histograms is the histogram of all their durations, in any order."""
     added = Histogram.of(one).plus(Histogram.of(other))
 
     assert added == Histogram.of(one + other)
@@ -47,7 +47,7 @@ def test_it_is_stored_and_read(durations: list[int]) -> None:
     assert Histogram.decode(*histogram.encode()) == histogram
 
 
-def test_nothing_has_no_quantile() -> None:
+def test_an_empty_histogram_has_no_quantile() -> None:
     """Without durations the quantile is None, and adding nothing changes nothing."""
     assert EMPTY.quantiles([0.5, 0.99]) == [None, None]
     assert EMPTY.plus(EMPTY) == EMPTY

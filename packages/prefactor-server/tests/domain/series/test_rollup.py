@@ -105,8 +105,8 @@ def test_every_span_is_in_every_size_that_is_kept(spans: list[FinishedSpan]) -> 
             assert bucket.kept_days or tokens == sum(one.prompt_tokens or 0 for one in spans)
 
 
-def test_what_a_termination_closed_is_not_counted() -> None:
-    """The end that a termination gave a span is no measure of it."""
+def test_spans_closed_by_a_termination_are_not_counted() -> None:
+    """A span that a termination closed does not count as ended."""
     assert not is_counted(span(1, flags=1))
     assert is_counted(span(1, flags=2))
 
@@ -150,8 +150,8 @@ def test_a_series_has_every_bucket_and_prices() -> None:
     assert (unknown.cost, unknown.unpriced_spans) == ([0, 0, 0], [0, 0, 1])
 
 
-def test_too_many_names_are_added_up() -> None:
-    """Beyond a limit of names, the rest is summed in one line that says so."""
+def test_excess_names_are_summed() -> None:
+    """Beyond a limit of names, the rest is one line that says so."""
     spans = [span(n, schema_name=f"type-{n:03}") for n in range(MAX_NAMES + 40)]
     rows = [
         row for row in stored(spans) if (row.bucket_seconds, row.agent_id) == (86400, "agent-1")

@@ -10,7 +10,7 @@ from prefactor_server.follower.webhooks.secret_box import SecretBox, UnreadableS
 KEY = "a secret key that only tests have"
 
 
-def test_a_secret_comes_back_to_whom_it_belongs() -> None:
+def test_a_secret_decrypts_for_its_row() -> None:
     """A secret decrypts with the same key for the same row, and each encryption differs."""
     box = SecretBox(KEY, os.urandom)
     stored = box.encrypt("whsec_1", "webhook-1")
@@ -28,15 +28,15 @@ def test_a_secret_comes_back_to_whom_it_belongs() -> None:
         ("", "webhook-1", "not set"),
     ],
 )
-def test_nobody_else_reads_it(key: str, belongs_to: str, message: str) -> None:
-    """Another row, another key and no key at all cannot read a secret, and say why."""
+def test_a_secret_needs_its_key_and_its_row(key: str, belongs_to: str, message: str) -> None:
+    """Decrypting for another row, with another key or without one fails with a reason."""
     stored = SecretBox(KEY, os.urandom).encrypt("whsec_1", "webhook-1")
 
     with pytest.raises(UnreadableSecret, match=message):
         SecretBox(key, os.urandom).decrypt(stored, belongs_to)
 
 
-def test_without_a_key_no_secret_is_made() -> None:
+def test_a_secret_needs_a_key() -> None:
     """A server without a key says how to set one, and a short key is refused."""
     with pytest.raises(InvalidAction, match="openssl rand"):
         SecretBox("", os.urandom).encrypt("whsec_1", "webhook-1")

@@ -24,7 +24,7 @@ def _answer(status: int | None, at: int = NOW, retry_after: int = 0) -> Attempt:
 
 @given(st.lists(st.sampled_from([None, 200, 302, 404, 429, 503]), max_size=100))
 def test_a_delivery_is_tried_for_three_days(statuses: list[int | None]) -> None:
-    """It is delivered by the first 2xx, else tried at growing intervals, and fails at the end."""
+    """It ends with the first 2xx, is retried at growing intervals, and fails after three days."""
     delivery = webhook_delivery()
     for status in statuses:
         if delivery.status != "pending":
@@ -50,7 +50,7 @@ def test_delays_grow_to_an_hour(attempts: int, jitter: float) -> None:
     assert 0.8 * whole - 1 <= retry_delay_us(attempts, jitter) <= whole
 
 
-def test_a_receiver_says_when_to_come_back() -> None:
+def test_retry_after_is_a_lower_bound() -> None:
     """A longer Retry-After moves the next attempt, of the delivery and of the webhook."""
     attempt = _answer(429, retry_after=600 * SECOND)
 
@@ -59,7 +59,7 @@ def test_a_receiver_says_when_to_come_back() -> None:
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 422])
-def test_a_refusal_of_one_event_holds_up_no_other(status: int) -> None:
+def test_a_refused_event_delays_no_other(status: int) -> None:
     """A status about one request does not delay others, but counts towards disabling."""
     failing = webhook_after(webhook(), _answer(status), 0.0)
     assert (failing.not_before, failing.failing_since) == (0, NOW)
@@ -79,7 +79,7 @@ def test_failures_together_count_once() -> None:
     assert webhook_after(first, _answer(503, first.not_before), 0.0).failures == 2
 
 
-def test_one_delivery_that_works_ends_the_failing() -> None:
+def test_one_success_ends_the_failure() -> None:
     """After a 2xx, a webhook is as if it had never failed."""
     failing = webhook_after(webhook(), _answer(None), 0.0)
 

@@ -18,9 +18,7 @@ OURS = AllowedNetworks.parse("10.0.0.0/8, 127.0.0.1, fd00::/8")
         ("https://[2606:4700::1111]:444/", "2606:4700::1111", 444, "/", "[2606:4700::1111]:444"),
     ],
 )
-def test_a_public_url_is_taken_apart(
-    url: str, host: str, port: int, path: str, authority: str
-) -> None:
+def test_a_public_url_is_split(url: str, host: str, port: int, path: str, authority: str) -> None:
     """Host, port and path are used, and a fragment is dropped."""
     target = read_target(url, NO_NETWORKS)
 
@@ -59,7 +57,7 @@ def test_a_public_url_is_taken_apart(
         ("https://[::ffff:127.0.0.1]/", "webhook_networks"),
     ],
 )
-def test_what_is_no_url_of_a_webhook_is_refused(url: str, message: str) -> None:
+def test_an_invalid_url_is_refused(url: str, message: str) -> None:
     """Other schemes, credentials, numbers in place of hosts and private addresses are refused."""
     with pytest.raises(ValueError, match=message):
         read_target(url, NO_NETWORKS)
@@ -97,8 +95,8 @@ def test_named_networks_are_reached() -> None:
     assert read_target("http://receiver.internal/in", OURS).host == "receiver.internal"
 
 
-def test_a_public_address_is_reached_with_tls_alone() -> None:
-    """A name that turns out to be public is not sent to in the clear."""
+def test_a_public_address_needs_tls() -> None:
+    """Nothing is sent in the clear to a name that resolves to a public address."""
     public = ipaddress.ip_address("8.8.8.8")
 
     assert OURS.refusal(public, "https") is None
