@@ -11,14 +11,14 @@ from source_modules import SOURCES, Module, imports
     "rule", [*IMPORTS, *WORDS], ids=lambda rule: f"{rule.where}: {rule.because}"
 )
 def test_the_rule_is_kept(rule: Rule) -> None:
-    """Every module that the rule binds keeps it."""
+    """Every module that a rule applies to keeps it."""
     broken = [text for path, module in SOURCES.items() for text in offences(rule, path, module)]
 
     assert broken == [], rule.because
 
 
 def test_the_source_was_found() -> None:
-    """The rules above judged the packages that exist, and not an empty list."""
+    """The rules above were applied to the existing packages, and not to an empty list."""
     found = {module.name.partition(".")[0] for module in SOURCES.values()}
 
     assert found >= {"prefactor_cli", "prefactor_http", "prefactor_server"}

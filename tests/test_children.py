@@ -89,7 +89,7 @@ def begun(folder: Path) -> None:
 @pytest.mark.parametrize(
     "then", ["pass", "assert False", "time.sleep(3600)"], ids=["passed", "failed", "timed out"]
 )
-def test_what_a_test_leaves_ends_with_it(
+def test_a_tests_processes_end_with_it(
     suite: Callable[..., subprocess.Popen[bytes]], then: str, tmp_path: Path
 ) -> None:
     """After a pass, failure or timeout, its processes, their children and databases are gone."""
@@ -100,7 +100,7 @@ def test_what_a_test_leaves_ends_with_it(
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_what_a_killed_pytest_leaves_ends_with_it(
+def test_a_killed_pytests_processes_end_with_it(
     suite: Callable[..., subprocess.Popen[bytes]], how: signal.Signals, tmp_path: Path
 ) -> None:
     """If pytest is killed in the middle of a test, everything that it started ends too."""
@@ -119,7 +119,7 @@ def test_what_a_killed_pytest_leaves_ends_with_it(
 
 
 def test_the_limits_of_tests_follow_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The busier the machine, the longer a test waits for what does not hang."""
+    """The busier the machine, the longer the timeouts of tests."""
     cores = os.cpu_count() or 1
     limits = []
     for load in (0.0, 1.0, 4.0):

@@ -72,7 +72,7 @@ async def setup_like_the_cli(client: PrefactorHttpClient, agent_id: str) -> dict
 async def test_the_setup_of_the_prefactor_cli_ends_in_a_token_that_records(
     live_server: LiveServer, client: PrefactorHttpClient
 ) -> None:
-    """With what `setup` prints, an agent registers, and setting up again finds its deployment."""
+    """The output of `setup` lets an agent register, and a second setup finds its deployment."""
     agent = await client.agents.create({"name": "Set up by the CLI"})
     first = await setup_like_the_cli(client, agent.id)
     second = await setup_like_the_cli(client, agent.id)
@@ -86,7 +86,7 @@ async def test_the_setup_of_the_prefactor_cli_ends_in_a_token_that_records(
         assert run.agent_deployment_id == deployment.id
 
 
-async def test_an_account_is_seen_and_renamed(client: PrefactorHttpClient) -> None:
+async def test_an_account_is_shown_and_renamed(client: PrefactorHttpClient) -> None:
     """The client's account methods reach the token's one account."""
     (account,) = [one async for one in client.accounts.iterate()]
     renamed = await client.accounts.update(account.id, name="Renamed by a journey")
@@ -96,8 +96,8 @@ async def test_an_account_is_seen_and_renamed(client: PrefactorHttpClient) -> No
         await client.accounts.get("another")
 
 
-async def test_an_environment_lives_as_long_as_it_is_used(client: PrefactorHttpClient) -> None:
-    """An environment and a deployment are deleted in that order's reverse, and not before."""
+async def test_an_environment_in_use_cannot_be_deleted(client: PrefactorHttpClient) -> None:
+    """An environment can be deleted only after its deployment."""
     environment = await client.environments.create(name="Short-lived")
     environment = await client.environments.update(environment.id, name="Staging")
     agent = await client.agents.create({"name": "Deployed"})
@@ -115,7 +115,7 @@ async def test_an_environment_lives_as_long_as_it_is_used(client: PrefactorHttpC
         await client.environments.get(environment.id)
 
 
-async def test_what_is_set_up_is_what_a_run_gets(client: PrefactorHttpClient) -> None:
+async def test_a_run_gets_the_pinned_version(client: PrefactorHttpClient) -> None:
     """A bare registration gets the version that was created and pinned before."""
     agent = await client.agents.create({"name": "Prepared"})
     environment = (await client.environments.list()).summaries[0]
@@ -175,7 +175,7 @@ async def test_a_token_works_until_it_is_stopped(
     assert created.id not in [one.id async for one in client.api_tokens.iterate()]
 
 
-async def test_what_is_missing_is_named(client: PrefactorHttpClient) -> None:
+async def test_missing_fields_are_named(client: PrefactorHttpClient) -> None:
     """A deployment token without its agent is refused with the names of the fields."""
     with pytest.raises(PrefactorValidationError) as caught:
         await client.api_tokens.create(token_scope="agent_deployment")

@@ -24,7 +24,7 @@ SPANS_PER_REQUEST = 12
 
 @dataclass
 class Ledger:
-    """What a client sent in one round, and the answers that it got."""
+    """The requests that a client sent in one round, and their answers."""
 
     run_id: str
     sent: dict[int, BulkRequest] = field(default_factory=dict)
@@ -74,7 +74,7 @@ async def load_until_killed(server: LiveServer, ledger: Ledger, kill_after: int)
 
 
 async def repeat_everything(server: LiveServer, ledger: Ledger) -> None:
-    """Send all requests again under their keys; what was answered must be answered alike."""
+    """Send all requests again under their keys; repeated answers must be equal."""
     async with PrefactorHttpClient(config_of(server)) as client:
         for number, request in ledger.sent.items():
             again = await client.bulk.execute(request)
@@ -104,10 +104,10 @@ async def check_stored(server: LiveServer, ledger: Ledger) -> None:
     assert run.span_counts.complete == run.span_counts.active == run.span_counts.total // 2
 
 
-async def test_kill_9_loses_nothing_answered_and_doubles_nothing(
+async def test_kill_9_loses_and_duplicates_nothing(
     tmp_path: Path, serve: Callable[..., LiveServer], database: str
 ) -> None:
-    """Twenty times in a row, kill -9 in the middle of a bulk load loses and doubles nothing."""
+    """Twenty times in a row, kill -9 during a bulk load loses and duplicates nothing."""
     chance = random.Random(20)
     server = serve(tmp_path, database=database)
     for number in range(ROUNDS):

@@ -106,10 +106,10 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_demo_tells_the_whole_story(script: Callable[..., Started], tmp_path: Path) -> None:
+def test_the_demo_shows_a_run_and_an_answer(script: Callable[..., Started], tmp_path: Path) -> None:
     """It prints the run as a tree with a failed step, then an answer with sources, and exits 0.
 
-    `make serve`, as its last line says, then has the run.
+    `make serve`, which its last line names, then shows the run.
     """
     kept = tmp_path / "kept"
     demo = script("demo", "--folder", kept)
@@ -131,7 +131,7 @@ def test_the_demo_tells_the_whole_story(script: Callable[..., Started], tmp_path
 def test_the_demo_takes_a_question_and_a_folder(
     script: Callable[..., Started], notes: Path
 ) -> None:
-    """Another folder is searched instead; a document too long is read in part after a failure."""
+    """Another folder can be searched; an oversized document is read in part after a failure."""
     kept = ("--folder", notes.parent / "kept")
     demo = script("demo", *kept, "When was honey harvested by the keeper?", notes)
 
@@ -172,7 +172,7 @@ def test_the_demo_records_where_serve_runs(script: Callable[..., Started], notes
     assert "A server runs on" in second.said
 
 
-def test_a_demo_that_goes_wrong_says_so(script: Callable[..., Started], tmp_path: Path) -> None:
+def test_a_failing_demo_reports_it(script: Callable[..., Started], tmp_path: Path) -> None:
     """If the agent fails, the demo fails with its message, and nothing is left."""
     demo = script("demo", "--folder", tmp_path / "kept", "Why?", "no/such/folder")
 
@@ -225,8 +225,8 @@ async def status(config: HttpClientConfig, run_id: str) -> str:
         return (await client.agent_instances.get(run_id)).status
 
 
-def test_serve_goes_on_where_it_stopped(script: Callable[..., Started], tmp_path: Path) -> None:
-    """The variables printed work; stopped by Ctrl-C and started again, so do token and runs."""
+def test_serve_continues_after_a_restart(script: Callable[..., Started], tmp_path: Path) -> None:
+    """The printed variables work; after Ctrl-C and a restart, token and runs are the same."""
     first = script("serve", "--folder", tmp_path / "kept", "--port", "0")
     config = exports(first)
     run_id = asyncio.run(register(config))
@@ -242,7 +242,7 @@ def test_serve_goes_on_where_it_stopped(script: Callable[..., Started], tmp_path
     assert asyncio.run(status(again, run_id)) == "pending"
 
 
-def test_serve_keeps_its_token_to_itself(script: Callable[..., Started], tmp_path: Path) -> None:
+def test_the_token_is_private(script: Callable[..., Started], tmp_path: Path) -> None:
     """Nobody but the owner can read the token, or look into its folder."""
     config = exports(script("serve", "--folder", tmp_path / "kept", "--port", "0"))
 
@@ -266,7 +266,7 @@ def test_serve_replaces_a_lost_token(script: Callable[..., Started], tmp_path: P
     assert asyncio.run(status(exports(second), run_id)) == "pending"
 
 
-def test_serve_says_that_its_port_is_taken(script: Callable[..., Started], tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(script: Callable[..., Started], tmp_path: Path) -> None:
     """A port in use gives a message that names it and says how to choose another."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])

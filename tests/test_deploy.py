@@ -58,8 +58,8 @@ def nginx() -> str:
     return re.sub(r"#.*", "", text)
 
 
-def test_the_image_is_built_from_what_make_dist_builds() -> None:
-    """The image copies what the documentation installs, and nothing of it is ignored."""
+def test_the_image_copies_the_output_of_make_dist() -> None:
+    """The image copies the documented files, and none of them is ignored."""
     copied = [path for rest in said(0, "COPY") for path in shlex.split(rest)[:-1]]
     ignore = (DEPLOY / "Containerfile.dockerignore").read_text(encoding="utf-8").splitlines()
 
@@ -68,7 +68,7 @@ def test_the_image_is_built_from_what_make_dist_builds() -> None:
 
 
 def test_the_image_installs_as_the_documentation_says() -> None:
-    """First what the packages need, with hashes, then the server from the wheels alone."""
+    """It installs the dependencies with hashes, and then the server from the wheels only."""
     commands = [rest for rest in said(0, "RUN") if "pip install" in rest]
 
     assert len(commands) == 2
@@ -89,7 +89,7 @@ def test_the_image_sets_existing_settings(tmp_path: Any) -> None:
     assert all(value in shown.stdout for value in ours.values())
 
 
-def test_the_image_serves_where_it_is_asked() -> None:
+def test_the_image_serves_on_the_exposed_port() -> None:
     """The exposed and probed port is the served one, and the data is in a volume."""
     variables = image_variables()
     port = variables["PREFACTOR_PORT"]
@@ -104,7 +104,7 @@ def test_the_image_serves_where_it_is_asked() -> None:
 
 
 def test_the_image_starts_the_server_itself() -> None:
-    """The first process is the server, so that it gets the signal and ends by itself."""
+    """The first process is the server, so that it receives the signal and exits by itself."""
     assert said(1, "ENTRYPOINT") == ['["prefactor-server"]']
     assert said(1, "CMD") == ['["serve"]']
     assert said(1, "STOPSIGNAL") == ["SIGTERM"]
@@ -129,8 +129,8 @@ def test_the_composition_is_two_servers_on_one_database() -> None:
     assert (DEPLOY / one["build"]["context"] / one["build"]["dockerfile"]).is_file()
 
 
-def test_no_secret_is_written_down() -> None:
-    """Passwords and tokens come from the environment, and their lack is an error."""
+def test_no_secret_is_in_the_files() -> None:
+    """Passwords and tokens come from the environment, and a missing one is an error."""
     for service in compose()["services"].values():
         for name, value in service.get("environment", {}).items():
             if re.search("PASSWORD|TOKEN", name):

@@ -68,8 +68,8 @@ def wheels(dist: Path) -> Iterator[tuple[str, Path]]:
         yield name, wheel
 
 
-def test_the_same_checkout_makes_the_same_bytes(dist: Path, tmp_path: Path) -> None:
-    """Building again gives every archive, and every list, bit by bit."""
+def test_builds_are_reproducible(dist: Path, tmp_path: Path) -> None:
+    """Building again gives every archive, and every list, byte for byte."""
     again = build(tmp_path)
 
     names = sorted(path.name for path in dist.iterdir())
@@ -80,7 +80,7 @@ def test_the_same_checkout_makes_the_same_bytes(dist: Path, tmp_path: Path) -> N
     ] == []
 
 
-def test_a_wheel_says_what_it_is(dist: Path) -> None:
+def test_a_wheel_has_its_metadata(dist: Path) -> None:
     """Licence, author, addresses, systems, typing and README are in every wheel."""
     for name, wheel in wheels(dist):
         told = metadata(wheel)
@@ -111,8 +111,8 @@ def test_the_wheel_of_the_server_has_the_pages(dist: Path) -> None:
     assert {f"prefactor_server/pages/{name}" for name in named} <= files
 
 
-def test_every_python_that_is_named_is_one_that_is_tested(dist: Path) -> None:
-    """The classifiers name no version of Python below the lowest, and the one that runs this."""
+def test_the_classifiers_match_the_supported_pythons(dist: Path) -> None:
+    """The classifiers name no Python below the minimum, and they name the running one."""
     for _, wheel in wheels(dist):
         named = re.findall(
             r":: (3\.\d+)$", "\n".join(metadata(wheel).get_all("Classifier") or []), re.MULTILINE
@@ -145,7 +145,7 @@ def test_every_package_carries_the_licence() -> None:
     assert all((package / "LICENSE").read_bytes() == licence for package in packages())
 
 
-def test_a_source_distribution_holds_all_of_the_package(dist: Path) -> None:
+def test_a_source_distribution_is_complete(dist: Path) -> None:
     """Every module of a package, its README and its licence are in the archive."""
     for package in packages():
         (sdist,) = dist.glob(f"{OURS[package.name]}-*.tar.gz")
@@ -155,8 +155,8 @@ def test_a_source_distribution_holds_all_of_the_package(dist: Path) -> None:
         assert modules | {"README.md", "LICENSE", "pyproject.toml"} <= held
 
 
-def test_the_lists_pin_what_is_tested(dist: Path) -> None:
-    """Requirements and constraints name ours, what they need and what their extras need."""
+def test_the_lists_pin_the_tested_versions(dist: Path) -> None:
+    """Requirements and constraints name our packages, their dependencies and their extras."""
     constraints = (dist / "constraints.txt").read_text(encoding="utf-8")
     requirements = (dist / "requirements.txt").read_text(encoding="utf-8")
     pinned = set(re.findall(r"^([\w.-]+)==", constraints, re.MULTILINE))
@@ -180,8 +180,8 @@ def hello() -> str:
 def test_the_wheels_work_outside_of_the_checkout(version: str, dist: Path, tmp_path: Path) -> None:
     """Installed as documented, the README's program runs against the installed server.
 
-    It still does after another project's library that asks for `prefactor-http` was installed on
-    top: pip keeps ours, and finds nothing missing.
+    It still does after another project's library that asks for `prefactor-http` was installed: pip
+    keeps our package, and reports nothing missing.
     """
     environment = Environment(tmp_path / "environment", PYTHONS[version])
     environment.install(dist, "prefactor-cli", "prefactor-recorder", "prefactor-server")
@@ -214,7 +214,7 @@ def shows_run(environment: Environment, server: LiveServer) -> bool:
 
 
 def says_hello(environment: Environment, server: LiveServer) -> bool:
-    """Whether the README's program ends with the line that the README promises."""
+    """Whether the README's program ends with the documented line."""
     (environment.folder / "hello.py").write_text(hello(), encoding="utf-8")
     reach = {name: server.environment[name] for name in server.environment if "PREFACTOR" in name}
     told = environment.run("-W", "error", "hello.py", **reach)

@@ -49,15 +49,15 @@ def openapi() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_page_is_there(name: str) -> None:
+def test_the_page_exists(name: str) -> None:
     """Every required page exists and has text."""
     assert (ROOT / name).is_file(), f"{name} has not been written"
     assert len((ROOT / name).read_text(encoding="utf-8").split()) > 20
 
 
 @pytest.mark.parametrize("folder", ["docs/how-to", "docs/reference"])
-def test_the_folder_holds_pages(folder: str) -> None:
-    """Readers with a task and readers with a question each find pages."""
+def test_the_folder_has_pages(folder: str) -> None:
+    """The folders of how-to guides and of reference pages have pages."""
     assert [*(ROOT / folder).glob("*.md")] != []
 
 
@@ -82,7 +82,7 @@ PUBLIC_MODULES = [
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)
 def test_every_public_name_is_in_the_reference(name: str) -> None:
-    """Whatever can be imported by promise is described under docs/reference/."""
+    """Every public name is described under docs/reference/."""
     module: ModuleType = importlib.import_module(name)
 
     assert module.__all__
@@ -183,7 +183,7 @@ def test_every_command_of_the_command_line_is_in_its_reference() -> None:
     assert missing == []
 
 
-def test_every_kind_of_client_is_held_by_a_test() -> None:
+def test_every_kind_of_client_has_a_test() -> None:
     """Each row of the compatibility page names tests and files of tests that exist."""
     page = (ROOT / "docs" / "reference" / "compatibility.md").read_text(encoding="utf-8")
     usual = re.search(r"named here are in `([^`]+)`", page)
@@ -230,7 +230,7 @@ def test_every_variable_of_the_recorder_is_in_the_reference() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Page) -> None:
+def test_every_link_has_a_target(page: Page) -> None:
     """A link within the repository names a file that exists and a heading that it has."""
     here = ROOT / page.name
     broken = []
@@ -276,7 +276,7 @@ def test_every_guide_is_listed() -> None:
 
 
 def test_pictures_are_small_and_used() -> None:
-    """Each picture is shown by a page, and every clone can afford it."""
+    """Each picture is shown by a page, and all of them are small enough for a clone."""
     texts = "\n".join(page.text for page in PAGES)
     found = [*(ROOT / "docs" / "pictures").iterdir()]
 
@@ -286,7 +286,7 @@ def test_pictures_are_small_and_used() -> None:
 
 
 def test_the_changelog_has_an_unreleased_section() -> None:
-    """A change has a place to be described in before it is released."""
+    """The changelog has a section for changes that are not released yet."""
     first = next(text for text in read(ROOT / "CHANGELOG.md").headings if text != "Changelog")
 
     assert first.strip("[]") == "Unreleased"
@@ -320,7 +320,7 @@ def decisions() -> list[str]:
     ]
 
 
-def test_a_page_is_taken_apart_correctly() -> None:
+def test_a_page_is_parsed() -> None:
     """The tests above see marked blocks, continued programs, links and headings in a page."""
     page = Page(
         "page.md",

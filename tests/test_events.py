@@ -18,7 +18,7 @@ from prefactor_http.events import EventStream
 
 
 def client_of(server: LiveServer) -> PrefactorHttpClient:
-    """A client that comes back quickly."""
+    """A client that reconnects quickly."""
     return PrefactorHttpClient(
         HttpClientConfig(
             server.url, server.token, initial_retry_delay=0.05, max_retry_delay=0.2, max_retries=8
@@ -27,7 +27,7 @@ def client_of(server: LiveServer) -> PrefactorHttpClient:
 
 
 async def until(events: EventStream, done: Callable[[LiveEvent], bool]) -> LiveEvent:
-    """The first event of which something holds."""
+    """The first event for which a condition holds."""
     async with asyncio.timeout(patience(60)):
         async for event in events:
             if done(event):
@@ -36,7 +36,7 @@ async def until(events: EventStream, done: Callable[[LiveEvent], bool]) -> LiveE
 
 
 def names(run_id: str, span_id: str) -> Callable[[LiveEvent], bool]:
-    """Whether an event tells of a span of a run."""
+    """Whether an event is about a span of a run."""
     return lambda event: (
         (run_id, span_id) in {(span.agent_instance_id, span.id) for span in event.spans}
     )
@@ -69,7 +69,7 @@ async def test_restart(tmp_path: Path, serve: Callable[..., LiveServer], databas
 async def test_replicas(
     tmp_path: Path, serve: Callable[..., LiveServer], postgres: PostgresServer
 ) -> None:
-    """What is written at one server is sent by the other, with the same position."""
+    """A change written at one server is sent by the other, with the same position."""
     url = postgres.create_database("events_of_replicas")
     first, second = (serve(tmp_path / name, database=url) for name in ("first", "second"))
     async with client_of(first) as writer, client_of(second) as reader:

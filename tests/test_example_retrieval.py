@@ -33,7 +33,7 @@ LINES = st.sampled_from(["", "# A heading", "Some words. More words.", "- an ite
     ],
 )
 def test_forms_of_a_word_are_one_term(one: str, other: str) -> None:
-    """Plurals, -ed and -ing do not keep a word from being found."""
+    """A word is found with and without a plural, -ed or -ing ending."""
     assert stem(one) == stem(other)
 
 
@@ -67,7 +67,9 @@ def test_documents_are_found(tmp_path: Path) -> None:
         ("latin.md", documents.NotTextError),
     ],
 )
-def test_what_cannot_be_read_says_why(tmp_path: Path, path: str, error: type[Exception]) -> None:
+def test_an_unreadable_document_has_a_reason(
+    tmp_path: Path, path: str, error: type[Exception]
+) -> None:
     """Each reason not to quote from a document has its own error, and no path leads outside."""
     inside = tmp_path / "inside"
     (inside / "folder.md").mkdir(parents=True)
@@ -81,7 +83,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, path: str, error: type[Exc
 
 
 @given(st.lists(LINES, max_size=60))
-def test_passages_know_their_lines(lines: list[str]) -> None:
+def test_passages_have_their_lines(lines: list[str]) -> None:
     """A passage has exactly its lines; none overlap, and no text is lost."""
     covered: set[int] = set()
     for passage in documents.passages("a.md", lines):
@@ -95,7 +97,7 @@ def test_passages_know_their_lines(lines: list[str]) -> None:
 
 
 @given(st.lists(LINES, max_size=60))
-def test_sentences_know_their_lines(lines: list[str]) -> None:
+def test_sentences_have_their_lines(lines: list[str]) -> None:
     """The line that a sentence is quoted from holds its first word."""
     for passage in documents.passages("a.md", lines):
         for sentence in sentences(passage):
@@ -115,7 +117,7 @@ def test_a_sentence_across_lines_is_one_sentence() -> None:
     ]
 
 
-def test_the_index_ranks_what_fits_first() -> None:
+def test_the_index_ranks_matches() -> None:
     """Rare terms, short passages and headings weigh more."""
     texts = ["key " * 3 + "word " * 30, "rare key", "key", "other words", "none at all"]
     index = Index(

@@ -30,7 +30,7 @@ from local_server import ServerError, local_server
 async def answered(
     journal: RecordingJournal, folder: Path, question: str, limits: Limits | None = None
 ) -> list[Quote]:
-    """Ask a folder, recording to a journal of the test's."""
+    """Ask about a folder, recording to a journal of the test."""
     with make_run(journal) as run:
         return await DocumentAgent(folder, run, limits).answer(question)
 
@@ -52,8 +52,8 @@ def outcome(journal: RecordingJournal) -> str:
     return str(finish["status"])
 
 
-async def test_the_agent_recovers_from_what_it_cannot_read(tmp_path: Path) -> None:
-    """A wrong guess and a document that is too long fail visibly, and the answer still comes."""
+async def test_the_agent_recovers_from_unreadable_documents(tmp_path: Path) -> None:
+    """A wrong guess and an oversized document fail visibly, and the agent still answers."""
     filler = "Nothing happened at all today.\n\n" * 10
     (tmp_path / "long.md").write_text(f"{filler}The keeper harvested honey at last.\n", "utf-8")
     journal = RecordingJournal()
@@ -120,7 +120,7 @@ def prefactor(server: LiveServer, *arguments: str) -> subprocess.CompletedProces
 
 
 def test_the_quick_start_runs(live_server: LiveServer) -> None:
-    """It records a run and prints what the server made of it, with the summary rendered."""
+    """It records a run and prints the server's view of it, with the summary rendered."""
     ran = run(live_server, "quickstart.py")
 
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -201,7 +201,7 @@ def judged(content: str) -> dict[str, Any]:
 
 
 def test_versions_are_evaluated_and_a_worse_one_fails(live_server: LiveServer) -> None:
-    """Two versions are scored by a check and by a judge; what the judge spoils is scored again."""
+    """Two versions are scored by a check and a judge; a bad answer of the judge is scored again."""
     asyncio.run(answer_questions(live_server, "v1", "Paris."))
     asyncio.run(answer_questions(live_server, "v2", "Paris, I guess.", "Lyon"))
     with serving() as model:

@@ -39,7 +39,7 @@ def module_of(imported: str, names: set[str]) -> str | None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_no_modules_import_one_another_in_a_circle(package: str) -> None:
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     """The modules of a package can be ordered so that each imports only earlier ones."""
     modules = [each for each in SOURCES.values() if each.name.partition(".")[0] == package]
 
@@ -68,7 +68,7 @@ def test_a_circle_is_noticed(back: str) -> None:
     assert set(circle(modules)) == {"a.first", "a.second", "a.third"}
 
 
-def test_a_straight_line_of_imports_is_no_circle() -> None:
+def test_a_chain_of_imports_is_not_a_circle() -> None:
     """Modules that import only what lies below them are not reported."""
     modules = [Module("a.first", "from a import second"), Module("a.second", "import os")]
 

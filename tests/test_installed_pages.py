@@ -27,7 +27,7 @@ def installs(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_takes_our_packages_from_a_registry(page: Page) -> None:
-    """Other people own our names in registries, so ours come from a folder, a file or a git URL."""
+    """Other people own our names in registries, so pages install from a folder, a file or git."""
     by_name = [
         line
         for line in installs(page)
@@ -64,7 +64,7 @@ def reader(base: Environment, tmp_path: Path) -> Callable[[Page], Environment]:
 
 
 def packages_of(environment: Environment) -> Path:
-    """Where an environment keeps what is installed in it."""
+    """The folder of an environment's installed packages."""
     (found,) = environment.folder.glob("lib/python3.*/site-packages")
     return found
 
@@ -88,7 +88,7 @@ RECORDED = [page for page in PAGES if "how-to/record-" in page.name and installs
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", RECORDED, ids=lambda page: page.name)
-def test_what_the_page_installs_is_enough(
+def test_the_pages_install_commands_are_enough(
     page: Page, reader: Callable[[Page], Environment], live_server: LiveServer
 ) -> None:
     """With the recorder and what the page names, its imports succeed and its programs run."""

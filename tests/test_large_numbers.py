@@ -16,7 +16,9 @@ WEI = 123456789012345678901234567890
 FLUSH_LIMIT = 30.0
 
 
-async def test_a_tool_of_opentelemetry(live_server: LiveServer, tmp_path: Path) -> None:
+async def test_an_opentelemetry_tool_keeps_large_numbers(
+    live_server: LiveServer, tmp_path: Path
+) -> None:
     """A tool's arguments and result arrive with every digit, as text if no float fits."""
     written = json.dumps({"wei": WEI, "rate": 0.5})
     attributes = {
@@ -48,7 +50,7 @@ async def test_a_tool_of_opentelemetry(live_server: LiveServer, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, WEI, -WEI, 10**100])
-async def test_a_caller_of_the_client(live_server: LiveServer, number: int) -> None:
+async def test_the_client_keeps_large_numbers(live_server: LiveServer, number: int) -> None:
     """A number in a payload is the same number when it is read back."""
     config = HttpClientConfig(live_server.url, live_server.token)
     async with PrefactorHttpClient(config) as client:

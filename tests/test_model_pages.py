@@ -1,4 +1,4 @@
-"""The how-to pages about vendors' clients, run as printed, and what of it arrives at a server."""
+"""The how-to pages about vendors' clients, run as printed, with their spans on a server."""
 
 import asyncio
 import subprocess
@@ -92,7 +92,7 @@ SUMMARIES = {
 def test_the_page_runs(
     vendor: str, model_api: ModelApi, live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """Each example of the page records its call, with words, summary and tokens on the server."""
+    """Each example of the page records its call, with text, summary and tokens on the server."""
     for answer in ANSWERS[vendor]:
         model_api.answer(answer)
     blocks = read(ROOT / "docs" / "how-to" / f"record-{vendor}.md").blocks

@@ -21,7 +21,7 @@ NODE = ROOT / "scripts" / "node"
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """The agent's folder, with what its lock names."""
+    """The agent's folder, with the packages of its lock file."""
     stamp = FOLDER / "node_modules" / ".package-lock.json"
     with (FOLDER / "package.json").open() as locked:
         # Several tests may run at once, and from several processes.
@@ -42,7 +42,7 @@ def folder() -> Iterator[Path]:
         yield FOLDER
 
 
-async def test_the_sdk_of_javascript(folder: Path, live_server: LiveServer) -> None:
+async def test_the_javascript_sdk(folder: Path, live_server: LiveServer) -> None:
     """Tree, texts, a tool call, tokens, a stream and a failure arrive as the agent sent them."""
     ended = subprocess.run(
         [NODE, "agent.js"],

@@ -55,7 +55,7 @@ def _trace(server: LiveServer, spool: Path) -> None:
 
 
 def _shown(spans: list[AgentSpan]) -> list[Any]:
-    """Everything that is shown of spans, but for ids and when they were stored."""
+    """Everything that is shown of spans, except ids and storage times."""
     names = {each.id: each.payload["name"] for each in spans}
     return sorted(
         (

@@ -58,8 +58,8 @@ def test_the_block_can_be_pasted(block: Block) -> None:
     assert first_error(block.code) is None
 
 
-def test_what_a_prompt_refuses_is_noticed() -> None:
-    """A statement right below a loop, and a gap inside one, are what a prompt trips over."""
+def test_unpasteable_blocks_are_noticed() -> None:
+    """A statement right below a loop, and a blank line inside one, are reported."""
     assert first_error("for x in 'ab':\n    print(x)\n\nprint()\n") is None
     assert first_error("for x in 'ab':\n    print(x)\nprint()\n") is not None
     assert first_error("for x in 'ab':\n    print(x)\n\n    print()\n") is not None

@@ -95,7 +95,7 @@ async def create_span(client: PrefactorHttpClient) -> AgentSpan:
 async def test_the_quick_start_prints_an_id(
     live_server: LiveServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The quick start registers a run of an agent that nobody created, and prints the run's id."""
+    """The quick start registers a run of an unknown agent, and prints the run's id."""
     config = HttpClientConfig(api_url=live_server.url, api_token=live_server.token)
 
     async with PrefactorHttpClient(config) as client:
@@ -289,7 +289,7 @@ async def test_an_unknown_instance_is_not_found(live_server: LiveServer) -> None
     assert "no-such-instance" in message
 
 
-async def test_a_server_that_is_gone_exhausts_the_retries(
+async def test_an_unreachable_server_exhausts_the_retries(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     """The fourth clause catches an unreachable server, and shows the last error."""

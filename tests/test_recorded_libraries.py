@@ -1,6 +1,6 @@
-"""From a library that an agent is built on to the server: what arrives of a run.
+"""Runs recorded through an agent's libraries arrive at the server.
 
-The libraries are the real ones, their models are scripts; recorder, client and server are real.
+The libraries are real with scripted models; recorder, client and server are real.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the server refused is kept, shown, and delivered once its cause is gone."""
+"""Records that the server rejected are kept, shown, and delivered once the cause is gone."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def recorder(live_server: LiveServer, tmp_path: Path) -> Iterator[Recorder]:
 
 @pytest.fixture
 async def client(live_server: LiveServer) -> AsyncIterator[PrefactorHttpClient]:
-    """Asks the server what it holds."""
+    """Asks the server for its data."""
     async with PrefactorHttpClient(HttpClientConfig(live_server.url, live_server.token)) as opened:
         yield opened
 
@@ -73,7 +73,7 @@ def record_run(recorder: Recorder, spans: int, **arguments: Any) -> str:
     return run.id
 
 
-async def test_runs_of_an_unknown_environment_can_be_put_back(
+async def test_runs_of_an_unknown_environment_can_be_retried(
     recorder: Recorder,
     client: PrefactorHttpClient,
     command: Command,
@@ -103,7 +103,7 @@ async def test_runs_of_an_unknown_environment_can_be_put_back(
     assert (recorder.stats().dead_lettered, command("retry", "--all")[0]) == (9, 0)
 
 
-async def test_what_is_put_back_too_early_is_kept_again(
+async def test_a_retry_that_is_too_early_loses_nothing(
     recorder: Recorder, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
     """While the cause remains, `retry` makes the same dead letters again, and none is lost."""
@@ -116,10 +116,10 @@ async def test_what_is_put_back_too_early_is_kept_again(
     assert len(before) == 7
 
 
-async def test_some_can_be_put_back_while_others_stay(
+async def test_single_runs_and_spans_can_be_retried(
     recorder: Recorder, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """A named run is put back alone, and a named span brings its parents."""
+    """A named run is queued again alone, and a named span with its parents."""
     runs = [record_run(recorder, 2, environment_id="no-such-environment") for _ in range(3)]
     assert await recorder.aflush(LIMIT) == 0
     (environment, *_) = [one async for one in client.environments.iterate()]
@@ -194,10 +194,10 @@ def left_by_a_dead_process(server: LiveServer, spool: Path) -> str:
     return run_id
 
 
-async def test_a_run_outlives_damage_to_its_registration(
+async def test_a_run_survives_a_damaged_registration(
     live_server: LiveServer, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """It is registered again from what its start repeats, and all of its records arrive."""
+    """It is registered again from the data in its start, and all of its records arrive."""
     run_id = left_by_a_dead_process(live_server, tmp_path)
     damage(tmp_path, Operation.REGISTER)
     assert await asyncio.to_thread(command, "flush") == (
@@ -212,7 +212,7 @@ async def test_a_run_outlives_damage_to_its_registration(
 async def test_damage_that_hides_the_agent_costs_no_record(
     live_server: LiveServer, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """Runs that cannot be registered are dead-lettered, and arrive once the agent is named."""
+    """Runs that cannot be registered are dead-lettered, and are delivered with `--agent-id`."""
     run_id = left_by_a_dead_process(live_server, tmp_path)
     damage(tmp_path, Operation.REGISTER, Operation.START)
     assert await asyncio.to_thread(command, "flush") == (

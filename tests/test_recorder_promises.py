@@ -1,7 +1,7 @@
-"""What was recorded is delivered, once: through kills, outages, forks and neighbours.
+"""Records are delivered once, through kills, outages, forks and neighbours.
 
-Real processes record to real servers through the installed recorder, and write down what they may
-rely on; then the server is asked what it holds.
+Real processes record to real servers through the installed recorder, and keep a ledger of what they
+may rely on. Then the server's data is compared with it.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ def flush(server: LiveServer, spool: Path) -> None:
 
 
 def held(server: LiveServer, run_id: str) -> list[AgentSpan]:
-    """Every span that the server holds of a run."""
+    """Every span of a run on the server."""
 
     async def ask() -> list[AgentSpan]:
         async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
@@ -140,7 +140,7 @@ def test_a_process_killed_at_any_moment_loses_nothing(
     assert not [*spool.rglob("*.seg")]
 
 
-def test_a_server_that_is_killed_and_comes_back_gets_everything(
+def test_a_killed_server_gets_everything_after_its_restart(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     """A host that records while its server is killed notices nothing and loses nothing."""
@@ -169,7 +169,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything(
     assert asyncio.run(status_of(server, run_id)) == "complete"
 
 
-def test_hosts_successors_and_the_server_may_all_be_killed(
+def test_hosts_adopters_and_the_server_may_be_killed(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     """Hosts die with their server, processes that adopt die too, and everything arrives."""
@@ -220,7 +220,7 @@ async def status_of(server: LiveServer, run_id: str) -> str:
 
 
 def test_processes_share_a_spool_directory(live_server: LiveServer, tmp_path: Path) -> None:
-    """Processes that record and die side by side in one directory do not disturb each other."""
+    """Processes that record and die in one directory do not affect each other."""
     spool = tmp_path / "spool"
     ledgers = [tmp_path / f"ledger-{number}" for number in range(4)]
     processes = [
@@ -254,10 +254,8 @@ def test_a_fork_in_the_middle_splits_cleanly(live_server: LiveServer, tmp_path: 
         assert asyncio.run(status_of(live_server, run_id)) == "complete"
 
 
-def test_a_name_that_the_server_refuses_is_corrected(
-    live_server: LiveServer, tmp_path: Path
-) -> None:
-    """Spans with names that are too long arrive with shorter ones, and others are unaffected."""
+def test_an_overlong_name_is_shortened(live_server: LiveServer, tmp_path: Path) -> None:
+    """Spans with overlong names arrive with shorter ones, and others are unaffected."""
     spool = tmp_path / "spool"
     with Recorder(live_server.url, live_server.token, spool_dir=spool) as recorder:
         with recorder.run(agent_id="long-names", version="1.0.0") as run:
@@ -278,7 +276,7 @@ def test_a_name_that_the_server_refuses_is_corrected(
 
 
 def test_a_terminated_run_stops_its_host(live_server: LiveServer, tmp_path: Path) -> None:
-    """Somebody terminates a run on the server; the host's next span raises, with the reason."""
+    """After a termination on the server, the host's next span raises, with the reason."""
     recorder = Recorder(live_server.url, live_server.token, spool_dir=tmp_path)
 
     async def terminate(run_id: str) -> None:
@@ -313,9 +311,7 @@ work()
 """
 
 
-def test_a_recorder_that_nobody_holds_delivers_at_exit(
-    live_server: LiveServer, tmp_path: Path
-) -> None:
+def test_a_local_recorder_delivers_at_exit(live_server: LiveServer, tmp_path: Path) -> None:
     """The records of a recorder that was created inside a function are delivered at exit."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", FORGETFUL],

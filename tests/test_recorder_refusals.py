@@ -34,7 +34,7 @@ def recording_to(server: LiveServer, **changes: Any) -> Recorder:
 
 @pytest.fixture
 async def client(live_server: LiveServer) -> AsyncIterator[PrefactorHttpClient]:
-    """Asks the server what it holds."""
+    """Asks the server for its data."""
     async with PrefactorHttpClient(HttpClientConfig(live_server.url, live_server.token)) as opened:
         yield opened
 
@@ -89,7 +89,7 @@ spans = st.fixed_dictionaries(
     declared=st.lists(st.tuples(names, st.none() | texts, st.none() | texts), max_size=3),
     recorded=st.lists(spans, max_size=4),
 )
-def test_what_is_recorded_arrives_or_is_refused_at_once(
+def test_every_record_arrives_or_is_refused_at_once(
     recorder: Recorder,
     arguments: dict[str, Any],
     declared: list[tuple[Any, Any, Any]],
@@ -136,10 +136,10 @@ async def test_a_repeated_external_identifier_costs_nothing(
 
 
 @pytest.mark.parametrize("durability", ["memory", "disk"])
-async def test_payloads_are_cut_to_what_the_server_takes(
+async def test_payloads_are_truncated_to_the_servers_limit(
     serve: Callable[..., LiveServer], tmp_path: Path, durability: Any
 ) -> None:
-    """Payloads and results over the server's limit arrive cut and marked, smaller ones whole."""
+    """Payloads and results over the server's limit arrive truncated and marked, others whole."""
     limits = ("--max-payload-bytes", str(PAYLOAD_LIMIT), "--max-request-bytes", str(REQUEST_LIMIT))
     server = serve(tmp_path / "server", *limits)
     large, small = {"text": "t" * 500_000}, {"text": "s" * 1000}
@@ -173,7 +173,7 @@ async def test_payloads_are_cut_to_what_the_server_takes(
             assert whole or len(payload["text"]) > PAYLOAD_LIMIT // 2
 
 
-async def test_a_registration_that_is_too_large_loses_its_schemas_only(
+async def test_an_oversized_registration_loses_only_its_schemas(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     """If only the span types exceed the request limit, the run arrives without them."""

@@ -68,7 +68,7 @@ async def stored(client: PrefactorHttpClient, run_id: str) -> Counter[str]:
     )
 
 
-async def test_what_one_has_answered_the_other_shows(
+async def test_a_run_can_be_written_through_both_servers(
     replicas: tuple[LiveServer, LiveServer],
 ) -> None:
     """A run written alternately through two servers is one run on both."""
@@ -152,7 +152,7 @@ async def test_a_killed_server_is_replaced_by_the_other(
         )
 
 
-async def test_a_token_that_one_revokes_works_at_none(
+async def test_a_revoked_token_works_at_no_server(
     replicas: tuple[LiveServer, LiveServer],
 ) -> None:
     """A token that is revoked at one server is refused by the other."""

@@ -1,4 +1,4 @@
-"""Promises of the checkout as a whole: its locks, its tests, its scripts, what it must not hold."""
+"""Rules about the checkout as a whole: locks, tests, scripts, and files that must not exist."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ REVEALING = {
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path) -> None:
+def test_a_lock_has_no_address(lock: Path) -> None:
     """A lock names no host, index or folder, so it means the same on any network."""
     text = lock.read_text(encoding="utf-8")
 
@@ -47,8 +47,8 @@ def test_every_pin_of_a_lock_has_a_hash(lock: Path) -> None:
     assert [entry for entry in requirements if not pin.fullmatch(entry)] == []
 
 
-def test_the_locks_fit_what_they_were_resolved_from() -> None:
-    """Nobody changed a dependency without running `make lock`."""
+def test_the_locks_match_their_sources() -> None:
+    """Each lock matches the requirements that `make lock` resolved."""
     command = [sys.executable, ROOT / "scripts" / "lock", "--check"]
     check = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -68,7 +68,7 @@ def test_there_are_no_locks_that_record_addresses() -> None:
 
 @pytest.mark.parametrize("what", REVEALING)
 def test_no_file_reveals(what: str) -> None:
-    """No file of the project holds what belongs to one machine or one person."""
+    """No file of the project contains data of one machine or one person."""
     found = [
         f"{short(path)}:{number}"
         for path in files()
@@ -108,7 +108,7 @@ def test_every_package_has_the_same_version() -> None:
 
 
 def test_packages_require_each_other_in_the_same_version() -> None:
-    """No package of another project, or of another release, satisfies what ours ask for."""
+    """Each of our packages requires the others in exactly its own version."""
     names = {package.name for package in packages()}
     asked = [
         needed
@@ -121,7 +121,7 @@ def test_packages_require_each_other_in_the_same_version() -> None:
     assert [needed for needed in asked if not needed.endswith(f"=={version()}")] == []
 
 
-def test_the_changelog_tells_what_this_version_brings() -> None:
+def test_the_changelog_describes_this_version() -> None:
     """The current version has a section with a date."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
@@ -173,8 +173,8 @@ def test_every_target_is_one_script() -> None:
     assert re.findall(r"^make (\w+) ", shown.stdout, re.MULTILINE) == list(targets)
 
 
-def test_ci_runs_what_the_readme_promises() -> None:
-    """CI makes the two targets that anyone can make, and nothing else."""
+def test_ci_runs_the_documented_targets() -> None:
+    """CI runs the two make targets that contributors run, and nothing else."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     commands = [line for line in script.splitlines() if line and not line.startswith("#")]
 
@@ -215,7 +215,7 @@ def silencers(tree: ast.Module) -> Iterator[int]:
 
 
 def test_every_test_opens_with_the_sentence_that_it_proves() -> None:
-    """A failing test tells in words which promise broke."""
+    """Every test's docstring begins with a sentence, so a failure names the broken promise."""
     speechless = [
         f"{short(path)}:{test.lineno} {test.name}"
         for path in TEST_FILES

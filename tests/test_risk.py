@@ -25,7 +25,7 @@ async def client(live_server: LiveServer) -> AsyncIterator[PrefactorHttpClient]:
 
 
 async def test_a_profile_weighs_the_runs_of_its_agents(client: PrefactorHttpClient) -> None:
-    """A profile made by the client gives a run of its agent a score that the client reads."""
+    """A profile created by the client gives a run of its agent a score that the client reads."""
     profile = await client.risk_profiles.create(
         name="Customers", category_weights=WEIGHTS, thresholds={"high": 30, "critical": 60}
     )
@@ -50,7 +50,7 @@ async def test_a_profile_weighs_the_runs_of_its_agents(client: PrefactorHttpClie
     assert (span.risk_score, span.risk_level) == (12, "medium")
 
 
-async def test_a_changed_profile_weighs_what_was_recorded_before(
+async def test_a_changed_profile_changes_earlier_scores(
     client: PrefactorHttpClient,
 ) -> None:
     """A profile that the client changes gives its agents' runs, and their spans, new levels."""
@@ -88,7 +88,7 @@ async def test_a_changed_profile_weighs_what_was_recorded_before(
     assert skeleton.columns.status == ["complete", "active"]
 
 
-async def test_profiles_are_kept_for_the_client(client: PrefactorHttpClient) -> None:
+async def test_profiles_are_listed_and_deleted(client: PrefactorHttpClient) -> None:
     """The client finds the profiles that it created, page by page, until it deletes them."""
     made = [await client.risk_profiles.create(name=f"P{number}") for number in range(3)]
     again = await client.risk_profiles.create(name="Once", idempotency_key="make-it-once")
@@ -107,8 +107,8 @@ async def test_profiles_are_kept_for_the_client(client: PrefactorHttpClient) -> 
         await client.risk_profiles.get(made[0].id)
 
 
-async def test_what_is_wrong_reaches_the_client(client: PrefactorHttpClient) -> None:
-    """A weight that cannot be and a key that was used arrive as the errors that they are."""
+async def test_errors_reach_the_client(client: PrefactorHttpClient) -> None:
+    """An invalid weight and a used key raise their own errors in the client."""
     with pytest.raises(PrefactorValidationError) as caught:
         await client.risk_profiles.create(name="P", category_weights={"minors_data": 11})
     await client.risk_profiles.create(name="One", idempotency_key="used-before")

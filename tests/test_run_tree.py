@@ -80,14 +80,14 @@ def test_siblings_are_in_the_order_of_their_start(spans: list[Link]) -> None:
     assert all(moments == sorted(moments) for moments in shown.values())
 
 
-def test_a_circle_begins_with_the_span_that_began_first() -> None:
+def test_a_cycle_begins_with_its_first_span() -> None:
     """Of spans that are each other's parents, the earliest is shown as the root."""
     spans = [Link(1, 2, NOON), Link(2, 3, NOON - timedelta(1)), Link(3, 1, NOON + timedelta(1))]
 
     assert [(row.span.id, len(row.more)) for row in rows(spans)] == [(2, 1), (1, 2), (3, 3)]
 
 
-def test_a_deep_chain_is_not_too_deep() -> None:
+def test_a_deep_chain_is_shown() -> None:
     """A chain longer than Python's stack is shown like any other."""
     depth = sys.getrecursionlimit() + 100
     chain = [Link(number, number - 1) for number in range(depth)]
@@ -96,7 +96,7 @@ def test_a_deep_chain_is_not_too_deep() -> None:
 
 
 def test_branches_are_drawn() -> None:
-    """The lines of a row lead from its parent, and pass by what follows further out."""
+    """The lines of a row start at its parent, and lines of outer levels pass by."""
     assert Row(Link(1, None), (False,)).branch == "└─ "
     assert Row(Link(1, None), (True, False)).branch == "│  └─ "
     assert Row(Link(1, None), (False, True)).branch == "   ├─ "
@@ -135,7 +135,7 @@ def test_a_failed_span_shows_its_error() -> None:
     assert lines[1:] == [f"{'└─ ✗ agent:tool':<93}  1.5 s", "      ! OSError: disk full"]
 
 
-def test_what_a_run_says_cannot_steer_the_terminal() -> None:
+def test_recorded_text_cannot_control_the_terminal() -> None:
     """Control characters in what agents recorded are not printed."""
     span = agent_span(summary="\x1b[2Jgone\r\n\x07", schema_title="a\tb")
 
@@ -143,7 +143,7 @@ def test_what_a_run_says_cannot_steer_the_terminal() -> None:
 
 
 def test_a_line_keeps_to_its_width() -> None:
-    """A long summary is cut; the duration is always to be seen."""
+    """A long summary is cut, and the duration is always visible."""
     lines = render(instance(), [agent_span(summary="word " * 100)], width=60)
 
     assert [len(line) for line in lines[1:]] == [60]
@@ -161,14 +161,14 @@ def test_a_line_keeps_to_its_width() -> None:
         (7000, "1 h 56 min"),
     ],
 )
-def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
-    """Clocks that disagree count as no time at all."""
+def test_durations_are_readable(seconds: float, said: str) -> None:
+    """Durations have readable units, and a negative one counts as zero."""
     assert took(NOON, NOON + timedelta(seconds=seconds)) == said
     assert took(NOON, None) == ""
 
 
-def test_a_run_says_how_it_went() -> None:
-    """The first line has the state, the duration and the counts that are not zero."""
+def test_the_first_line_sums_up_the_run() -> None:
+    """The first line has the status, the duration and the counts that are not zero."""
     counts = {"total": 3, "complete": 2, "failed": 1, "finished": 3}
     ended = instance(
         status="failed",

@@ -13,15 +13,15 @@ FOLDER_LIMIT = 25
 BUILT_PAGES = ROOT / "packages/prefactor-server/src/prefactor_server/pages"
 
 
-def test_no_module_has_grown_past_one_idea() -> None:
-    """No module of a package is longer than the limit at which it ought to be split by noun."""
+def test_no_module_is_too_long() -> None:
+    """No module of a package is longer than the limit, at which it should be split by noun."""
     lengths = {path: module.source.count("\n") for path, module in SOURCES.items()}
 
     assert {path: lines for path, lines in lengths.items() if lines > LINE_LIMIT} == {}
 
 
-def test_no_test_file_holds_too_much() -> None:
-    """No file of tests, or of what they share, is longer than the limit for modules."""
+def test_no_test_file_is_too_long() -> None:
+    """No test file, and no file of their support, is longer than the limit for modules."""
     lengths = {
         short(path): path.read_text(encoding="utf-8").count("\n")
         for path in files(".py")
@@ -32,14 +32,14 @@ def test_no_test_file_holds_too_much() -> None:
 
 
 def test_half_of_the_modules_are_short() -> None:
-    """The median module fits on a few screens."""
+    """The median length of modules is within its limit."""
     lengths = [module.source.count("\n") for module in SOURCES.values()]
 
     assert median(lengths) <= MEDIAN_LIMIT
 
 
-def test_no_folder_holds_too_much_to_take_in() -> None:
-    """No folder of a package has more entries than a newcomer reads through."""
+def test_no_folder_has_too_many_entries() -> None:
+    """No folder of a package has more entries than the limit."""
     entries: defaultdict[Path, set[Path]] = defaultdict(set)
     for package in packages():
         source = package / "src"

@@ -1,4 +1,4 @@
-"""Journey: functions are traced, and the server finds that their spans fit their schemas."""
+"""Functions are traced, and the server checks their spans against their schemas."""
 
 import dataclasses
 import enum
@@ -97,8 +97,8 @@ async def spans(live_server: LiveServer, tmp_path: Path) -> list[AgentSpan]:
         return [span async for span in found]
 
 
-async def test_traced_spans_match_what_their_functions_declared(spans: list[AgentSpan]) -> None:
-    """Payloads and results of every kind of function pass the checks, that of a failed one too."""
+async def test_traced_spans_match_their_declarations(spans: list[AgentSpan]) -> None:
+    """Payloads and results of every kind of function match their schemas, for failed ones too."""
     problems = [
         (span.schema_name, check)
         for span in spans
@@ -110,7 +110,7 @@ async def test_traced_spans_match_what_their_functions_declared(spans: list[Agen
     assert problems == []
 
 
-async def test_traced_spans_are_named_and_summed_up(spans: list[AgentSpan]) -> None:
+async def test_traced_spans_have_summaries(spans: list[AgentSpan]) -> None:
     """Templates see arguments and results; tools that share a type have their names."""
     summaries = {span.summary for span in spans if span.schema_name == "shop:buy"}
     tools = {span.payload["tool_name"] for span in spans if span.schema_name == "agent:tool"}

@@ -23,7 +23,7 @@ TYPES = ["run.failed", "run.finished"]
 
 @pytest.fixture
 def receiver() -> Iterator[EventReceiver]:
-    """Where webhooks lead."""
+    """The receiver of the webhooks."""
     with receiving_events() as opened:
         yield opened
 
@@ -78,7 +78,7 @@ async def test_killed_while_it_delivers(
 ) -> None:
     """If a server is killed during delivery, every event still arrives, in order for each run.
 
-    On a shared database the other server takes over, and sent nothing until then.
+    On a shared database the other server takes over, and sends nothing before that.
     """
     flags = {"variables": SECRET_KEY, "database": database}
     server = serve(tmp_path / "first", *NETWORKS, **flags)
@@ -122,7 +122,7 @@ def test_by_command_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A webhook is made, tested, sent to, sent to again, changed over and deleted."""
+    """A webhook is created, tested, resent to, rotated and deleted."""
     server = serve(tmp_path / "server", *NETWORKS, variables=SECRET_KEY)
     monkeypatch.setenv("PREFACTOR_API_URL", server.url)
     monkeypatch.setenv("PREFACTOR_API_TOKEN", server.token)

@@ -52,7 +52,7 @@ TEXTS = {
 
 
 def said(phrase: str, text: str) -> list[int]:
-    """The numbers of the lines that say a phrase; a line break counts as a space."""
+    """The numbers of the lines with a phrase; a line break counts as a space."""
     spaced = re.sub(r"\n[ \t]*(?:# ?|\* )?", lambda m: "\n" + " " * (len(m[0]) - 1), text)
     pattern = phrase.replace(" ", r"\s+")
     return [text.count("\n", 0, m.start()) + 1 for m in re.finditer(pattern, spaced, re.IGNORECASE)]
@@ -60,7 +60,7 @@ def said(phrase: str, text: str) -> list[int]:
 
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_no_text_says(phrase: str) -> None:
-    """No file says a phrase for which there is a plainer one."""
+    """No file contains a phrase for which there is a plainer one."""
     found = [f"{name}:{line}" for name, text in TEXTS.items() for line in said(phrase, text)]
 
     assert found == [], PHRASES[phrase]
@@ -70,10 +70,10 @@ def test_no_text_says(phrase: str) -> None:
     "text", ["It is none.", "It is\n    none.", "# it is\n# none", "It Is none all the same"]
 )
 def test_a_phrase_is_found_across_lines(text: str) -> None:
-    """A phrase is found in any case, and where a line break or a comment mark divides it."""
+    """A phrase is found in any case, and across a line break or a comment mark."""
     assert said(IS_NONE, text)
 
 
 def test_code_is_not_prose() -> None:
-    """Python's own `is None` is no phrase."""
+    """Python's own `is None` is not a phrase."""
     assert not said(IS_NONE, "if value is None:\n    return")

@@ -18,7 +18,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def backend() -> str:
-    """The database of the server. Tests of what comes from it ask for both."""
+    """The database of the server. Tests of data that comes from it ask for both."""
     return "sqlite"
 
 
@@ -63,19 +63,19 @@ async def watched(browser: Browser, server: LiveServer) -> AsyncIterator[tuple[P
 
 @pytest.fixture
 def stranger(watched: tuple[Page, Offences]) -> Page:
-    """A page of somebody who has not signed in."""
+    """A page of a person who has not signed in."""
     return watched[0]
 
 
 @pytest.fixture
 def offences(watched: tuple[Page, Offences]) -> Offences:
-    """Return what the page did that is forbidden."""
+    """Return the forbidden things that the page did."""
     return watched[1]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(stranger: Page, server: LiveServer) -> Page:
-    """A page of somebody who signed in with the account's token."""
+    """A page of a person who signed in with the account's token."""
     answer = await stranger.context.request.post(
         "/api/v1/session",
         data={"token": server.token},

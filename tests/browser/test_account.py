@@ -184,7 +184,7 @@ async def test_password(stranger: Page, server: LiveServer, offences: Offences) 
 
 
 async def test_useless_invitation(stranger: Page, server: LiveServer, offences: Offences) -> None:
-    """A mistyped and a revoked invitation say what is wrong with them and what to do."""
+    """A mistyped and a revoked invitation say what is wrong and what to do."""
     offences.expected_statuses.add(404)
     _, token = await invitation(stranger.context.request, server, "viewer")
     await stranger.goto(f"/#/invite?token={token[:-3]}")

@@ -114,7 +114,7 @@ async def test_server_health(page: Page) -> None:
 
 
 async def test_viewer(stranger: Page, server: LiveServer) -> None:
-    """A viewer reads profiles and prices, and is offered no change of them."""
+    """A viewer reads profiles and prices, and cannot change them."""
     agent = f"school-{uuid4().hex[:8]}"
     await recorded(server, agent)
     answer = await stranger.context.request.post(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @on_both_backends
 async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
-    """From a tile to its agent, and from a number in its chart to the runs."""
+    """A tile leads to its agent, and a number in the agent's chart leads to the runs."""
     agent, good, bad = await charted(server)
     await counted(page, f"/#/agent/{agent}?{RANGE}", "50%")
     await page.get_by_role("navigation", name="Where this is").get_by_text("Agents").click()
@@ -41,7 +41,7 @@ async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
 
 
 async def test_versions(page: Page, server: LiveServer) -> None:
-    """The page of an agent has its versions, where they are deployed, and its latest runs."""
+    """The page of an agent has its versions, their deployments, and the latest runs."""
     agent, good, bad = await charted(server)
     await page.goto(f"/#/agent/{agent}")
     versions = page.get_by_role("region", name="Versions and deployments").first

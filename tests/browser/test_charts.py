@@ -1,4 +1,4 @@
-"""Charts, and the choice of what they show."""
+"""Charts, and the choice of their range."""
 
 import pytest
 from playwright.async_api import Page, expect

@@ -1,4 +1,4 @@
-"""Two runs side by side: their differences, and the amounts."""
+"""Two runs side by side: their differences, and the totals."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -23,7 +23,7 @@ def changed_run() -> list[Span]:
 
 @on_both_backends
 async def test_compare(page: Page, server: LiveServer) -> None:
-    """From a run to its comparison with the one before, and through everything that differs."""
+    """A run is compared with the one before, and every difference can be visited."""
     agent = f"compared-{uuid4().hex[:8]}"
     before = await record(server, support_run(), agent=agent, external_identifier=f"old-{agent}")
     after = await record(server, changed_run(), agent=agent, external_identifier=f"new-{agent}")
@@ -86,7 +86,7 @@ async def test_marked(page: Page, server: LiveServer) -> None:
 
 
 async def test_same(page: Page, server: LiveServer) -> None:
-    """Two runs that did the same have no difference to show, and both are named."""
+    """Two equal runs have no differences, and both are named."""
     agent = f"same-{uuid4().hex[:8]}"
     names = [f"one-{agent}", f"two-{agent}"]
     ids = [

@@ -1,4 +1,4 @@
-"""Pages follow what agents do while it happens, through lost connections, restarts and replicas."""
+"""Pages follow agents live, through lost connections, restarts and replicas."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

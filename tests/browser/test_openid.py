@@ -57,9 +57,9 @@ def served_with(
 async def test_provider(
     browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path, provider: OpenIdProvider
 ) -> None:
-    """A button leads to the provider and back, signed in, to the page that was asked for.
+    """A button leads to the provider and back, signed in, to the requested page.
 
-    Who has a password connects the provider in the account, and then comes in with it.
+    A person with a password connects the provider in the account, and then signs in with it.
     """
     server = served_with(serve, tmp_path, provider)
     page = await browser.new_page(base_url=server.url)

@@ -41,7 +41,7 @@ async def opened(page: Page, server: LiveServer, span: str = "", **registration:
 
 @on_both_backends
 async def test_header(page: Page, server: LiveServer) -> None:
-    """A run's header shows what it is, how it ended, and its figures."""
+    """A run's header shows its name, its outcome and its figures."""
     await opened(page, server)
     await expect(page.get_by_role("heading", name="Clear the backlog")).to_be_visible()
     main = page.get_by_role("main")
@@ -162,7 +162,7 @@ async def test_filter(page: Page, server: LiveServer) -> None:
 
 
 async def test_zoom(page: Page, server: LiveServer) -> None:
-    """The time axis fits the selected span on Z, shows a brushed part, and comes back."""
+    """The time axis fits the selected span on Z, shows a brushed part, and can be reset."""
     await opened(page, server, "plan")
     bar = page.get_by_role("treeitem").nth(1).locator(".bar")
 

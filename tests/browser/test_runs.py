@@ -24,7 +24,7 @@ async def test_rows(page: Page, server: LiveServer) -> None:
 
 
 async def test_filter(page: Page, server: LiveServer) -> None:
-    """A filter leaves the runs that it names, and is part of the address."""
+    """A filter shows the matching runs, and is part of the address."""
     kept, gone = (f"run-{uuid4().hex[:8]}" for _ in range(2))
     await record(server, status="cancelled", external_identifier=kept)
     await record(server, status="complete", external_identifier=gone)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_palette(page: Page, server: LiveServer, offences: Offences) -> None:
-    """The palette goes to an agent and to a run by its name, and does what needs no page."""
+    """The palette opens an agent and a run by name, and runs commands that need no page."""
     offences.expected_statuses.add(404)
     agent, name = f"agent-{uuid4().hex[:8]}", f"named-{uuid4().hex[:8]}"
     await record(server, support_run(), agent=agent, external_identifier=name)
@@ -75,7 +75,7 @@ async def test_environment(page: Page, server: LiveServer) -> None:
 
 
 async def test_leaving(page: Page, server: LiveServer) -> None:
-    """A late update of a page that is being left does not bring it back."""
+    """A late update of a page that was left does not bring it back."""
     run_id = await record(server, support_run())
     await page.goto(f"/#/run/{run_id}")
     await expect(page.get_by_role("treeitem").first).to_be_visible()

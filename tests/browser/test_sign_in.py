@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_token(stranger: Page, server: LiveServer) -> None:
-    """A token opens the page that was asked for."""
+    """A token opens the requested page."""
     await stranger.goto("/#/runs?status=failed")
     await stranger.get_by_role("button", name="Token").click()
     await stranger.get_by_label("Token", exact=True).fill(server.token)

@@ -52,7 +52,7 @@ async def test_raw_and_download(page: Page, server: LiveServer) -> None:
 
 
 async def test_copy(page: Page, server: LiveServer) -> None:
-    """A payload is copied as JSON, and the button says that it was."""
+    """A payload is copied as JSON, and the button confirms it."""
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await opened(page, server, "reply")
     await page.get_by_role("button", name="Copy", exact=True).first.click()
@@ -86,7 +86,7 @@ async def test_width(page: Page, server: LiveServer) -> None:
 
 
 async def test_twenty_megabytes(page: Page, server: LiveServer) -> None:
-    """A payload of 20 MB does not hold up the page, and its broken value can be gone to."""
+    """A payload of 20 MB does not block the page, and its invalid value can be found."""
     run_id = await record(server, support_run())
     payload: dict[str, Any] = {"long": "x" * 10_000_000}
     payload["lines"] = [f"line {number} " + "y" * 80 for number in range(100_000)]

@@ -23,7 +23,7 @@ TYPES = [
 
 
 def said(role: str, content: str) -> dict[str, Any]:
-    """A message as most models take it."""
+    """A message in the form that most models accept."""
     return {"role": role, "content": content}
 
 
@@ -158,7 +158,7 @@ async def test_no_calls(page: Page, server: LiveServer) -> None:
 
 
 async def test_long(page: Page, server: LiveServer) -> None:
-    """A long conversation is read in pieces as one scrolls, and an unread end can be jumped to."""
+    """A long conversation is loaded while scrolling, and the unread end can be jumped to."""
     spans = [Span("root", "support:agent", {"goal": "Count"}, took=9_000)]
     history: list[dict[str, Any]] = []
     for turn in range(150):

@@ -52,7 +52,7 @@ async def make(page: Page, url: str) -> None:
 async def test_webhook(
     page: Page, offences: Offences, server: LiveServer, receiver: EventReceiver
 ) -> None:
-    """A webhook is created, tested, sent an event, resent to, changed and deleted."""
+    """A webhook is created, tested, changed and deleted, and its deliveries can be resent."""
     offences.expected_statuses |= {409, 422}
     await page.goto("/#/account/webhooks")
     await page.get_by_role("button", name="New webhook…").click()
@@ -119,7 +119,7 @@ async def test_failing(page: Page, receiver: EventReceiver) -> None:
     await expect(page.get_by_label("Status of deliveries")).to_have_value("delivered")
 
 
-async def test_nobody_else_sees_webhooks(
+async def test_only_admins_see_webhooks(
     stranger: Page, server: LiveServer, tmp_path_factory: pytest.TempPathFactory, browser: Browser
 ) -> None:
     """A viewer has no webhooks page, and a server without a key says how to set one."""

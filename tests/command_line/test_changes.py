@@ -16,7 +16,7 @@ from prefactor_cli.main import run
 
 
 class Terminal(io.StringIO):
-    """A standard input with somebody at it."""
+    """A standard input with a person at it."""
 
     def isatty(self) -> bool:
         return True
@@ -73,7 +73,7 @@ def test_a_run_is_found_stopped_and_exported(
     assert left["id"] == other
 
 
-def test_nothing_is_terminated_without_an_answer(prefactor: Call, recorded: Recorded) -> None:
+def test_terminating_needs_a_confirmation(prefactor: Call, recorded: Recorded) -> None:
     """Without a terminal, --yes is required."""
     refused = prefactor("runs", "terminate", recorded.active, "--reason", "x")
 
@@ -84,10 +84,10 @@ def test_nothing_is_terminated_without_an_answer(prefactor: Call, recorded: Reco
     assert prefactor("runs", "terminate", recorded.active, "--reason", " ", "--yes").code == 2
 
 
-def test_a_token_lives_and_ends(
+def test_a_token_is_created_suspended_and_revoked(
     prefactor: Call, recorded: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A new token alone is on standard output; it works until it is suspended or revoked."""
+    """Only a new token is on standard output, and it works until it is suspended or revoked."""
     made = prefactor("tokens", "create", "--expires-in", "1d")
     assert (made.code, len(made.out.splitlines())) == (0, 1)
     token_id = re.match(r"Token (\w+)\.", made.err)
@@ -116,9 +116,7 @@ def owners(recorded: Recorded, folder: Path) -> Path:
     return file
 
 
-def test_the_token_of_an_agent_may_not_administer(
-    prefactor: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_needs_its_right(prefactor: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command without the needed right exits with 4, and names that right."""
     made = prefactor("tokens", "create", "--agent", "polite-agent", "--environment", "Default")
     monkeypatch.setenv("PREFACTOR_API_TOKEN", made.out.strip())

@@ -57,10 +57,10 @@ def test_runs_are_listed(prefactor: Call, recorded: Recorded) -> None:
         (("--sort", "-inserted_at", "--all", "--agent", "polite-agent"), {"complete", "active"}),
     ],
 )
-def test_filters_leave_the_runs_that_pass(
+def test_every_filter_is_a_flag(
     prefactor: Call, recorded: Recorded, filters: tuple[str, ...], found: set[str]
 ) -> None:
-    """Each filter of the API is a flag, and names do where the API wants ids."""
+    """Each filter of the API is a flag, which takes names where the API needs ids."""
     deadline = time.monotonic() + patience(10)
     while True:
         listed = prefactor("runs", "list", "--json", *filters)
@@ -75,7 +75,7 @@ def test_filters_leave_the_runs_that_pass(
 
 
 def test_words_are_searched(prefactor: Call, recorded: Recorded) -> None:
-    """A search shows each run with the span that has the words, and the text around them."""
+    """A search shows each run with the matching span, and the text around the match."""
     found = prefactor("search", "marmal")
 
     assert found.code == 0
@@ -112,7 +112,7 @@ def test_a_run_is_shown_by_id_or_name(prefactor: Call, recorded: Recorded) -> No
     )
 
 
-def test_the_page_of_a_run_is_named(prefactor: Call, recorded: Recorded) -> None:
+def test_the_address_of_a_run_is_printed(prefactor: Call, recorded: Recorded) -> None:
     """Without a browser, the page's address is printed."""
     assert prefactor("open", "polite-1").out == f"{recorded.server.url}/#/run/{recorded.complete}\n"
 
@@ -128,7 +128,7 @@ def test_the_latest_run_is_the_default(prefactor: Call) -> None:
 
 
 def test_an_export_is_complete(prefactor: Call, recorded: Recorded, tmp_path: Path) -> None:
-    """It has the run with its span and quality, between its first and last line, also in a file."""
+    """An export has the run, its span and its quality between its first and last line."""
     exported = prefactor("runs", "export", recorded.complete)
     lines = exported.objects
 
@@ -232,7 +232,7 @@ def test_following_everything_ends_with_ctrl_c(recorded: Recorded) -> None:
 
 
 async def judge(server: LiveServer, version: str, *scores: float | None) -> None:
-    """Record runs of a version with these scores, or without one."""
+    """Record runs of a version with these scores, or without any."""
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         for score in scores:
             one = await client.agent_instances.register(

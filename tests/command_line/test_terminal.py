@@ -59,7 +59,7 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert says in failed.err
 
 
-def test_a_closed_standard_output_is_an_error_in_one_line() -> None:
+def test_a_closed_standard_output_is_an_error() -> None:
     """A command that could show nothing does nothing, and says why."""
     closed = ["sh", "-c", 'exec "$@" >&-', "sh", PREFACTOR, "agents", "list"]
 
@@ -97,7 +97,7 @@ def test_a_missing_or_wrong_token_is_reported(
         ("search", "txt"),
     ],
 )
-def test_no_text_steers_the_terminal(
+def test_no_text_controls_the_terminal(
     prefactor: Call, recorded: Recorded, arguments: tuple[str, ...]
 ) -> None:
     """Control characters and marks that reorder text are not printed; JSON keeps their values."""
@@ -110,7 +110,7 @@ def test_no_text_steers_the_terminal(
 
 
 def on_terminal(server: LiveServer, columns: int, *arguments: str, **variables: str) -> str:
-    """Run the command on a terminal so wide; what it printed."""
+    """Run the command on a terminal of that width; return its output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: text for name, text in server.environment.items() if name != "COLUMNS"}
@@ -144,7 +144,7 @@ def test_a_terminal_has_colours_and_whole_ids(recorded: Recorded) -> None:
 
 
 def test_a_closed_pipe_is_quiet(recorded: Recorded) -> None:
-    """A reader that has left ends the command without a word."""
+    """When its reader is gone, the command ends without a message."""
     piped = 'set -o pipefail; "$0" runs export "$1" | true'
     ended = subprocess.run(
         ["bash", "-c", piped, PREFACTOR, LARGE],
