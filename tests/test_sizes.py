@@ -39,7 +39,7 @@ def test_half_of_the_modules_are_short() -> None:
 
 
 def test_no_folder_has_too_many_entries() -> None:
-    """No folder of a package has more entries than the limit."""
+    """No folder of a package has more entries than the limit, except migrations, which all stay."""
     entries: defaultdict[Path, set[Path]] = defaultdict(set)
     for package in packages():
         source = package / "src"
@@ -52,5 +52,7 @@ def test_no_folder_has_too_many_entries() -> None:
 
     assert {short(folder) for folder in entries} >= {"packages/prefactor-server/src"}
     assert {
-        short(folder): len(found) for folder, found in entries.items() if len(found) > FOLDER_LIMIT
+        short(folder): len(found)
+        for folder, found in entries.items()
+        if len(found) > FOLDER_LIMIT and folder.name != "migrations"
     } == {}

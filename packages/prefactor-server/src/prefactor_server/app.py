@@ -55,6 +55,7 @@ from prefactor_server.settings.price_file import load_prices
 from prefactor_server.storage.base import Storage
 from prefactor_server.upkeep import (
     AbandonedRuns,
+    RetentionTask,
     SilenceLimits,
     end_silent_traces,
     in_background,
@@ -256,6 +257,7 @@ def _upkeep(
     return [
         webhooks.run(),
         abandoned.run(heartbeats),
+        RetentionTask(storage, holder, now_us, settings.retention_interval_seconds).run(),
         end_silent_traces(maintenance, writer, now_us, idle_minutes=idle_minutes),
         make_partitions(maintenance, now_us, days=settings.partition_days),
         prune(storage, now_us, key_days=key_days, session_idle_seconds=idle_seconds),

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 import upkeep
 from postgres_database import do, submit
 from rows import ACCOUNT, NOW, create_span, finish, finish_span, register, start, terminate
@@ -13,7 +12,6 @@ from prefactor_server.domain.change import (
     RUN_DELETED,
     RUN_ENDED,
     SPANS_CLOSED,
-    SPANS_DELETED,
     SPANS_REVISED,
     Change,
 )
@@ -106,18 +104,15 @@ async def test_a_refused_write_leaves_no_trace(storage: Any) -> None:
     assert await changes(storage, before) == []
 
 
-async def test_deletions_are_in_the_feed(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run deleted in slices loses its spans first, and then itself."""
-    for backend in ("sqlite", "postgres"):
-        monkeypatch.setattr(f"prefactor_server.storage.{backend}.upkeep.prune.SPAN_SLICE", 2)
+async def test_deletions_are_in_the_feed(storage: Any) -> None:
+    """The deletion of a run is one change, which stands for its spans as well."""
     await upkeep.run_with_spans(storage, "run-1", spans=3)
     before = await storage.feed.position()
     await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 1))
-    first, second = await changes(storage, before)
+    (deleted,) = await changes(storage, before)
 
-    assert (first.flags, second.flags) == (SPANS_DELETED, SPANS_DELETED | RUN_DELETED)
-    assert sorted(first.span_ids + second.span_ids) == [f"run-1-span-{n}" for n in range(3)]
-    assert first.finished_ids == second.finished_ids == ()
+    assert (deleted.agent_instance_id, deleted.flags) == ("run-1", RUN_DELETED)
+    assert deleted.span_ids == deleted.finished_ids == ()
 
 
 async def test_a_state_advances_once(storage: Any) -> None:

@@ -199,15 +199,19 @@ async def test_a_failed_copy_leaves_no_file(database: Database, tmp_path: Path) 
 
 NAMED = {
     **Retention(ACCOUNT, NOW)._asdict(),
-    **dict.fromkeys(("pending", "active", "complete", "failed", "cancelled"), 1),
     "finished_at": 0,
     "id": "run-1",
     "runs": '["run-1"]',
-    "seqs": "[1, 2]",
     "seq": 0,
     "slice": 10,
-    "spans": 10,
     "now": 0,
+    "before": 0,
+    "at": 0,
+    "actor": "cli",
+    "action": "a",
+    "resource_id": "b",
+    "detail": "c",
+    "previous": "d",
     "idle_since": 0,
     "link_before": 0,
 }

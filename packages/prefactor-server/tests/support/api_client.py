@@ -31,6 +31,7 @@ from prefactor_server.openid import OpenIdConfig, Provider
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.queries import Reader
 from prefactor_server.storage.base import Changes, Needs, Snapshot
+from prefactor_server.upkeep import RetentionTask
 
 TOKEN = "token-of-the-test-suite"
 LIMITS = Limits(
@@ -264,6 +265,10 @@ class ApiClient:
         await sender.turn()
         await sender.idle()
         await lease.release()
+
+    async def apply_retention(self) -> None:
+        """Delete what retention policies say, as a server does in the background."""
+        await RetentionTask(self.storage, "api_client", self.clock, 0).turn()
 
     async def deployment_token(self, run: Any) -> str:
         """A token of the deployment that a run belongs to."""

@@ -59,6 +59,7 @@ TABLES = (
     "otlp_trace",
     "webhook",
     "webhook_delivery",
+    "retention_policy",
     "run_heartbeat",
     "server_uptime",
 )

@@ -195,21 +195,18 @@ async def check_held(storage: Any) -> None:
 
 
 async def check_slices(storage: Any) -> None:
-    """A run of more spans than a slice goes in several, and keeps a true count in between."""
+    """A run goes whole, also one of more spans than a slice, and no slice goes on from there."""
     await run_with_spans(storage, "long", spans=25)
     await run_with_spans(storage, "short", spans=1, ended=NOW + 1)
+    await run_with_spans(storage, "middle", spans=8, ended=NOW + 2)
+    await run_with_spans(storage, "last", spans=4, ended=NOW + 3)
     retention = Retention(ACCOUNT, NOW + DAY)
 
-    first = await storage.maintenance.prune(retention, NOW, ACTOR)
-    left = [await storage.instance(ACCOUNT, run_id) for run_id in ("long", "short")]
-
-    assert (first.runs, first.spans) == (sum(run is None for run in left), 10)
-    assert sum(run.complete_spans for run in left if run is not None) == 16
-    assert await findings(storage) == []
-    slices = [first, *await prune_all(storage, retention)]
-    assert sum(one.runs for one in slices) == 2
-    assert sum(one.spans for one in slices) == 26
-    assert await findings(storage) == []
+    slices: list[tuple[int, int]] = []
+    while (pruned := await storage.maintenance.prune(retention, NOW, ACTOR)) != Pruned():
+        slices.append((pruned.runs, pruned.spans))
+        assert await findings(storage) == []
+    assert slices == [(1, 25), (2, 9), (1, 4)]
 
 
 async def check_audited(storage: Any, entries: Callable[[], Awaitable[list[Any]]]) -> None:

@@ -47,6 +47,7 @@ from prefactor_server.api.endpoints.runs import (
     alert_write,
     metadata,
     quality,
+    retention_policy,
     sample_span,
 )
 from prefactor_server.api.endpoints.webhooks import webhook, webhook_delivery
@@ -79,6 +80,7 @@ ITEMS: Final[tuple[Read | Write | PureOperation, ...]] = (
     *alert_write.OPERATIONS,
     *webhook.OPERATIONS,
     *webhook_delivery.ITEMS,
+    *retention_policy.OPERATIONS,
     *pfid.OPERATIONS,
     *audit.OPERATIONS,
     *server.OPERATIONS,

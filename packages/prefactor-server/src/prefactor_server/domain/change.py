@@ -18,8 +18,7 @@ SPANS_CLOSED: Final = 8
 SPANS_REVISED: Final = 16
 """Spans changed that had finished before: a late finish, or sensitive values discarded."""
 RUN_DELETED: Final = 32
-SPANS_DELETED: Final = 64
-"""``span_ids`` names them. A run that is being deleted loses its spans over several commits."""
+"""With all of its spans, which are not named. 64 was that spans were deleted before their run."""
 QUALITY: Final = 128
 """An evaluation of the run was recorded or taken back."""
 METADATA: Final = 512
@@ -34,7 +33,7 @@ class Change(NamedTuple):
     """What one commit did to one run.
 
     All changes of a commit share its position, and a later commit has a higher one. ``span_ids``
-    are the spans that it created, changed or deleted. ``finished_ids`` are those that reached a
+    are the spans that it created or changed. ``finished_ids`` are those that reached a
     terminal status for the first time, so each span is listed there exactly once.
     """
 

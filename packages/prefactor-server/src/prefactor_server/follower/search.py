@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from prefactor_server.domain.change import RUN_DELETED, SPANS_DELETED, Change
+from prefactor_server.domain.change import RUN_DELETED, Change
 from prefactor_server.domain.search.index import NAME, SearchDocument
 from prefactor_server.domain.search.text import span_text
 from prefactor_server.domain.search.words import scope_word
@@ -38,8 +38,6 @@ class SearchConsumer(Consumer):
             run = (change.account_id, change.agent_instance_id)
             if change.flags & RUN_DELETED:
                 deleted.append(Deleted(SearchDocument, run))
-            if change.flags & SPANS_DELETED:
-                deleted += [Deleted(SearchDocument, (*run, span)) for span in change.span_ids]
             spans = named.setdefault(change.account_id, {})
             spans.update(dict.fromkeys(change.span_ids, change.agent_instance_id))
         documents: list[SearchDocument] = []

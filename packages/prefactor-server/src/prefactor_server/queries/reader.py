@@ -26,6 +26,7 @@ from prefactor_server.queries.risk_profile import RiskProfileQueries
 from prefactor_server.queries.runs.agent_instance_facets import AgentInstanceFacetsQueries
 from prefactor_server.queries.runs.agent_instance_skeleton import AgentInstanceSkeletonQueries
 from prefactor_server.queries.runs.export import ExportQueries
+from prefactor_server.queries.runs.retention_policy import RetentionPolicyQueries
 from prefactor_server.queries.search import SearchQueries
 from prefactor_server.queries.series import SeriesQueries
 from prefactor_server.queries.server import ServerQueries
@@ -63,6 +64,7 @@ class Reader:
     otlp_traces: OtlpTraceQueries
     webhooks: WebhookQueries
     exports: ExportQueries
+    retention_policies: RetentionPolicyQueries
 
     @classmethod
     def for_storage(cls, storage: Storage) -> Reader:
@@ -95,4 +97,5 @@ class Reader:
             otlp_traces=OtlpTraceQueries(storage),
             webhooks=WebhookQueries(storage),
             exports=ExportQueries(storage),
+            retention_policies=RetentionPolicyQueries(storage),
         )

@@ -53,6 +53,7 @@ _MAXIMA: Final = {
     "session_max_seconds": 366 * 86_400,
     "otlp_idle_minutes": 366 * 24 * 60,
     "webhook_timeout_seconds": 60,
+    "retention_interval_seconds": 7 * 86_400,
     "webhook_days": 36_500,
     # Uptime is remembered for a month.
     "abandoned_after_minutes": 20 * 24 * 60,
@@ -122,6 +123,7 @@ class Settings:
     secret_key: str
     webhook_networks: str
     webhook_timeout_seconds: int
+    retention_interval_seconds: int
     webhook_days: int
     openid_issuer: str
     openid_client_id: str

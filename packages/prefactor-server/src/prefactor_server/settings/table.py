@@ -216,6 +216,11 @@ SETTINGS: Final = (
         "How long the receiver of a webhook may take to respond.",
     ),
     Setting(
+        "retention_interval_seconds",
+        3600,
+        "How often retention policies are applied. 0 for never, on this server.",
+    ),
+    Setting(
         "webhook_days",
         30,
         "How many days webhook deliveries are kept.",

@@ -15,7 +15,6 @@ from prefactor_server.domain.change import (
     RUN_DELETED,
     RUN_ENDED,
     SPANS_CLOSED,
-    SPANS_DELETED,
     SPANS_REVISED,
     Change,
 )
@@ -140,18 +139,9 @@ def _loaded(snapshot: Snapshot, kind: type[Any]) -> Mapping[str, Any]:
     return {row.id: row for row in rows if isinstance(row, kind)}
 
 
-def deleted_rows(
-    account_id: str, spans: Iterable[tuple[str, str]], runs: Collection[str]
-) -> list[FeedRow]:
-    """Return what a slice of a deletion did, from run and id of its spans, and its runs."""
-    by_run = _Runs()
-    for run_id, span_id in spans:
-        touched = by_run[run_id]
-        touched.flags |= SPANS_DELETED
-        touched.others.append(span_id)
-    for run_id in runs:
-        by_run[run_id].flags |= RUN_DELETED
-    return [by_run[run_id].row(account_id, run_id) for run_id in sorted(by_run)]
+def deleted_rows(account_id: str, runs: Iterable[str]) -> list[FeedRow]:
+    """Return the deletion of runs. Their spans go with them, and need no names."""
+    return [FeedRow(account_id, run_id, RUN_DELETED, 0, "") for run_id in sorted(runs)]
 
 
 def change(record: Sequence[Any]) -> Change:

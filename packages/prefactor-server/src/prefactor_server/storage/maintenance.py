@@ -8,13 +8,25 @@ from typing import Final, NamedTuple, Protocol
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    DeletionRecord,
+    EndedRun,
+    Pruned,
+    Retention,
+)
 from prefactor_server.storage.verify import Finding
 
 RUN_SLICE: Final = 100
 SPAN_SLICE: Final = 2000
-"""The most rows that one transaction deletes, so that a request behind it waits milliseconds."""
+"""About how many spans one transaction deletes, so that a request behind it waits milliseconds.
+
+A run goes whole: a longer one has a transaction of its own.
+"""
 SIGN_IN_SLICE: Final = 1000
+AUDIT_SLICE: Final = 1000
+FIRST_ENDED: Final[tuple[int, str]] = (-(2**62), "")
+"""Comes before every run by end and id."""
 
 
 class DatabaseStatus(NamedTuple):
@@ -61,8 +73,7 @@ class Maintenance(Protocol):
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """Delete a slice of old runs, oldest first, with an entry in the audit log.
 
-        Returns what was deleted, which is empty at the end. A run with more spans than a slice is
-        deleted with the last of them.
+        Returns what was deleted, which is empty at the end.
         """
         ...
 
@@ -72,6 +83,23 @@ class Maintenance(Protocol):
         Only PostgreSQL has partitions. After ``Unavailable``, rows are still stored, in the
         partitions that exist.
         """
+        ...
+
+    async def ended_runs(
+        self, account_id: str, ended_before: int, after: tuple[int, str], limit: int
+    ) -> Sequence[EndedRun]:
+        """Return runs that ended before a time, longest ago first, after one by end and id."""
+        ...
+
+    async def delete_runs(self, deletion: Deletion) -> Pruned:
+        """Delete runs with everything that belongs to them, and record that, in one transaction.
+
+        What is derived from them follows by the change feed, rollups excepted.
+        """
+        ...
+
+    async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:
+        """Delete a slice of an account's audit log from before a time, and record that in it."""
         ...
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
@@ -95,11 +123,20 @@ class Maintenance(Protocol):
         ...
 
 
-def prune_audit_entry(retention: Retention, pruned: Pruned, now: int, actor: str) -> AuditEntry:
-    """Return the audit entry of a deleted slice."""
-    detail = (
-        f"ended before {retention.ended_before}, environment {retention.environment_id or 'any'}: "
-        f"{pruned.runs} runs, {pruned.spans} spans, {pruned.payload_bytes} bytes of payloads"
-    )
+def prune_record(retention: Retention, now: int, actor: str) -> DeletionRecord:
+    """Return the audit log's record of a prune."""
+    rule = f"ended before {retention.ended_before}, environment {retention.environment_id or 'any'}"
     resource = retention.agent_id or retention.account_id
-    return AuditEntry(retention.account_id, now, actor, "agent_instances.prune", resource, detail)
+    return DeletionRecord(retention.account_id, now, actor, "agent_instances.prune", resource, rule)
+
+
+def first_slice(runs: Sequence[tuple[str, int]], spans: int) -> Sequence[str]:
+    """Return the first of some runs, given with span counts, that one transaction deletes."""
+    taken: list[str] = []
+    total = 0
+    for run_id, count in runs:
+        total += count
+        if taken and total > spans:
+            break
+        taken.append(run_id)
+    return taken

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from prefactor_server.domain.audit import AuditEntry
 
 
 class Retention(NamedTuple):
@@ -23,6 +26,7 @@ class Pruned(NamedTuple):
     runs: int = 0
     spans: int = 0
     payload_bytes: int = 0
+    audit_entries: int = 0
 
     def plus(self, other: Pruned) -> Pruned:
         """Both together."""
@@ -30,4 +34,63 @@ class Pruned(NamedTuple):
             self.runs + other.runs,
             self.spans + other.spans,
             self.payload_bytes + other.payload_bytes,
+            self.audit_entries + other.audit_entries,
         )
+
+    def __str__(self) -> str:
+        """Describe it, for the audit log."""
+        if self.audit_entries:
+            return f"{self.audit_entries} entries"
+        return f"{self.runs} runs, {self.spans} spans, {self.payload_bytes} bytes of payloads"
+
+
+class DeletionRecord(NamedTuple):
+    """The audit log's entry about a deletion, which grows with every slice of it.
+
+    ``at`` is when the deletion began, ``rule`` what it is about, and ``so_far`` what its earlier
+    slices deleted.
+    """
+
+    account_id: str
+    at: int
+    actor: str
+    action: str
+    resource_id: str
+    rule: str
+    so_far: Pruned = Pruned()
+
+    def entry(self) -> AuditEntry:
+        """Return the entry about everything deleted so far."""
+        detail = f"{self.rule}: {self.so_far}"
+        return AuditEntry(
+            self.account_id, self.at, self.actor, self.action, self.resource_id, detail
+        )
+
+    def plus(self, pruned: Pruned) -> DeletionRecord:
+        """Return the record after another slice."""
+        return self._replace(so_far=self.so_far.plus(pruned))
+
+
+class Deletion(NamedTuple):
+    """Runs to delete in one transaction.
+
+    A run stays if it is on legal hold by then, or did not end before ``ended_before`` after all.
+    """
+
+    account_id: str
+    run_ids: Sequence[str]
+    ended_before: int
+    now: int
+    record: DeletionRecord
+
+
+class EndedRun(NamedTuple):
+    """A run that may be old enough, as a retention policy sees it."""
+
+    id: str
+    agent_id: str
+    environment_id: str
+    purpose: str
+    ended_at: int
+    spans: int
+    is_held: bool

@@ -29,6 +29,7 @@ from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.domain.runs.quality import InstanceQuality
+from prefactor_server.domain.runs.retention_policy import RetentionPolicy
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage.base import R
@@ -168,6 +169,9 @@ ALERT_REVIEW: Final = Table(AlertReview, "alert_review", ("after", "updated_at")
 RISK_PROFILE: Final = Table(
     RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
 )
+RETENTION_POLICY: Final = Table(
+    RetentionPolicy, "retention_policy", ("rules", "audit_days", "updated_at")
+)
 ADMIN_USER: Final = Table(
     AdminUser, "admin_user", AdminUser._fields[AdminUser._fields.index("updated_at") :]
 )
@@ -202,6 +206,7 @@ TABLES: Final[Sequence[Table[Any]]] = (
     ALERT,
     ALERT_REVIEW,
     RISK_PROFILE,
+    RETENTION_POLICY,
     ADMIN_USER,
     ADMIN_USER_INVITE,
     SESSION,

@@ -79,7 +79,10 @@ OPERATIONS = (
         path="/api/v1/audit",
         right="administer",
         summary="List what operators did",
-        description="Newest first by default. Entries are never changed and never deleted.",
+        description=(
+            "Newest first by default. Entries are kept forever, or as long as the retention policy "
+            "says."
+        ),
         access="account",
         reply=Listed[AuditEntryView],
         refusals=(ValidationFailed,),

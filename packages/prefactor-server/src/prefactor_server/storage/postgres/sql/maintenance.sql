@@ -87,14 +87,34 @@ WHERE hold.account_id = $1 AND run.finished_at < $2
   AND ($3::text IS NULL OR run.agent_id = $3) AND ($4::text IS NULL OR run.environment_id = $4)
 
 -- name: prune.lock
--- The old runs that nothing holds, those first that ended first. Locked, so that no span and no
--- hold comes in between; what another server is at is left to the next slice.
-SELECT run.id FROM agent_instance AS run
+-- The old runs that nothing holds, those first that ended first, with the number of their spans.
+-- Locked, so that no span and no hold comes in between; what another server is at is left to the
+-- next slice.
+SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans
+FROM agent_instance AS run
 WHERE run.account_id = $1 AND run.finished_at < $2
   AND ($3::text IS NULL OR run.agent_id = $3) AND ($4::text IS NULL OR run.environment_id = $4)
   AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
                   WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
 ORDER BY run.finished_at, run.id LIMIT $5 FOR UPDATE SKIP LOCKED
+
+-- name: retention.ended
+-- A slice of the old runs, with what a policy asks of them, and whether they are held.
+SELECT run.id, run.agent_id, run.environment_id, run.purpose, run.finished_at,
+       run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans,
+       EXISTS (SELECT 1 FROM legal_hold AS hold
+               WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+FROM agent_instance AS run
+WHERE run.account_id = $1 AND run.finished_at < $2 AND (run.finished_at, run.id) > ($3, $4)
+ORDER BY run.finished_at, run.id LIMIT $5
+
+-- name: prune.lock_runs
+-- Of some runs, those that ended before a time. Locked as above.
+SELECT run.id FROM agent_instance AS run
+WHERE run.account_id = $1 AND run.id = ANY ($2::text[]) AND run.finished_at < $3
+ORDER BY run.id FOR UPDATE SKIP LOCKED
 
 -- name: prune.unheld
 -- Of runs that are locked, those that were not held meanwhile.
@@ -102,36 +122,24 @@ SELECT run.id FROM unnest($2::text[]) AS run (id)
 WHERE NOT EXISTS (SELECT 1 FROM legal_hold AS hold
                   WHERE hold.account_id = $1 AND hold.agent_instance_id = run.id)
 
--- name: prune.spans
--- Some spans of runs.
-SELECT span.id, span.agent_instance_id, span.status FROM agent_span AS span
-WHERE span.account_id = $1 AND span.agent_instance_id = ANY ($2::text[]) LIMIT $3
+-- name: prune.count_spans
+-- How many spans runs have.
+SELECT count(*) FROM agent_span
+WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 
 -- name: prune.delete_payloads
--- The payloads of spans; how many bytes they were.
+-- The payloads of the spans of runs; how many bytes they were.
 WITH gone AS (
-    DELETE FROM span_payload WHERE account_id = $1 AND span_id = ANY ($2::text[])
-    RETURNING octet_length(body) AS size
+    DELETE FROM span_payload AS payload USING agent_span AS span
+    WHERE span.account_id = $1 AND span.agent_instance_id = ANY ($2::text[])
+      AND payload.account_id = span.account_id AND payload.span_id = span.id
+    RETURNING octet_length(payload.body) AS size
 )
 SELECT coalesce(sum(size), 0)::bigint FROM gone
 
 -- name: prune.delete_spans
--- Spans by their ids.
-DELETE FROM agent_span WHERE account_id = $1 AND id = ANY ($2::text[])
-
--- name: prune.uncount
--- A run whose spans are not all gone yet keeps the count of those that are left.
-UPDATE agent_instance
-SET pending_spans = pending_spans - $3, active_spans = active_spans - $4,
-    complete_spans = complete_spans - $5, failed_spans = failed_spans - $6,
-    cancelled_spans = cancelled_spans - $7
-WHERE account_id = $1 AND id = $2
-
--- name: prune.emptied
--- The runs that have no spans left.
-SELECT run.id FROM unnest($2::text[]) AS run (id)
-WHERE NOT EXISTS (SELECT 1 FROM agent_span AS span
-                  WHERE span.account_id = $1 AND span.agent_instance_id = run.id)
+-- The spans of runs.
+DELETE FROM agent_span WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 
 -- name: prune.delete_quality
 -- What was recorded about runs.
@@ -176,6 +184,18 @@ DELETE FROM legal_hold WHERE account_id = $1 AND agent_instance_id = $2
 -- What an operator did.
 INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
 VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: audit.extend
+-- The entry of a deletion, after another slice of it.
+UPDATE audit_entry SET detail = $6
+WHERE account_id = $1 AND at = $2 AND actor = $3 AND action = $4 AND resource_id = $5
+  AND detail = $7
+
+-- name: audit.forget
+-- Some of the old entries of an account.
+DELETE FROM audit_entry WHERE account_id = $1 AND id = ANY (ARRAY(
+    SELECT id FROM audit_entry WHERE account_id = $1 AND at < $2
+    ORDER BY at, id LIMIT $3 FOR UPDATE SKIP LOCKED))
 
 -- name: session.forget_expired
 -- Some of the sessions that are too old.

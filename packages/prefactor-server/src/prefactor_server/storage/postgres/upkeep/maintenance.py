@@ -13,14 +13,26 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    DeletionRecord,
+    EndedRun,
+    Pruned,
+    Retention,
+)
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
 from prefactor_server.storage.postgres.upkeep.partitions import extend
-from prefactor_server.storage.postgres.upkeep.prune import preview_slice, prune_slice
+from prefactor_server.storage.postgres.upkeep.prune import (
+    delete_audit_entries,
+    delete_runs,
+    ended_runs,
+    preview_slice,
+    prune_slice,
+)
 from prefactor_server.storage.postgres.upkeep.verify import verify
 from prefactor_server.storage.postgres.write import arguments
 from prefactor_server.storage.postgres.write_function import write_function
@@ -96,6 +108,20 @@ class PostgresMaintenance:
     async def extend_partitions(self, now: int, days: int) -> Sequence[str]:
         """See ``Maintenance.extend_partitions``; replicas take turns."""
         return await self._writing.run(lambda connection: extend(connection, now, days))
+
+    async def ended_runs(
+        self, account_id: str, ended_before: int, after: tuple[int, str], limit: int
+    ) -> Sequence[EndedRun]:
+        """See ``Maintenance.ended_runs``."""
+        return await self._reading.run(partial(ended_runs, account_id, ended_before, after, limit))
+
+    async def delete_runs(self, deletion: Deletion) -> Pruned:
+        """See ``Maintenance.delete_runs``; a slice whose connection was lost is repeated."""
+        return await self._writing.run(partial(delete_runs, deletion))
+
+    async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:
+        """See ``Maintenance.delete_audit_entries``."""
+        return await self._writing.run(partial(delete_audit_entries, before, record))
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``; replicas skip each other's slices."""

@@ -1,14 +1,25 @@
-"""Deletes old runs in slices, concurrently with servers that write."""
+"""Deletes runs in slices, concurrently with servers that write."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    DeletionRecord,
+    EndedRun,
+    Pruned,
+    Retention,
+)
 from prefactor_server.storage.feed_rows import deleted_rows
-from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
+from prefactor_server.storage.maintenance import (
+    AUDIT_SLICE,
+    RUN_SLICE,
+    SPAN_SLICE,
+    first_slice,
+    prune_record,
+)
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.feed import append
 from prefactor_server.storage.sql import load_sql
@@ -23,7 +34,6 @@ _DELETED_WITH_RUNS: Final = (
     "prune.delete_webhook_deliveries",
     "prune.delete_runs",
 )
-_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 
 
 async def preview_slice(
@@ -39,43 +49,82 @@ async def preview_slice(
 
 
 async def prune_slice(retention: Retention, now: int, actor: str, connection: Connection) -> Pruned:
-    """Delete a slice."""
+    """Delete a slice of the old runs."""
     async with connection.transaction():
-        account_id = retention.account_id
-        locked = await connection.fetch(_SQL["prune.lock"], *retention, RUN_SLICE)
-        # Only a new statement sees a hold that was added while this one waited for its run.
-        runs = await _ids(connection, "prune.unheld", account_id, [row[0] for row in locked])
-        if not runs:
-            return Pruned()
-        spans = await connection.fetch(_SQL["prune.spans"], account_id, runs, SPAN_SLICE)
-        size = await _delete_spans(connection, account_id, spans)
-        emptied = await _ids(connection, "prune.emptied", account_id, runs)
-        for statement in _DELETED_WITH_RUNS:
-            await connection.execute(_SQL[statement], account_id, emptied)
-        pruned = Pruned(len(emptied), len(spans), size)
-        await connection.execute(
-            _SQL["audit.add"], *prune_audit_entry(retention, pruned, now, actor)
+        found = await connection.fetch(_SQL["prune.lock"], *retention, RUN_SLICE)
+        runs = first_slice([(row[0], row[1]) for row in found], SPAN_SLICE)
+        record = prune_record(retention, now, actor)
+        return await _delete_locked(
+            Deletion(retention.account_id, runs, retention.ended_before, now, record), connection
         )
-        ids = [(span[1], span[0]) for span in spans]
-        await append(connection, deleted_rows(account_id, ids, emptied), now)
+
+
+async def ended_runs(
+    account_id: str,
+    ended_before: int,
+    after: tuple[int, str],
+    limit: int,
+    connection: Connection,
+) -> Sequence[EndedRun]:
+    """See ``Maintenance.ended_runs``."""
+    records = await connection.fetch(
+        _SQL["retention.ended"], account_id, ended_before, *after, limit
+    )
+    return [EndedRun(*record) for record in records]
+
+
+async def delete_runs(deletion: Deletion, connection: Connection) -> Pruned:
+    """See ``Maintenance.delete_runs``; what another server is deleting is left to it."""
+    async with connection.transaction():
+        locked = await _ids(connection, "prune.lock_runs", deletion, deletion.ended_before)
+        return await _delete_locked(deletion._replace(run_ids=locked), connection)
+
+
+async def _delete_locked(deletion: Deletion, connection: Connection) -> Pruned:
+    # Only a new statement sees a hold that was added while this one waited for its run.
+    runs = await _ids(connection, "prune.unheld", deletion)
+    if not runs:
+        return Pruned()
+    account_id = deletion.account_id
+    spans = await connection.fetchval(_SQL["prune.count_spans"], account_id, runs)
+    size = await connection.fetchval(_SQL["prune.delete_payloads"], account_id, runs)
+    await connection.execute(_SQL["prune.delete_spans"], account_id, runs)
+    for statement in _DELETED_WITH_RUNS:
+        await connection.execute(_SQL[statement], account_id, runs)
+    pruned = Pruned(len(runs), spans, size)
+    await _record(connection, deletion.record, pruned)
+    await append(connection, deleted_rows(account_id, runs), deletion.now)
+    return pruned
+
+
+async def delete_audit_entries(
+    before: int, record: DeletionRecord, connection: Connection
+) -> Pruned:
+    """See ``Maintenance.delete_audit_entries``."""
+    async with connection.transaction():
+        status = await connection.execute(
+            _SQL["audit.forget"], record.account_id, before, AUDIT_SLICE
+        )
+        pruned = Pruned(audit_entries=int(status.split()[-1]))
+        if pruned.audit_entries:
+            await _record(connection, record, pruned)
         return pruned
 
 
+async def _record(connection: Connection, record: DeletionRecord, pruned: Pruned) -> None:
+    # After a lost connection, an earlier attempt may have recorded more than is known here.
+    before, after = record.entry(), record.plus(pruned).entry()
+    if record.so_far != Pruned():
+        done = await connection.execute(_SQL["audit.extend"], *after, before.detail)
+        if done != "UPDATE 0":
+            return
+    await connection.execute(_SQL["audit.add"], *record._replace(so_far=pruned).entry())
+
+
 async def _ids(
-    connection: Connection, statement: str, account_id: str, runs: Sequence[str]
-) -> list[str]:
-    records = await connection.fetch(_SQL[statement], account_id, runs)
+    connection: Connection, statement: str, deletion: Deletion, *more: int
+) -> Sequence[str]:
+    records = await connection.fetch(
+        _SQL[statement], deletion.account_id, [*deletion.run_ids], *more
+    )
     return [record[0] for record in records]
-
-
-async def _delete_spans(
-    connection: Connection, account_id: str, spans: Sequence[Sequence[Any]]
-) -> int:
-    ids = [span[0] for span in spans]
-    size: int = await connection.fetchval(_SQL["prune.delete_payloads"], account_id, ids)
-    await connection.execute(_SQL["prune.delete_spans"], account_id, ids)
-    counts = Counter((span[1], span[2]) for span in spans)
-    for run_id in sorted({run_id for run_id, _ in counts}):
-        by_status = [counts[run_id, status] for status in _STATUSES]
-        await connection.execute(_SQL["prune.uncount"], account_id, run_id, *by_status)
-    return size

@@ -68,8 +68,10 @@ WHERE hold.account_id = :account_id AND run.finished_at < :ended_before
   AND (:environment_id IS NULL OR run.environment_id = :environment_id)
 
 -- name: prune.runs
--- The old runs that nothing holds, those first that ended first.
-SELECT run.id FROM agent_instance AS run
+-- The old runs that nothing holds, those first that ended first, with the number of their spans.
+SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans
+FROM agent_instance AS run
 WHERE run.account_id = :account_id AND run.finished_at < :ended_before
   AND (:agent_id IS NULL OR run.agent_id = :agent_id)
   AND (:environment_id IS NULL OR run.environment_id = :environment_id)
@@ -77,38 +79,47 @@ WHERE run.account_id = :account_id AND run.finished_at < :ended_before
                   WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
 ORDER BY run.finished_at, run.id LIMIT :runs
 
--- name: prune.spans
--- Spans of runs, with the stored bytes of each.
-SELECT span.seq, span.agent_instance_id, span.status,
-       (SELECT coalesce(sum(length(body)), 0) FROM span_payload
-        WHERE id BETWEEN span.seq * 2 AND span.seq * 2 + 1), span.id
+-- name: retention.ended
+-- A slice of the old runs, with what a policy asks of them, and whether they are held.
+SELECT run.id, run.agent_id, run.environment_id, run.purpose, run.finished_at,
+       run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans,
+       EXISTS (SELECT 1 FROM legal_hold AS hold
+               WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+FROM agent_instance AS run
+WHERE run.account_id = :account_id AND run.finished_at < :ended_before
+  AND (run.finished_at, run.id) > (:finished_at, :id)
+ORDER BY run.finished_at, run.id LIMIT :slice
+
+-- name: prune.deletable
+-- Of some runs, those that ended before a time and that nothing holds.
+SELECT run.id FROM json_each(:runs) AS named
+CROSS JOIN agent_instance AS run ON run.account_id = :account_id AND run.id = named.value
+WHERE run.finished_at < :ended_before
+  AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
+                  WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+
+-- name: prune.size
+-- How many spans runs have, and how many stored bytes.
+SELECT count(*), coalesce(sum(
+    (SELECT coalesce(sum(length(body)), 0) FROM span_payload
+     WHERE id BETWEEN span.seq * 2 AND span.seq * 2 + 1)), 0)
 FROM agent_span AS span
 WHERE span.account_id = :account_id
   AND span.agent_instance_id IN (SELECT value FROM json_each(:runs))
-LIMIT :spans
 
 -- name: prune.delete_payloads
--- The payloads of spans.
+-- The payloads of the spans of runs.
 DELETE FROM span_payload WHERE id IN (
-    SELECT value * 2 FROM json_each(:seqs) UNION ALL SELECT value * 2 + 1 FROM json_each(:seqs))
+    SELECT span.seq * 2 + part.value FROM agent_span AS span
+    CROSS JOIN json_each('[0, 1]') AS part
+    WHERE span.account_id = :account_id
+      AND span.agent_instance_id IN (SELECT value FROM json_each(:runs)))
 
 -- name: prune.delete_spans
--- Spans by their numbers.
-DELETE FROM agent_span WHERE seq IN (SELECT value FROM json_each(:seqs))
-
--- name: prune.uncount
--- A run whose spans are not all gone yet keeps the count of those that are left.
-UPDATE agent_instance
-SET pending_spans = pending_spans - :pending, active_spans = active_spans - :active,
-    complete_spans = complete_spans - :complete, failed_spans = failed_spans - :failed,
-    cancelled_spans = cancelled_spans - :cancelled
-WHERE account_id = :account_id AND id = :id
-
--- name: prune.emptied
--- The runs that have no spans left.
-SELECT value FROM json_each(:runs) AS run
-WHERE NOT EXISTS (SELECT 1 FROM agent_span AS span
-                  WHERE span.account_id = :account_id AND span.agent_instance_id = run.value)
+-- The spans of runs.
+DELETE FROM agent_span
+WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_quality
 -- What was recorded about runs.
@@ -157,6 +168,18 @@ DELETE FROM legal_hold WHERE account_id = :account_id AND agent_instance_id = :i
 -- What an operator did.
 INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
 VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: audit.extend
+-- The entry of a deletion, after another slice of it.
+UPDATE audit_entry SET detail = :detail
+WHERE account_id = :account_id AND at = :at AND actor = :actor AND action = :action
+  AND resource_id = :resource_id AND detail = :previous
+
+-- name: audit.forget
+-- Some of the old entries of an account.
+DELETE FROM audit_entry WHERE id IN (
+    SELECT id FROM audit_entry WHERE account_id = :account_id AND at < :before
+    ORDER BY at, id LIMIT :slice)
 
 -- name: session.forget_expired
 -- Some of the sessions that are too old.

@@ -14,14 +14,26 @@ from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.people.sign_in_link import LIFETIME_US
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    DeletionRecord,
+    EndedRun,
+    Pruned,
+    Retention,
+)
 from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.search import search_path
 from prefactor_server.storage.sqlite.tables import OTLP_TRACE
-from prefactor_server.storage.sqlite.upkeep.prune import preview_slice, prune_slice
+from prefactor_server.storage.sqlite.upkeep.prune import (
+    delete_audit_entries,
+    delete_runs,
+    ended_runs,
+    preview_slice,
+    prune_slice,
+)
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
 
@@ -85,6 +97,25 @@ class SqliteMaintenance:
     async def extend_partitions(self, now: int, days: int) -> Sequence[str]:  # noqa: ARG002 - as the others
         """See ``Maintenance.extend_partitions``; a file has none."""
         return ()
+
+    async def ended_runs(
+        self, account_id: str, ended_before: int, after: tuple[int, str], limit: int
+    ) -> Sequence[EndedRun]:
+        """See ``Maintenance.ended_runs``."""
+        return await self._on_reader(partial(ended_runs, account_id, ended_before, after, limit))
+
+    async def delete_runs(self, deletion: Deletion) -> Pruned:
+        """See ``Maintenance.delete_runs``."""
+
+        def delete(connection: sqlite3.Connection) -> Pruned:
+            self._recent.clear()
+            return delete_runs(deletion, connection)
+
+        return await self._on_writer(delete)
+
+    async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:
+        """See ``Maintenance.delete_audit_entries``."""
+        return await self._on_writer(partial(delete_audit_entries, before, record))
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``."""

@@ -1,28 +1,40 @@
-"""Deletes old runs from a database file, in slices."""
+"""Deletes runs from a database file, in slices."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    DeletionRecord,
+    EndedRun,
+    Pruned,
+    Retention,
+)
 from prefactor_server.storage.feed_rows import deleted_rows
-from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, prune_audit_entry
+from prefactor_server.storage.maintenance import (
+    AUDIT_SLICE,
+    RUN_SLICE,
+    SPAN_SLICE,
+    first_slice,
+    prune_record,
+)
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.feed import append
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
 _DELETED_WITH_RUNS: Final = (
+    "prune.delete_payloads",
+    "prune.delete_spans",
     "prune.delete_quality",
     "prune.delete_metadata",
     "prune.delete_alerts",
     "prune.delete_webhook_deliveries",
     "prune.delete_runs",
 )
-_STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
 
 
 def preview_slice(
@@ -45,40 +57,69 @@ def preview_slice(
 def prune_slice(
     retention: Retention, now: int, actor: str, connection: sqlite3.Connection
 ) -> Pruned:
-    """Delete a slice, within a transaction."""
+    """Delete a slice of the old runs, within a transaction."""
     parameters = retention._asdict() | {"runs": RUN_SLICE}
-    runs = [record[0] for record in connection.execute(_SQL["prune.runs"], parameters)]
+    runs = first_slice(connection.execute(_SQL["prune.runs"], parameters).fetchall(), SPAN_SLICE)
+    record = prune_record(retention, now, actor)
+    return delete_runs(
+        Deletion(retention.account_id, runs, retention.ended_before, now, record), connection
+    )
+
+
+def ended_runs(
+    account_id: str,
+    ended_before: int,
+    after: tuple[int, str],
+    limit: int,
+    connection: sqlite3.Connection,
+) -> Sequence[EndedRun]:
+    """See ``Maintenance.ended_runs``."""
+    named = {
+        "account_id": account_id,
+        "ended_before": ended_before,
+        "finished_at": after[0],
+        "id": after[1],
+        "slice": limit,
+    }
+    records = connection.execute(_SQL["retention.ended"], named)
+    return [EndedRun._make((*record[:-1], bool(record[-1]))) for record in records]
+
+
+def delete_runs(deletion: Deletion, connection: sqlite3.Connection) -> Pruned:
+    """Delete runs, within a transaction; see ``Maintenance.delete_runs``."""
+    named = {
+        "account_id": deletion.account_id,
+        "runs": json.dumps(deletion.run_ids),
+        "ended_before": deletion.ended_before,
+    }
+    runs = [run_id for (run_id,) in connection.execute(_SQL["prune.deletable"], named)]
     if not runs:
         return Pruned()
-    named = {"account_id": retention.account_id, "runs": json.dumps(runs)}
-    spans = connection.execute(_SQL["prune.spans"], {**named, "spans": SPAN_SLICE}).fetchall()
-    _delete_spans(connection, retention.account_id, spans)
-    emptied = [record[0] for record in connection.execute(_SQL["prune.emptied"], named)]
-    gone = {"account_id": retention.account_id, "runs": json.dumps(emptied)}
+    gone = {"account_id": deletion.account_id, "runs": json.dumps(runs)}
+    spans, payload_bytes = connection.execute(_SQL["prune.size"], gone).fetchone()
     for statement in _DELETED_WITH_RUNS:
         connection.execute(_SQL[statement], gone)
-    pruned = Pruned(len(emptied), len(spans), sum(span[3] for span in spans))
-    connection.execute(_SQL["audit.add"], prune_audit_entry(retention, pruned, now, actor))
-    ids = [(span[1], span[4]) for span in spans]
-    append(connection, deleted_rows(retention.account_id, ids, emptied), now)
+    pruned = Pruned(len(runs), spans, payload_bytes)
+    _record(connection, deletion.record, pruned)
+    append(connection, deleted_rows(deletion.account_id, runs), deletion.now)
     return pruned
 
 
-def _delete_spans(
-    connection: sqlite3.Connection, account_id: str, spans: Sequence[Sequence[Any]]
-) -> None:
-    seqs = {"seqs": json.dumps([span[0] for span in spans])}
-    connection.execute(_SQL["prune.delete_payloads"], seqs)
-    connection.execute(_SQL["prune.delete_spans"], seqs)
-    counts = Counter((span[1], span[2]) for span in spans)
-    connection.executemany(
-        _SQL["prune.uncount"],
-        [
-            {
-                "account_id": account_id,
-                "id": run_id,
-                **{status: counts[run_id, status] for status in _STATUSES},
-            }
-            for run_id in sorted({run_id for run_id, _ in counts})
-        ],
-    )
+def delete_audit_entries(
+    before: int, record: DeletionRecord, connection: sqlite3.Connection
+) -> Pruned:
+    """See ``Maintenance.delete_audit_entries``."""
+    named = {"account_id": record.account_id, "before": before, "slice": AUDIT_SLICE}
+    pruned = Pruned(audit_entries=connection.execute(_SQL["audit.forget"], named).rowcount)
+    if pruned.audit_entries:
+        _record(connection, record, pruned)
+    return pruned
+
+
+def _record(connection: sqlite3.Connection, record: DeletionRecord, pruned: Pruned) -> None:
+    before, after = record.entry(), record.plus(pruned).entry()
+    if record.so_far != Pruned():
+        named = after._asdict() | {"previous": before.detail}
+        if connection.execute(_SQL["audit.extend"], named).rowcount:
+            return
+    connection.execute(_SQL["audit.add"], record._replace(so_far=pruned).entry())

@@ -1,0 +1,83 @@
+"""The writes of retention policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from prefactor_server.commands.agent import find_agent
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.errors import invalid
+from prefactor_server.domain.runs.retention_policy import (
+    RetentionPolicy,
+    RetentionRule,
+    no_policy,
+    rules_document,
+)
+from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+
+class UpdateRetentionPolicy(NamedTuple):
+    """Change the account's policy.
+
+    ``rules`` of None stay, and so does ``audit_days`` unless it is given. A rule names its agent by
+    id or external identifier.
+    """
+
+    request: Request
+    rules: Sequence[RetentionRule] | None
+    audit_days: int | None
+    is_audit_days_given: bool
+    operation: str = "retention_policies.update"
+
+    def needs(self, needs: Needs) -> None:
+        """Add the policy, and what its rules name."""
+        needs.rows.add((RetentionPolicy, self.request.account_id))
+        for rule in self.rules or ():
+            if rule.agent_id is not None:
+                needs.agents.add(rule.agent_id)
+            if rule.environment_id is not None:
+                needs.environments.add(rule.environment_id)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """Store the policy, and record who changed it to what."""
+        account_id, now = self.request.account_id, self.request.now
+        found = snapshot.get(RetentionPolicy, account_id)
+        policy = (found or no_policy(account_id)._replace(inserted_at=now))._replace(updated_at=now)
+        if self.rules is not None:
+            policy = policy._replace(rules=rules_document(resolved(self.rules, snapshot)))
+        if self.is_audit_days_given:
+            policy = policy._replace(audit_days=self.audit_days)
+        entry = audit_entry(self.request, self.operation, policy.id, str(policy))
+        changes = (
+            Changes(inserted=(policy,), audit=(entry,))
+            if found is None
+            else Changes(updated=(policy,), audit=(entry,))
+        )
+        return Decision(changes, Done(policy.id, policy))
+
+
+def resolved(rules: Sequence[RetentionRule], snapshot: Snapshot) -> Sequence[RetentionRule]:
+    """Return the rules with the ids of their agents.
+
+    Raises:
+        ValidationFailed: a rule names what the account does not have, or two are for the same runs.
+    """
+    found: dict[tuple[str | None, ...], RetentionRule] = {}
+    for number, rule in enumerate(rules, 1):
+        if rule.agent_id is not None:
+            agent = find_agent(snapshot, rule.agent_id)
+            if agent is None:
+                raise _refused(number, f"{rule.agent_id!r} is no agent of this account")
+            rule = rule._replace(agent_id=agent.id)  # noqa: PLW2901 - the same rule, by id
+        environment_id = rule.environment_id
+        if environment_id is not None and snapshot.get(Environment, environment_id) is None:
+            raise _refused(number, f"{environment_id!r} is no environment of this account")
+        if found.setdefault(rule.scope, rule) is not rule:
+            raise _refused(number, "an earlier rule is for the same runs; give one of the two")
+    return [*found.values()]
+
+
+def _refused(number: int, problem: str) -> Exception:
+    return invalid("rules", f"rule {number}: {problem}")

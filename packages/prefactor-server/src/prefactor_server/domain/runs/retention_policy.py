@@ -1,0 +1,142 @@
+"""The retention policy of an account: how many days after their end which runs are deleted.
+
+A run follows one rule, the most specific that applies to it:
+
+1. A rule for its agent comes before every rule that names no agent.
+2. Among these, a rule for its environment comes before one that names no environment.
+3. Among these, a rule for its purpose comes before one that names no purpose.
+
+A run without a rule is kept forever, and so is one whose rule has no days.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from prefactor_server.domain.runs.agent_instance import Purpose
+from prefactor_server.domain.runs.retention import EndedRun
+
+DAY_US: Final = 86_400 * 1_000_000
+MAX_DAYS: Final = 36_500
+MIN_AUDIT_DAYS: Final = 30
+"""The log must outlast what it is for: somebody has to be able to see what was deleted."""
+MAX_RULES: Final = 100
+"""How many rules a policy may have: each run is compared with all of them."""
+
+
+class RetentionRule(NamedTuple):
+    """A rule. What it does not name matches everything. ``days`` of None keeps runs forever."""
+
+    days: int | None
+    agent_id: str | None = None
+    environment_id: str | None = None
+    purpose: Purpose | None = None
+
+    @property
+    def scope(self) -> tuple[str | None, str | None, str | None]:
+        """The runs that it is for."""
+        return self.agent_id, self.environment_id, self.purpose
+
+    @property
+    def specificity(self) -> tuple[bool, bool, bool]:
+        """The greater, the earlier the rule is asked."""
+        agent_id, environment_id, purpose = self.scope
+        return agent_id is not None, environment_id is not None, purpose is not None
+
+    def matches(self, run: EndedRun) -> bool:
+        """Return whether the rule is for a run."""
+        return (
+            self.agent_id in {None, run.agent_id}
+            and self.environment_id in {None, run.environment_id}
+            and self.purpose in {None, run.purpose}
+        )
+
+    def __str__(self) -> str:
+        """Describe the rule, for the audit log."""
+        parts = [
+            f"{name} {value}"
+            for name, value in (
+                ("agent", self.agent_id),
+                ("environment", self.environment_id),
+                ("purpose", self.purpose),
+            )
+            if value is not None
+        ]
+        kept = "forever" if self.days is None else f"{self.days} days"
+        return f"{', '.join(parts) or 'all runs'}, kept {kept}"
+
+
+class RetentionPolicy(NamedTuple):
+    """The policy of an account. ``id`` is the account's, and ``rules`` is a JSON list.
+
+    The audit log is kept for ``audit_days``, or forever if that is None.
+    """
+
+    id: str
+    account_id: str
+    inserted_at: int
+    rules: str
+    audit_days: int | None
+    updated_at: int
+
+    def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Return the key by its id."""
+        return ((self.id,),)
+
+    def __str__(self) -> str:
+        """Describe the policy, for the audit log."""
+        rules = "; ".join(str(rule) for rule in read_rules(self.rules)) or "no rules"
+        return f"{rules}; {describe_audit_days(self.audit_days)}"
+
+
+class RetentionRules:
+    """The rules of a policy, in the order in which they are asked."""
+
+    def __init__(self, rules: Iterable[RetentionRule]) -> None:
+        self.rules: Sequence[RetentionRule] = sorted(
+            rules, key=lambda rule: rule.specificity, reverse=True
+        )
+
+    def rule_for(self, run: EndedRun) -> RetentionRule | None:
+        """Return the rule that a run follows, or None."""
+        return next((rule for rule in self.rules if rule.matches(run)), None)
+
+    def expired_rule(self, run: EndedRun, now: int) -> RetentionRule | None:
+        """Return the rule by which a run is too old now, or None. A legal hold still keeps it."""
+        rule = self.rule_for(run)
+        before = None if rule is None else time_before(rule.days, now)
+        return rule if before is not None and run.ended_at < before else None
+
+    def ended_before(self, now: int) -> int | None:
+        """Return the time before which a run must have ended for any rule, None for never."""
+        return max(
+            (before for rule in self.rules if (before := time_before(rule.days, now)) is not None),
+            default=None,
+        )
+
+
+def time_before(days: int | None, now: int) -> int | None:
+    """Return the time so many days ago, or None if what is from before it is kept forever."""
+    return None if days is None else now - days * DAY_US
+
+
+def no_policy(account_id: str) -> RetentionPolicy:
+    """Return the policy of an account that has none: everything is kept forever."""
+    return RetentionPolicy(account_id, account_id, 0, rules_document(()), None, 0)
+
+
+def describe_audit_days(days: int | None) -> str:
+    """Describe how long the audit log is kept."""
+    return "audit log, kept forever" if days is None else f"audit log, kept {days} days"
+
+
+def rules_document(rules: Iterable[RetentionRule]) -> str:
+    """Return rules as they are stored."""
+    return json.dumps([rule._asdict() for rule in rules])
+
+
+def read_rules(document: str) -> Sequence[RetentionRule]:
+    """Return stored rules, in the order in which they were given."""
+    return [RetentionRule(**fields) for fields in json.loads(document)]

@@ -1,0 +1,175 @@
+"""Applying the retention policies of all accounts, one server at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+
+from prefactor_server.domain.errors import Refusal
+from prefactor_server.domain.runs.retention import Deletion, DeletionRecord, EndedRun, Pruned
+from prefactor_server.domain.runs.retention_policy import (
+    RetentionPolicy,
+    RetentionRule,
+    RetentionRules,
+    describe_audit_days,
+    read_rules,
+    time_before,
+)
+from prefactor_server.follower.lease import Lease
+from prefactor_server.storage.base import Storage
+from prefactor_server.storage.maintenance import (
+    FIRST_ENDED,
+    RUN_SLICE,
+    SPAN_SLICE,
+    first_slice,
+)
+
+_log = structlog.get_logger("prefactor_server")
+
+_LEASE_US: Final = 60 * 1_000_000
+_FIRST_AFTER_SECONDS: Final = 60.0
+_EXAMINED_SLICE: Final = 1000
+_ACTOR: Final = "server"
+# Four fifths of the time belong to others, who wait for the same disk.
+_PAUSE_PER_WORK: Final = 4.0
+_MAX_PAUSE_SECONDS: Final = 5.0
+
+
+class _Interrupted(Exception):
+    """Another server holds the lease, or the policy was changed."""
+
+
+class RetentionTask:
+    """Deletes what the policies say, in slices.
+
+    The audit log's entry about a slice is in the slice's own transaction. A server that is killed
+    leaves the rest to the next application. ``holder`` names this server.
+    """
+
+    def __init__(
+        self, storage: Storage, holder: str, now_us: Callable[[], int], interval_seconds: int
+    ) -> None:
+        self._storage = storage
+        self._maintenance = storage.maintenance
+        self._now_us = now_us
+        self._interval_seconds = interval_seconds
+        self._lease = Lease(storage.feed, holder, now_us, name="retention", lasting_us=_LEASE_US)
+
+    async def run(self) -> None:
+        """Apply the policies again and again, until cancelled."""
+        if not self._interval_seconds:
+            return
+        await asyncio.sleep(min(self._interval_seconds, _FIRST_AFTER_SECONDS))
+        try:
+            while True:
+                try:
+                    await self.turn()
+                except Refusal as error:
+                    _log.warning("retention policies not applied", reason=error.message)
+                await asyncio.sleep(self._interval_seconds)
+        finally:
+            # It ends by itself as well.
+            with suppress(Refusal):
+                await self._lease.release()
+
+    async def turn(self) -> None:
+        """Apply the policy of each account, if no other server does that now.
+
+        Raises:
+            Unavailable: the database cannot be used now; what is left is done the next time.
+        """
+        for account in await self._storage.accounts():
+            policy = await self._policy(account.id)
+            if policy is not None:
+                with suppress(_Interrupted):
+                    await self._apply(policy)
+        await self._lease.release()
+
+    async def _apply(self, policy: RetentionPolicy) -> None:
+        now = self._now_us()
+        await self._delete_runs(policy, now)
+        before = time_before(policy.audit_days, now)
+        if before is None:
+            return
+        record = _record(policy, now, describe_audit_days(policy.audit_days))
+        while True:
+            await self._check(policy)
+            deleted = await self._paced(self._maintenance.delete_audit_entries(before, record))
+            if not deleted.audit_entries:
+                return
+            record = record.plus(deleted)
+
+    async def _delete_runs(self, policy: RetentionPolicy, now: int) -> None:
+        rules = RetentionRules(read_rules(policy.rules))
+        ended_before = rules.ended_before(now)
+        if ended_before is None:
+            return
+        records: dict[RetentionRule, DeletionRecord] = {}
+        after: tuple[int, str] = FIRST_ENDED
+        examined = _EXAMINED_SLICE
+        while examined == _EXAMINED_SLICE:
+            runs = await self._maintenance.ended_runs(
+                policy.account_id, ended_before, after, _EXAMINED_SLICE
+            )
+            for rule, due in _by_rule(rules, runs, now).items():
+                record = records.get(rule) or _record(policy, now, str(rule))
+                records[rule] = await self._delete(policy, rule, due, record)
+            examined = len(runs)
+            if runs:
+                after = (runs[-1].ended_at, runs[-1].id)
+
+    async def _delete(
+        self,
+        policy: RetentionPolicy,
+        rule: RetentionRule,
+        due: Sequence[EndedRun],
+        record: DeletionRecord,
+    ) -> DeletionRecord:
+        left = [(run.id, run.spans) for run in due]
+        before = time_before(rule.days, record.at)
+        while left and before is not None:
+            await self._check(policy)
+            ids = first_slice(left[:RUN_SLICE], SPAN_SLICE)
+            deletion = Deletion(policy.account_id, ids, before, self._now_us(), record)
+            record = record.plus(await self._paced(self._maintenance.delete_runs(deletion)))
+            left = left[len(ids) :]
+        return record
+
+    async def _check(self, policy: RetentionPolicy) -> None:
+        """Go on only if this is still this server's work, and the policy still says so."""
+        if not await self._lease.take() or await self._policy(policy.account_id) != policy:
+            raise _Interrupted
+
+    async def _policy(self, account_id: str) -> RetentionPolicy | None:
+        return await self._storage.row(RetentionPolicy, account_id, account_id)
+
+    @staticmethod
+    async def _paced(work: Coroutine[Any, Any, Pruned]) -> Pruned:
+        """Do some work, and leave the database to others for longer than that took."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        done = await work
+        pause = _PAUSE_PER_WORK * (loop.time() - begun)
+        await asyncio.sleep(min(pause, _MAX_PAUSE_SECONDS))
+        return done
+
+
+def _by_rule(
+    rules: RetentionRules, runs: Sequence[EndedRun], now: int
+) -> Mapping[RetentionRule, Sequence[EndedRun]]:
+    due: dict[RetentionRule, list[EndedRun]] = {}
+    for run in runs:
+        rule = rules.expired_rule(run, now)
+        if rule is not None and not run.is_held:
+            due.setdefault(rule, []).append(run)
+    return due
+
+
+def _record(policy: RetentionPolicy, now: int, rule: str) -> DeletionRecord:
+    return DeletionRecord(
+        policy.account_id, now, _ACTOR, "retention_policies.apply", policy.id, rule
+    )
