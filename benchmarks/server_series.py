@@ -29,10 +29,9 @@ from prefactor_server.domain.series.figures import (
     Figures,
     ModelFigures,
     TypeFigures,
-    encode_figures,
 )
 from prefactor_server.domain.series.histogram import Histogram, bin_of
-from prefactor_server.domain.series.rollup import ALL_AGENTS, Rollup
+from prefactor_server.domain.series.rollup import ALL_AGENTS, Rollup, RollupKey, merged
 from prefactor_server.domain.times import format_time
 
 SPANS = 10_000_000
@@ -86,20 +85,19 @@ class Chance:
 
 
 def rollups(account_id: str, agents: list[str], first: int) -> Iterator[Rollup]:
-    """A year of days, of each agent and of the account."""
+    """A year of days, of each agent and of the account, as the follower stores them."""
     chance = Chance()
     of_one = SPANS // DAYS // len(agents) // len(ENVIRONMENTS)
     for day in range(DAYS):
-        start = first + day * DAY.length
+        added: dict[RollupKey, Figures] = {}
         for environment in ENVIRONMENTS:
-            total = NOTHING
             for agent in agents:
                 figures = chance.day(of_one)
-                total = total.plus(figures)
-                key = (account_id, agent, DAY.seconds, start, environment)
-                yield Rollup(*key, encode_figures(figures))
-            key = (account_id, ALL_AGENTS, DAY.seconds, start, environment)
-            yield Rollup(*key, encode_figures(total))
+                for one in (agent, ALL_AGENTS):
+                    start = first + day * DAY.length
+                    key = RollupKey(account_id, one, DAY.seconds, start, environment)
+                    added[key] = added.get(key, NOTHING).plus(figures)
+        yield from merged(added, [])
 
 
 def fill(path: Path, first: int) -> tuple[str, str]:

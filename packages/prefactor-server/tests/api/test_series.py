@@ -5,55 +5,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from recorded_series import follow, recorded
 
 from prefactor_server.domain.runs.cost import Price, PriceTable
 from prefactor_server.domain.series.rollup import Rollup
-from prefactor_server.follower import Attached, CommitSignal, Follower
-from prefactor_server.follower.series import SeriesConsumer
 from prefactor_server.queries import series as queries
 from prefactor_server.storage.feed import Derived
-
-NEWS = {"schema_name": "x:llm", "status": "complete"}
 
 
 @pytest.fixture
 def prices() -> PriceTable:
     """A price for one family of models."""
     return PriceTable("USD", (Price("large-*", Decimal(1), Decimal(3)),))
-
-
-async def follow(api_client: Any) -> None:
-    """Let the follower catch up."""
-    consumer = SeriesConsumer(api_client.storage.series, api_client.storage.feed, api_client.clock)
-    attached = [Attached(consumer)]
-    signal = CommitSignal()
-    follower = Follower(
-        api_client.storage.feed, attached, signal, holder="test", now_us=api_client.clock
-    )
-    while await follower.turn():
-        pass
-
-
-async def recorded(api_client: Any) -> Any:
-    """Two runs of an agent, one of them in another environment, and one of another agent."""
-    staging = (await api_client.post("/environment", {"details": {"name": "Staging"}})).details[
-        "id"
-    ]
-    runs = [
-        await api_client.run("active", agent_id="agent-1"),
-        await api_client.run("active", agent_id="agent-1", environment_id=staging),
-        await api_client.run("active", agent_id="agent-2"),
-    ]
-    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 2_000_000}
-    for run in runs:
-        await api_client.span(
-            run, **NEWS, payload={"model": "large-1"}, result_payload={"usage": usage}
-        )
-        await api_client.span(run, schema_name="x:tool", status="failed")
-        await api_client.span(run, schema_name="x:tool")
-    await api_client.post(f"/agent_instance/{runs[0]['id']}/finish", {"status": "failed"})
-    await api_client.post(f"/agent_instance/{runs[1]['id']}/finish")
-    return staging
 
 
 async def test_a_series_adds_up_the_recorded_runs(api_client: Any) -> None:
@@ -118,8 +81,20 @@ async def test_a_deployment_token_sees_its_own(api_client: Any) -> None:
     own = (await api_client.get(f"/agent/{agent}/series", token=token)).details
     assert own["environment_id"] == staging
     assert (sum(own["runs"]["complete"]), sum(own["runs"]["failed"])) == (1, 0)
+    for asked in ("", "none"):
+        answered = await api_client.get(f"/agent/{agent}/series", token=token, environment_id=asked)
+        assert answered.details["runs"] == own["runs"]
     (await api_client.get("/agent/agent-2/series", token=token)).refused(404, "not_found")
     (await api_client.get(f"/account/{account}/series", token=token)).refused(403, "not_permitted")
+
+
+async def test_an_environment_that_is_not_there_has_an_empty_series(api_client: Any) -> None:
+    """Neither an unknown id nor an empty one shows all environments."""
+    await recorded(api_client)
+    await follow(api_client)
+    for asked in ("", "none"):
+        details = (await api_client.get("/agent/agent-1/series", environment_id=asked)).details
+        assert details["runs"]["overall"]["measured"] == 0
 
 
 RANGES = [

@@ -11,6 +11,7 @@ from rows import (
     ENVIRONMENT,
     FACTS,
     NOW,
+    STAGING,
     create_span,
     finish,
     finish_span,
@@ -23,6 +24,7 @@ from rows import (
 )
 
 from prefactor_server.commands.agent_span import DiscardSensitive
+from prefactor_server.commands.environment import CreateEnvironment
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.domain.runs.usage import Usage
@@ -30,6 +32,7 @@ from prefactor_server.domain.series.bucket import DAY, HOUR, MINUTE
 from prefactor_server.domain.series.figures import decode_figures
 from prefactor_server.domain.series.rollup import (
     ALL_AGENTS,
+    ALL_ENVIRONMENTS,
     CountedLateSpan,
     Rollup,
     RollupKey,
@@ -54,7 +57,9 @@ async def write_something(storage: Any, chance: random.Random, runs: Runs) -> No
     name = f"{chance.randrange(1000):03}"
     if not runs or chance.random() < 0.25:
         if name not in runs:
-            await submit(storage, register(name, f"agent-{chance.randrange(2)}"), start(name))
+            where = chance.choice((ENVIRONMENT, STAGING))
+            new = register(name, f"agent-{chance.randrange(2)}", environment_id=where)
+            await submit(storage, new, start(name))
             runs[name] = []
         return
     run_id = chance.choice(sorted(runs))
@@ -130,6 +135,7 @@ async def test_everything_is_counted_once(
     monkeypatch.setattr("prefactor_server.follower.progress._BACKFILL_RUNS", 2)
     monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 4)
     chance, runs = random.Random(seed), Runs()
+    await submit(storage, CreateEnvironment(request(), STAGING, "Staging"))
     for _ in range(20):
         await write_something(storage, chance, runs)
     advance = type(storage.feed).advance
@@ -159,6 +165,7 @@ async def test_everything_is_counted_once(
     await catch_up(follower_of(storage))
     first = await stored(storage)
 
+    assert {row.environment_id for row in first} == {ENVIRONMENT, STAGING, ALL_ENVIRONMENTS}
     assert first == await recounted(storage, runs)
     await rebuild(storage, advance)
     await catch_up(follower_of(storage))

@@ -55,6 +55,7 @@ TABLES = (
     "session",
     "sign_in_link",
     "series_rollup",
+    "series_rollup_due",
     "series_late_span",
     "otlp_trace",
     "webhook",

@@ -10,12 +10,17 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.bucket import BUCKETS
 from prefactor_server.domain.series.figures import FinishedSpan
 from prefactor_server.domain.series.rollup import (
+    ALL_ENVIRONMENTS,
     CountedLateSpan,
     Rollup,
+    RollupDue,
+    RollupKey,
     added_by,
     is_counted,
     is_late,
+    keys_to_read,
     merged,
+    rewritten,
 )
 from prefactor_server.follower.consumer import Consumer
 from prefactor_server.storage.feed import Deleted, Derived, Feed
@@ -25,6 +30,7 @@ NAME: Final = "series"
 
 _EXPIRED_SLICE: Final = 200
 _RESET_SLICE: Final = 1000
+_DUE_SLICE: Final = 20
 _LOOK_EVERY_US: Final = 10 * 60 * 1_000_000
 
 
@@ -42,13 +48,14 @@ class SeriesConsumer(Consumer):
         self._feed = feed
         self._now_us = now_us
         self._look_at = 0
+        self._maybe_due = True
 
     async def apply(self, changes: Sequence[Change]) -> Derived:
         """Return the rollups with the changes added, and the deletion of expired ones."""
         now = self._now_us()
         spans, late = await self._spans(changes, now)
         added = added_by(await self._runs(changes), spans, now)
-        stored = await self._storage.rollups_by_key(sorted(added))
+        stored = await self._storage.rollups_by_key(keys_to_read(added))
         gone = [
             Deleted(CountedLateSpan, (change.account_id, change.agent_instance_id))
             for change in changes
@@ -65,6 +72,20 @@ class SeriesConsumer(Consumer):
             if some := await self._feed.some(kind, _RESET_SLICE):
                 return Derived(deleted=some)
         return None
+
+    async def has_deferred(self) -> bool:
+        """Return whether days of an earlier version are left, which only a migration can mark."""
+        self._maybe_due = self._maybe_due and bool(await self._feed.some(RollupDue, 1))
+        return self._maybe_due
+
+    async def deferred(self) -> Derived | None:
+        """Return some days of an earlier version as this one stores them."""
+        if not self._maybe_due:
+            return None
+        due = await self._feed.some(RollupDue, _DUE_SLICE)
+        keys = [RollupKey._make((*one.key, ALL_ENVIRONMENTS)) for one in due]
+        stored = await self._storage.rollups_by_key(keys)
+        return Derived(upserted=rewritten(stored), deleted=due) if due else None
 
     async def _runs(self, changes: Iterable[Change]) -> Sequence[AgentInstance]:
         ended = ((c.account_id, (c.agent_instance_id,)) for c in changes if c.flags & RUN_ENDED)

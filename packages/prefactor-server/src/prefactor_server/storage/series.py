@@ -15,7 +15,7 @@ ROLLUP_COLUMNS: Final = ", ".join(f"t.{column}" for column in Rollup._fields)
 
 
 class RollupRange(NamedTuple):
-    """Rollups of an agent from ``start`` to before ``end``, in all environments if it is None."""
+    """Rollups of an agent from ``start`` to before ``end``, of all environments if it is None."""
 
     account_id: str
     agent_id: str
@@ -47,11 +47,18 @@ class SeriesStorage(Protocol):
         ...
 
     async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
-        """Return the existing rollups among ``keys``."""
+        """Return the existing rollups among ``keys``.
+
+        In place of a missing one of ALL_ENVIRONMENTS, it returns those of each environment.
+        """
         ...
 
     async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
-        """Return at most ``limit`` rollups of a range, in order of start."""
+        """Return at most ``limit`` rollups of a range, in order of start.
+
+        Without an environment, it returns those of ALL_ENVIRONMENTS, and in place of a missing
+        one, those of each environment.
+        """
         ...
 
     async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:

@@ -10,8 +10,23 @@ from rows import instance
 
 from prefactor_server.domain.runs.cost import Price, PriceTable
 from prefactor_server.domain.series.bucket import BUCKETS, DAY, HOUR, read_range
-from prefactor_server.domain.series.figures import MAX_NAMES, Figures, FinishedSpan, decode_figures
-from prefactor_server.domain.series.rollup import ALL_AGENTS, Rollup, added_by, is_counted, merged
+from prefactor_server.domain.series.figures import (
+    MAX_NAMES,
+    Figures,
+    FinishedSpan,
+    decode_figures,
+    encode_figures,
+    sum_of,
+)
+from prefactor_server.domain.series.rollup import (
+    ALL_AGENTS,
+    ALL_ENVIRONMENTS,
+    Rollup,
+    RollupKey,
+    added_by,
+    is_counted,
+    merged,
+)
 from prefactor_server.domain.series.series import (
     MAX_LINES,
     Buckets,
@@ -49,9 +64,10 @@ def span(number: int, **fields: Any) -> FinishedSpan:
 
 
 SPANS = st.builds(
-    lambda agent, name, status, at, took, tokens, model: span(
+    lambda agent, environment, name, status, at, took, tokens, model: span(
         0,
         agent_id=agent,
+        environment_id=environment,
         schema_name=name,
         status=status,
         finished_at=NOW - at,
@@ -60,6 +76,7 @@ SPANS = st.builds(
         model=model,
     ),
     st.sampled_from(("agent-1", "agent-2")),
+    st.sampled_from(("live", "staging", "test")),
     st.sampled_from(("x:llm", "x:tool")),
     st.sampled_from(("complete", "failed", "cancelled")),
     st.integers(0, 200 * 24 * 60).map(lambda minutes: minutes * MINUTE_US),
@@ -98,11 +115,27 @@ def test_every_span_is_in_every_size_that_is_kept(spans: list[FinishedSpan]) -> 
                 for row in rows
                 if row.bucket_seconds == bucket.seconds
                 and (row.agent_id == ALL_AGENTS) is of_account
+                and row.environment_id != ALL_ENVIRONMENTS
             ]
             counted = sum(one.spans for row in found for one in row.span_types.values())
             assert counted == expected
             tokens = sum(one.prompt_tokens for row in found for one in row.models.values())
             assert bucket.kept_days or tokens == sum(one.prompt_tokens or 0 for one in spans)
+
+
+@given(spans=st.lists(SPANS, max_size=30), cut=st.integers(0, 30))
+def test_all_environments_are_the_sum_of_each(spans: list[FinishedSpan], cut: int) -> None:
+    """A bucket of several environments has their sum, however they were counted; one has none."""
+    rows = {row.key: row for row in stored(spans[cut:], stored(spans[:cut]))}
+    parts: dict[RollupKey, list[Figures]] = {}
+    for key, row in rows.items():
+        if key != key.of_all:
+            parts.setdefault(key.of_all, []).append(decode_figures(row.figures))
+    summed = {key: row.figures for key, row in rows.items() if key == key.of_all}
+
+    assert summed == {
+        key: encode_figures(sum_of(figures)) for key, figures in parts.items() if len(figures) > 1
+    }
 
 
 def test_spans_closed_by_a_termination_are_not_counted() -> None:

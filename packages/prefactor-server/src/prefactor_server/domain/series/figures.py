@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
@@ -109,6 +110,11 @@ class Figures(NamedTuple):
 
 
 NOTHING: Final = Figures()
+
+
+def sum_of(figures: Iterable[Figures]) -> Figures:
+    """Return the sum of any number."""
+    return reduce(Figures.plus, figures, NOTHING)
 
 
 class Tally:

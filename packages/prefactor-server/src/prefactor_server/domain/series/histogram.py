@@ -16,8 +16,9 @@ from binascii import a2b_base64
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final
 
 ERROR: Final = 0.02
 """How far a quantile is from the duration that it stands for, as a share of that."""
@@ -26,14 +27,28 @@ GROWTH: Final = (1 + ERROR) / (1 - ERROR)
 MAX_BIN: Final = 1020
 """The last bin. It is beyond the ten thousand years that two timestamps can be apart."""
 
+QUANTILES: Final = (0.5, 0.95, 0.99)
+"""The quantiles that are stored with a histogram, to be read without its bins."""
+
 _LOG_GROWTH: Final = math.log(GROWTH)
+# Of numbers of one, two, four and eight bytes.
+_CODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-class Histogram(NamedTuple):
-    """How many durations there are in each bin that has any; ``bins`` ascend."""
+class Histogram:
+    """How many durations there are in each bin that has any; ``bins`` ascend.
 
-    bins: tuple[int, ...] = ()
-    counts: tuple[int, ...] = ()
+    A series shows thousands of stored histograms by their totals and quantiles alone. So the bins
+    of a stored one are decoded when they are needed.
+    """
+
+    __slots__ = ("_bins", "_counts", "_stored", "_summary")
+
+    def __init__(self, bins: Sequence[int] = (), counts: Sequence[int] = ()) -> None:
+        self._bins = bins
+        self._counts = counts
+        self._stored: tuple[str, str] | None = None
+        self._summary: Sequence[int] = ()
 
     @classmethod
     def of(cls, durations: Iterable[int]) -> Histogram:
@@ -54,40 +69,82 @@ class Histogram(NamedTuple):
             _add(counts, one)
         return cls.of_bins(counts)
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether two hold the same counts."""
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return (self.bins, self.counts) == (other.bins, other.counts)
+
+    def __hash__(self) -> int:
+        """Return the hash of the counts."""
+        return hash((self.bins, self.counts))
+
+    @property
+    def bins(self) -> Sequence[int]:
+        """The bins that have durations."""
+        self._decode()
+        return self._bins
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """How many durations each of the bins has."""
+        self._decode()
+        return self._counts
+
     @property
     def total(self) -> int:
         """How many durations it holds."""
-        return sum(self.counts)
+        return self._summarise()[0]
 
     def plus(self, other: Histogram) -> Histogram:
         """Return the histogram of the durations of both."""
-        if not self.bins or not other.bins:
-            return self if self.bins else other
+        if not self.total or not other.total:
+            return self if self.total else other
         counts = dict(zip(self.bins, self.counts, strict=True))
         _add(counts, other)
         return self.of_bins(counts)
 
-    def quantiles(self, shares: Sequence[float]) -> list[float | None]:
+    def quantiles(self, shares: Sequence[float] = QUANTILES) -> list[float | None]:
         """Return quantiles in microseconds, each the nearest rank's; None of no durations."""
-        if not self.bins:
+        if not self.total:
             return [None for _ in shares]
-        sums = list(accumulate(self.counts))
-        return [
-            middle_of(self.bins[bisect_left(sums, max(1, math.ceil(share * sums[-1])))])
-            for share in shares
-        ]
+        bins = self._summarise()[1:] if shares is QUANTILES else self._bins_at(shares)
+        return [middle_of(number) for number in bins]
 
-    def encode(self) -> tuple[str, str]:
-        """Return the histogram as two texts: bins of two bytes, and counts of eight, in base64."""
-        size = len(self.bins)
-        return _text(struct.pack(f"<{size}H", *self.bins)), _text(
-            struct.pack(f"<{size}Q", *self.counts)
-        )
+    def encode(self) -> tuple[str | int, ...]:
+        """Return what ``decode`` takes: bins and counts in base64, the total, bins of QUANTILES."""
+        if self._stored is None:
+            width = next(size for size in _CODES if max(self._counts, default=0) < 256**size)
+            self._stored = (_text("H", self._bins), _text(_CODES[width], self._counts))
+        return (*self._stored, *self._summarise())
 
     @classmethod
-    def decode(cls, bins: str, counts: str) -> Histogram:
-        """Read what ``encode`` wrote."""
-        return cls(_numbers("H", bins), _numbers("Q", counts))
+    def decode(cls, bins: str, counts: str, *summary: int) -> Histogram:
+        """Read what ``encode`` wrote. Earlier versions stored no summary."""
+        histogram = cls()
+        histogram._stored = (bins, counts)
+        histogram._summary = summary
+        # Without one, it is to be stored in the present form.
+        return histogram if summary else cls(histogram.bins, histogram.counts)
+
+    def _decode(self) -> None:
+        if self._stored is not None and not self._bins:
+            bins, counts = map(a2b_base64, self._stored)
+            self._bins = _numbers("H", bins)
+            if bins:
+                self._counts = _numbers(_CODES[2 * len(counts) // len(bins)], counts)
+
+    def _summarise(self) -> Sequence[int]:
+        if not self._summary:
+            total = sum(self.counts)
+            self._summary = (total, *(self._bins_at(QUANTILES) if total else ()))
+        return self._summary
+
+    def _bins_at(self, shares: Sequence[float]) -> Sequence[int]:
+        sums = list(accumulate(self.counts))
+        return [
+            self.bins[bisect_left(sums, max(1, math.ceil(share * sums[-1])))] for share in shares
+        ]
 
 
 EMPTY: Final = Histogram()
@@ -100,6 +157,7 @@ def bin_of(duration: int) -> int:
     return min(math.ceil(math.log(duration) / _LOG_GROWTH), MAX_BIN)
 
 
+@cache
 def middle_of(number: int) -> float:
     """Return the duration that is off by the same share from both ends of a bin."""
     return 1.0 if number == 0 else 2 * GROWTH**number / (GROWTH + 1)
@@ -112,13 +170,13 @@ def _add(counts: dict[int, int], histogram: Histogram) -> None:
         counts[number] = known(number, 0) + count
 
 
-def _numbers(code: str, text: str) -> tuple[int, ...]:
+def _numbers(code: str, packed: bytes) -> tuple[int, ...]:
     # A Struct would parse its format for every other length.
-    numbers = array(code, a2b_base64(text))
+    numbers = array(code, packed)
     if sys.byteorder == "big":
         numbers.byteswap()
     return tuple(numbers)
 
 
-def _text(packed: bytes) -> str:
-    return base64.b64encode(packed).decode()
+def _text(code: str, numbers: Sequence[int]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(numbers)}{code}", *numbers)).decode()

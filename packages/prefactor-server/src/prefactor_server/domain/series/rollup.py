@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
@@ -15,10 +18,14 @@ from prefactor_server.domain.series.figures import (
     Tally,
     decode_figures,
     encode_figures,
+    sum_of,
 )
 
 ALL_AGENTS: Final = ""
 """In place of an agent's id: the rollups of the account."""
+
+ALL_ENVIRONMENTS: Final = ""
+"""In place of an environment's id: the rollup of all, if there is more than one in the bucket."""
 
 
 class RollupKey(NamedTuple):
@@ -29,6 +36,11 @@ class RollupKey(NamedTuple):
     bucket_seconds: int
     start: int
     environment_id: str
+
+    @property
+    def of_all(self) -> RollupKey:
+        """The key of the same bucket, of all environments."""
+        return self._replace(environment_id=ALL_ENVIRONMENTS)
 
 
 class Rollup(NamedTuple):
@@ -45,6 +57,15 @@ class Rollup(NamedTuple):
     def key(self) -> RollupKey:
         """What it is about."""
         return RollupKey(*self[:-1])
+
+
+class RollupDue(NamedTuple):
+    """A bucket that an earlier version wrote: without ALL_ENVIRONMENTS, and read slowly."""
+
+    account_id: str
+    agent_id: str
+    bucket_seconds: int
+    start: int
 
 
 class CountedLateSpan(NamedTuple):
@@ -111,14 +132,41 @@ def _tally(tallies: dict[_Place, Tally], place: tuple[str, str, str], at: int) -
     return tally
 
 
+def keys_to_read(added: Added) -> Sequence[RollupKey]:
+    """Return what ``merged`` has to know of the stored rollups."""
+    return sorted({*added, *(key.of_all for key in added)})
+
+
 def merged(added: Added, stored: Sequence[Rollup]) -> list[Rollup]:
-    """Return the stored rollups with the added figures, and new ones."""
-    known = {row.key: row for row in stored}
-    return [
-        Rollup(*key, encode_figures(_stored(known.get(key)).plus(figures)))
-        for key, figures in sorted(added.items())
-    ]
+    """Return the stored rollups with the added figures, and new ones.
+
+    ALL_ENVIRONMENTS is a sum that is kept: the added figures are added to it, too. Where it is not
+    stored, it is made from the rollups of each environment.
+    """
+    known = {row.key: decode_figures(row.figures) for row in stored}
+    written = {key: known.get(key, NOTHING).plus(figures) for key, figures in added.items()}
+    more: dict[RollupKey, list[Figures]] = defaultdict(list)
+    for key, figures in added.items():
+        more[key.of_all].append(figures)
+    of_all = {key: sum_of((known[key], *figures)) for key, figures in more.items() if key in known}
+    return _encoded(written | of_all | _missing_sums(known | written, more.keys() - of_all.keys()))
 
 
-def _stored(row: Rollup | None) -> Figures:
-    return NOTHING if row is None else decode_figures(row.figures)
+def rewritten(stored: Sequence[Rollup]) -> list[Rollup]:
+    """Return rollups of an earlier version as this one stores them, with ALL_ENVIRONMENTS."""
+    known = {row.key: decode_figures(row.figures) for row in stored}
+    return _encoded(known | _missing_sums(known, {key.of_all for key in known} - known.keys()))
+
+
+def _missing_sums(
+    known: Mapping[RollupKey, Figures], wanted: AbstractSet[RollupKey]
+) -> dict[RollupKey, Figures]:
+    parts: dict[RollupKey, list[Figures]] = defaultdict(list)
+    for key, figures in sorted(known.items(), key=itemgetter(0)):
+        if key.of_all in wanted:
+            parts[key.of_all].append(figures)
+    return {key: sum_of(figures) for key, figures in parts.items() if len(figures) > 1}
+
+
+def _encoded(rows: Mapping[RollupKey, Figures]) -> list[Rollup]:
+    return [Rollup(*key, encode_figures(rows[key])) for key in sorted(rows)]

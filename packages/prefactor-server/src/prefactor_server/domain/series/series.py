@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.runs.cost import PriceTable, price_of_tokens
@@ -23,7 +24,6 @@ V = TypeVar("V")
 MAX_LINES: Final = 50
 """How many span types, and models, a series keeps apart. Others are added up in one line."""
 
-QUANTILES: Final = (0.5, 0.95, 0.99)
 _MILLISECOND_US: Final = 1000
 _DIGITS: Final = 3
 
@@ -175,10 +175,11 @@ def _cost(
 
 
 def _durations(column: Sequence[Histogram]) -> Durations:
-    quantiles = [[_shown(us) for us in one.quantiles(QUANTILES)] for one in column]
+    quantiles = [[_shown(us) for us in one.quantiles()] for one in column]
     p50, p95, p99 = zip(*quantiles, strict=True)
     return Durations([one.total for one in column], p50, p95, p99)
 
 
+@cache  # There are as many values as bins.
 def _shown(us: float | None) -> float | None:
     return None if us is None else round(us / _MILLISECOND_US, _DIGITS)

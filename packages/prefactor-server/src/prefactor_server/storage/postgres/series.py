@@ -58,7 +58,11 @@ class PostgresSeries:
 
     async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
         """See ``SeriesStorage.rollups``."""
-        found = await self._fetch("series.rollups", *asked, limit)
+        found = await (
+            self._fetch("series.rollups_of_all", *asked[:-1], limit)
+            if asked.environment_id is None
+            else self._fetch("series.rollups", *asked, limit)
+        )
         return [Rollup._make(tuple(record)) for record in found]
 
     async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:

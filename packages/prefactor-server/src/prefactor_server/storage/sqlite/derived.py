@@ -11,7 +11,7 @@ from typing import Any, Final
 from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.run_span_type import RunSpanType
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
-from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupDue, RollupKey
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.sqlite.statements import Statement
 
@@ -55,6 +55,7 @@ DERIVED: Final[Sequence[DerivedTable]] = (
     DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
     DerivedTable(RunSpanType, "run_span_type", ("account_id", "agent_instance_id", "schema_name")),
     DerivedTable(Rollup, "series_rollup", RollupKey._fields),
+    DerivedTable(RollupDue, "series_rollup_due", RollupDue._fields),
     DerivedTable(
         CountedLateSpan, "series_late_span", ("account_id", "agent_instance_id", "span_id")
     ),

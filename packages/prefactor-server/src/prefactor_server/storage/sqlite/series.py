@@ -90,9 +90,10 @@ class SqliteSeries:
         def read(connection: sqlite3.Connection) -> Sequence[Rollup]:
             found: list[Rollup] = []
             for key in keys:
-                row = connection.execute(_SQL["series.rollup"], key).fetchone()
-                if row is not None:
-                    found.append(Rollup._make(row))
+                rows = connection.execute(_SQL["series.rollup"], key).fetchall()
+                if not rows and key == key.of_all:
+                    rows = connection.execute(_SQL["series.rollups_of_bucket"], key[:-1]).fetchall()
+                found += map(Rollup._make, rows)
             return found
 
         return await self._on_reader(read)
@@ -100,10 +101,9 @@ class SqliteSeries:
     async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
         """See ``SeriesStorage.rollups``."""
         named = {**asked._asdict(), "limit": limit}
+        sql = _SQL["series.rollups_of_all" if asked.environment_id is None else "series.rollups"]
         return await self._on_reader(
-            lambda connection: [
-                Rollup._make(row) for row in connection.execute(_SQL["series.rollups"], named)
-            ]
+            lambda connection: [Rollup._make(row) for row in connection.execute(sql, named)]
         )
 
     async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:

@@ -16,18 +16,40 @@ SELECT account_id, agent_instance_id, span_id, counted_at FROM series_late_span
 WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[]) AND span_id = ANY ($3::text[])
 
 -- name: series.rollups_by_key
--- Rollups by their keys.
+-- Rollups by their keys; in place of a missing one of all environments, those of each.
+WITH named AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
+        AS k (account_id, agent_id, bucket_seconds, start, environment_id)
+)
 SELECT {rollups} FROM series_rollup t
-JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
-    AS k (account_id, agent_id, bucket_seconds, start, environment_id)
-    USING (account_id, agent_id, bucket_seconds, start, environment_id)
+JOIN named USING (account_id, agent_id, bucket_seconds, start, environment_id)
+UNION ALL
+SELECT {rollups} FROM series_rollup t
+JOIN named k USING (account_id, agent_id, bucket_seconds, start)
+WHERE k.environment_id = '' AND t.environment_id <> ''
+    AND NOT EXISTS (
+        SELECT FROM series_rollup s
+        WHERE s.account_id = k.account_id AND s.agent_id = k.agent_id
+            AND s.bucket_seconds = k.bucket_seconds AND s.start = k.start AND s.environment_id = ''
+    )
 
 -- name: series.rollups
--- The rollups of an agent in a range.
+-- The rollups of an agent in one environment, in a range.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3 AND start >= $4 AND start < $5
-    AND ($6::text IS NULL OR environment_id = $6)
-ORDER BY start, environment_id LIMIT $7
+    AND environment_id = $6 AND environment_id <> ''
+ORDER BY start LIMIT $7
+
+-- name: series.rollups_of_all
+-- The rollups of an agent in all environments, in a range; those of each where their sum is missing.
+SELECT {rollups} FROM series_rollup t
+WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3 AND start >= $4 AND start < $5
+    AND NOT EXISTS (
+        SELECT FROM series_rollup s
+        WHERE s.account_id = $1 AND s.agent_id = $2 AND s.bucket_seconds = $3
+            AND s.start = t.start AND s.environment_id = '' AND t.environment_id <> ''
+    )
+ORDER BY start, environment_id LIMIT $6
 
 -- name: series.first
 -- The start of an agent's first rollup.

@@ -23,12 +23,33 @@ WHERE account_id = :account_id
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ? AND environment_id = ?
 
+-- name: series.rollups_of_bucket
+-- The rollups of each environment in one bucket.
+SELECT {rollups} FROM series_rollup t
+WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ?
+
 -- name: series.rollups
--- The rollups of an agent in a range.
+-- The rollups of an agent in one environment, in a range.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
     AND start >= :start AND start < :end
-    AND (:environment_id IS NULL OR environment_id = :environment_id)
+    AND environment_id = :environment_id AND environment_id <> ''
+ORDER BY start LIMIT :limit
+
+-- name: series.rollups_of_all
+-- The rollups of an agent in all environments, in a range; those of each where their sum is missing.
+SELECT {rollups} FROM series_rollup t
+WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
+    AND start >= :start AND start < :end
+    AND (
+        environment_id = ''
+        OR NOT EXISTS (
+            SELECT 1 FROM series_rollup s
+            WHERE s.account_id = :account_id AND s.agent_id = :agent_id
+                AND s.bucket_seconds = :bucket_seconds AND s.start = t.start
+                AND s.environment_id = ''
+        )
+    )
 ORDER BY start, environment_id LIMIT :limit
 
 -- name: series.first
