@@ -45,23 +45,35 @@ def encode(timestamp_ms: int, partition: int, randomness: bytes) -> str:
     if len(randomness) != RANDOM_BYTES:
         raise ValueError(f"randomness must be {RANDOM_BYTES} bytes, got {len(randomness)}")
     number = int.from_bytes(randomness, "big")
-    return _prefix(timestamp_ms, partition) + _suffix(number >> 40, number & _LOW_HALF)
+    return _time_text(timestamp_ms) + _partition_text(partition) + _random_text(number)
 
 
 @lru_cache(maxsize=16)
-def _prefix(timestamp_ms: int, partition: int) -> str:
-    """Return the first half, which all ids of a millisecond share."""
+def _time_text(timestamp_ms: int) -> str:
+    """Return the first ten characters, which all ids of a millisecond share."""
     if not 0 <= timestamp_ms <= MAX_TIMESTAMP_MS:
         raise ValueError(f"timestamp must be 0 to {MAX_TIMESTAMP_MS}, got {timestamp_ms}")
+    return "".join([_PAIRS[timestamp_ms >> shift & 1023] for shift in range(40, -1, -10)])
+
+
+@lru_cache(maxsize=1024)
+def _partition_text(partition: int) -> str:
+    """Return the six characters of a partition."""
     if not 0 <= partition <= MAX_PARTITION:
         raise ValueError(f"partition must be 0 to {MAX_PARTITION}, got {partition}")
-    number = (timestamp_ms << 30) | partition
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(70, -1, -10)])
+    return "".join([_PAIRS[partition >> shift & 1023] for shift in (20, 10, 0)])
 
 
-def _suffix(high: int, low: int) -> str:
-    """Return the second half from 40 bits and 40 bits, because small integers are faster."""
-    pairs = _PAIRS
+@lru_cache(maxsize=1024)
+def _partition_text_of(run_id: str) -> str:
+    """Return the characters of a run's partition, or an empty text if its id is no PFID."""
+    return run_id[PARTITION] if is_pfid(run_id) else ""
+
+
+def _random_text(number: int) -> str:
+    """Return the sixteen characters of 80 bits."""
+    # In two halves, because small integers are faster.
+    pairs, high, low = _PAIRS, number >> 40, number & _LOW_HALF
     return (
         f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}"
         f"{pairs[high & 1023]}{pairs[low >> 30]}{pairs[low >> 20 & 1023]}"
@@ -113,7 +125,7 @@ class PfidMaker:
     def make(self, partition: int) -> str:
         """Return a new id in the partition, with the current millisecond or a later one."""
         self._advance()
-        return self._encode(partition)
+        return self._encode(_partition_text(partition))
 
     def make_run_id(self) -> str:
         """Return a new id for a run, in a partition drawn at random."""
@@ -126,17 +138,15 @@ class PfidMaker:
         if self._run_ms != self._last_ms:
             self._run_ms = self._last_ms
             self._run_partition = self._random(4) & MAX_PARTITION
-        return self._encode(self._run_partition)
+        return self._encode(_partition_text(self._run_partition))
 
     def make_in_run(self, run_id: str, partition: int) -> str:
         """Return a new id in the partition of the run, or in ``partition`` if it has none.
 
         A run has none if its id is a client's and no PFID.
         """
-        made = self.make(partition)
-        if not is_pfid(run_id):
-            return made
-        return f"{made[: PARTITION.start]}{run_id[PARTITION]}{made[PARTITION.stop :]}"
+        self._advance()
+        return self._encode(_partition_text_of(run_id) or _partition_text(partition))
 
     def _advance(self) -> None:
         now_ms = self._now_us() // 1000
@@ -151,9 +161,8 @@ class PfidMaker:
         self._last_ms = ms
         self._last_number = self._random(RANDOM_BYTES)
 
-    def _encode(self, partition: int) -> str:
-        number = self._last_number
-        return _prefix(self._last_ms, partition) + _suffix(number >> 40, number & _LOW_HALF)
+    def _encode(self, partition_text: str) -> str:
+        return f"{_time_text(self._last_ms)}{partition_text}{_random_text(self._last_number)}"
 
     def _random(self, size: int) -> int:
         return int.from_bytes(self._random_bytes(size), "big")

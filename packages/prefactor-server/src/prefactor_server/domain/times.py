@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,5 +45,12 @@ def parse_time(text: str) -> int:
 
 def format_time(us: int) -> str:
     """Format as ISO 8601 in UTC, always with six decimal places and a Z."""
-    moment = _EPOCH + timedelta(microseconds=us)
-    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, rest = divmod(us, 1_000_000)
+    return f"{_format_second(seconds)}.{rest:06d}Z"
+
+
+# Times of the same second are formatted again and again.
+@lru_cache(maxsize=1024)
+def _format_second(seconds: int) -> str:
+    moment = _EPOCH + timedelta(seconds=seconds)
+    return moment.isoformat(timespec="seconds")[:-6]

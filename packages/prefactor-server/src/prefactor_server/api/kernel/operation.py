@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -45,6 +46,9 @@ TOKEN_BODY: Final = 1024
 """The body limit of unauthenticated requests, in bytes: enough for a token."""
 
 
+_NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class Parameter(NamedTuple):
     """One query parameter. With ``keyed``, it is given once per key, as ``name[key]=text``."""
 
@@ -68,7 +72,7 @@ class Call:
     content_type: bytes = b""
     client: ClientConnection | None = None
     response_headers: tuple[tuple[bytes, bytes], ...] = ()
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = field(default_factory=lambda: _NO_QUERY)
     pending: PendingWrites = field(default_factory=PendingWrites)
     work: Work = field(default_factory=Work)
     key: str | None = None

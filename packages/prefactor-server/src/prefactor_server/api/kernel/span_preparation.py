@@ -84,14 +84,14 @@ class PendingWrites:
     reread: bool = False
     """Whether cached facts about runs proved stale and must be read again."""
 
-    runs: dict[str, RunFacts] = field(default_factory=dict[str, RunFacts])
-    bindings: dict[Hashable, str] = field(default_factory=dict[Hashable, str])
+    runs: dict[str, RunFacts] = field(default_factory=dict)
+    bindings: dict[Hashable, str] = field(default_factory=dict)
     """The schema versions that this request's registrations will be bound to."""
 
-    types: dict[str, SpanTypes] = field(default_factory=dict[str, SpanTypes])
-    contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    spans: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
-    prefetched: dict[str, SpanStart] = field(default_factory=dict[str, SpanStart])
+    types: dict[str, SpanTypes] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    spans: dict[str, SpanStart] = field(default_factory=dict)
+    prefetched: dict[str, SpanStart] = field(default_factory=dict)
     """Spans read for upcoming writes. Each write removes its own, so that none is kept."""
 
 

@@ -232,7 +232,8 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
         for job, one, outcome in zip(jobs, prepared, outcomes, strict=False):
             if isinstance(outcome, Stale):
                 return answers
-            if job.call.work.is_due():
+            # Before the first answer, the request has only waited for its commit.
+            if answers and job.call.work.is_due():
                 await job.call.work.pause()
             answers.append(await _answer(job, one, outcome))
             if isinstance(outcome, Refused):

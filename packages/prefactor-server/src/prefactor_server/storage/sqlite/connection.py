@@ -17,6 +17,11 @@ from prefactor_server.storage.migration import DatabaseError
 _MIN_SQLITE_VERSION: Final = (3, 37)
 _BUSY_TIMEOUT_MS: Final = 5000
 
+# Without an adapter for None, Python's module raises and discards an error inside for each empty
+# column, and a span has about ten. ``dict.get`` returns None and is no Python code.
+_NOTHING: Final[dict[None, None]] = {}
+sqlite3.register_adapter(type(None), _NOTHING.get)
+
 
 class DatabaseFileError(DatabaseError):
     """The database file cannot be used. The message says what to do."""
