@@ -2,7 +2,7 @@
 
 A run records 500 spans a second, ten bulk requests of 50 each second, as a recorder sends them. In
 turns, nobody follows it and two hundred event streams do. What grows is the server's CPU time per
-span; the time between two requests is not part of it. Every stream has to be told of every span
+span; the time between two requests is not part of it. Every stream must receive every span
 once.
 """
 
@@ -28,7 +28,7 @@ MARK = b'"type":"agent_span"'
 
 
 class Stream:
-    """One subscriber: it counts the spans that it is told of, and when they came."""
+    """One subscriber: it counts the spans that it receives, and notes the times."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -58,12 +58,12 @@ class Stream:
         return self._inflate.decompress(chunk[:-2])
 
     async def follow(self, spans: int) -> None:
-        """Read until so many spans were told of."""
+        """Read until this number of spans was received."""
         while self.spans < spans:
             block = await self.block()
-            told = block.count(MARK)
-            self.spans += told
-            self.seen_at += [time.perf_counter()] * told
+            found = block.count(MARK)
+            self.spans += found
+            self.seen_at += [time.perf_counter()] * found
             self.reloads += b"event: reload" in block
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ def serve() -> Iterator[Callable[..., LiveServer]]:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server that the tests of this process share: leave it running.
 
-    It keeps its word as one in service does, since the journeys over it are about crashes.
+    It writes to the disk as in production, because the tests that use it are about crashes.
     """
     started = start_postgres(DURABLE)
     yield started

@@ -56,7 +56,7 @@ async def test_restart(tmp_path: Path, serve: Callable[..., LiveServer], databas
                 span = await client.agent_spans.create(run.id, "step", "active", {})
                 written.append(span.id)
                 if end is not None:
-                    # What was written last is told of before, or after, and never twice.
+                    # The last write is sent either before or after this, and never twice.
                     getattr(server, end)()
                     server = serve(tmp_path, port=port, database=database)
             while len(seen) < 3:

@@ -98,7 +98,7 @@ async def test_killed_while_it_delivers(
     sender.kill()
     under_way = {one.id for one in receiver.events[9:]}
     receiver.hold_from = NEVER
-    receiver.let_go.set()
+    receiver.released.set()
     left = [one for one in replicas if one is not sender]
     after = left[0] if left else serve(tmp_path / "first", *NETWORKS, **flags)
     async with client_of(after) as client:

@@ -102,7 +102,7 @@ async def test_ended_by(page: Page, server: LiveServer) -> None:
     run_id = await record(server, support_run())
 
     async def idle(route: Route) -> None:
-        # The shortest wait that a server can be told of is a minute.
+        # The setting's minimum is a minute, which is too long for a test.
         answer = await route.fetch()
         document = await answer.json()
         document["details"]["ended_by"] = "idle"

@@ -52,21 +52,21 @@ class Event(NamedTuple):
 
 @dataclass
 class EventReceiver:
-    """Keeps requests in order. From ``hold_from`` on, they wait for ``let_go`` to be answered."""
+    """Keeps requests in order. From ``hold_from`` on, answers wait for ``released``."""
 
     url: str = ""
     status: int = 204
     hold_from: int = 1_000_000
     events: list[Event] = field(default_factory=list[Event])
     held: threading.Event = field(default_factory=threading.Event)
-    let_go: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
 
     def take(self, event: Event) -> None:
         """Note an event; return when it is to be answered."""
         self.events.append(event)
         if len(self.events) > self.hold_from:
             self.held.set()
-            self.let_go.wait(60)
+            self.released.wait(60)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def receiving_events() -> Generator[EventReceiver]:
     try:
         yield receiver
     finally:
-        receiver.let_go.set()
+        receiver.released.set()
         http.shutdown()
         http.server_close()
         thread.join()

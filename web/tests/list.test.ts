@@ -60,7 +60,7 @@ it("knows how long a run took, and has taken so far", () => {
   expect(tookMicroseconds({ ...started, started_at: null }, now)).toBeNull();
 });
 
-it("notices that more runs have begun than a page tells of", () => {
+it("notices that more runs have begun than fit on a page", () => {
   const list = { shown: [run("a", 1)], waiting: [], deleted: new Set<string>() };
   expect(hasGap(list, [run("c", 3), run("b", 2)], false)).toBe(true);
   expect(hasGap(list, [run("b", 2), run("a", 1)], false)).toBe(false);
@@ -70,7 +70,7 @@ it("notices that more runs have begun than a page tells of", () => {
   );
 });
 
-it("looks after open runs that the newest page does not tell of, in turns", () => {
+it("reads open runs again that are not on the newest page, in turns", () => {
   const shown = [run("d", 4), run("c", 3), run("b", 2), run("a", 1, "complete")];
   const list = { shown, waiting: [run("e", 5)], deleted: new Set<string>() };
   const ids = (turn: number): string[] => unseen(list, [run("d", 4)], turn, 2).map(({ id }) => id);

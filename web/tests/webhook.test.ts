@@ -36,7 +36,7 @@ describe("a webhook", () => {
 describe("a delivery", () => {
   const delivery = { status: "pending", attempts: 0, response_status: null, error: null } as const;
 
-  test("says what became of it", () => {
+  test("names its state", () => {
     expect([deliveryState(delivery).text, answerOf(delivery)]).toEqual(["waiting", "Not sent yet"]);
     const failing = { ...delivery, attempts: 2, response_status: 500, error: "no answer" };
     expect([deliveryState(failing).text, answerOf(failing)]).toEqual(["retrying", "No answer"]);

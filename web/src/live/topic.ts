@@ -1,4 +1,4 @@
-/** What tabs want to be told of, and the one question that asks the server for all of it. */
+/** The topics that tabs follow, and the one query that asks the server for all of them. */
 
 import type { components } from "../openapi";
 
@@ -10,7 +10,7 @@ export type Topic = { kind: "runs" } | { kind: "run"; id: string };
 /** The most runs that a stream can be asked for by their ids. */
 export const MAX_RUNS = 50;
 
-/** Return the query of the stream that tells of all topics; null if there are none. */
+/** Return the query of the stream for all topics; null if there are none. */
 export function questionOf(topics: readonly Topic[]): string | null {
   if (topics.length === 0) return null;
   const ids = topics.flatMap((topic) => (topic.kind === "run" ? topic.id : []));

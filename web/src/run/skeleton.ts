@@ -70,7 +70,7 @@ export interface Skeleton {
   status: Uint8Array;
   kind: Uint8Array;
   flags: Uint8Array;
-  /** NaN for a span that tells of none. */
+  /** NaN for a span without a count. */
   tokens: Float64Array;
   /** In `currency`; NaN for a span without a price. */
   cost: Float64Array;

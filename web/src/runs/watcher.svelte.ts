@@ -56,7 +56,7 @@ export class RunWatcher {
   #loadingMore = false;
   #turn = 0;
 
-  /** Begin to watch. `onruns` is told of every page that comes. */
+  /** Begin to watch. `onruns` is called with every page that arrives. */
   constructor(filters: Filters, onruns: (runs: readonly Run[]) => void) {
     this.#filters = filters;
     this.#onruns = onruns;
@@ -154,7 +154,7 @@ export class RunWatcher {
     if (this.failure) this.reread();
   }
 
-  /** Look after runs that the newest page does not tell of any more, a few at a time. */
+  /** Read runs again that are no longer on the newest page, a few at a time. */
   async #reread(newest: readonly Run[]): Promise<void> {
     const runs = unseen(this.list, newest, this.#turn++, REREAD);
     const found = await Promise.all(runs.map((run) => this.#one(run.id)));

@@ -200,7 +200,7 @@ async def opened(database: Database) -> AgentInstance:
 
 
 def heard(outcome: Any) -> str:
-    """Return an outcome in the words of the model."""
+    """Return an outcome as the model names it."""
     if isinstance(outcome, Done):
         return "replayed" if outcome.replayed else "done"
     return "refused"

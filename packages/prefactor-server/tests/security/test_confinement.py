@@ -29,8 +29,8 @@ CALLERS = (("agent_deployment", "deployment_session"),)
 TOKENS = CALLERS[0]
 KEYS = ("<mark>-key-1", "<mark>-key-2", "<mark>-key-3")
 
-# Ids are unique in an account, so one that is taken cannot be had. Its caller is told what it is
-# told of everything that it may not see.
+# Ids are unique in an account, so a taken one is refused, with the error for anything that the
+# caller may not see.
 TAKEN = (
     (404, "not_found", []),
     (200, None, [("error", "not_found")]),

@@ -31,9 +31,9 @@ CALLERS = (
     ("viewer", "member"),
 )
 TOKENS = [one for group in CALLERS for one in group]
-# Some of those under which the victim did something.
+# Some of the keys that the victim used.
 KEYS = ("key-0001", "key-0007", "key-0015")
-# Alerts tell of what went wrong.
+# There are alerts only if something went wrong.
 MAY_BE_EMPTY = ("alerts.list",)
 
 

@@ -76,7 +76,7 @@ def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
         client.get("/api/v1/ping")
 
 
-def test_a_missing_object_is_none(client: ApiClient) -> None:
+def test_a_missing_object_reads_as_none(client: ApiClient) -> None:
     """Reading something that does not exist returns None."""
     ANSWERS.append((404, b"{}"))
 

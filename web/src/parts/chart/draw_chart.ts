@@ -64,7 +64,7 @@ function optionsOf(chart: Chart, width: number, on: Handlers): UPlot.Options {
   return {
     width,
     height: HEIGHT,
-    // Days are those of UTC; shorter buckets are told in the reader's time zone.
+    // Days are those of UTC; shorter buckets are shown in the reader's time zone.
     tzDate: (at) => (daily ? UPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
     legend: { show: false },
     cursor: { y: false, points: { show: !chart.stacked }, drag: { x: false, y: false } },

@@ -31,7 +31,7 @@ def terminate_run(
     json: Json = False,
     connection: Connection = None,
 ) -> int:
-    """Terminate an active run, or all that pass filters. Their agents are told the reason.
+    """Terminate an active run, or all runs that match filters. Their agents get the reason.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def _check(
     elif filters is not None and filters.status not in {None, "active"}:
         message = f"--status: only active runs can be terminated, got {filters.status!r}"
     elif not dry_run and reason is None:
-        message = "--reason: must be given, because the agent is told it"
+        message = "--reason: must be given, because the agent gets it"
     elif not dry_run and not (reason or "").strip():
-        message = "--reason: must not be blank, because the agent is told it"
+        message = "--reason: must not be blank, because the agent gets it"
     if message is not None:
         raise Failure(message, USAGE)
 

@@ -1,8 +1,8 @@
-"""Chooses which open run to poll the server about next, if the server knows no heartbeats.
+"""Choose the open run to poll next, if the server does not support heartbeats.
 
-A run that records learns of its termination from the responses. One that is idle (waiting for a
-person or for a queue) gets no responses. The response to a heartbeat tells of it; an older server
-is polled.
+A run that records learns of its termination from the responses to its writes. An idle run (waiting
+for a person or for a queue) gets no responses. It learns of its termination from the response to a
+heartbeat. A server without heartbeats is polled.
 """
 
 from __future__ import annotations

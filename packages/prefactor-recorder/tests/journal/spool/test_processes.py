@@ -86,7 +86,7 @@ def rest(program: Program) -> list[str]:
     """Return the complete lines that a process prints until it ends."""
     assert program.stdout
     said = program.stdout.read().split("\n")[:-1]
-    # Its lock is let go a moment after its output.
+    # Its lock is released a moment after its output ends.
     program.wait()
     return said
 

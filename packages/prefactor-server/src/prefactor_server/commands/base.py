@@ -55,7 +55,7 @@ Outcome: TypeAlias = Done | Refused | Stale
 
 
 class Decision(NamedTuple):
-    """What a command changes, and what its caller is told."""
+    """The changes of a command, and the answer to its caller."""
 
     changes: Changes
     done: Done

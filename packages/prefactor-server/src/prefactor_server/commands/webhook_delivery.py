@@ -1,4 +1,4 @@
-"""The writes of deliveries: what came of an attempt, a test, and sending one again."""
+"""The writes of deliveries: the result of an attempt, a test, and sending one again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class RecordAttempt(NamedTuple):
-    """Write down what came of sending a delivery; a webhook that fails for long is disabled."""
+    """Store the result of an attempt; disable a webhook that has failed for too long."""
 
     request: Request
     webhook_id: str
@@ -70,7 +70,7 @@ class RecordTest(NamedTuple):
 
 
 class ResendDelivery(NamedTuple):
-    """Send a delivery again, whatever became of it."""
+    """Send a delivery again, whatever its status."""
 
     request: Request
     id: str

@@ -70,8 +70,8 @@ class EventFilter(NamedTuple):
     def passes_deleted(self, instance_id: str) -> bool:
         """Return whether the deletion of a run concerns the subscriber.
 
-        A deleted run's agent is unknown. A deployment token is therefore told only of runs that it
-        follows by id, which it could see when it subscribed.
+        A deleted run's agent is unknown. A deployment token therefore gets only
+        deletions of runs that it follows by id, which it could see when it subscribed.
         """
         if instance_id in self.instance_ids:
             return True

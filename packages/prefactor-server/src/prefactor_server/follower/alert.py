@@ -20,7 +20,7 @@ from prefactor_server.domain.runs.alert_cause import (
 from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower.alert_check import (
-    TELLS_OF_RUN,
+    MAY_CHANGE_ALERTS,
     Check,
     Figures,
     Seen,
@@ -110,7 +110,9 @@ class AlertConsumer(Consumer):
         self, account_id: str, runs: Mapping[str, Seen]
     ) -> Mapping[str, AgentInstance]:
         """Return the current rows of the runs whose changes may raise or clear an alert."""
-        named = [run_id for run_id, seen in runs.items() if seen.spans or seen.flags & TELLS_OF_RUN]
+        named = [
+            run_id for run_id, seen in runs.items() if seen.spans or seen.flags & MAY_CHANGE_ALERTS
+        ]
         found = await self._storage.run_totals.runs(account_id, named) if named else ()
         return {run.id: run for run in found}
 

@@ -40,7 +40,7 @@ from prefactor_server.queries.risk import ScoredRun
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 _OF_RUN: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED)
-TELLS_OF_RUN: Final = RUN_ENDED | RUN_CHANGED | BACKFILLED
+MAY_CHANGE_ALERTS: Final = RUN_ENDED | RUN_CHANGED | BACKFILLED
 """What may give a run an alert: one that has ended provisionally may still change."""
 _FINISHED: Final = "run.finished"
 _RECORDED: Final = "quality.recorded"
@@ -133,7 +133,7 @@ def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Ch
     if seen.flags & RUN_DELETED:
         names = list(CAUSES)
     elif not seen.flags & IMPORTED:
-        names += _OF_RUN if seen.flags & TELLS_OF_RUN else ()
+        names += _OF_RUN if seen.flags & MAY_CHANGE_ALERTS else ()
         names += (RISK_EXCEEDED,) if run_id in figures.scores else ()
         names += (COST_EXCEEDED,) if run_id in figures.costs else ()
     return Check(

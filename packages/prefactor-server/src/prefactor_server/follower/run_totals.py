@@ -35,7 +35,7 @@ RUN_TOTALS: Final = "run_totals"
 
 _DUE_RUNS: Final = 50
 _SPANS_AT_ONCE: Final = 5000
-"""How many spans are counted in one go; a run of more is counted alone."""
+"""How many spans are counted together; a run with more is counted alone."""
 _REFRESHED: Final = 200
 _RESET_ROWS: Final = 500
 # The consumer spends one part in twenty of its time on counting open runs again.

@@ -42,7 +42,7 @@ class MappedSpan(NamedTuple):
 
 
 def is_about_agents(span: ReceivedSpan) -> bool:
-    """Return whether a span tells of a model, a tool or an agent."""
+    """Return whether a span is about a model, a tool or an agent."""
     return kind_of(OtelSpan(span.name, span.attributes)) is not None
 
 

@@ -71,7 +71,7 @@ class ApiClient:
             Refusal: the server rejected the request, or cannot be reached.
         """
         target = f"{path}?{urlencode(query)}" if query else path
-        return self._request("GET", target, None, missing_is_none=True)
+        return self._request("GET", target, None, may_be_missing=True)
 
     def post(self, path: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """Write an object.
@@ -80,13 +80,13 @@ class ApiClient:
             Refusal: the server rejected the request, or cannot be reached.
         """
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        answer = self._request("POST", path, body, missing_is_none=False)
+        answer = self._request("POST", path, body, may_be_missing=False)
         if answer is None:
             raise TypeError(path)
         return answer
 
     def _request(
-        self, method: str, path: str, body: bytes | None, *, missing_is_none: bool
+        self, method: str, path: str, body: bytes | None, *, may_be_missing: bool
     ) -> Mapping[str, Any] | None:
         problem = ""
         for attempt in range(_ATTEMPTS):
@@ -101,7 +101,7 @@ class ApiClient:
             if status in _BUSY:
                 problem = f"{status} {answer.get('message', '')}"
                 continue
-            if status == http.client.NOT_FOUND and missing_is_none:
+            if status == http.client.NOT_FOUND and may_be_missing:
                 return None
             if status != http.client.OK:
                 raise Refusal(f"{method} {path}: {status} {_explained(answer)}")

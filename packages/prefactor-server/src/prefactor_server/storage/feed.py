@@ -60,7 +60,7 @@ class StoredRun(NamedTuple):
     inserted_at: int
     status: str
     is_silent_import: bool = False
-    """Whether it was imported, and its agent has not been heard of here."""
+    """Whether it was imported, and its agent has not written here yet."""
 
 
 class StoredSpan(NamedTuple):

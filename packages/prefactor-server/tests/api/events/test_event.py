@@ -253,7 +253,7 @@ async def test_caps(database_url: str) -> None:
                 assert answer.status == status
                 assert int(answer.headers["Retry-After"]) > 0
             async with asyncio.timeout(10):
-                while api_client.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
+                while api_client.events.streams:  # noqa: ASYNC110 - a closed connection causes no event
                     await asyncio.sleep(0.01)
             async with following(api_client) as stream:
                 await begun(stream)
@@ -318,7 +318,7 @@ async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
                 await api_client.span(run)
                 await until(reader, b"event: changes")
             else:
-                while api_client.events.streams:  # noqa: ASYNC110 - nothing tells of a closed connection
+                while api_client.events.streams:  # noqa: ASYNC110 - a closed connection causes no event
                     await asyncio.sleep(0.05)
         writer.close()
 

@@ -196,7 +196,7 @@ async def test_slow_reader() -> None:
 
         assert slow.has_lost
         assert not quick.has_lost
-        slow.pass_over()
+        slow.skip_all()
         feed.commit("next")
         hub.wake()
         assert await told_one(slow) == await told_one(quick)
@@ -256,7 +256,7 @@ async def test_failures() -> None:
         feed.commit("b")
         hub.wake()
         await told(subscription, lambda: subscription.has_lost)
-        subscription.pass_over()
+        subscription.skip_all()
         feed.failing = None
         feed.commit("c")
         hub.wake()

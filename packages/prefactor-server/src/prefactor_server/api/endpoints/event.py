@@ -84,13 +84,13 @@ OPERATIONS = (
             ),
             Parameter(
                 "include_spans",
-                "Whether to tell of spans as well. False tells of runs alone, as a list needs it.",
+                "Whether to send changes of spans as well. A list needs only runs (false).",
                 schema={"type": "boolean", "default": True},
             ),
             Parameter(
                 "include_spans_of",
                 f"Ids of runs, up to {_MAX_IDS}, with commas between. Spans of other runs are not "
-                "told. A list beside an open run needs this. A run need not exist.",
+                "sent. A list beside an open run needs this. A run need not exist.",
             ),
         ),
         open=_open,

@@ -156,10 +156,10 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/server",
         right="administer",
-        summary="Show how the server is",
+        summary="Show the server's status",
         description=(
-            "Tells of the process that answers, its database and what is derived from runs, across "
-            "accounts and without any of their data. Answers while the server takes no writes. "
+            "Shows the process that answers, its database and the derived data, across accounts "
+            "and without any of their data. Answers even while the server accepts no writes. "
             "Needs an account token."
         ),
         access="account",

@@ -146,8 +146,8 @@ class Subscription:
         self.taken += 1
         return log.message(self.taken - 1)
 
-    def pass_over(self) -> None:
-        """Skip everything that was not taken yet."""
+    def skip_all(self) -> None:
+        """Skip all messages that were not taken yet."""
         self.taken = self.view.log.end
 
     def backlog(self) -> AsyncGenerator[Message | None]:

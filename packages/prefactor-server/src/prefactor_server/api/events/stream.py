@@ -158,7 +158,7 @@ class EventStream:
         subscription = self._subscription
         while await self._may_go_on():
             if subscription.has_lost:
-                subscription.pass_over()
+                subscription.skip_all()
                 await self._reload(subscription.position, "too_slow")
                 continue
             message = subscription.take()

@@ -1,6 +1,6 @@
-"""Classify PostgreSQL's errors by what became of the transaction.
+"""Classify PostgreSQL's errors by the outcome of the transaction.
 
-    lost       the connection broke or could not be made: the outcome is unknown
+    lost       the connection broke or was never made: the outcome is unknown
     conflict   another server wrote first: nothing was stored, retry the decision
     refusal    the database cannot do it now: nothing was stored
 

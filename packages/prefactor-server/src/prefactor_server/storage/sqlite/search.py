@@ -276,7 +276,7 @@ def _change(connection: sqlite3.Connection, document: SearchDocument) -> None:
 
 
 def _forget_words(connection: sqlite3.Connection, number: int, codec: int, body: bytes) -> None:
-    # A contentless index must be told the words that it forgets.
+    # Deleting from a contentless index needs the words of the row.
     connection.execute(_SQL["word.delete"], (number, decode_document(codec, body).decode()))
 
 

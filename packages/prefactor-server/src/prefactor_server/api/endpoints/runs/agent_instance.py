@@ -87,7 +87,7 @@ Reason: TypeAlias = Annotated[
 
 
 class TerminateFields(msgspec.Struct, kw_only=True):
-    """Why a run is stopped. Its agent is told."""
+    """Why a run is stopped. Its agent gets this text."""
 
     reason: Reason
 

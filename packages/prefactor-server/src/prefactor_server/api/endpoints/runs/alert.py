@@ -60,7 +60,7 @@ _AGENT: Final = Parameter("agent_id", "The agent's id, or its external identifie
 _KIND: Final = FilterParameter(
     Parameter(
         "kind",
-        "The name of the server's own alerts, in the words of older clients.",
+        "The name of the server's own alerts, as older clients spell it.",
         schema={"enum": list(_NAMES)},
     ),
     "name",

@@ -226,7 +226,7 @@ OTHERS = (
         summary="Send a test to a webhook",
         description=(
             "Sends an event webhook.test now, once, also to a webhook that is disabled, and "
-            "answers what came of it."
+            "answers with its result."
         ),
         max_body_bytes=TOKEN_BODY,
         reply=Success[DeliveryView],

@@ -24,7 +24,7 @@ def run_event(event: str, at: int, run: AgentInstance, public_url: str, **more: 
 
 
 def alert_data(alert: Alert) -> Mapping[str, Any]:
-    """Return what an event tells of one of the server's own alerts."""
+    """Return the data of an event about one of the server's own alerts."""
     return {
         "id": alert.id,
         "name": alert.name,
@@ -36,7 +36,7 @@ def alert_data(alert: Alert) -> Mapping[str, Any]:
 
 
 def quality_data(quality: InstanceQuality | None) -> Mapping[str, Any]:
-    """Return what an event tells of the quality of a run: which evaluations have said something."""
+    """Return the data of an event about the quality of a run: the names of its evaluations."""
     return {"names": [] if quality is None else sorted(quality.entries())}
 
 

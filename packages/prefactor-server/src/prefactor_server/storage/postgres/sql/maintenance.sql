@@ -150,7 +150,7 @@ DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[
 DELETE FROM alert WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 
 -- name: prune.delete_webhook_deliveries
--- What webhooks were, or were to be, told of runs.
+-- The sent and unsent deliveries about runs.
 DELETE FROM webhook_delivery
 WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 

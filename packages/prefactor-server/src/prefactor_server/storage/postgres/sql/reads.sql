@@ -126,8 +126,8 @@ SELECT ({total}), ARRAY(
 )
 
 -- name: risk.span_usage
--- The spans of some runs, counted by run, type and model, with what they tell of tokens and of when
--- the last of them started or finished.
+-- The spans of some runs, counted by run, type and model, with their tokens and the time of
+-- the last start or finish.
 SELECT agent_instance_id, schema_name, model, count(*),
        count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
        count(coalesce(prompt_tokens, completion_tokens)),

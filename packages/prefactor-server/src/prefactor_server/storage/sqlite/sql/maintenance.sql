@@ -132,7 +132,7 @@ DELETE FROM alert
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_webhook_deliveries
--- What webhooks were, or were to be, told of runs.
+-- The sent and unsent deliveries about runs.
 DELETE FROM webhook_delivery
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 

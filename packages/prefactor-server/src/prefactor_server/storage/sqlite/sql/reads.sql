@@ -61,8 +61,8 @@ FROM agent_schema_version AS version JOIN schema_content AS content
 WHERE version.account_id = :account_id AND version.id = :schema_version_id
 
 -- name: risk.span_usage
--- The spans of some runs, counted by run, type and model, with what they tell of tokens and of when
--- the last of them started or finished.
+-- The spans of some runs, counted by run, type and model, with their tokens and the time of
+-- the last start or finish.
 SELECT agent_instance_id, schema_name, model, count(*),
        count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
        count(coalesce(prompt_tokens, completion_tokens)),

@@ -1,7 +1,7 @@
 -- The index of words of the SQLite backend, in its own file.
 
 -- name: create.document
--- A span in the index; what it was told is kept, because it has to be told what to forget.
+-- A span in the index. Its words are kept, because deleting it from the index needs them.
 CREATE TABLE document (
     number            INTEGER PRIMARY KEY,
     account_id        TEXT NOT NULL,
