@@ -83,7 +83,7 @@ def _random_text(number: int) -> str:
 
 def id_prefix(time_us: int) -> str:
     """Return what PFIDs of a millisecond begin with, which sorts behind all earlier ones."""
-    return _prefix(time_us // 1000, 0)[: PARTITION.start]
+    return _time_text(time_us // 1000)
 
 
 def time_of_prefix(prefix: str) -> int:
