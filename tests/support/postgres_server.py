@@ -114,9 +114,36 @@ def start_postgres(options: tuple[str, ...] = FAST) -> PostgresServer:
     return server
 
 
-def _initialize(server: PostgresServer) -> None:
+def start_standby(primary: PostgresServer) -> PostgresServer:
+    """A hot standby that replays what a primary commits."""
+    directory = Path(tempfile.mkdtemp(prefix="prefactor-pg-"))
+    guard.tell("+folder", directory)
+    try:
+        server = PostgresServer(directory, primary.binaries, primary.options)
+        _hand_over(directory)
+        subprocess.run(
+            [
+                *(server.binaries / "pg_basebackup", "-h", primary.directory, "-U", _USER),
+                *("-D", directory / "data", "--write-recovery-conf", "--checkpoint=fast"),
+                "--no-sync",
+            ],
+            check=True,
+            **_unprivileged(),
+        )
+        server.start()
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
+    return server
+
+
+def _hand_over(directory: Path) -> None:
     if os.geteuid() == 0:
-        shutil.chown(server.directory, "nobody")
+        shutil.chown(directory, "nobody")
+
+
+def _initialize(server: PostgresServer) -> None:
+    _hand_over(server.directory)
     data = server.directory / "data"
     subprocess.run(
         # No locale of the machine's: where order matters, the schema has to say so itself.

@@ -216,8 +216,8 @@ async def _serve_on(
     open_connections = server.server_state.connections
     metrics.watch_writer(writer)
     metrics.watch_follower(follower)
-    metrics.watch_memory(parts.budget)
-    metrics.watch_connections(open_connections)
+    metrics.watch_load(parts.budget, open_connections)
+    metrics.watch_standby(storage.standby)
     sender = webhook_sender(
         storage, writer, parts.webhooks, holder, now_us, keep_days=settings.webhook_days
     )

@@ -76,12 +76,23 @@ async def open_storage(settings: Settings) -> OpenStorage:
     """Open the database for a server, and bring its schema up to date.
 
     Raises:
-        SettingError: the setting names no database.
+        SettingError: the setting names no database, or ``read_database`` none to read from.
         DatabaseError: the database cannot be used, was written by a newer server, or is a file in
             use by another server.
     """
+    read_url = settings.read_database
     if is_on_server(settings.database):
-        return await PostgresStorage.open(settings.database)
+        if read_url and not is_on_server(read_url):
+            raise SettingError(
+                f"--read-database must be {_SERVERS[0]} and the address of a standby of "
+                f"--database; got {shown_database(read_url)!r}"
+            )
+        return await PostgresStorage.open(settings.database, read_url=read_url)
+    if read_url:
+        raise SettingError(
+            f"--read-database needs a --database that begins with {_SERVERS[0]}: a file has no "
+            "standby. Leave it out, or move to PostgreSQL"
+        )
     return SqliteStorage.open(
         database_path(settings.database), min_free_disk_bytes=settings.min_free_disk_bytes
     )

@@ -101,6 +101,16 @@ async def test_unknown_paths_fail_in_the_same_shape(
     assert ("Allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize("position", ["soon", "-1", "1.5", "", "9" * 20])
+async def test_a_position_that_is_no_number(api_client: Any, position: str) -> None:
+    """A position that no answer can have had is rejected, with the name of its header."""
+    answer = await api_client.get("/agent_instance", headers={"X-Prefactor-Position": position})
+
+    answer.refused(400, "bad_request")
+    assert "X-Prefactor-Position must be a number" in answer.body["message"]
+    _check(answer)
+
+
 async def test_every_response_has_a_unique_id(api_client: Any) -> None:
     """Every response has a unique id made by the server, whatever the client sends."""
     sent = {"X-Request-Id": "mine"}

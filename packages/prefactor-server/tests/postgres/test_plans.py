@@ -22,7 +22,7 @@ from prefactor_server.storage.base import Needs, Registration
 from prefactor_server.storage.postgres import read, tables
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
-from prefactor_server.storage.postgres.plan_cache import MAX_PLAN_SECONDS, PlanRenewal
+from prefactor_server.storage.postgres.pool.plan_cache import MAX_PLAN_SECONDS, PlanRenewal
 from prefactor_server.storage.postgres.upkeep import maintenance
 from prefactor_server.storage.postgres.write_function import write_function
 

@@ -21,6 +21,7 @@ from prefactor_server.commands.base import (
     decide_batch,
 )
 from prefactor_server.commands.observer import WriteObserver
+from prefactor_server.domain.change import Position, begin_position, current_position
 from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unavailable
 from prefactor_server.storage.base import Snapshot, Storage
 
@@ -31,6 +32,7 @@ MAX_BATCH_COMMANDS: Final = 2000
 class _Waiting(NamedTuple):
     submission: Submission
     outcomes: asyncio.Future[list[Outcome]]
+    position: Position | None
 
 
 class Writer:
@@ -79,7 +81,8 @@ class Writer:
             size: the bytes of the request, which count towards ``max_queue_bytes``.
 
         Returns:
-            The outcomes, up to and including that of the first command that was not done.
+            The outcomes, up to and including that of the first command that was not done. The
+            caller's current position advances to one that contains them.
 
         Raises:
             Overloaded: the queue is full. Nothing was done.
@@ -91,7 +94,8 @@ class Writer:
         if self._queued_bytes and self._queued_bytes + size > self._max_queue_bytes:
             raise Overloaded("Too many writes are waiting: send the request again later")
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(Submission(tuple(commands), size), future))
+        submission = Submission(tuple(commands), size)
+        self._waiting.append(_Waiting(submission, future, current_position()))
         self._queued_bytes += size
         self._start_worker()
         # A caller that disconnects cancels only this future. Its batch also holds the writes of
@@ -131,6 +135,7 @@ class Writer:
         return batch
 
     async def _commit(self, batch: list[_Waiting]) -> None:
+        position = begin_position()
         try:
             outcomes = await self._transact([waiting.submission for waiting in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, its callers have to hear of it
@@ -139,6 +144,8 @@ class Writer:
             await self._settle_failure(batch, error)
         else:
             for waiting, result in zip(batch, outcomes, strict=True):
+                if waiting.position is not None:
+                    waiting.position.advance(position.reached)
                 self._settle(waiting, result)
             if self._on_commit is not None:
                 self._on_commit()

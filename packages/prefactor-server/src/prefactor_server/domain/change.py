@@ -2,11 +2,17 @@
 
 Everything derived from runs (search, totals, series, alerts, live events) reads the feed after the
 commit, off the write path. The feed names what changed; the rows have the current values.
+
+A position of the feed also tells how far a copy of the database has come: a state that has reached
+a position contains every commit up to it.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Final, NamedTuple
+
+MAX_POSITION: Final = 2**63 - 1
 
 RUN_CREATED: Final = 1
 RUN_CHANGED: Final = 2
@@ -49,3 +55,36 @@ class Change(NamedTuple):
     def weight(self) -> int:
         """The work that the change causes, in rows."""
         return 1 + len(self.span_ids)
+
+
+class Position:
+    """What a request, or a batch, knows of its position.
+
+    ``needed`` is the position that a read must have reached. None means that it must see the latest
+    state. ``reached`` is a position that contains what was written, or 0 if nothing was.
+    """
+
+    __slots__ = ("needed", "reached")
+
+    def __init__(self) -> None:
+        self.needed: int | None = None
+        self.reached = 0
+
+    def advance(self, position: int) -> None:
+        """Raise ``reached``."""
+        self.reached = max(self.reached, position)
+
+
+_current: Final[ContextVar[Position | None]] = ContextVar("position", default=None)
+
+
+def begin_position() -> Position:
+    """Return a new position, which is the current one for the rest of this task."""
+    position = Position()
+    _current.set(position)
+    return position
+
+
+def current_position() -> Position | None:
+    """Return the current position, or None outside of requests and batches."""
+    return _current.get()

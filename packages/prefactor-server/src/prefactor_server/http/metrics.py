@@ -32,6 +32,7 @@ from prefactor_server.follower import Follower
 from prefactor_server.follower.webhooks import WebhookSender
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.otlp.memory import OtlpMemory
+from prefactor_server.storage.standby import StandbyUse
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
@@ -127,21 +128,18 @@ class Metrics:
             registry=self._registry,
         ).set_function(lambda: writer.queued_requests)
 
-    def watch_connections(self, connections: Sized) -> None:
-        """Expose the number of open connections."""
-        Gauge(
-            "prefactor_connections",
-            "Open connections; max_connections limits them.",
-            registry=self._registry,
-        ).set_function(lambda: len(connections))
-
-    def watch_memory(self, budget: MemoryBudget) -> None:
-        """Expose the bytes that requests hold."""
+    def watch_load(self, budget: MemoryBudget, connections: Sized) -> None:
+        """Expose the bytes that requests hold, and the number of open connections."""
         Gauge(
             "prefactor_buffered_bytes",
             "Bytes of requests and responses in memory; max_buffered_bytes limits them.",
             registry=self._registry,
         ).set_function(lambda: budget.held)
+        Gauge(
+            "prefactor_connections",
+            "Open connections; max_connections limits them.",
+            registry=self._registry,
+        ).set_function(lambda: len(connections))
 
     def watch_events(self, hub: EventHub) -> None:
         """Expose the open event streams, and count the messages to them."""
@@ -175,6 +173,11 @@ class Metrics:
     def watch_webhooks(self, sender: WebhookSender) -> None:
         """Expose the webhook deliveries: attempts and pending ones."""
         self._registry.register(_Webhooks(sender))
+
+    def watch_standby(self, use: StandbyUse | None) -> None:
+        """Expose how much the standby is read, and whether it can be, if there is one."""
+        if use is not None:
+            self._registry.register(_Standby(use))
 
     def answered(self, answered: RequestEvent) -> None:
         """Count a request."""
@@ -272,6 +275,34 @@ class _Heartbeats(Collector):
         )
         heartbeats.add_metric((), self._buffer.received)
         yield heartbeats
+
+
+class _Standby(Collector):
+    """The state of the standby, and reads that were allowed to use it by where they went."""
+
+    def __init__(self, use: StandbyUse) -> None:
+        self._use = use
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        reads = CounterMetricFamily(
+            "prefactor_standby_reads",
+            "Reads that may use the standby, by outcome: standby, or on the primary because it was "
+            "behind the caller, failed, or was unusable.",
+            labels=("outcome",),
+        )
+        for outcome, number in self._use.reads.items():
+            reads.add_metric((outcome,), number)
+        yield reads
+        yield GaugeMetricFamily(
+            "prefactor_standby_usable",
+            "1 while the standby is read, 0 while it is unreachable, behind or no standby.",
+            value=float(self._use.usable),
+        )
+        yield GaugeMetricFamily(
+            "prefactor_standby_lag_seconds",
+            "How far the standby was behind the primary when it was checked last.",
+            value=self._use.lag_seconds,
+        )
 
 
 class _FollowerLag(Collector):

@@ -87,6 +87,7 @@ class Settings:
     """The settings in force. Each field is a row of SETTINGS."""
 
     database: str
+    read_database: str
     host: str
     port: int
     ready_file: str

@@ -33,6 +33,12 @@ SETTINGS: Final = (
         "The database: sqlite:/// and the path of a file (a fourth slash makes the path absolute), "
         "or the postgresql:// URL of a database.",
     ),
+    Setting(
+        "read_database",
+        "",
+        "The postgresql:// URL of a hot standby of the database. Callers that send their position "
+        "read from it while it is up to date. Empty for none.",
+    ),
     Setting("host", "127.0.0.1", "The address to listen on."),
     Setting("port", 8585, "The port to listen on; 0 picks a free one."),
     Setting(

@@ -43,6 +43,7 @@ from prefactor_server.storage.maintenance import Maintenance
 from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.search import SearchIndex
 from prefactor_server.storage.series import SeriesStorage
+from prefactor_server.storage.standby import StandbyUse
 from prefactor_server.storage.webhooks import WebhookStorage
 
 __all__ = [
@@ -158,12 +159,19 @@ class Storage(Protocol):
         """The heartbeats of runs."""
         ...
 
+    @property
+    def standby(self) -> StandbyUse | None:
+        """The use of a standby for reads, if the settings name one."""
+        ...
+
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
         """Load the rows, call ``decide``, write its changes, commit, and return its value.
 
         On return the changes are durable and visible to every reader. If it raises, nothing was
         changed, except that after ``OutcomeUnknown`` it may have been. ``Contended`` means that
-        other writers won every attempt. A smaller batch may still succeed.
+        other writers won every attempt. A smaller batch may still succeed. If the database may
+        have a standby, the current position advances to one that contains the changes, and those
+        that ``decide`` saw.
         """
         ...
 

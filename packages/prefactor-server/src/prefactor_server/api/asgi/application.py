@@ -21,7 +21,7 @@ from prefactor_server.api.asgi.download import RESERVED_BYTES, OpenedDownload
 from prefactor_server.api.asgi.error_response import error_response
 from prefactor_server.api.asgi.rate_limit import RateLimiter
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
-from prefactor_server.api.asgi.request_headers import RequestHeaders
+from prefactor_server.api.asgi.request_headers import POSITION, RequestHeaders
 from prefactor_server.api.asgi.response_encoding import Coding, compressed, requested_coding
 from prefactor_server.api.asgi.router import Router
 from prefactor_server.api.events import stream
@@ -46,6 +46,7 @@ from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.change import Position, begin_position
 from prefactor_server.domain.errors import NotAuthenticated, Refusal, Unavailable
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
@@ -83,12 +84,13 @@ class _OpenedStream(NamedTuple):
 
 
 class _RequestTrace:
-    """What is known of a request while it runs: its operation once it is routed."""
+    """What is known of a request while it runs: its position, and its operation once routed."""
 
-    __slots__ = ("operation",)
+    __slots__ = ("operation", "position")
 
-    def __init__(self) -> None:
+    def __init__(self, position: Position) -> None:
         self.operation: Operation | None = None
+        self.position = position
 
     @property
     def name(self) -> str:
@@ -135,7 +137,7 @@ class Api:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, memory: Lease) -> None:
         begun = self._timer()
         request_id = self._services.random_bytes(12).hex()
-        trace, work = _RequestTrace(), Work(receive)
+        trace, work = _RequestTrace(begin_position()), Work(receive)
         try:
             response = await self._respond(scope, receive, trace, memory, work)
         except ClientDisconnected:
@@ -172,6 +174,8 @@ class Api:
             _ACCEPTED if response.status != UNSUPPORTED_ENCODING else _ALL_ACCEPTED,
             *response.headers,
         ]
+        if trace.position.reached:
+            headers.append((POSITION, b"%d" % trace.position.reached))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         for piece in response.body[:-1]:
             await _send(send, piece, more=True)
@@ -229,6 +233,7 @@ class Api:
             work=work,
             prefers_minimal=headers.prefers_minimal,
         )
+        trace.position.needed = headers.position if operation.may_read_standby else None
         if isinstance(operation, Live):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             subscription = await operation.open(call, headers.last_event_id)

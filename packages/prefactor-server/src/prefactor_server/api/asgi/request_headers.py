@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from prefactor_server.domain.change import MAX_POSITION
 from prefactor_server.domain.errors import BadRequest
+
+POSITION: Final = b"x-prefactor-position"
+"""The header of an answer with the position of what it wrote, and of a request that has seen it."""
 
 
 class RequestHeaders:
@@ -22,6 +27,7 @@ class RequestHeaders:
         "host",
         "idempotency_key",
         "last_event_id",
+        "position",
         "prefers_minimal",
     )
 
@@ -33,6 +39,7 @@ class RequestHeaders:
         self.content_length = 0
         self.content_type = b""
         self.host = ""
+        self.position: int | None = None
         self.prefers_minimal = False
         for name, value in headers:
             # A proxy and a server may each pick a different one of two equal headers.
@@ -52,18 +59,29 @@ class RequestHeaders:
                 self._read_plain(name, value)
 
     def _read_plain(self, name: bytes, value: bytes) -> None:
-        """Read a header; if it is repeated, the last one counts."""
+        """Read a header. If it is repeated, the last one counts, or the highest position."""
         if name == b"host":
             self.host = value.decode("latin-1")
         elif name == b"last-event-id":
             self.last_event_id = value.decode("latin-1")
         elif name == b"content-type":
             self.content_type = value
+        elif name == POSITION:
+            self.position = max(_position(value), self.position or 0)
         elif name == b"prefer":
             # The first "return" preference counts (RFC 7240, section 2).
             preferences = [one.strip().lower() for one in value.replace(b" ", b"").split(b",")]
             returns = [one for one in preferences if one.startswith(b"return=")]
             self.prefers_minimal = returns[:1] == [b"return=minimal"]
+
+
+def _position(value: bytes) -> int:
+    if not value.isdigit() or len(value) > len(str(MAX_POSITION)):
+        raise BadRequest(
+            "The header X-Prefactor-Position must be a number from the same header of an answer, "
+            f"got {value[:40].decode('latin-1')!r}"
+        )
+    return min(int(value), MAX_POSITION)
 
 
 def _text_header(value: bytes, name: str) -> str:

@@ -179,6 +179,14 @@ class Operation:
         return self.access == "account"
 
     @property
+    def may_read_standby(self) -> bool:
+        """Whether a standby may answer callers that send their position.
+
+        What administers or decides something is read from the primary.
+        """
+        return self.right == "read" and isinstance(self, Read | Streamed | Downloaded)
+
+    @property
     def path_parameter(self) -> str | None:
         """The name of the parameter in the path, or None."""
         return _parameter(self.path)

@@ -32,12 +32,18 @@ from prefactor_server.storage.base import (
 )
 from prefactor_server.storage.postgres import read, risk
 from prefactor_server.storage.postgres.announcements import Announcements
-from prefactor_server.storage.postgres.connection import RetryingPool, connect, open_pool
+from prefactor_server.storage.postgres.connection import (
+    ReadPool,
+    RetryingPool,
+    connect,
+    open_pool,
+)
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import invalid_value
 from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.postgres.find import PostgresRunFinder
 from prefactor_server.storage.postgres.migrate import migrate
+from prefactor_server.storage.postgres.pool.standby import Standby, StandbyReads
 from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
 from prefactor_server.storage.postgres.search import PostgresSearch
 from prefactor_server.storage.postgres.series import PostgresSeries
@@ -46,6 +52,7 @@ from prefactor_server.storage.postgres.upkeep import maintenance
 from prefactor_server.storage.postgres.upkeep.heartbeats import PostgresHeartbeats
 from prefactor_server.storage.postgres.upkeep.maintenance import PostgresMaintenance
 from prefactor_server.storage.postgres.webhooks import PostgresWebhooks
+from prefactor_server.storage.standby import StandbyUse
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,18 +76,28 @@ class PostgresStorage:
         announcements: Announcements,
         *,
         concurrency: int,
+        standby: Standby | None = None,
     ) -> None:
         self._writing = writing
-        self._reading = reading
+        self._primary = reading
+        self._standby = standby
+        # Everything else decides or derives something, and reads the primary.
+        reads: ReadPool = reading if standby is None else StandbyReads(reading, standby)
+        self._reading = reads
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
-        self.run_totals = PostgresRunTotals(reading)
-        self.finder = PostgresRunFinder(reading)
+        self.run_totals = PostgresRunTotals(reads)
+        self.finder = PostgresRunFinder(reads)
         self.feed = PostgresFeed(writing, reading, announcements)
-        self.series = PostgresSeries(reading)
+        self.series = PostgresSeries(reads)
         self.heartbeats = PostgresHeartbeats(writing, reading)
-        self.search = PostgresSearch(reading, self.feed)
+        self.search = PostgresSearch(reads, self.feed)
         self.webhooks = PostgresWebhooks(writing, reading)
+
+    @property
+    def standby(self) -> StandbyUse | None:
+        """See ``Storage.standby``."""
+        return None if self._standby is None else self._standby.use
 
     @classmethod
     async def open(
@@ -90,6 +107,7 @@ class PostgresStorage:
         concurrency: int = DEFAULT_CONCURRENCY,
         readers: int = _READERS,
         retry_seconds: float = 10,
+        read_url: str = "",
     ) -> PostgresStorage:
         """Connect to a database and bring its schema up to date.
 
@@ -98,9 +116,10 @@ class PostgresStorage:
             concurrency: how many batches may be written at a time.
             readers: how many connections read.
             retry_seconds: how long to retry while the database is unreachable.
+            read_url: a hot standby of the database to read from; empty for none.
 
         Raises:
-            SettingError: the URL is invalid.
+            SettingError: a URL is invalid.
             DatabaseServerError: the server cannot be reached, or cannot be used.
             MigrationError: the database was migrated by a newer server.
         """
@@ -109,6 +128,10 @@ class PostgresStorage:
             await migrate(connection)
         finally:
             await connection.close()
+        standby = None
+        if read_url:
+            standby = Standby(read_url, url, readers=readers)
+            await standby.open()
         writing = await open_pool(url, concurrency + _OTHER_WRITERS, writes=True)
         reading = await open_pool(url, readers, writes=False)
         return cls(
@@ -116,6 +139,7 @@ class PostgresStorage:
             RetryingPool(reading, retry_seconds),
             Announcements(url),
             concurrency=concurrency,
+            standby=standby,
         )
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
@@ -246,7 +270,9 @@ class PostgresStorage:
 
     async def close(self) -> None:
         """See ``Storage.close``."""
-        await self._reading.close()
+        if self._standby is not None:
+            await self._standby.close()
+        await self._primary.close()
         await self._writing.close()
 
     async def _read(

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.storage.migration import DatabaseError
@@ -19,7 +19,7 @@ from prefactor_server.storage.postgres.failures import (
     refusal,
     unreachable,
 )
-from prefactor_server.storage.postgres.plan_cache import PlanRenewal
+from prefactor_server.storage.postgres.pool.plan_cache import PlanRenewal
 
 T = TypeVar("T")
 
@@ -101,7 +101,9 @@ async def _check_server(connection: Connection) -> None:
         )
 
 
-async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
+async def open_pool(
+    url: str, size: int, *, writes: bool, connect_seconds: float = _CONNECT_SECONDS
+) -> Pool:
     """Open a pool of at most ``size`` connections, each opened on first use."""
     plans = PlanRenewal(asyncio.get_running_loop().time)
     return await driver.create_pool(
@@ -110,7 +112,7 @@ async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
         max_size=size,
         # Connections cache types and plans, so idle ones are kept.
         max_inactive_connection_lifetime=0,
-        timeout=_CONNECT_SECONDS,
+        timeout=connect_seconds,
         command_timeout=_ANSWER_SECONDS,
         server_settings=dict(_WRITE_SETTINGS if writes else _READ_SETTINGS),
         init=plans.begin if writes else None,
@@ -121,6 +123,18 @@ async def open_pool(url: str, size: int, *, writes: bool) -> Pool:
 
 async def _skip_reset(_connection: Connection) -> None:
     """Do nothing: no session state is ever set, and a reset would cost a round trip."""
+
+
+class ReadPool(Protocol):
+    """Connections that are read from."""
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run idempotent work.
+
+        Raises:
+            Unavailable: the database cannot be reached, or cannot do it now.
+        """
+        ...
 
 
 class RetryingPool:

@@ -89,12 +89,16 @@ class ServerVersion(Protocol):
 class Pool(Protocol):
     """A connection pool."""
 
-    def acquire(self) -> AbstractAsyncContextManager[Connection]:
-        """Acquire a connection."""
+    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]:
+        """Acquire a connection, waiting at most ``timeout`` seconds for one."""
         ...
 
     async def close(self) -> None:
         """Wait for running work to finish, then close the connections."""
+        ...
+
+    def terminate(self) -> None:
+        """Close all connections at once. Running work fails."""
         ...
 
 
@@ -125,6 +129,11 @@ def discard(connection: Connection) -> None:
     # If asyncpg has noticed by itself, there is nothing to close.
     with suppress(_asyncpg.InterfaceError):
         connection.terminate()
+
+
+def is_on_standby(connection: Connection) -> bool:
+    """Return whether the server was a hot standby when it answered last, as it reports itself."""
+    return cast("object", connection.get_settings().in_hot_standby) == "on"
 
 
 def is_broken(error: BaseException) -> bool:

@@ -49,6 +49,12 @@ async def raise_shift(connection: Connection) -> None:
         await connection.execute(_SQL["feed.shift"], too_low)
 
 
+async def reached(connection: Connection) -> int:
+    """Return a position that contains everything visible on a connection to the primary."""
+    position: int = await connection.fetchval(_SQL["feed.reached"])
+    return position
+
+
 class PostgresFeed:
     """See ``Feed``."""
 

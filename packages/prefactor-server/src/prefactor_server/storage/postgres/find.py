@@ -16,7 +16,7 @@ from prefactor_server.storage.find import (
     run_groups_sql,
     span_types_sql,
 )
-from prefactor_server.storage.postgres.connection import RetryingPool
+from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.postgres.read import numbered
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ _TEXTS_AT_ONCE: Final = 20
 class PostgresRunFinder:
     """See ``RunFinder``."""
 
-    def __init__(self, reading: RetryingPool) -> None:
+    def __init__(self, reading: ReadPool) -> None:
         self._reading = reading
 
     async def run_groups(

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
-from prefactor_server.storage.postgres.connection import RetryingPool
+from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.sql import load_sql
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ _SQL: Final[Mapping[str, str]] = {
 class PostgresRunTotals:
     """See ``RunTotals``."""
 
-    def __init__(self, reading: RetryingPool) -> None:
+    def __init__(self, reading: ReadPool) -> None:
         self._reading = reading
 
     async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:

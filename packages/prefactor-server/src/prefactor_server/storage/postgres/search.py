@@ -15,7 +15,7 @@ from prefactor_server.domain.search.index import (
 )
 from prefactor_server.domain.search.words import Term, words_in
 from prefactor_server.storage.feed import ConsumerState, Deleted
-from prefactor_server.storage.postgres.connection import RetryingPool
+from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.sql import load_sql
@@ -26,7 +26,7 @@ _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql
 class PostgresSearch:
     """See ``SearchIndex``. The feed's table of states has its state."""
 
-    def __init__(self, reading: RetryingPool, feed: PostgresFeed) -> None:
+    def __init__(self, reading: ReadPool, feed: PostgresFeed) -> None:
         self._reading = reading
         self._feed = feed
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.figures import FinishedSpan
 from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
-from prefactor_server.storage.postgres.connection import RetryingPool
+from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.series import (
     ROLLUP_COLUMNS,
     RUN_COLUMNS,
@@ -28,7 +28,7 @@ _SQL: Final[Mapping[str, str]] = {
 class PostgresSeries:
     """See ``SeriesStorage``."""
 
-    def __init__(self, reading: RetryingPool) -> None:
+    def __init__(self, reading: ReadPool) -> None:
         self._reading = reading
 
     async def runs_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[AgentInstance]:

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
+from prefactor_server.domain.change import current_position
 from prefactor_server.storage.base import Decide, Needs
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.connection import RetryingPool
@@ -33,6 +34,7 @@ from prefactor_server.storage.postgres.failures import (
     unknown_outcome,
     unreachable,
 )
+from prefactor_server.storage.postgres.feed import reached
 from prefactor_server.storage.postgres.load import load
 from prefactor_server.storage.postgres.write import Tuples, arguments
 from prefactor_server.storage.postgres.write_function import write_function
@@ -46,10 +48,11 @@ _IS_GIVEN_UP: Final = "SELECT EXISTS (SELECT FROM write_receipt WHERE id = $1)"
 
 
 class _Written(NamedTuple):
-    """The decision of a batch; ``unclear`` if the connection broke while it was written."""
+    """What became of a batch: its position, or ``unclear`` if the connection broke meanwhile."""
 
     receipt: uuid.UUID
-    unclear: Exception | None
+    position: int | None
+    unclear: Exception | None = None
 
 
 async def transact(pool: RetryingPool, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
@@ -60,6 +63,7 @@ async def transact(pool: RetryingPool, needs: Mapping[str, Needs], decide: Decid
         OutcomeUnknown: the connection was lost during the commit, and did not come back in time.
         Unavailable: the database cannot be reached, or cannot write now.
     """
+    current = current_position()
     retries = _Retries(pool)
     while True:
         try:
@@ -68,12 +72,20 @@ async def transact(pool: RetryingPool, needs: Mapping[str, Needs], decide: Decid
                 decided = decide(loaded.snapshots)
                 changes = arguments(loaded)
                 if changes is None:
+                    # What it repeats was committed earlier, at a position that nobody remembers.
+                    if current is not None:
+                        current.advance(await reached(connection))
                     return decided
                 written = await _write(connection, changes)
         except Exception as error:  # noqa: BLE001 - it is raised again unless it is known
             await retries.wait_or_raise(error)
         else:
-            if written.unclear is None or await _was_stored(pool, written.receipt, written.unclear):
+            position = written.position
+            if written.unclear is not None:
+                position = await _stored_position(pool, written.receipt, written.unclear)
+            if position is not None:
+                if current is not None:
+                    current.advance(position)
                 return decided
 
 
@@ -103,23 +115,24 @@ class _Retries:
 async def _write(connection: Connection, changes: Sequence[Tuples]) -> _Written:
     receipt = uuid.uuid4()
     try:
-        await connection.execute(write_function().call, receipt, *changes)
+        position = await connection.fetchval(write_function().call, receipt, *changes)
     except Exception as error:
         if not is_lost(error):
             raise
         driver.discard(connection)
-        return _Written(receipt, error)
-    return _Written(receipt, None)
+        return _Written(receipt, None, error)
+    return _Written(receipt, position)
 
 
-async def _was_stored(pool: RetryingPool, receipt: uuid.UUID, broken: Exception) -> bool:
-    """Return whether a batch was committed; if not, it can no longer be."""
+async def _stored_position(pool: RetryingPool, receipt: uuid.UUID, broken: Exception) -> int | None:
+    """Return a position that contains a batch, or None if it can no longer be committed."""
     budget = pool.retry_budget()
     given_up = uuid.uuid4()
     while True:
         try:
             async with pool.connection() as connection:
-                return await _stored_or_given_up(connection, receipt, given_up)
+                stored = await _stored_or_given_up(connection, receipt, given_up)
+                return await reached(connection) if stored else None
         except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stays unknown
             if not is_lost(error) or not await budget.wait():
                 raise unknown_outcome() from broken

@@ -1,5 +1,7 @@
 """The function that writes a whole batch in one call, and so in one round trip and transaction.
 
+It returns the position of its commit, so that a write needs no other round trip to know it.
+
 Inserts and updates are generated from the tables; the other steps are in ``write.sql``. The
 function and the types of its arguments are in a database schema named after a digest of their text.
 Servers of different versions can therefore share a database, each with a function that fits its
@@ -95,16 +97,16 @@ def _function() -> str:
     body = "\n".join(_body())
     return (
         f"CREATE FUNCTION {{schema}}.write_batch(\n    receipt uuid{parameters}\n"
-        ") RETURNS void LANGUAGE plpgsql AS $body$\n"
+        ") RETURNS bigint LANGUAGE plpgsql AS $body$\n"
         "#variable_conflict use_column\nDECLARE\n    touched bigint;\n"
         "    feed_position bigint;\n    feed_at bigint;\nBEGIN\n"
-        f"{body}\nEND\n$body$;"
+        f"{body}\nRETURN feed_position;\nEND\n$body$;"
     )
 
 
 def _body() -> Iterator[str]:
     yield _STEPS["receipt"]
-    yield _when("new_feed_change", _STEPS["feed.place"])
+    yield _STEPS["feed.place"]
     yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
     yield _when("new_agent", _STEPS["agents.lock"])
     # Before new rows take their place.

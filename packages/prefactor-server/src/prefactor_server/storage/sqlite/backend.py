@@ -83,6 +83,7 @@ class SqliteStorage:
 
     concurrency = 1
     """The number of batches that can be written at the same time."""
+    standby = None
 
     def __init__(
         self,

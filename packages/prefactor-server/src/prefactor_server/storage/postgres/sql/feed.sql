@@ -15,6 +15,24 @@ SELECT coalesce(max(position), 0) FROM feed_change
 WHERE position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     + coalesce((SELECT shift FROM feed_state), 0)
 
+-- name: feed.reached
+-- The position that every commit visible here is at or below.
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    + coalesce((SELECT shift FROM feed_state), 0) - 1
+
+-- name: standby.position
+-- On a standby: the position that it has reached, with every commit up to it. Above the oldest
+-- transaction that was under way on the primary, commits may be missing. (The snapshot of a standby
+-- lists no transactions under way, so only its xmin can be trusted, and not
+-- pg_visible_in_snapshot.)
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    + coalesce((SELECT shift FROM feed_state), 0) - 1
+
+-- name: standby.identity
+-- Which database this is: of which cluster, and which one there.
+SELECT (SELECT system_identifier FROM pg_control_system()), oid::bigint
+FROM pg_database WHERE datname = current_database()
+
 -- name: feed.settled
 -- What settled commits after a position did, in order; the last commit is complete.
 SELECT position, account_id, agent_instance_id, at, flags, finished, span_ids FROM feed_change

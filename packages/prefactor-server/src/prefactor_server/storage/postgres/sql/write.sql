@@ -58,7 +58,8 @@ IF EXISTS (SELECT FROM unnest(runs) WHERE closed_at IS NOT NULL) THEN
 END IF;
 
 -- name: feed.place
--- Where this commit stands in the change feed. Its transaction has got its number with the receipt.
+-- Where this commit stands in the change feed, even if it adds nothing to it: this is the position of
+-- its answers. Its transaction has got its number with the receipt.
 feed_position := pg_current_xact_id()::text::bigint
     + coalesce((SELECT shift FROM feed_state), 0);
 feed_at := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;

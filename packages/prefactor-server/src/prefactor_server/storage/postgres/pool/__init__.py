@@ -1,0 +1,1 @@
+"""What pools of connections do beyond handing them out."""

@@ -1,0 +1,187 @@
+"""Reads from a hot standby, for callers whose position it has reached.
+
+A read never waits for a standby that is behind, and never fails because of one: it is repeated on
+the primary. A background task watches whether the standby can be used at all, so that no request
+tries to connect to one that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Final, TypeVar
+
+import structlog
+
+from prefactor_server.domain.change import MAX_POSITION, current_position
+from prefactor_server.domain.errors import SettingError
+from prefactor_server.storage.postgres import driver
+from prefactor_server.storage.postgres.connection import RetryingPool, open_pool
+from prefactor_server.storage.postgres.driver import Connection, Pool
+from prefactor_server.storage.postgres.failures import is_lost
+from prefactor_server.storage.postgres.feed import reached
+from prefactor_server.storage.postgres.pool.standby_lag import StandbyLag
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.standby import StandbyUse
+
+T = TypeVar("T")
+
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "feed.sql")
+_MAX_LAG_SECONDS: Final = 5.0
+_WATCH_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 3.0
+"""How long the primary and the standby together may take to report their states."""
+_CONNECTION_SECONDS: Final = 2.0
+"""How long a read waits for a connection to the standby."""
+_APPLICATION: Final = {"application_name": "prefactor-server", "jit": "off"}
+
+_log = structlog.get_logger(__name__)
+
+
+class Standby:
+    """A standby of a database. Its pool exists while it can be used."""
+
+    def __init__(self, url: str, primary_url: str, *, readers: int) -> None:
+        self.use = StandbyUse()
+        self._urls = (primary_url, url)
+        self._readers = readers
+        self._pool: Pool | None = None
+        self._connections: list[Connection] = []
+        self._lag = StandbyLag(_MAX_LAG_SECONDS)
+        self._problem: str | None = ""
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin to watch the standby, which need not be reachable.
+
+        Raises:
+            SettingError: its URL is invalid.
+        """
+        await self._check()
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def read(
+        self, needed: int, work: Callable[[Connection], Awaitable[T]]
+    ) -> tuple[T] | None:
+        """Return the result of a read that sees ``needed``, or None to read from the primary."""
+        pool = self._pool
+        if pool is None:
+            self.use.count("unusable")
+            return None
+        try:
+            async with pool.acquire(timeout=_CONNECTION_SECONDS) as connection:
+                # A later statement sees at least as much: a standby never goes back.
+                if await connection.fetchval(_SQL["standby.position"]) < needed:
+                    self.use.count("behind")
+                    return None
+                result = await work(connection)
+                # Promoted meanwhile, it no longer gets what the primary commits.
+                if driver.is_on_standby(connection):
+                    self.use.count("standby")
+                    return (result,)
+                await self._judge("it was promoted")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the primary has the last word
+            if is_lost(error):
+                await self._judge(_reason(error))
+            _log.info("standby_read_failed", reason=_reason(error))
+        self.use.count("failed")
+        return None
+
+    async def close(self) -> None:
+        """Stop watching, and close all connections."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+        self._disconnect()
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            await self._check()
+
+    async def _check(self) -> None:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                problem = await self._compare()
+        except Exception as error:
+            self._disconnect()
+            if driver.is_bad_address(error) and self._watching is None:
+                raise SettingError(f"--read-database is not a usable address: {error}") from error
+            problem = _reason(error)
+        await self._judge(problem)
+
+    async def _compare(self) -> str | None:
+        if not self._connections:
+            for url in self._urls:
+                self._connections.append(await driver.connect(url, server_settings=_APPLICATION))
+        primary, standby = self._connections
+        identity = _SQL["standby.identity"]
+        if await primary.fetchrow(identity) != await standby.fetchrow(identity):
+            return "it has another database than the primary"
+        latest, replayed = await reached(primary), await reached(standby)
+        if not driver.is_on_standby(standby):
+            return "it is not a standby: it was promoted, or never was one"
+        now = asyncio.get_running_loop().time()
+        return self._lag.problem(now, latest, replayed)
+
+    async def _judge(self, problem: str | None) -> None:
+        """Open the pool if there is no problem. Otherwise discard it, and fail its reads."""
+        use, pool = self.use, self._pool
+        if problem is None and pool is None:
+            self._pool = await open_pool(
+                self._urls[1],
+                self._readers,
+                writes=False,
+                connect_seconds=_CONNECTION_SECONDS,
+            )
+        elif problem is not None and pool is not None:
+            self._pool = None
+            pool.terminate()
+        use.usable, use.lag_seconds = self._pool is not None, self._lag.seconds
+        if problem is None and self._problem is not None:
+            _log.info("standby_usable")
+        elif problem is not None and self._problem in (None, ""):
+            _log.warning(
+                "standby_unusable", reason=problem, help="Reads go to the primary meanwhile"
+            )
+        self._problem = problem
+
+    def _disconnect(self) -> None:
+        for connection in self._connections:
+            driver.discard(connection)
+        self._connections.clear()
+
+
+class StandbyReads:
+    """Reads from the standby if the caller's position allows it, otherwise from the primary."""
+
+    def __init__(self, primary: RetryingPool, standby: Standby) -> None:
+        self._primary = primary
+        self._standby = standby
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """See ``ReadPool.run``."""
+        position = current_position()
+        if position is None or position.needed is None:
+            return await self._primary.run(work)
+        if position.needed < MAX_POSITION:
+            found = await self._standby.read(position.needed, work)
+            if found is not None:
+                return found[0]
+        # The rest of the request is read here too. On the standby, it might go back in time.
+        position.needed = MAX_POSITION
+
+        async def read(connection: Connection) -> tuple[T, int]:
+            return await work(connection), await reached(connection)
+
+        result, latest = await self._primary.run(read)
+        position.advance(latest)
+        return result
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__
