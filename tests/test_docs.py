@@ -186,7 +186,7 @@ def test_every_command_of_the_command_line_is_in_its_reference() -> None:
 def test_every_kind_of_client_has_a_test() -> None:
     """Each row of the compatibility page names tests and files of tests that exist."""
     page = (ROOT / "docs" / "reference" / "compatibility.md").read_text(encoding="utf-8")
-    usual = re.search(r"named here are in `([^`]+)`", page)
+    usual = re.search(r"the tests are in `([^`]+)`", page)
     rows = [line.split("|")[3] for line in page.splitlines() if line.startswith("| ")][2:]
 
     assert usual is not None

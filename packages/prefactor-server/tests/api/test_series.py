@@ -88,7 +88,7 @@ async def test_a_deployment_token_sees_its_own(api_client: Any) -> None:
     (await api_client.get(f"/account/{account}/series", token=token)).refused(403, "not_permitted")
 
 
-async def test_an_environment_that_is_not_there_has_an_empty_series(api_client: Any) -> None:
+async def test_an_unknown_environment_has_an_empty_series(api_client: Any) -> None:
     """Neither an unknown id nor an empty one shows all environments."""
     await recorded(api_client)
     await follow(api_client)
