@@ -48,7 +48,7 @@ _IS_GIVEN_UP: Final = "SELECT EXISTS (SELECT FROM write_receipt WHERE id = $1)"
 
 
 class _Written(NamedTuple):
-    """What became of a batch: its position, or ``unclear`` if the connection broke meanwhile."""
+    """The outcome of a batch: its position, or ``unclear`` if the connection broke meanwhile."""
 
     receipt: uuid.UUID
     position: int | None
