@@ -2,6 +2,7 @@
 
 import createClient from "openapi-fetch";
 import type { paths } from "./openapi";
+import { noteAnswer, sendPosition } from "./position";
 
 /** An answer other than success, or none. */
 export class ApiError extends Error {
@@ -23,6 +24,15 @@ export const api = createClient<paths>({
   baseUrl: base,
   credentials: "same-origin",
   headers: { "X-Prefactor-Request": "1" },
+});
+
+api.use({
+  onRequest: ({ request }) => {
+    sendPosition(request);
+  },
+  onResponse: ({ response }) => {
+    noteAnswer(response);
+  },
 });
 
 interface Reply<T> {

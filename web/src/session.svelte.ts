@@ -2,6 +2,7 @@
 
 import { api, body, SignedOut } from "./api";
 import type { components } from "./openapi";
+import { forgetPosition } from "./position";
 
 export type Who = components["schemas"]["CallerView"];
 
@@ -38,6 +39,7 @@ export async function signIn(
 ): Promise<void> {
   // The document's type has a member for every way to sign in; what is left out is null.
   const given = credentials as components["schemas"]["SignInFields"];
+  forgetPosition();
   await body(api.POST("/api/v1/session", { body: given }));
   await lookUpSession();
 }

@@ -107,7 +107,13 @@ function stream(): { reply: Response; send: (text: string) => Promise<void>; end
 }
 
 function handlers() {
-  return { state: vi.fn(), ready: vi.fn(), refused: vi.fn(), changes: vi.fn() };
+  return {
+    state: vi.fn(),
+    ready: vi.fn(),
+    refused: vi.fn(),
+    position: vi.fn(),
+    changes: vi.fn(),
+  };
 }
 
 it("goes on after what it has seen when the server ends a stream", async () => {
@@ -120,6 +126,9 @@ it("goes on after what it has seen when the server ends a stream", async () => {
   expect(said.ready.mock.calls).toEqual([[true]]);
   await first.send('id: 6\nevent: changes\ndata: {"runs":[]}\n\n');
   expect(said.changes).toHaveBeenCalledOnce();
+  expect(said.position.mock.calls).toEqual([["5"], ["6"]]);
+  const [told] = said.position.mock.invocationCallOrder.slice(-1);
+  expect(told).toBeLessThan(said.changes.mock.invocationCallOrder[0]!);
   first.end();
   await settled();
   const second = stream();
@@ -199,6 +208,9 @@ it("tells nothing to a tab of another session, nor to one that is closed", async
   const first = stream();
   await server.give(first.reply);
   await first.send("id: 5\nevent: ready\ndata: {}\n\n");
+  const late = tab();
+  hub.hear(late, { kind: "follow", number: 1, topic: { kind: "runs" }, who: "bo" }, 0);
+  expect(late.heard).toContainEqual({ kind: "position", position: "5" });
   hub.changes(CHANGES);
   expect(old.heard.some(({ kind }) => kind === "changes")).toBe(false);
   expect(now.heard.map(({ kind }) => kind)).toContain("changes");

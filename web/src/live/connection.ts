@@ -15,6 +15,8 @@ export interface ConnectionHandlers {
   ready(lost: boolean): void;
   /** There is no stream for now: what is shown may be read again instead. */
   refused(): void;
+  /** What comes next was committed up to this position. */
+  position(position: string): void;
   changes(changes: Changes): void;
 }
 
@@ -168,7 +170,9 @@ export class Connection {
       const { done, value } = await reader.read();
       if (done || this.#abort !== abort) return begun ? "ended" : "broken";
       heard();
-      for (const { kind, data } of events.push(text.decode(value, { stream: true }))) {
+      const complete = events.push(text.decode(value, { stream: true }));
+      if (complete.length > 0) this.#handlers.position(events.lastId);
+      for (const { kind, data } of complete) {
         if (kind === "changes") this.#handlers.changes(JSON.parse(data) as Changes);
         // A stream that cannot resume begins with `reload` after `ready`, or in its place.
         else if (kind === "ready") this.#begin(this.#position === "");

@@ -14,6 +14,7 @@ export type ToHub =
 /** What the hub says to a tab. */
 export type FromHub =
   | { kind: "state"; state: ConnectionState }
+  | { kind: "position"; position: string }
   | { kind: "reread"; number: number }
   | { kind: "changes"; number: number; changes: Changes };
 
@@ -41,6 +42,7 @@ export class Hub implements ConnectionHandlers {
   readonly #connection: Connection;
   readonly #tabs = new Map<Tab, Known>();
   #who = "";
+  #position = "";
 
   constructor(connect: (handlers: ConnectionHandlers) => Connection) {
     this.#connection = connect(this);
@@ -87,6 +89,11 @@ export class Hub implements ConnectionHandlers {
     for (const [tab, number] of this.#following()) tab.tell({ kind: "reread", number });
   }
 
+  position(position: string): void {
+    this.#position = position;
+    for (const tab of this.#tabs.keys()) tab.tell({ kind: "position", position });
+  }
+
   changes(changes: Changes): void {
     for (const [tab, number, { topic }] of this.#following()) {
       const part = partOf(changes, topic);
@@ -100,6 +107,7 @@ export class Hub implements ConnectionHandlers {
       known = { topics: new Map(), who: "", heardAt: now };
       this.#tabs.set(tab, known);
       tab.tell({ kind: "state", state: this.#connection.state });
+      if (this.#position) tab.tell({ kind: "position", position: this.#position });
     }
     known.heardAt = now;
     return known;

@@ -1,5 +1,6 @@
 /** Following what changes, as pages do it. */
 
+import { notePosition } from "../position";
 import { lookUpSession, who } from "../session.svelte";
 import { liveWorkerUrl } from "../parts/worker/trusted_worker";
 import type { ConnectionState } from "./connection";
@@ -101,6 +102,10 @@ function hear(message: FromHub): void {
     current = message.state;
     // It says itself whether the session is over.
     if (message.state === "signed-out") void lookUpSession().catch(() => undefined);
+    return;
+  }
+  if (message.kind === "position") {
+    notePosition(message.position);
     return;
   }
   const follower = followers.get(message.number)?.follower;

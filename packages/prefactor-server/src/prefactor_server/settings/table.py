@@ -36,8 +36,8 @@ SETTINGS: Final = (
     Setting(
         "read_database",
         "",
-        "The postgresql:// URL of a hot standby of the database. Callers that send their position "
-        "read from it while it is up to date. Empty for none.",
+        "The postgresql:// URL of a hot standby of the database. The pages, and callers that send "
+        "their position, read from it while it is up to date. Empty for none.",
     ),
     Setting("host", "127.0.0.1", "The address to listen on."),
     Setting("port", 8585, "The port to listen on; 0 picks a free one."),
