@@ -45,7 +45,7 @@ FOUND = [
     ("a OR nothing", []),
     ("col:x*", ["syntax"]),
     ("latin*", []),
-    ("'; DROP TABLE document; --", []),
+    ("'; DROP TABLE block; --", []),
     ("refunded & !order", ["latin"]),
     ("refunded <-> order:*", ["latin"]),
 ]

@@ -54,10 +54,10 @@ def begin(url: str, name: str, *more: str) -> subprocess.Popen[str]:
 
 def indexed(url: str) -> list[tuple[str, ...]]:
     """The spans whose words are in the index."""
-    found = "SELECT agent_instance_id, span_id FROM {} ORDER BY 1, 2"
     if is_on_server(url):
-        return rows(url, found.format("search_document"))
-    return rows(f"{url}.search", found.format("document"))
+        return rows(url, "SELECT agent_instance_id, span_id FROM search_document ORDER BY 1, 2")
+    blocks = rows(f"{url}.search", "SELECT agent_instance_id, span_ids FROM block")
+    return sorted((run_id, one) for run_id, ids in blocks for one in ids.split("\n") if one)
 
 
 async def prepare(url: str) -> None:

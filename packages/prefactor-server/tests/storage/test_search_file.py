@@ -1,8 +1,10 @@
 """The search file beside a database file is rebuilt, whatever happens to it."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from database import Database
@@ -10,6 +12,9 @@ from indexing import index, record, spans_with
 from rows import ACCOUNT
 
 from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.search.index import SearchDocument
+from prefactor_server.domain.search.words import Term
+from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 from prefactor_server.storage.sqlite.search import _SQL, SqliteSearch, search_path
 
 
@@ -63,13 +68,65 @@ async def test_words_are_found_by_index(database: Database) -> None:
     """A search reads the words of the query, and looks up their spans."""
     await record(database.storage, 1)
     await index(database.storage)
-    asked = {"query": '"apple"', "account_id": ACCOUNT, "limit": 10}
+    asked = {"query": '"apple"', "limit": 10}
     with closing(sqlite3.connect(search_path(database.path))) as connection:
         plan = [
             step[3]
-            for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL['search.find']}", asked)
+            for name, values in (("search.find", asked), ("block.of_number", (1,)))
+            for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", values)
         ]
 
     assert any("word VIRTUAL TABLE INDEX" in step for step in plan)
-    assert "SEARCH document USING INTEGER PRIMARY KEY (rowid=?)" in plan
+    assert "SEARCH block USING INTEGER PRIMARY KEY (rowid<?)" in plan
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def words_of_index(path: Path) -> Counter[str]:
+    """In how many spans the index says that each word is."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, word, row)")
+        return Counter(dict(connection.execute("SELECT term, doc FROM temp.words").fetchall()))
+
+
+async def test_the_index_has_the_words_of_the_texts_and_no_others(tmp_path: Path) -> None:
+    """Spans come, change, grow and go in any order; their words do, and each stays findable."""
+    chance = Random(7)
+    path = tmp_path / "words"
+    search = SqliteSearch(path, min_free_disk_bytes=0)
+    state = await search.begin(ConsumerState("search", 0, None))
+    runs = ("run-0", "run-1", "run-2")
+    texts: dict[tuple[str, str, str], str] = {}
+    for _ in range(40):
+        deleted = chance.sample(sorted(texts), min(len(texts), chance.randrange(0, 30, 10)))
+        gone = [Deleted(SearchDocument, key) for key in deleted]
+        if chance.random() < 0.1:
+            gone.append(Deleted(SearchDocument, ("account", run := chance.choice(runs))))
+            deleted += [key for key in texts if key[1] == run]
+        for key in deleted:
+            texts.pop(key, None)
+        some = {
+            ("account", chance.choice(runs), f"span-{chance.randrange(250)}"): " ".join(
+                chance.choices(
+                    ("apple", "pear", "plum\x1f", "fig"), k=chance.choice((1, 2, 3, 3, 4000))
+                )
+            )
+            for _ in range(chance.randrange(120))
+        }
+        put = [SearchDocument(*key, len(text) > 100, text) for key, text in some.items()]
+        moved = await search.advance(state, state, Derived(upserted=put, deleted=gone))
+        assert moved
+        state = moved
+        texts |= some
+    for word in ("apple", "pear", "plum", "fig"):
+        matches = await search.find("account", [Term(word, is_prefix=False)], ())
+        with_word = {key[1:] for key, text in texts.items() if word in text}
+        assert {found[:2] for found in matches.found} <= with_word
+        assert {run for run, *_ in matches.found} == {run for run, _ in with_word}
+        assert not (await search.find("other", [Term(word, is_prefix=False)], ())).found
+        assert words_of_index(path)[word] == len(with_word)
+    cut = {key[1:]: len(text) > 100 for key, text in texts.items()}
+    assert all(cut[found[:2]] == found.is_cut for found in matches.found)
+    every = [Deleted(SearchDocument, key) for key in texts]
+    assert await search.advance(state, state, Derived(deleted=every))
+    assert (words_of_index(path), await search.some(1)) == (Counter(), [])
+    await search.close()

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from threading import Lock
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 
-from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
+from prefactor_server.domain.runs.agent_span import (
+    PARAMS,
+    RESULT,
+    AgentSpan,
+    NewSpanPayload,
+    SpanPayload,
+)
+from prefactor_server.payloads import RAW
 from prefactor_server.storage.batch import Snapshot
 
 Body: TypeAlias = tuple[int, bytes]
 _Key: TypeAlias = tuple[str, str]
 
 _MAX_BYTES: Final = 16 * 1024 * 1024
+# A document up to this size is kept as it is, because decompressing it costs more than reading it.
+_MAX_DOCUMENT: Final = 8 * 1024
 # The approximate size of a span's columns and of its entry here.
 _ROW_BYTES: Final = 2048
 
@@ -72,8 +82,7 @@ class RecentSpans:
         """Add the spans that a batch has committed, after ``withdraw``."""
         for account_id, snapshot in snapshots.items():
             bodies = {
-                (payload.span_id, payload.part): (payload.codec, payload.body)
-                for payload in snapshot.payloads
+                (payload.span_id, payload.part): _body(payload) for payload in snapshot.payloads
             }
             for span in snapshot.new(AgentSpan):
                 self._put(account_id, RecentSpan(span, None, None), bodies)
@@ -87,14 +96,11 @@ class RecentSpans:
         self, account_id: str, ids: Sequence[str]
     ) -> tuple[Sequence[RecentSpan], Sequence[str]]:
         """Return the cached spans among ``ids``, and the ids of all others."""
-        found: list[RecentSpan] = []
-        others: list[str] = []
-        for span_id in ids:
-            one = self._spans.get((account_id, span_id))
-            if one is None:
-                others.append(span_id)
-            else:
-                found.append(one)
+        known = [*map(self._spans.get, zip(repeat(account_id), ids, strict=False))]
+        if None not in known:
+            return cast("list[RecentSpan]", known), ()
+        found = [one for one in known if one is not None]
+        others = [span_id for span_id, one in zip(ids, known, strict=True) if one is None]
         return found, others
 
     def _put(
@@ -112,3 +118,9 @@ class RecentSpans:
             while self._bytes > self._max_bytes:
                 _, oldest = self._spans.popitem(last=False)
                 self._bytes -= oldest.size
+
+
+def _body(payload: SpanPayload) -> Body:
+    if isinstance(payload, NewSpanPayload) and len(payload.document) <= _MAX_DOCUMENT:
+        return RAW, payload.document
+    return payload.codec, payload.body

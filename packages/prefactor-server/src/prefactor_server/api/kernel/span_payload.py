@@ -8,7 +8,7 @@ import msgspec
 
 from prefactor_server.api.kernel.fields import JsonObject
 from prefactor_server.domain.errors import Limit, TooLarge
-from prefactor_server.domain.runs.agent_span import SpanPayload
+from prefactor_server.domain.runs.agent_span import NewSpanPayload, SpanPayload
 from prefactor_server.payloads import encode_document
 
 _encoder: Final = msgspec.json.Encoder()
@@ -60,4 +60,6 @@ class GivenPayload(NamedTuple):
         """Return the rows to store."""
         if self.value is None:
             return ()
-        return (SpanPayload(account_id, span_id, part, *encode_document(self.document)),)
+        payload = NewSpanPayload(account_id, span_id, part, *encode_document(self.document))
+        payload.document = self.document
+        return (payload,)

@@ -102,6 +102,12 @@ class SpanPayload(NamedTuple):
     body: bytes
 
 
+class NewSpanPayload(SpanPayload):
+    """A payload that a request has brought, with its JSON as it was before it was encoded."""
+
+    document: bytes
+
+
 PARAMS: Final = 0
 RESULT: Final = 1
 

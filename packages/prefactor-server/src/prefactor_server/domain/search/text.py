@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple, cast
 
 MAX_TEXT_BYTES: Final = 64 * 1024
@@ -23,10 +24,8 @@ def span_text(summary: str | None, *payloads: object) -> SpanText:
 
     Names of members are no text, and no part of a value that is marked as sensitive is.
     """
-    pieces = _Pieces()
-    pieces.add(summary, 0)
-    for payload in payloads:
-        pieces.add(payload, 0)
+    pieces: list[str] = []
+    _add((summary, *payloads), pieces, MAX_TEXT_BYTES + 1, 0)
     text = "\n".join(pieces)
     # Most texts are, and have as many bytes as characters.
     if text.isascii() and len(text) <= MAX_TEXT_BYTES:
@@ -37,30 +36,34 @@ def span_text(summary: str | None, *payloads: object) -> SpanText:
     return SpanText(encoded[:MAX_TEXT_BYTES].decode(errors="ignore"), is_cut=True)
 
 
-class _Pieces(list[str]):
-    """The values in payloads, up to one that is more than is kept."""
+def _add(values: Iterable[object], pieces: list[str], room: int, depth: int) -> int:
+    """Add the texts in values; return how many more characters fit, less than 0 if none do.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._room = MAX_TEXT_BYTES + 1
-
-    def add(self, value: object, depth: int) -> None:
-        """Add the texts in a value. It is called for every value, so common kinds come first."""
-        if isinstance(value, str):
-            if value and self._room >= 0:
-                # A character has at least one byte, so nothing is lost that would be kept later.
-                part = value[: MAX_TEXT_BYTES + 1]
-                self.append(part)
-                self._room -= len(part) + 1
-        elif isinstance(value, bool) or value is None or depth > _MAX_DEPTH or self._room < 0:
-            return
-        elif isinstance(value, dict):
-            members = cast("dict[str, object]", value)
-            if _MARK not in members:
-                for member in members.values():
-                    self.add(member, depth + 1)
-        elif isinstance(value, list):
-            for entry in cast("list[object]", value):
-                self.add(entry, depth + 1)
+    It sees every value of every span, so common kinds come first, and a text takes no call.
+    """
+    for value in values:
+        if room < 0:
+            break
+        kind = type(value)
+        if kind is str:
+            # A character has at least one byte, so nothing is lost that would be kept later.
+            text = cast("str", value)[: MAX_TEXT_BYTES + 1]
+        elif value is None or kind is bool or depth > _MAX_DEPTH:
+            continue
+        elif kind is dict or kind is list:
+            room = _add(_members(value), pieces, room, depth + 1)
+            continue
         else:
-            self.add(str(value), depth)
+            text = str(value)
+        if text:
+            pieces.append(text)
+            room -= len(text) + 1
+    return room
+
+
+def _members(value: object) -> Iterable[object]:
+    """Return what is in a list or an object, and nothing of one that is marked as sensitive."""
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return () if _MARK in members else members.values()
+    return cast("list[object]", value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
@@ -37,6 +38,9 @@ CROSS JOIN agent_span AS span ON span.account_id = ? AND span.id = named.value
 LEFT JOIN span_payload AS payload ON payload.id = span.seq * 2
 LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 """
+
+
+_TYPE: Final = attrgetter("span.agent_instance_id", "span.schema_name")
 
 
 class SqliteRunFinder:
@@ -103,7 +107,7 @@ class SqliteRunFinder:
     ) -> Sequence[tuple[str, str]]:
         """See ``RunFinder.types_of_spans``."""
         recent, others = self._recent.find(account_id, span_ids)
-        pairs = {(one.span.agent_instance_id, one.span.schema_name): None for one in recent}
+        pairs = dict.fromkeys(map(_TYPE, recent))
         if others:
             values = (account_id, json.dumps(others))
             pairs |= dict.fromkeys(

@@ -13,29 +13,24 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.search.index import (
-    MAX_SPANS,
     NAME,
-    Match,
     Matches,
     SearchDocument,
     first_of_each_run,
 )
 from prefactor_server.domain.search.words import Term, words_in
-from prefactor_server.payloads import decode_document, encode_document
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 from prefactor_server.storage.sql import load_sql
-from prefactor_server.storage.sqlite.statements import Statement
+from prefactor_server.storage.sqlite.search_blocks import BlockWriter, matching_spans
 
 T = TypeVar("T")
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
-_ADD_DOCUMENTS: Final = Statement(7, _SQL["document.add"])
-_ADD_WORDS: Final = Statement(2, _SQL["word.add"])
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _BUSY_TIMEOUT_MS: Final = 5000
 _ENDINGS: Final = ("", "-wal", "-shm")
 
@@ -68,19 +63,10 @@ class SqliteSearch:
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""
-        parameters = {
-            "query": _match(terms, scopes),
-            "account_id": account_id,
-            "limit": MAX_SPANS,
-        }
-
-        def find(connection: sqlite3.Connection) -> Matches:
-            found = connection.execute(_SQL["search.find"], parameters)
-            return first_of_each_run(
-                Match(run_id, span_id, bool(is_cut)) for run_id, span_id, is_cut in found
-            )
-
-        return await self._run(find)
+        query = _match(terms, scopes)
+        return await self._run(
+            lambda connection: first_of_each_run(matching_spans(connection, query, account_id))
+        )
 
     async def state(self) -> ConsumerState | None:
         """See ``SearchIndex.state``."""
@@ -89,7 +75,9 @@ class SqliteSearch:
     async def some(self, limit: int) -> Sequence[Deleted]:
         """See ``SearchIndex.some``; deletes everything at once."""
         del limit
-        (number,) = await self._run(lambda connection: _row(connection, "document.any"))
+        (number,) = await self._run(
+            lambda connection: connection.execute(_SQL["block.any"]).fetchone()
+        )
         return [Deleted(SearchDocument, ())] if number else []
 
     async def states(self) -> Mapping[str, ConsumerState]:
@@ -194,7 +182,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for name in ("create.document", "create.span", "create.word", "create.consumer"):
+    for name in ("create.block", "create.run", "create.word", "create.consumer"):
         connection.execute(_SQL[name])
     connection.execute(f"PRAGMA user_version = {_FORMAT}")
 
@@ -230,58 +218,15 @@ def _advance(
     )
     if not moved.rowcount:
         return None
-    for deleted in derived.deleted:
-        _remove(connection, deleted.key)
-    _put_all(connection, [SearchDocument(*document) for document in derived.upserted])
-    return after._replace(revision=before.revision + 1)
-
-
-def _remove(connection: sqlite3.Connection, key: Sequence[Any]) -> None:
-    if not key:
-        for name in ("word.delete_all", "document.delete_all"):
+    keys = [deleted.key for deleted in derived.deleted]
+    if () in keys:
+        for name in ("word.delete_all", "block.delete_all"):
             connection.execute(_SQL[name])
-        return
-    of_span = "document.of_span" if len(key) > len(("account_id", "run_id")) else "document.of_run"
-    for number, codec, words in connection.execute(_SQL[of_span], key).fetchall():
-        _forget_words(connection, number, codec, words)
-        connection.execute(_SQL["document.delete"], (number,))
-
-
-def _put_all(connection: sqlite3.Connection, documents: Sequence[SearchDocument]) -> None:
-    (last,) = _row(connection, "document.last")
-    numbered = list(enumerate(documents, last + 1))
-    before = connection.total_changes
-    _ADD_DOCUMENTS.run(
-        connection,
-        [
-            (number, *document[:4], *encode_document(document.words.encode()))
-            for number, document in numbered
-        ],
-    )
-    if connection.total_changes - before < len(documents):
-        added = {number for (number,) in connection.execute(_SQL["document.after"], (last,))}
-        for number, document in numbered:
-            if number not in added:
-                _change(connection, document)
-        numbered = [one for one in numbered if one[0] in added]
-    _ADD_WORDS.run(connection, [(number, document.words) for number, document in numbered])
-
-
-def _change(connection: sqlite3.Connection, document: SearchDocument) -> None:
-    number, codec, body = _row(connection, "document.of_span", document[:3])
-    _forget_words(connection, number, codec, body)
-    encoded = encode_document(document.words.encode())
-    connection.execute(_SQL["document.change"], (document.is_cut, *encoded, number))
-    _ADD_WORDS.run(connection, [(number, document.words)])
-
-
-def _forget_words(connection: sqlite3.Connection, number: int, codec: int, body: bytes) -> None:
-    # Deleting from a contentless index needs the words of the row.
-    connection.execute(_SQL["word.delete"], (number, decode_document(codec, body).decode()))
-
-
-def _row(connection: sqlite3.Connection, name: str, values: Sequence[Any] = ()) -> Any:
-    return connection.execute(_SQL[name], values).fetchone()
+    writer = BlockWriter(connection)
+    writer.delete([key for key in keys if key])
+    writer.put([SearchDocument(*document) for document in derived.upserted])
+    writer.write()
+    return after._replace(revision=before.revision + 1)
 
 
 def _match(terms: Sequence[Term], scopes: Sequence[str]) -> str:

@@ -1,23 +1,27 @@
 -- The index of words of the SQLite backend, in its own file.
 
--- name: create.document
--- A span in the index. Its words are kept, because deleting it from the index needs them.
-CREATE TABLE document (
-    number            INTEGER PRIMARY KEY,
+-- name: create.block
+-- Spans of one run with consecutive numbers: ids by line breaks, a digit each for whether the text
+-- was cut, and the texts that the index was told, because it has to be told what to forget.
+CREATE TABLE block (
+    first             INTEGER PRIMARY KEY,
+    size              INTEGER NOT NULL,
     account_id        TEXT NOT NULL,
     agent_instance_id TEXT NOT NULL,
-    span_id           TEXT NOT NULL,
-    is_cut            INTEGER NOT NULL,
+    lowest_id         TEXT NOT NULL,
+    highest_id        TEXT NOT NULL,
+    span_ids          TEXT NOT NULL,
+    are_cut           TEXT NOT NULL,
     codec             INTEGER NOT NULL,
-    words             BLOB NOT NULL
+    texts             BLOB NOT NULL
 ) STRICT
 
--- name: create.span
--- A span is found by its run.
-CREATE UNIQUE INDEX document_span ON document (account_id, agent_instance_id, span_id)
+-- name: create.run
+-- A span is found by its run and id. Most new spans have higher ids than all before.
+CREATE INDEX block_of_run ON block (account_id, agent_instance_id, highest_id, lowest_id)
 
 -- name: create.word
--- Its rows have the numbers of documents. What is not ASCII arrives as words.
+-- Its rows have the numbers of spans. What is not ASCII arrives as words.
 CREATE VIRTUAL TABLE word USING fts5 (words, content = '', columnsize = 0, detail = none,
                                       tokenize = 'ascii')
 
@@ -32,57 +36,53 @@ CREATE TABLE consumer (
 
 -- name: search.find
 -- The spans that have all words, those that were recorded last first.
-SELECT document.agent_instance_id, document.span_id, document.is_cut
-FROM word CROSS JOIN document ON document.number = word.rowid
-WHERE word MATCH :query AND document.account_id = :account_id
-ORDER BY word.rowid DESC LIMIT :limit
+SELECT rowid FROM word WHERE word MATCH :query ORDER BY rowid DESC LIMIT :limit
 
--- name: document.any
+-- name: block.of_number
+-- The block with a span.
+SELECT first, account_id, agent_instance_id, span_ids, are_cut FROM block
+WHERE first <= ? ORDER BY first DESC LIMIT 1
+
+-- name: block.any
 -- Whether there is anything.
-SELECT EXISTS (SELECT 1 FROM document)
+SELECT EXISTS (SELECT 1 FROM block)
 
--- name: document.of_run
--- The spans of a run.
-SELECT number, codec, words FROM document WHERE account_id = ? AND agent_instance_id = ?
+-- name: block.next
+-- The number of the next span.
+SELECT coalesce((SELECT first + size FROM block ORDER BY first DESC LIMIT 1), 1)
 
--- name: document.of_span
--- A span.
-SELECT number, codec, words FROM document
-WHERE account_id = ? AND agent_instance_id = ? AND span_id = ?
+-- name: block.of_run
+-- The blocks of a run.
+SELECT first, span_ids, are_cut, codec, texts FROM block
+WHERE account_id = ? AND agent_instance_id = ? ORDER BY first
 
--- name: document.last
--- The highest number.
-SELECT coalesce(max(number), 0) FROM document
+-- name: block.between
+-- The blocks of a run that may have ids from the first to the second.
+SELECT first, span_ids, are_cut, codec, texts FROM block
+WHERE account_id = ? AND agent_instance_id = ? AND highest_id >= ? AND lowest_id <= ?
+ORDER BY first
 
--- name: document.add
--- Spans that are new; others keep their numbers.
-INSERT OR IGNORE INTO document
-    (number, account_id, agent_instance_id, span_id, is_cut, codec, words)
+-- name: block.add
+-- New blocks.
+INSERT INTO block (first, size, account_id, agent_instance_id, lowest_id, highest_id,
+                   span_ids, are_cut, codec, texts)
 VALUES {rows}
 
--- name: document.after
--- The spans that were added after a number was the highest.
-SELECT number FROM document WHERE number > ?
+-- name: block.delete
+-- A block goes.
+DELETE FROM block WHERE first = ?
 
--- name: document.change
--- A span with other words.
-UPDATE document SET is_cut = ?, codec = ?, words = ? WHERE number = ?
+-- name: block.delete_run
+-- The blocks of a run go.
+DELETE FROM block WHERE account_id = ? AND agent_instance_id = ?
 
--- name: document.delete
--- A span goes.
-DELETE FROM document WHERE number = ?
+-- name: block.delete_all
+-- All blocks go.
+DELETE FROM block
 
--- name: document.delete_all
--- All spans go.
-DELETE FROM document
-
--- name: word.add
--- The words of spans.
-INSERT INTO word (rowid, words) VALUES {rows}
-
--- name: word.delete
--- The words that a span had.
-INSERT INTO word (word, rowid, words) VALUES ('delete', ?, ?)
+-- name: word.write
+-- Words of spans: those to forget, as they were given, with the command for it, and those to add.
+INSERT INTO word (word, rowid, words) VALUES {rows}
 
 -- name: word.delete_all
 -- All words go.

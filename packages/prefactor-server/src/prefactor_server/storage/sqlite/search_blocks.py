@@ -1,0 +1,195 @@
+"""The texts of the word index, in blocks of spans of one run, and the words that FTS5 has of them.
+
+An index without contents must be told the words that it forgets, so the texts are kept. Spans of a
+run that come together share a row, which is compressed once. A span keeps its number, which is its
+row in the index of words, when its text changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from prefactor_server.domain.search.index import MAX_SPANS, Match, SearchDocument
+from prefactor_server.payloads import decode_document, encode_document
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.statements import Statement
+
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
+_ADD_BLOCKS: Final = Statement(10, _SQL["block.add"])
+_WRITE_WORDS: Final = Statement(3, _SQL["word.write"])
+
+# A changed span rewrites its block, so neither may be large.
+_MAX_BLOCK_SPANS: Final = 50
+_MAX_BLOCK_CHARACTERS: Final = 64 * 1024
+_ID_SEPARATOR: Final = "\n"
+# Neither a letter nor a digit, so a space in its place gives the same words.
+_TEXT_SEPARATOR: Final = "\x1f"
+_DELETE: Final = "delete"
+
+
+@dataclass(slots=True)
+class _Block:
+    """Spans of one run with consecutive numbers. A span that is gone has an empty id and text."""
+
+    run: tuple[str, str]
+    first: int
+    span_ids: list[str] = field(default_factory=list[str])
+    are_cut: list[bool] = field(default_factory=list[bool])
+    texts: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def read(cls, run: tuple[str, str], record: Sequence[Any]) -> _Block:
+        first, span_ids, are_cut, codec, texts = record
+        return cls(
+            run,
+            first,
+            span_ids.split(_ID_SEPARATOR),
+            [one == "1" for one in are_cut],
+            decode_document(codec, texts).decode().split(_TEXT_SEPARATOR),
+        )
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of the block, which are several if it is too large for one."""
+        for start, end in _parts(self.texts):
+            ids = self.span_ids[start:end]
+            named = [span_id for span_id in ids if span_id]
+            if named:
+                are_cut = "".join("1" if one else "0" for one in self.are_cut[start:end])
+                yield (
+                    self.first + start,
+                    len(ids),
+                    *self.run,
+                    min(named),
+                    max(named),
+                    _ID_SEPARATOR.join(ids),
+                    are_cut,
+                    *encode_document(_TEXT_SEPARATOR.join(self.texts[start:end]).encode()),
+                )
+
+
+class BlockWriter:
+    """Changes texts and their words, within a transaction; ``write`` ends with the words."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._words: list[tuple[str | None, int, str]] = []
+
+    def delete(self, keys: Sequence[Sequence[Any]]) -> None:
+        """Remove runs and spans, by account and run, and span if there is a third value."""
+        for run, of_run in groupby(sorted(map(tuple, keys)), key=itemgetter(0, 1)):
+            named = [key[2:] for key in of_run]
+            if () in named:
+                self._delete_run(run)
+            else:
+                self._delete_spans(run, {span_id for (span_id,) in named})
+
+    def put(self, documents: Sequence[SearchDocument]) -> None:
+        """Add spans, or replace the texts of those that are there."""
+        (number,) = self._connection.execute(_SQL["block.next"]).fetchone()
+        runs: dict[tuple[str, str], dict[str, SearchDocument]] = {}
+        for document in documents:
+            runs.setdefault(document[:2], {})[document.span_id] = document
+        rows: list[tuple[Any, ...]] = []
+        for run, by_id in runs.items():
+            for block in self._blocks(run, by_id):
+                self._replace(block, by_id)
+            added = _Block(run, number)
+            for span_id, document in by_id.items():
+                text = document.words.replace(_TEXT_SEPARATOR, " ")
+                added.span_ids.append(span_id)
+                added.are_cut.append(document.is_cut)
+                added.texts.append(text)
+                self._words.append((None, number, text))
+                number += 1
+            rows += added.rows()
+        _ADD_BLOCKS.run(self._connection, rows)
+
+    def write(self) -> None:
+        """Write the words. FTS5 writes a part of the index whenever numbers do not ascend."""
+        self._words.sort(key=itemgetter(1))
+        _WRITE_WORDS.run(self._connection, self._words)
+        self._words = []
+
+    def _replace(self, block: _Block, by_id: dict[str, SearchDocument]) -> None:
+        """Replace what a block has of spans, and take these out of ``by_id``."""
+        is_changed = False
+        for place, span_id in enumerate(block.span_ids):
+            document = by_id.pop(span_id, None)
+            if document is None:
+                continue
+            text = document.words.replace(_TEXT_SEPARATOR, " ")
+            if (text, document.is_cut) != (block.texts[place], block.are_cut[place]):
+                self._change(block, place, text)
+                block.are_cut[place] = document.is_cut
+                is_changed = True
+        if is_changed:
+            self._store(block)
+
+    def _delete_run(self, run: tuple[str, str]) -> None:
+        for record in self._connection.execute(_SQL["block.of_run"], run).fetchall():
+            block = _Block.read(run, record)
+            for place, span_id in enumerate(block.span_ids):
+                if span_id:
+                    self._change(block, place, None)
+        self._connection.execute(_SQL["block.delete_run"], run)
+
+    def _delete_spans(self, run: tuple[str, str], span_ids: set[str]) -> None:
+        for block in self._blocks(run, span_ids):
+            for place, span_id in enumerate(block.span_ids):
+                if span_id in span_ids:
+                    self._change(block, place, None)
+                    block.span_ids[place] = ""
+            self._store(block)
+
+    def _change(self, block: _Block, place: int, text: str | None) -> None:
+        number = block.first + place
+        self._words.append((_DELETE, number, block.texts[place]))
+        if text is not None:
+            self._words.append((None, number, text))
+        block.texts[place] = text or ""
+
+    def _blocks(self, run: tuple[str, str], span_ids: Collection[str]) -> list[_Block]:
+        """Return the blocks of a run that have any of these spans."""
+        between = (*run, min(span_ids), max(span_ids))
+        return [
+            _Block.read(run, record)
+            for record in self._connection.execute(_SQL["block.between"], between).fetchall()
+            if any(span_id in span_ids for span_id in record[1].split(_ID_SEPARATOR))
+        ]
+
+    def _store(self, block: _Block) -> None:
+        self._connection.execute(_SQL["block.delete"], (block.first,))
+        _ADD_BLOCKS.run(self._connection, [*block.rows()])
+
+
+def matching_spans(connection: sqlite3.Connection, query: str, account_id: str) -> Iterator[Match]:
+    """Yield the spans of an account that an FTS5 query finds, the last recorded first."""
+    first, run_id, ids, are_cut, is_of_account = 0, "", list[str](), "", False
+    numbers = connection.execute(_SQL["search.find"], {"query": query, "limit": MAX_SPANS})
+    for (number,) in numbers.fetchall():
+        if not ids or number < first:
+            record = connection.execute(_SQL["block.of_number"], (number,)).fetchone()
+            first, of_account, run_id, span_ids, are_cut = record
+            ids = span_ids.split(_ID_SEPARATOR)
+            is_of_account = of_account == account_id
+        if is_of_account:
+            place = number - first
+            yield Match(run_id, ids[place], are_cut[place] == "1")
+
+
+def _parts(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the range of each row that texts are stored in."""
+    start, characters = 0, 0
+    for place, text in enumerate(texts):
+        characters += len(text)
+        is_full = place - start == _MAX_BLOCK_SPANS or characters > _MAX_BLOCK_CHARACTERS
+        if is_full and place > start:
+            yield start, place
+            start, characters = place, len(text)
+    if texts:
+        yield start, len(texts)
