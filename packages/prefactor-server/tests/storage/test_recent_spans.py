@@ -1,5 +1,7 @@
 """The cache of recent spans: always equal to the stored spans, and bounded."""
 
+from operator import attrgetter
+
 import pytest
 from database import Database
 from postgres_database import submit
@@ -28,10 +30,11 @@ BROKEN = """
 CREATE TRIGGER broken BEFORE INSERT ON feed_change BEGIN SELECT raise(ABORT, 'broken'); END
 """
 SPANS = ("early", "late", "open", "gone")
+RUNS = ("run", "ended")
 
 
 async def seen(storage: SqliteStorage) -> list[object]:
-    """Return what followers of the feed read of the spans."""
+    """Return what followers of the feed read of the spans and runs."""
     finder, series = storage.finder, storage.series
     texts = await finder.each_text(ACCOUNT, SPANS, lambda texts: texts)
     types = await finder.types_of_spans(ACCOUNT, SPANS)
@@ -40,6 +43,8 @@ async def seen(storage: SqliteStorage) -> list[object]:
         sorted(types),
         sorted(await series.spans_by_id(ACCOUNT, SPANS)),
         sorted(await storage.rows_by_id(AgentSpan, ACCOUNT, SPANS)),
+        sorted(await series.runs_by_id(ACCOUNT, RUNS), key=attrgetter("id")),
+        sorted(await storage.run_totals.runs(ACCOUNT, RUNS), key=attrgetter("id")),
     ]
 
 
@@ -64,6 +69,8 @@ async def test_the_cache_equals_the_stored_spans(database: Database) -> None:
     await database.do(create_span("gone", ended))
     kept, _ = database.storage._recent.find(ACCOUNT, SPANS)
     assert [one.span.id for one in kept] == ["early", "open", "gone"]
+    kept_runs, _ = database.storage._recent.find_runs(ACCOUNT, RUNS)
+    assert [one.id for one in kept_runs] == ["run", "ended"]
     await check(database)
     await database.do(finish_span("early", payloads=(result("early"),)))
     # Created and finished by one batch, whose later payload counts.
@@ -80,7 +87,7 @@ async def test_the_cache_equals_the_stored_spans(database: Database) -> None:
     await prune_all(database.storage, Retention(ACCOUNT, NOW * 2))
 
     await check(database)
-    assert await seen(database.storage) == [[], [], [], []]
+    assert await seen(database.storage) == [[]] * 6
 
 
 async def test_a_failed_batch_does_not_change_the_cache(database: Database) -> None:

@@ -79,7 +79,7 @@ class AlertConsumer(Consumer):
                 run_id: check_run(seen, figures, run_id, listens=listens)
                 for run_id, seen in runs.items()
             }
-            concerned = await self._concerned(account_id, of_account, stored)
+            concerned = await self._concerned(account_id, of_account, stored, runs)
             if concerned:
                 checks[account_id] = concerned
         return _derived(checks, outbox, now)
@@ -117,22 +117,31 @@ class AlertConsumer(Consumer):
         return {run.id: run for run in found}
 
     async def _concerned(
-        self, account_id: str, checks: Mapping[str, Check], stored: Mapping[str, AgentInstance]
+        self,
+        account_id: str,
+        checks: Mapping[str, Check],
+        stored: Mapping[str, AgentInstance],
+        runs: Mapping[str, Seen],
     ) -> Mapping[str, Check]:
         """Leave out the runs with neither an alert nor a cause for one, which are nearly all.
 
         Only this consumer writes the server's alerts, so none can appear in between.
         """
         quiet = {
-            alert_id(run_id, name): run_id
+            run_id: check
             for run_id, check in checks.items()
             if check.scored is None
             and run_id in stored
             and not causes(stored[run_id], None, None, 0, check.cost)
+        }
+        known = {
+            alert_id(run_id, name)
+            for run_id, check in quiet.items()
+            if check.cost is not None or not runs[run_id].is_new
             for name in check.names
         }
-        found = await self._storage.rows_by_id(Alert, account_id, tuple(quiet)) if quiet else ()
-        without = set(quiet.values()).difference(alert.agent_instance_id for alert in found)
+        found = await self._storage.rows_by_id(Alert, account_id, tuple(known)) if known else ()
+        without = quiet.keys() - {alert.agent_instance_id for alert in found}
         concerned = {
             run_id: check._replace(names=()) if run_id in without else check
             for run_id, check in checks.items()

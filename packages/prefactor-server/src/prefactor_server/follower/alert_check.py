@@ -69,6 +69,11 @@ class Seen(NamedTuple):
             (*self.events, *_events(change)),
         )
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the run was created in this slice. Only a review may have raised its alerts."""
+        return self.flags & (RUN_CREATED | BACKFILLED) == RUN_CREATED
+
     def is_scored(self, run: AgentInstance) -> bool:
         """Return whether to score the run now, which may read all of its spans.
 

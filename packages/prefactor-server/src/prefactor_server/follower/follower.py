@@ -178,14 +178,18 @@ class Follower:
             self._next_prune = loop.time() + _PRUNE_SECONDS
 
     async def _measure(self) -> None:
+        # Consumers are usually at the same place.
+        first_after: dict[int, int | None] = {}
         for progress in (watched.progress for watched in self._consumers):
             position = progress.last if progress.state is None else progress.state.position
             since = None
             if position < progress.last:
                 known = self._lags.get(progress.name)
                 if known is None or known.position != position:
-                    first = await self._feed.changes(position, 1)
-                    since = first[0].at if first else None
+                    if position not in first_after:
+                        first = await self._feed.changes(position, 1)
+                        first_after[position] = first[0].at if first else None
+                    since = first_after[position]
                 else:
                     since = known.since
             self._lags[progress.name] = Lag(position, max(progress.last - position, 0), since)

@@ -10,7 +10,7 @@ import msgspec
 from prefactor_server.domain.change import RUN_DELETED, Change
 from prefactor_server.domain.search.index import NAME, SearchDocument
 from prefactor_server.domain.search.text import span_text
-from prefactor_server.domain.search.words import scope_word
+from prefactor_server.domain.search.words import scopes_of_span
 from prefactor_server.follower.consumer import Consumer
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import Deleted, Derived
@@ -68,10 +68,6 @@ class SearchConsumer(Consumer):
         payload: Any = {} if span.payload is None else msgspec.json.decode(span.payload)
         result: Any = None if span.result is None else msgspec.json.decode(span.result)
         text, is_cut = span_text(span.summary, payload, result)
-        scopes = (
-            scope_word("account", span.account_id),
-            scope_word("agent", span.agent_id),
-            scope_word("environment", span.environment_id),
-        )
+        scopes = scopes_of_span(span.account_id, span.agent_id, span.environment_id)
         words = self._storage.search.words(text, scopes)
         return SearchDocument(span.account_id, span.agent_instance_id, span.id, is_cut, words)

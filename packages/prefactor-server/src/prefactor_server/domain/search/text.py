@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 """How much of a span's text is searched."""
@@ -36,7 +36,7 @@ def span_text(summary: str | None, *payloads: object) -> SpanText:
     return SpanText(encoded[:MAX_TEXT_BYTES].decode(errors="ignore"), is_cut=True)
 
 
-def _add(values: Iterable[object], pieces: list[str], room: int, depth: int) -> int:
+def _add(values: Iterable[Any], pieces: list[str], room: int, depth: int) -> int:
     """Add the texts in values; return how many more characters fit, less than 0 if none do.
 
     It sees every value of every span, so common kinds come first, and a text takes no call.
@@ -44,10 +44,10 @@ def _add(values: Iterable[object], pieces: list[str], room: int, depth: int) -> 
     for value in values:
         if room < 0:
             break
-        kind = type(value)
+        kind: type[Any] = value.__class__
         if kind is str:
             # A character has at least one byte, so nothing is lost that would be kept later.
-            text = cast("str", value)[: MAX_TEXT_BYTES + 1]
+            text = value[: MAX_TEXT_BYTES + 1]
         elif value is None or kind is bool or depth > _MAX_DEPTH:
             continue
         elif kind is dict or kind is list:
@@ -61,9 +61,8 @@ def _add(values: Iterable[object], pieces: list[str], room: int, depth: int) -> 
     return room
 
 
-def _members(value: object) -> Iterable[object]:
+def _members(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
     """Return what is in a list or an object, and nothing of one that is marked as sensitive."""
-    if isinstance(value, dict):
-        members = cast("dict[str, object]", value)
-        return () if _MARK in members else members.values()
-    return cast("list[object]", value)
+    if isinstance(value, list):
+        return value
+    return () if _MARK in value else value.values()

@@ -98,6 +98,16 @@ def scope_word(kind: str, row_id: str) -> str:
     return _SCOPE_MARK + digest
 
 
+@lru_cache(maxsize=1024)
+def scopes_of_span(account_id: str, agent_id: str, environment_id: str) -> tuple[str, ...]:
+    """Return the words that mark what a span belongs to."""
+    return (
+        scope_word("account", account_id),
+        scope_word("agent", agent_id),
+        scope_word("environment", environment_id),
+    )
+
+
 def matches(term: Term, word: str) -> bool:
     """Return whether a word of a text is found by a term."""
     return word.startswith(term.word) if term.is_prefix else word == term.word

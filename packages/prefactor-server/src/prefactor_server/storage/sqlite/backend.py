@@ -106,7 +106,7 @@ class SqliteStorage:
         self._recent = RecentSpans()
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read, self._recent)
-        self.run_totals = SqliteRunTotals(self._read)
+        self.run_totals = SqliteRunTotals(self._read, self._recent)
         self.finder = SqliteRunFinder(self._read, self._recent)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
         self.series = SqliteSeries(self._read, self._recent)

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
+from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
@@ -22,10 +23,14 @@ _SQL: Final[Mapping[str, str]] = {
 
 
 class SqliteRunTotals:
-    """See ``RunTotals``; ``on_reader`` runs work on a reader thread."""
+    """See ``RunTotals``; ``on_reader`` runs work on a reader thread.
 
-    def __init__(self, on_reader: RunOnThread) -> None:
+    ``recent`` are the runs in memory, which need not be read.
+    """
+
+    def __init__(self, on_reader: RunOnThread, recent: RecentSpans) -> None:
         self._on_reader = on_reader
+        self._recent = recent
 
     async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:
         """See ``RunTotals.totals``."""
@@ -40,8 +45,11 @@ class SqliteRunTotals:
 
     async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:
         """See ``RunTotals.runs``."""
-        named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
-        return await self._all(AgentInstance._make, "totals.runs", named)
+        recent, others = self._recent.find_runs(account_id, run_ids)
+        if not others:
+            return recent
+        named = {"account_id": account_id, "ids": json.dumps(others)}
+        return [*recent, *await self._all(AgentInstance._make, "totals.runs", named)]
 
     async def due(self, limit: int) -> Sequence[RunTotalDue]:
         """See ``RunTotals.due``."""

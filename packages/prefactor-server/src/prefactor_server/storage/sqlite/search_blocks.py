@@ -1,8 +1,8 @@
-"""The texts of the word index, in blocks of spans of one run, and the words that FTS5 has of them.
+"""The texts of the word index, in blocks of spans of one run, and their words in FTS5.
 
-An index without contents must be told the words that it forgets, so the texts are kept. Spans of a
-run that come together share a row, which is compressed once. A span keeps its number, which is its
-row in the index of words, when its text changes.
+Deleting from a contentless index needs the words of the row, so the texts are kept. Spans of a run
+that are indexed together share a block, which is compressed once. A span keeps its number, which is
+its row in FTS5, when its text changes.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _COUNTED: Final = attrgetter(*FinishedSpan._fields)
 class SqliteSeries:
     """See ``SeriesStorage``; ``on_reader`` runs work on a reader thread.
 
-    ``recent`` are the spans in memory, which need not be read.
+    ``recent`` are the spans and runs in memory, which need not be read.
     """
 
     def __init__(self, on_reader: RunOnThread, recent: RecentSpans) -> None:
@@ -43,12 +43,16 @@ class SqliteSeries:
 
     async def runs_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[AgentInstance]:
         """See ``SeriesStorage.runs_by_id``."""
-        named = {"account_id": account_id, "ids": json.dumps(list(ids))}
-        return await self._on_reader(
+        recent, others = self._recent.find_runs(account_id, ids)
+        if not others:
+            return recent
+        named = {"account_id": account_id, "ids": json.dumps(others)}
+        found = await self._on_reader(
             lambda connection: [
                 AgentInstance._make(row) for row in connection.execute(_SQL["series.runs"], named)
             ]
         )
+        return [*recent, *found]
 
     async def spans_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[FinishedSpan]:
         """See ``SeriesStorage.spans_by_id``."""

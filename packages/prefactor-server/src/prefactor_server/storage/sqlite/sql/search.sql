@@ -2,7 +2,7 @@
 
 -- name: create.block
 -- Spans of one run with consecutive numbers: ids by line breaks, a digit each for whether the text
--- was cut, and the texts that the index was told, because it has to be told what to forget.
+-- was cut, and the indexed texts, because deleting from the index needs them.
 CREATE TABLE block (
     first             INTEGER PRIMARY KEY,
     size              INTEGER NOT NULL,
@@ -69,23 +69,23 @@ INSERT INTO block (first, size, account_id, agent_instance_id, lowest_id, highes
 VALUES {rows}
 
 -- name: block.delete
--- A block goes.
+-- Delete a block.
 DELETE FROM block WHERE first = ?
 
 -- name: block.delete_run
--- The blocks of a run go.
+-- Delete the blocks of a run.
 DELETE FROM block WHERE account_id = ? AND agent_instance_id = ?
 
 -- name: block.delete_all
--- All blocks go.
+-- Delete all blocks.
 DELETE FROM block
 
 -- name: word.write
--- Words of spans: those to forget, as they were given, with the command for it, and those to add.
+-- Words of spans: those to delete, as they were added, with that command, and those to add.
 INSERT INTO word (word, rowid, words) VALUES {rows}
 
 -- name: word.delete_all
--- All words go.
+-- Delete all words.
 INSERT INTO word (word) VALUES ('delete-all')
 
 -- name: consumer.all
