@@ -47,6 +47,9 @@ app.command(
     help="Make, test and change webhooks; list deliveries.",
 )
 app.command(
+    f"{_COMMANDS}.retention:app", name="retention", help="Show and change how long runs are kept."
+)
+app.command(
     f"{_COMMANDS}.quality:app", name="quality", help="Compare what evaluations say of versions."
 )
 app.command(f"{_COMMANDS}.open:open_run", name="open", help="Open the page of a run in a browser.")

@@ -98,6 +98,13 @@ class Resources:
         return EnvironmentClient(self)
 
     @cached_property
+    def retention_policies(self: HttpClient) -> endpoints.RetentionPolicyClient:
+        """How long runs are kept."""
+        from prefactor_http.endpoints import RetentionPolicyClient  # noqa: PLC0415
+
+        return RetentionPolicyClient(self)
+
+    @cached_property
     def risk_profiles(self: HttpClient) -> endpoints.RiskProfileClient:
         """How an account weighs data and actions."""
         from prefactor_http.endpoints import RiskProfileClient  # noqa: PLC0415

@@ -1,10 +1,16 @@
 """The retention policy: change it, preview it, and what is deleted by it."""
 
+import re
 from typing import Any
 
 import pytest
 from api_client import ApiClient
-from people import signed_in
+from people import put, signed_in
+
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.upkeep import AbandonedRuns, SilenceLimits
 
 DAY = 86_400
 PATH = "/retention_policy"
@@ -135,3 +141,118 @@ async def test_only_administrators_may_see_and_change_it(api_client: ApiClient) 
             answer.refused(403, "not_permitted")
     token = await api_client.deployment_token(run)
     (await api_client.get(PATH, token=token)).refused(403, "not_permitted")
+
+
+async def test_a_rule_of_a_deleted_agent_may_stay(api_client: ApiClient) -> None:
+    """A policy can still be changed when what a rule names has been deleted since."""
+    agent = (await api_client.post("/agent", {"details": {"name": "A"}})).details["id"]
+    await _set(api_client, rules=[{"days": 9, "agent_id": agent}])
+    await api_client.call("DELETE", f"/agent/{agent}")
+
+    changed = await _set(api_client, rules=[{"days": 7}, {"days": 8, "agent_id": agent}])
+    assert [one["days"] for one in changed["rules"]] == [8, 7]
+
+
+async def test_a_preview_is_what_goes(api_client: ApiClient) -> None:
+    """A preview counts, by rule, what the next application deletes, and what only a hold keeps."""
+    rules = [{"days": 10}, {"days": 3, "purpose": "eval"}, {"days": None, "agent_id": "precious"}]
+    await api_client.run("complete", agent_id="precious")
+    held = await api_client.run("failed", purpose="eval")
+    for purpose in ("live", "eval", "eval"):
+        run = await api_client.run("active", purpose=purpose)
+        await api_client.span(run)
+        await api_client.post(f"/agent_instance/{run['id']}/finish", {"status": "complete"})
+    maintenance, account = api_client.storage.maintenance, held["account_id"]
+    entry = AuditEntry(account, 1, "cli", "legal_holds.add", held["id"], "a lawsuit")
+    assert await maintenance.add_hold(LegalHold(account, held["id"], "a lawsuit", 1), entry)
+
+    async def counts(body: Any) -> list[tuple[Any, ...]]:
+        found = (await api_client.post(PREVIEW, body)).details
+        assert found["is_complete"]
+        numbers = ("runs", "spans", "held_runs")
+        return [(one["rule"]["days"], *map(one.get, numbers)) for one in found["rules"]]
+
+    api_client.clock.leap(seconds=5 * DAY)
+    assert await counts({"rules": rules}) == [(None, 0, 0, 0), (3, 2, 2, 1), (10, 0, 0, 0)]
+    assert await counts({}) == []
+    await _set(api_client, rules=rules)
+    assert await counts({}) == await counts({"rules": rules})
+    api_client.clock.leap(seconds=6 * DAY)
+    assert await counts({}) == [(None, 0, 0, 0), (3, 2, 2, 1), (10, 1, 1, 0)]
+    await api_client.apply_retention()
+
+    assert await counts({}) == [(None, 0, 0, 0), (3, 0, 0, 1), (10, 0, 0, 0)]
+    said = [re.sub(", [0-9]+ bytes .*", "", one) for one in await _applied(api_client)]
+    assert sorted(said) == [
+        "all runs, kept 10 days: 1 runs, 1 spans",
+        "purpose eval, kept 3 days: 2 runs, 2 spans",
+    ]
+    assert len(await _left(api_client)) == 2
+    assert held["id"] in await _left(api_client)
+
+
+async def test_runs_that_nobody_ends_go_as_well(api_client: ApiClient) -> None:
+    """An abandoned run counts from its mark, and one that never started from its registration."""
+    pending, silent, alive = [await api_client.run(one) for one in ("pending", "active", "active")]
+    await _set(api_client, rules=[{"days": 10}])
+    heartbeat = {"ids": [silent["id"], alive["id"]]}
+    await api_client.post("/agent_instance/heartbeat", heartbeat)
+    watch = AbandonedRuns(
+        api_client.storage,
+        api_client.writer,
+        SilenceLimits.of(15, 0, 7),
+        holder="test",
+        now_us=api_client.clock,
+    )
+    for minute in range(17):
+        await watch.turn(api_client.heartbeats)
+        api_client.clock.leap(seconds=60)
+        if minute % 5 == 0:
+            await api_client.span(alive)
+    await watch.turn(api_client.heartbeats)
+    assert (await api_client.get(f"/agent_instance/{silent['id']}")).details["abandoned"]
+
+    api_client.clock.leap(seconds=10 * DAY - 1500)
+    await api_client.apply_retention()
+    assert await _left(api_client) == {pending["id"], silent["id"], alive["id"]}
+    api_client.clock.leap(seconds=3000)
+    await api_client.apply_retention()
+
+    assert await _left(api_client) == {alive["id"]}
+    (applied,) = await _applied(api_client)
+    assert applied.startswith("all runs, kept 10 days: 2 runs, 0 spans")
+
+
+async def test_a_policy_is_for_its_own_account(api_client: ApiClient) -> None:
+    """The policy of one account neither shows nor deletes anything of another."""
+    run = await api_client.run("complete")
+    await put(api_client, Account("other", "Other", 7, 1, 1))
+    other, _ = await api_client.add_token(account_id="other")
+    await api_client.call("PUT", PATH, {"details": {"rules": [{"days": 1}]}}, token=other)
+    named = {"details": {"rules": [{"days": 1, "agent_id": run["agent_id"]}]}}
+    (await api_client.call("PUT", PATH, named, token=other)).refused(422, "validation_errors")
+    api_client.clock.leap(seconds=30 * DAY)
+    previewed = (await api_client.post(PREVIEW, {}, token=other)).details
+    await api_client.apply_retention()
+
+    assert previewed["rules"][0]["runs"] == 0
+    assert (await api_client.get(PATH)).details["rules"] == []
+    assert await _left(api_client) == {run["id"]}
+
+
+async def test_the_log_is_kept_for_its_days(api_client: ApiClient) -> None:
+    """Old entries go, and the log says how many; what is younger stays."""
+    await api_client.run("terminated")
+    await _set(api_client, audit_days=30)
+    api_client.clock.leap(seconds=20 * DAY)
+    await api_client.run("terminated")
+    api_client.clock.leap(seconds=11 * DAY)
+    await api_client.apply_retention()
+    await api_client.apply_retention()
+
+    listed = (await api_client.get("/audit")).summaries
+    assert [one["action"] for one in listed] == [
+        "retention_policies.apply",
+        "agent_instances.terminate",
+    ]
+    assert listed[0]["detail"] == "audit log, kept 30 days: 3 entries"

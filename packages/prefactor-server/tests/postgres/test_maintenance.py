@@ -185,6 +185,7 @@ async def test_maintenance_finds_rows_by_index(
             ("prune.delete_quality", (ACCOUNT, ["x"])),
             ("prune.delete_runs", (ACCOUNT, ["x"])),
             ("retention.ended", (ACCOUNT, NOW, 0, "", 100)),
+            ("retention.unended", (ACCOUNT, NOW, "", 100)),
             ("audit.extend", (ACCOUNT, NOW, "a", "b", "c", "d", "e")),
             ("audit.forget", (ACCOUNT, NOW, 100)),
             ("verify.runs", ("", "", 10)),

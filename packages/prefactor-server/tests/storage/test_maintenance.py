@@ -227,5 +227,6 @@ def test_maintenance_finds_rows_by_index(database: Database, name: str) -> None:
     assert steps
     # Lists that were handed in, and slices of a table that were found by its key.
     harmless = r"SCAN \w+ VIRTUAL TABLE" + (r"|SCAN (run|span|payload)\Z" * ("verify" in name))
+    harmless += r"|SCAN (abandoned|pending)\Z" * (name == "retention.unended")
     scans = [step for step in steps if step.startswith("SCAN")]
     assert [step for step in scans if not re.match(harmless, step)] == []

@@ -25,7 +25,7 @@ _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agen
 _NOT_MADE |= {"admin_user_invites.accept", "admin_user_invites.look_up", "alerts.clear"}
 _NOT_MADE |= {"sessions.create", "sessions.change_password", "sessions.start_openid"}
 _NOT_MADE |= {"agent_instances.heartbeat", "agent_instances.terminate_many"}
-_NOT_MADE |= {"risk_profiles.preview"}
+_NOT_MADE |= {"risk_profiles.preview", "retention_policies.preview"}
 
 _TEXTS = ("description", "external_identifier")
 

@@ -14,11 +14,11 @@ from prefactor_http.endpoints.api_token import ApiTokenClient
 from prefactor_http.endpoints.audit import AuditClient
 from prefactor_http.endpoints.bulk import BulkClient
 from prefactor_http.endpoints.environment import EnvironmentClient
+from prefactor_http.endpoints.retention_policy import RetentionPolicyClient
 from prefactor_http.endpoints.risk_profile import RiskProfileClient
 from prefactor_http.endpoints.server import ServerClient
 from prefactor_http.endpoints.session import SessionClient
-from prefactor_http.endpoints.webhook import WebhookClient
-from prefactor_http.endpoints.webhook_delivery import WebhookDeliveryClient
+from prefactor_http.endpoints.webhook import WebhookClient, WebhookDeliveryClient
 
 __all__ = [
     "AccountClient",
@@ -35,6 +35,7 @@ __all__ = [
     "AuditClient",
     "BulkClient",
     "EnvironmentClient",
+    "RetentionPolicyClient",
     "RiskProfileClient",
     "ServerClient",
     "SessionClient",

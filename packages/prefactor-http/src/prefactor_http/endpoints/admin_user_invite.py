@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from prefactor_http._transport.encoding import path_segment
 from prefactor_http.endpoints._arguments import texts
 from prefactor_http.endpoints._base import Endpoint, to_details
-from prefactor_http.models.admin_user import AdminUser
-from prefactor_http.models.admin_user_invite import AdminUserInvite, Invitation
+from prefactor_http.models.admin_user import AdminUser, AdminUserInvite, Invitation
 from prefactor_http.pages import Page, page_params
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
 """The objects of the API, in requests and responses."""
 
 from prefactor_http.models.account import Account
-from prefactor_http.models.admin_user import AdminUser
-from prefactor_http.models.admin_user_invite import AdminUserInvite, Invitation
+from prefactor_http.models.admin_user import AdminUser, AdminUserInvite, Invitation
 from prefactor_http.models.agent import (
     Agent,
     AgentAvailableActions,
@@ -52,6 +51,14 @@ from prefactor_http.models.base import ApiResponse, PaginationOutput, Sorting
 from prefactor_http.models.bulk import BulkItem, BulkOutput, BulkRequest, BulkResponse
 from prefactor_http.models.environment import Environment
 from prefactor_http.models.event import EventKind, LiveEvent
+from prefactor_http.models.retention_policy import (
+    DueRuns,
+    RetentionPolicy,
+    RetentionPolicyForUpdate,
+    RetentionPreview,
+    RetentionRule,
+    RetentionRuleForUpdate,
+)
 from prefactor_http.models.risk_profile import (
     ActionProfile,
     DataCategories,
@@ -138,6 +145,7 @@ __all__ = [
     "DataCategories",
     "DataRisk",
     "DerivedState",
+    "DueRuns",
     "Environment",
     "EventKind",
     "ExportFormat",
@@ -162,6 +170,11 @@ __all__ = [
     "Price",
     "PriceTable",
     "QualitySchemaForCreate",
+    "RetentionPolicy",
+    "RetentionPolicyForUpdate",
+    "RetentionPreview",
+    "RetentionRule",
+    "RetentionRuleForUpdate",
     "RiskProfile",
     "RiskProfileForUpdate",
     "RiskProfilePreview",

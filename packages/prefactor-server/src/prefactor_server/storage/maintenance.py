@@ -25,6 +25,7 @@ A run goes whole: a longer one has a transaction of its own.
 """
 SIGN_IN_SLICE: Final = 1000
 AUDIT_SLICE: Final = 1000
+EXAMINED_SLICE: Final = 1000
 FIRST_ENDED: Final[tuple[int, str]] = (-(2**62), "")
 """Comes before every run by end and id."""
 
@@ -91,6 +92,15 @@ class Maintenance(Protocol):
         """Return runs that ended before a time, longest ago first, after one by end and id."""
         ...
 
+    async def unended_runs(
+        self, account_id: str, ended_before: int, after: str, limit: int
+    ) -> Sequence[EndedRun]:
+        """Return runs that never ended, and whose age counts from before a time, after an id.
+
+        An abandoned run counts from when it was marked, a pending one from its last change.
+        """
+        ...
+
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """Delete runs with everything that belongs to them, and record that, in one transaction.
 
@@ -121,6 +131,20 @@ class Maintenance(Protocol):
     async def remove_hold(self, account_id: str, run_id: str, audit: AuditEntry) -> bool:
         """Remove a hold; return False if there was none."""
         ...
+
+
+async def old_runs(
+    maintenance: Maintenance, account_id: str, ended_before: int
+) -> AsyncIterator[Sequence[EndedRun]]:
+    """Yield slices of all runs of an account that a policy may delete."""
+    position: tuple[int, str] = FIRST_ENDED
+    while runs := await maintenance.ended_runs(account_id, ended_before, position, EXAMINED_SLICE):
+        yield runs
+        position = (runs[-1].ended_at, runs[-1].id)
+    after = ""
+    while runs := await maintenance.unended_runs(account_id, ended_before, after, EXAMINED_SLICE):
+        yield runs
+        after = runs[-1].id
 
 
 def prune_record(retention: Retention, now: int, actor: str) -> DeletionRecord:

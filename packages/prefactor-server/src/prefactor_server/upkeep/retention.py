@@ -21,18 +21,11 @@ from prefactor_server.domain.runs.retention_policy import (
 )
 from prefactor_server.follower.lease import Lease
 from prefactor_server.storage.base import Storage
-from prefactor_server.storage.maintenance import (
-    FIRST_ENDED,
-    RUN_SLICE,
-    SPAN_SLICE,
-    first_slice,
-)
+from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, first_slice, old_runs
 
 _log = structlog.get_logger("prefactor_server")
 
-_LEASE_US: Final = 60 * 1_000_000
 _FIRST_AFTER_SECONDS: Final = 60.0
-_EXAMINED_SLICE: Final = 1000
 _ACTOR: Final = "server"
 # Four fifths of the time belong to others, who wait for the same disk.
 _PAUSE_PER_WORK: Final = 4.0
@@ -57,7 +50,7 @@ class RetentionTask:
         self._maintenance = storage.maintenance
         self._now_us = now_us
         self._interval_seconds = interval_seconds
-        self._lease = Lease(storage.feed, holder, now_us, name="retention", lasting_us=_LEASE_US)
+        self._lease = Lease(storage.feed, holder, now_us, name="retention")
 
     async def run(self) -> None:
         """Apply the policies again and again, until cancelled."""
@@ -109,18 +102,10 @@ class RetentionTask:
         if ended_before is None:
             return
         records: dict[RetentionRule, DeletionRecord] = {}
-        after: tuple[int, str] = FIRST_ENDED
-        examined = _EXAMINED_SLICE
-        while examined == _EXAMINED_SLICE:
-            runs = await self._maintenance.ended_runs(
-                policy.account_id, ended_before, after, _EXAMINED_SLICE
-            )
+        async for runs in old_runs(self._maintenance, policy.account_id, ended_before):
             for rule, due in _by_rule(rules, runs, now).items():
                 record = records.get(rule) or _record(policy, now, str(rule))
                 records[rule] = await self._delete(policy, rule, due, record)
-            examined = len(runs)
-            if runs:
-                after = (runs[-1].ended_at, runs[-1].id)
 
     async def _delete(
         self,

@@ -13,6 +13,7 @@ from prefactor_server.domain.runs.retention_policy import (
     RetentionPolicy,
     RetentionRule,
     no_policy,
+    read_rules,
     rules_document,
 )
 from prefactor_server.storage.base import Changes, Needs, Snapshot
@@ -46,7 +47,8 @@ class UpdateRetentionPolicy(NamedTuple):
         found = snapshot.get(RetentionPolicy, account_id)
         policy = (found or no_policy(account_id)._replace(inserted_at=now))._replace(updated_at=now)
         if self.rules is not None:
-            policy = policy._replace(rules=rules_document(resolved(self.rules, snapshot)))
+            rules = resolved(self.rules, snapshot, read_rules(policy.rules))
+            policy = policy._replace(rules=rules_document(rules))
         if self.is_audit_days_given:
             policy = policy._replace(audit_days=self.audit_days)
         entry = audit_entry(self.request, self.operation, policy.id, str(policy))
@@ -58,25 +60,35 @@ class UpdateRetentionPolicy(NamedTuple):
         return Decision(changes, Done(policy.id, policy))
 
 
-def resolved(rules: Sequence[RetentionRule], snapshot: Snapshot) -> Sequence[RetentionRule]:
+def resolved(
+    rules: Sequence[RetentionRule], snapshot: Snapshot, stored: Sequence[RetentionRule]
+) -> Sequence[RetentionRule]:
     """Return the rules with the ids of their agents.
+
+    The scope of a stored rule is valid, also if its agent or environment has been deleted since.
 
     Raises:
         ValidationFailed: a rule names what the account does not have, or two are for the same runs.
     """
+    valid = {rule.scope for rule in stored}
     found: dict[tuple[str | None, ...], RetentionRule] = {}
-    for number, rule in enumerate(rules, 1):
-        if rule.agent_id is not None:
-            agent = find_agent(snapshot, rule.agent_id)
-            if agent is None:
-                raise _refused(number, f"{rule.agent_id!r} is no agent of this account")
-            rule = rule._replace(agent_id=agent.id)  # noqa: PLW2901 - the same rule, by id
-        environment_id = rule.environment_id
-        if environment_id is not None and snapshot.get(Environment, environment_id) is None:
-            raise _refused(number, f"{environment_id!r} is no environment of this account")
+    for number, given in enumerate(rules, 1):
+        rule = given if given.scope in valid else _by_id(number, given, snapshot)
         if found.setdefault(rule.scope, rule) is not rule:
             raise _refused(number, "an earlier rule is for the same runs; give one of the two")
     return [*found.values()]
+
+
+def _by_id(number: int, rule: RetentionRule, snapshot: Snapshot) -> RetentionRule:
+    environment_id = rule.environment_id
+    if environment_id is not None and snapshot.get(Environment, environment_id) is None:
+        raise _refused(number, f"{environment_id!r} is no environment of this account")
+    if rule.agent_id is None:
+        return rule
+    agent = find_agent(snapshot, rule.agent_id)
+    if agent is None:
+        raise _refused(number, f"{rule.agent_id!r} is no agent of this account")
+    return rule._replace(agent_id=agent.id)
 
 
 def _refused(number: int, problem: str) -> Exception:

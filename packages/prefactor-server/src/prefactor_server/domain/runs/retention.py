@@ -85,7 +85,10 @@ class Deletion(NamedTuple):
 
 
 class EndedRun(NamedTuple):
-    """A run that may be old enough, as a retention policy sees it."""
+    """A run that may be old enough, as a retention policy sees it.
+
+    ``ended_at`` is what its age counts from, also if it never ended; see ``unended_runs``.
+    """
 
     id: str
     agent_id: str

@@ -14,11 +14,10 @@ from prefactor_server.domain.runs.retention_policy import (
     no_policy,
 )
 from prefactor_server.storage.base import Snapshot, Storage
-from prefactor_server.storage.maintenance import FIRST_ENDED
+from prefactor_server.storage.maintenance import old_runs
 
 MAX_EXAMINED: Final = 50_000
 """After how many old runs a preview stops counting."""
-_SLICE: Final = 1000
 
 
 class DueRuns(NamedTuple):
@@ -66,13 +65,13 @@ class RetentionPolicyQueries:
         """Count what rules would delete now, up to ``MAX_EXAMINED`` old runs."""
         due = {rule: DueRuns(rule) for rule in rules.rules}
         before = rules.ended_before(now)
-        after, examined = FIRST_ENDED, 0
-        while before is not None:
+        if before is None:
+            return DuePreview([*due.values()], is_complete=True)
+        examined = 0
+        async for runs in old_runs(self._storage.maintenance, principal.account_id, before):
             if examined >= MAX_EXAMINED:
                 return DuePreview([*due.values()], is_complete=False)
-            runs = await self._storage.maintenance.ended_runs(
-                principal.account_id, before, after, _SLICE
-            )
+            examined += len(runs)
             for run in runs:
                 rule = rules.expired_rule(run, now)
                 if rule is None:
@@ -83,8 +82,4 @@ class RetentionPolicyQueries:
                     if run.is_held
                     else one._replace(runs=one.runs + 1, spans=one.spans + run.spans)
                 )
-            if len(runs) < _SLICE:
-                break
-            examined += len(runs)
-            after = (runs[-1].ended_at, runs[-1].id)
         return DuePreview([*due.values()], is_complete=True)

@@ -157,11 +157,10 @@ async def _preview(call: Call, document: bytes) -> Success[RetentionPreviewView]
     ):
         raise ValidationFailed(unknown)
     policies, principal = call.services.reader.retention_policies, call.principal
-    if body.rules is None:
-        rules = read_rules((await policies.show(principal)).rules)
-    else:
+    rules = read_rules((await policies.show(principal)).rules)
+    if body.rules is not None:
         given = _rules(body.rules)
-        rules = resolved(given, await policies.named(principal, given))
+        rules = resolved(given, await policies.named(principal, given), rules)
     preview = await policies.preview(principal, RetentionRules(rules), call.now)
     return Success(
         details=RetentionPreviewView(

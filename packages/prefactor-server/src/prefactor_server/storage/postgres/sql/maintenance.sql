@@ -110,10 +110,34 @@ FROM agent_instance AS run
 WHERE run.account_id = $1 AND run.finished_at < $2 AND (run.finished_at, run.id) > ($3, $4)
 ORDER BY run.finished_at, run.id LIMIT $5
 
+-- name: retention.unended
+-- A slice of the runs that never ended: marked as abandoned before a time, or neither started nor
+-- changed since. That is what their age counts from.
+SELECT run.id, run.agent_id, run.environment_id, run.purpose, run.ended_at,
+       run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans,
+       EXISTS (SELECT 1 FROM legal_hold AS hold
+               WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+FROM (
+    SELECT * FROM (
+        SELECT *, abandoned_at AS ended_at FROM agent_instance
+        WHERE account_id = $1 AND abandoned_at IS NOT NULL AND abandoned_at < $2
+          AND finished_at IS NULL AND id > $3
+        ORDER BY id LIMIT $4) AS abandoned
+    UNION ALL
+    SELECT * FROM (
+        SELECT *, updated_at AS ended_at FROM agent_instance
+        WHERE account_id = $1 AND status = 'pending' AND updated_at < $2 AND id > $3
+        ORDER BY id LIMIT $4) AS pending
+) AS run
+ORDER BY run.id LIMIT $4
+
 -- name: prune.lock_runs
--- Of some runs, those that ended before a time. Locked as above.
+-- Of some runs, those that ended before a time, as above. Locked as above.
 SELECT run.id FROM agent_instance AS run
-WHERE run.account_id = $1 AND run.id = ANY ($2::text[]) AND run.finished_at < $3
+WHERE run.account_id = $1 AND run.id = ANY ($2::text[])
+  AND coalesce(run.finished_at, run.abandoned_at,
+               CASE run.status WHEN 'pending' THEN run.updated_at END) < $3
 ORDER BY run.id FOR UPDATE SKIP LOCKED
 
 -- name: prune.unheld

@@ -32,6 +32,7 @@ from prefactor_server.storage.postgres.upkeep.prune import (
     ended_runs,
     preview_slice,
     prune_slice,
+    unended_runs,
 )
 from prefactor_server.storage.postgres.upkeep.verify import verify
 from prefactor_server.storage.postgres.write import arguments
@@ -114,6 +115,14 @@ class PostgresMaintenance:
     ) -> Sequence[EndedRun]:
         """See ``Maintenance.ended_runs``."""
         return await self._reading.run(partial(ended_runs, account_id, ended_before, after, limit))
+
+    async def unended_runs(
+        self, account_id: str, ended_before: int, after: str, limit: int
+    ) -> Sequence[EndedRun]:
+        """See ``Maintenance.unended_runs``."""
+        return await self._reading.run(
+            partial(unended_runs, account_id, ended_before, after, limit)
+        )
 
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """See ``Maintenance.delete_runs``; a slice whose connection was lost is repeated."""

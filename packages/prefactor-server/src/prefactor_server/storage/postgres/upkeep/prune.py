@@ -73,6 +73,16 @@ async def ended_runs(
     return [EndedRun(*record) for record in records]
 
 
+async def unended_runs(
+    account_id: str, ended_before: int, after: str, limit: int, connection: Connection
+) -> Sequence[EndedRun]:
+    """See ``Maintenance.unended_runs``."""
+    records = await connection.fetch(
+        _SQL["retention.unended"], account_id, ended_before, after, limit
+    )
+    return [EndedRun(*record) for record in records]
+
+
 async def delete_runs(deletion: Deletion, connection: Connection) -> Pruned:
     """See ``Maintenance.delete_runs``; what another server is deleting is left to it."""
     async with connection.transaction():

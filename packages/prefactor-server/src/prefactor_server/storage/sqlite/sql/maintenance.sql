@@ -91,11 +91,34 @@ WHERE run.account_id = :account_id AND run.finished_at < :ended_before
   AND (run.finished_at, run.id) > (:finished_at, :id)
 ORDER BY run.finished_at, run.id LIMIT :slice
 
+-- name: retention.unended
+-- A slice of the runs that never ended: marked as abandoned before a time, or neither started nor
+-- changed since. That is what their age counts from.
+SELECT run.id, run.agent_id, run.environment_id, run.purpose, run.ended_at,
+       run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans,
+       EXISTS (SELECT 1 FROM legal_hold AS hold
+               WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
+FROM (
+    SELECT * FROM (
+        SELECT *, abandoned_at AS ended_at FROM agent_instance
+        WHERE account_id = :account_id AND abandoned_at IS NOT NULL AND abandoned_at < :ended_before
+          AND finished_at IS NULL AND id > :id
+        ORDER BY id LIMIT :slice) AS abandoned
+    UNION ALL
+    SELECT * FROM (
+        SELECT *, updated_at AS ended_at FROM agent_instance
+        WHERE account_id = :account_id AND status = 'pending' AND updated_at < :ended_before AND id > :id
+        ORDER BY id LIMIT :slice) AS pending
+) AS run
+ORDER BY run.id LIMIT :slice
+
 -- name: prune.deletable
--- Of some runs, those that ended before a time and that nothing holds.
+-- Of some runs, those that ended before a time, as above, and that nothing holds.
 SELECT run.id FROM json_each(:runs) AS named
 CROSS JOIN agent_instance AS run ON run.account_id = :account_id AND run.id = named.value
-WHERE run.finished_at < :ended_before
+WHERE coalesce(run.finished_at, run.abandoned_at,
+               CASE run.status WHEN 'pending' THEN run.updated_at END) < :ended_before
   AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
                   WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
 

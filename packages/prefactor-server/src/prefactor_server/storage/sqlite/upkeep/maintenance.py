@@ -33,6 +33,7 @@ from prefactor_server.storage.sqlite.upkeep.prune import (
     ended_runs,
     preview_slice,
     prune_slice,
+    unended_runs,
 )
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread, verify
 from prefactor_server.storage.verify import Finding
@@ -103,6 +104,12 @@ class SqliteMaintenance:
     ) -> Sequence[EndedRun]:
         """See ``Maintenance.ended_runs``."""
         return await self._on_reader(partial(ended_runs, account_id, ended_before, after, limit))
+
+    async def unended_runs(
+        self, account_id: str, ended_before: int, after: str, limit: int
+    ) -> Sequence[EndedRun]:
+        """See ``Maintenance.unended_runs``."""
+        return await self._on_reader(partial(unended_runs, account_id, ended_before, after, limit))
 
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """See ``Maintenance.delete_runs``."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from prefactor_server.domain.runs.retention import (
     Deletion,
@@ -81,7 +81,18 @@ def ended_runs(
         "id": after[1],
         "slice": limit,
     }
-    records = connection.execute(_SQL["retention.ended"], named)
+    return _ended(connection.execute(_SQL["retention.ended"], named))
+
+
+def unended_runs(
+    account_id: str, ended_before: int, after: str, limit: int, connection: sqlite3.Connection
+) -> Sequence[EndedRun]:
+    """See ``Maintenance.unended_runs``."""
+    named = {"account_id": account_id, "ended_before": ended_before, "id": after, "slice": limit}
+    return _ended(connection.execute(_SQL["retention.unended"], named))
+
+
+def _ended(records: Iterable[Sequence[Any]]) -> Sequence[EndedRun]:
     return [EndedRun._make((*record[:-1], bool(record[-1]))) for record in records]
 
 
