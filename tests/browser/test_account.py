@@ -145,6 +145,8 @@ async def test_roles(stranger: Page, server: LiveServer, role: str) -> None:
         await expect(stranger.get_by_role("heading", level=1)).to_have_text(name)
         for offered in ("New", "Invite", "Rename", "Delete", "Remove", "Change role"):
             await expect(stranger.get_by_role("button", name=offered)).to_have_count(0)
+    await sections.get_by_text("People", exact=True).click()
+    await expect(stranger.get_by_role("main")).to_contain_text("Only admins invite, change")
 
 
 async def test_sessions(stranger: Page, server: LiveServer, browser: Browser) -> None:

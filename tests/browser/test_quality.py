@@ -200,7 +200,13 @@ async def test_risk(page: Page, server: LiveServer) -> None:
     await page.goto(f"/#/run/{run_id}")
     await page.get_by_role("main").get_by_role("button", name="medium").click()
     table = page.get_by_role("region", name="Risk")
-    for text in ("48", "Strict", "more than the agreed risk", "personal identifiers 8", "× 3"):
+    for text in (
+        "48",
+        "Strict",
+        "more than the agreed risk, which is low",
+        "personal identifiers 8",
+        "× 3",
+    ):
         await expect(table).to_contain_text(text)
 
 

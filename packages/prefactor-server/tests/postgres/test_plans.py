@@ -174,6 +174,20 @@ LISTS = {
 }
 
 
+async def test_deliveries_with_a_status_are_read_in_order(filled: PostgresStorage) -> None:
+    """The newest deliveries with a status come out of one index, and are not sorted."""
+    listing = Listing((Filter("status", "=", "failed"),), Sort("inserted_at", descending=True))
+    table = next(table for table in tables.TABLES if table.kind is WebhookDelivery)
+    clause = listing_sql.page(ACCOUNT, listing, table.columns, table.name)
+    sql = f"SELECT * FROM {table.name} {clause.sql}"  # noqa: S608 - ours
+
+    async with filled._reading.connection() as connection:
+        plan = await explained(connection, read.numbered(sql), *clause.parameters)
+
+    assert "Scan Backward using webhook_delivery_of_account_status on" in plan
+    assert "Sort" not in plan
+
+
 @pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
 async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage) -> None:
     """The rows of a page of spans are read from an index."""

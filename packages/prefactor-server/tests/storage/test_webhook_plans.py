@@ -24,6 +24,7 @@ def path(request: pytest.FixtureRequest) -> Path:
     ("filters", "index"),
     [
         ((), "of_account"),
+        ((Filter("status", "=", "failed"),), "of_account_status"),
         ((OF_WEBHOOK,), "of_webhook"),
         ((OF_WEBHOOK, Filter("status", "=", "failed")), "of_status"),
         ((Filter("agent_instance_id", "=", "r"),), "of_run"),

@@ -1,6 +1,9 @@
 """Damaged export files: what is wrong with them, and what is still imported."""
 
+import bz2
+import gzip
 import json
+import lzma
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +62,26 @@ CASES: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], str]] = {
     "a huge number": (changed("agent_span", total_tokens=2**70), "total_tokens"),
     "an odd schema": (changed("agent_schema_version", document={"a": 1}), "document: "),
 }
+
+
+LINE = b'{"type":"export"}\n'
+FORMATS: dict[str, bytes] = {
+    "is compressed with gzip: decompress it first": gzip.compress(LINE),
+    "is compressed with bzip2: decompress it first": bz2.compress(LINE),
+    "is compressed with xz: decompress it first": lzma.compress(LINE),
+    "is compressed with zstd: decompress it first": b"\x28\xb5\x2f\xfd\x04",
+    "is a ZIP archive: extract it first": b"PK\x03\x04\x14",
+    "is in the format Parquet, which is only written: import an export in": b"PAR1\x15\x04",
+    "is text in UTF-16: convert it to UTF-8": LINE.decode().encode("utf-16"),
+    "begins with a byte order mark: remove": b"\xef\xbb\xbf" + LINE,
+}
+
+
+async def test_a_file_of_another_format_is_recognised(target: Any) -> None:
+    """The error says what the file is, and what to do before it can be imported."""
+    for message, document in FORMATS.items():
+        with pytest.raises(ImportFailed, match=f"line 1: the file {message}"):
+            await imported(target, document)
 
 
 OTLP_CASES: dict[str, tuple[bytes, bytes, str]] = {

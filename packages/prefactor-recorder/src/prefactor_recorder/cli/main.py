@@ -28,6 +28,9 @@ from prefactor_recorder.journal.spool.paths import default_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# The status of a process that SIGPIPE ended, as shells report it.
+_OUTPUT_CLOSED = 141
+
 FLUSH_TIMEOUT = 60.0
 """Default timeout of `flush`, in seconds."""
 
@@ -41,10 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     given = _parser().parse_args(arguments)
     try:
-        return _COMMANDS[given.command](given)
+        status = _COMMANDS[given.command](given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted, such as `head`. Python's flush at exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _OUTPUT_CLOSED
     except (ConfigurationError, OSError) as error:
         sys.stderr.write(f"prefactor-spool: {error}\n")
         return 1
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -268,7 +268,7 @@ def main() -> None:
     except (Refusal, DatabaseError) as error:
         _fail(str(error))
     except OSError as error:
-        abandon_output()
+        abandon_output(error)
         if error.errno == errno.EBADF and not has_output:
             _fail("standard output is closed: redirect it to a file")
         _fail(error.strerror or str(error))

@@ -17,8 +17,19 @@ Cell: TypeAlias = str | int | None
 # A long line wraps in the terminal. A table that is made to fit cuts ids, which are then useless to
 # people and wrong for programs.
 _ANY_WIDTH: Final = 100_000
+# The status of a process that SIGPIPE ended, as shells report it.
+_OUTPUT_CLOSED: Final = 141
 
-out: Final = Console(highlight=False, soft_wrap=True, width=_ANY_WIDTH)
+
+class _Output(Console):
+    """A console that does not exit the program when its output is closed."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the exception to ``main``, which exits as for any other output."""
+        raise  # noqa: PLE0704 - rich calls this while it handles the exception
+
+
+out: Final = _Output(highlight=False, soft_wrap=True, width=_ANY_WIDTH)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -44,9 +55,14 @@ def open_closed_streams() -> bool:
     return has_output
 
 
-def abandon_output() -> None:
-    """Redirect the output to nothing, because Python's flush at exit would fail again."""
+def abandon_output(error: OSError) -> None:
+    """Redirect the output to nothing, because Python's flush at exit would fail again.
+
+    Exit if its reader has closed it, such as ``head``, which has what it wanted.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):
+        sys.exit(_OUTPUT_CLOSED)
 
 
 class Column(NamedTuple):

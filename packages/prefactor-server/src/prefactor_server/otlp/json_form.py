@@ -21,6 +21,7 @@ JsonObject: TypeAlias = dict[str, Any]
 Group: TypeAlias = tuple[Resource, str | None, JsonObject]
 """A resource, the name of the scope, and one span or record."""
 
+_DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
 _HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _TRACE_DIGITS: Final = 32
 _SPAN_DIGITS: Final = 16
@@ -64,9 +65,9 @@ def read_span(span: JsonObject, scope: str | None) -> ReceivedSpan:
         if parent is not None:
             parent = _id(parent, _SPAN_DIGITS, "parent span id")
         start, end = times(
-            _integer(span.get("startTimeUnixNano")), _integer(span.get("endTimeUnixNano"))
+            _unsigned(span.get("startTimeUnixNano")), _unsigned(span.get("endTimeUnixNano"))
         )
-        flags, status = _integer(span.get("flags")), _object(span.get("status"))
+        flags, status = _integer(span.get("flags"), range(1 << 32)), _object(span.get("status"))
         message = status.get("message")
         return ReceivedSpan(
             trace_id=trace_id,
@@ -102,7 +103,7 @@ def read_event(record: JsonObject) -> ReceivedEvent | None:
         trace_id=_id(record.get("traceId"), _TRACE_DIGITS, "trace id"),
         span_id=_id(record.get("spanId"), _SPAN_DIGITS, "span id"),
         name=name if isinstance(name, str) else "",
-        at=_integer(record.get("timeUnixNano")) or _integer(record.get("observedTimeUnixNano")),
+        at=_unsigned(record.get("timeUnixNano")) or _unsigned(record.get("observedTimeUnixNano")),
         attributes=_attributes(record.get("attributes"), counter),
         body=_value(record.get("body"), counter),
     )
@@ -158,18 +159,31 @@ def _id(value: Any, digits: int, what: str) -> str:
     return text.lower()
 
 
-def _integer(value: Any) -> int:
-    """Return an integer that is a number or a text; 0 if it is missing."""
-    if value is None:
-        return 0
-    try:
-        if isinstance(value, str | int) and not isinstance(value, bool) and len(str(value)) <= 20:  # noqa: PLR2004 - 64 bits
-            return int(value)
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-    except ValueError:
-        pass
-    raise BadRequest(f"{str(value)[:40]!r} is not an integer of 64 bits")
+def _unsigned(value: Any) -> int:
+    """Return an integer as ``_integer`` does, of 0 to 2⁶⁴ - 1."""
+    return _integer(value, range(1 << 64))
+
+
+def _integer(value: Any, allowed: range = range(-(1 << 63), 1 << 63)) -> int:
+    """Return an integer that is a number or a text; 0 if it is missing.
+
+    Raises:
+        BadRequest: it is neither, or beyond what the protobuf form of the field could hold.
+    """
+    number = 0 if value is None else _parsed(value)
+    if number is None or number not in allowed:
+        raise BadRequest(
+            f"{str(value)[:40]!r} is not an integer of {allowed.start} to {allowed.stop - 1}"
+        )
+    return number
+
+
+def _parsed(value: Any) -> int | None:
+    if isinstance(value, str):
+        return int(value) if _DIGITS.fullmatch(value) else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        return int(value)
+    return None
 
 
 def _double(value: Any) -> float | str:

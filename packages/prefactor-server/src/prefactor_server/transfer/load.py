@@ -16,6 +16,7 @@ from prefactor_server.domain.errors import Contended, OutcomeUnknown
 from prefactor_server.domain.listing import Listing
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage.base import Decide, Needs, Snapshot, SpanRecord, Storage
+from prefactor_server.transfer.file_format import unreadable_format
 from prefactor_server.transfer.import_rows import (
     CurrentRun,
     ImportedRow,
@@ -138,7 +139,10 @@ class _Lines:
         while line := self._file.readline(MAX_LINE_BYTES + 1):
             self.number += 1
             self._done.bytes_read += len(line)
-            otlp = otlp or (self.number == 1 and is_otlp(line))
+            if self.number == 1:
+                otlp = is_otlp(line)
+                if (problem := unreadable_format(line)) is not None:
+                    raise LineError(problem)
             if len(line) > MAX_LINE_BYTES:
                 raise LineError(f"has more than {MAX_LINE_BYTES} bytes: it is no line of an export")
             if otlp:

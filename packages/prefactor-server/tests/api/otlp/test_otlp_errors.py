@@ -130,6 +130,25 @@ async def test_a_field_of_another_type_is_a_400(api_client: Any) -> None:
     assert details["BadRequest"].field_violations[0].field == "resourceSpans"
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"endTimeUnixNano": str(2**64)},
+        {"startTimeUnixNano": 2**64},
+        {"startTimeUnixNano": "-1"},
+        {"startTimeUnixNano": "1_000"},
+        {"flags": 2**32},
+        {"attributes": [{"key": "a", "value": {"intValue": str(2**63)}}]},
+    ],
+)
+async def test_an_integer_that_protobuf_cannot_hold_is_a_400(api_client: Any, fields: Any) -> None:
+    """JSON takes no time, flags or integer beyond the bits of its field."""
+    answer = await api_client.post("/v1/traces", request([{**SPANS[0], **fields}]), headers=JSON)
+
+    error, _ = _check(answer, 400, Code.INVALID_ARGUMENT, JSON)
+    assert "is not an integer of" in error.message
+
+
 @pytest.mark.parametrize("path", sorted(PATHS))
 async def test_another_content_type_is_a_415(api_client: Any, path: str) -> None:
     """A content type other than protobuf and JSON gets an error that names both."""

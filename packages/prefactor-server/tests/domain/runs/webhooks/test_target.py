@@ -41,6 +41,8 @@ def test_a_public_url_is_split(url: str, host: str, port: int, path: str, author
         ("https://example.org:99999/", "cannot be read"),
         ("https://example.org:0/", "1 to 65535"),
         ("https://[::1", "cannot be read"),
+        ("https://[v1.a]/", "in the brackets"),
+        ("https://[v1.a]:8443/", "in the brackets"),
         ("https://exa mple.org/", "printable ASCII"),
         ("https://example.org/\u00e4", "printable ASCII"),
         ("https://ex\u24d0mple.org/", "printable ASCII"),

@@ -22,6 +22,8 @@ _PORTS: Final = {"https": 443, "http": 80}
 # What a resolver may read as an IPv4 address, in parts that are decimal, octal or hexadecimal.
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?\Z")
+# A host in brackets, and its port.
+_IN_BRACKETS: Final = re.compile(r"\[[^][]*\](?::[0-9]*)?\Z")
 _MAX_HOST: Final = 253
 _PRINTABLE: Final = re.compile(r"[!-~]+\Z")
 
@@ -157,9 +159,12 @@ def literal_address(host: str) -> Address | None:
 def _host(parts: SplitResult) -> str:
     host = (parts.hostname or "").lower()
     address = literal_address(host)
+    if address is not None and "%" in host:
+        raise ValueError("must name no network interface")
+    in_brackets = _IN_BRACKETS.match(parts.netloc) is not None
+    if "[" in parts.netloc and not (in_brackets and isinstance(address, ipaddress.IPv6Address)):
+        raise ValueError("must have an IPv6 address, and nothing else, in the brackets of its host")
     if address is not None:
-        if "%" in host:
-            raise ValueError("must name no network interface")
         return str(address)
     name = host.rstrip(".")
     # "2130706433", "0x7f.1" and "127.1" are 127.0.0.1 to many resolvers.

@@ -1,0 +1,40 @@
+"""Commands whose reader stops reading, such as `head`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "prefactor completion bash",
+        "prefactor-server openapi",
+        "prefactor-server config show",
+        "prefactor-server config show --json",
+        "prefactor-spool list --json",
+        "prefactor-spool list",
+    ],
+)
+def test_a_closed_pipe_ends_a_command_quietly(command: str, tmp_path: Path) -> None:
+    """Nothing is printed, and the status is that of a process that SIGPIPE ended."""
+    program, *arguments = command.split()
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [PROGRAMS / program, *arguments],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PREFACTOR_SPOOL_DIR": str(tmp_path)},
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
