@@ -3,8 +3,9 @@
 A span is begun with a payload and ended with a result, about 1 kB together. What is measured is
 the CPU time of the calling thread alone; the delivery thread sends to a server in another process
 meanwhile, as it would in a program. The floor is what any recorder has to do that keeps a span
-through a crash: encode the same two objects with orjson, and write each to a file with a system
-call. In the end every span must have been delivered, so that nothing counts that was not recorded.
+through a crash: encode the same two records with orjson, ids and times included, and append each
+to a file with a system call. In the end every span must have been delivered, so that nothing counts
+that was not recorded.
 """
 
 from __future__ import annotations
@@ -40,14 +41,27 @@ RESULT = {
     "response": "It rains, but not for long. " * 16,
     "token_usage": {"prompt_tokens": 120, "completion_tokens": 80, "total_tokens": 200},
 }
+IDS = {"run": "0" * 32, "id": "1" * 32}
+BEGIN = IDS | {
+    "agent_instance_id": "0" * 32,
+    "parent_span_id": None,
+    "schema_name": "agent:llm",
+    "started_at": "2026-01-31T09:30:00.000000Z",
+    "payload": PAYLOAD,
+}
+END = IDS | {
+    "timestamp": "2026-01-31T09:30:00.000000Z",
+    "status": "complete",
+    "result_payload": RESULT,
+}
 
 
 def floor(descriptor: int) -> float:
     """Return the CPU seconds of encoding and writing the same, in this thread."""
     before = time.thread_time()
     for _ in range(SPANS):
-        os.write(descriptor, orjson.dumps(PAYLOAD))
-        os.write(descriptor, orjson.dumps(RESULT))
+        os.write(descriptor, orjson.dumps(BEGIN))
+        os.write(descriptor, orjson.dumps(END))
     return time.thread_time() - before
 
 
@@ -63,7 +77,7 @@ def record(run: Run) -> float:
 def measure(url: str, durability: str, folder: str) -> Rounds:
     """Measure one durability, and assert that the server accepted all that was recorded."""
     recorder = Recorder(url, "token", durability=durability, spool_dir=folder)  # type: ignore[arg-type]
-    written = os.open(Path(folder) / f"floor-{durability}", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    written = os.open(Path(folder) / f"floor-{durability}", os.O_CREAT | os.O_RDWR | os.O_APPEND)
     try:
         with recorder:
             with recorder.run(agent_id="benchmark") as run:

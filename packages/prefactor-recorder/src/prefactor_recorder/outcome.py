@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 Status = Literal["complete", "failed", "cancelled"]
 """How a span or a run ended."""
-STATUSES: dict[str, bytes] = {
-    "complete": b',"status":"complete"',
-    "failed": b',"status":"failed"',
-    "cancelled": b',"status":"cancelled"',
+STATUSES: dict[str, str] = {
+    "complete": ',"status":"complete"',
+    "failed": ',"status":"failed"',
+    "cancelled": ',"status":"cancelled"',
 }
 MAX_STACK = 20_000
 """Characters kept of a stack trace, from its end."""
@@ -26,7 +26,7 @@ CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """Exceptions that cancel a block instead of failing it."""
 
 
-def status_member(status: str) -> bytes:
+def status_member(status: str) -> str:
     """Return a status as a further member of a JSON object, defaulting to `complete`."""
     member = STATUSES.get(status) if type(status) is str else _status_of(status)
     if member is None:
@@ -37,7 +37,7 @@ def status_member(status: str) -> bytes:
     return member or STATUSES["complete"]
 
 
-def _status_of(status: object) -> bytes | None:
+def _status_of(status: object) -> str | None:
     return STATUSES.get(str.__str__(status)) if isinstance(status, str) else None
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from prefactor_recorder.context import Block, enter, innermost, leave
 from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import json_timestamp
-from prefactor_recorder.encoding.ids import partition_of
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
 from prefactor_recorder.metadata import corrected_metadata
 from prefactor_recorder.outcome import CANCELLATIONS, given_time, status_member
-from prefactor_recorder.span import Root, Span
+from prefactor_recorder.span import Recording, Root, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,22 +52,19 @@ class Run(Block):
         """
         self.id = identifier
         """Its id, known before the server knows the run; empty if it is not recorded."""
-        self.encoded_id = identifier.encode()
-        """The id as bytes."""
-        self.partition = "" if sink is None else partition_of(identifier)
-        """The partition of the ids below it."""
         self.live = sink is not None
         """Whether it is recorded: the recorder is on, and the run was sampled."""
-        self.offset = 0 if sink is None else sink.clock.wall() - sink.clock.elapsed()
-        """Nanoseconds to add to the monotonic clock for Unix time, fixed for the whole run."""
         self.agent = None if registration is None else registration.agent
         """The agent as the log names it; None if unknown."""
-        self._sink = sink
+        self.recording = None if sink is None else Recording(sink, identifier, self.agent)
+        """What its spans share; None if they are not recorded."""
+        self.termination: tuple[str | None] | None = None
+        """The reason given, once the server has reported that the run was terminated."""
+        self._encoded_id = identifier.encode()
         self._registration = registration
         self._on_terminated = on_terminated
         self._reported = self._started = self._finished = self._recorded = False
         self._entered: Entered | None = None
-        self._termination: tuple[str | None] | None = None
         self._metadata_keys = set(() if registration is None else registration.metadata_keys)
         self._unwritten_metadata: dict[str, str | None] = {}
 
@@ -79,32 +75,36 @@ class Run(Block):
         Raises:
             RuntimeError: The run is not recorded; check `live` first.
         """
-        if self._sink is None:
+        return self._recording.sink
+
+    @property
+    def _recording(self) -> Recording:
+        if self.recording is None:
             raise RuntimeError("this run is not recorded")
-        return self._sink
+        return self.recording
 
     @property
     def terminated(self) -> bool:
         """Whether the server has reported that the run was terminated."""
-        return self._termination is not None
+        return self.termination is not None
 
     @property
     def termination_reason(self) -> str | None:
         """The reason given for the termination, if any."""
-        return None if self._termination is None else self._termination[0]
+        return None if self.termination is None else self.termination[0]
 
     @guarded
     def start(self) -> None:
         """Register and start the run. Does nothing when called again."""
-        if self._started or self._sink is None:
+        if self._started or self.recording is None:
             return
         self._started = True
         if self._registration is None:
             self._recorded = True  # by another process
             self._write_metadata()
             return
-        name, sink = self.encoded_id, self._sink
-        now = json_timestamp(sink.clock.elapsed() + self.offset)
+        name, sink = self._encoded_id, self.sink
+        now = json_timestamp(self.recording.now()).encode()
         body = b'"id":"%b"%b' % (name, self._registration.members)
         self._recorded = sink.write(Operation.REGISTER, name, name, body)
         if self._recorded:
@@ -128,14 +128,13 @@ class Run(Block):
         if self._finished or not self._recorded or self._registration is None:
             return
         self._finished = True
-        sink = self.sink
-        ended = sink.clock.elapsed() + self.offset
+        ended = self._recording.now()
         try:
             if finished_at is not None:
                 ended = given_time(finished_at, ended)
         finally:
-            body = b'"timestamp":' + json_timestamp(ended) + status_member(status)
-            sink.write(Operation.FINISH, self.encoded_id, self.encoded_id, body)
+            body = f'"timestamp":{json_timestamp(ended)}{status_member(status)}'.encode()
+            self.sink.write(Operation.FINISH, self._encoded_id, self._encoded_id, body)
 
     @guarded
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
@@ -148,7 +147,7 @@ class Run(Block):
         Args:
             metadata: Texts by key; None removes the key.
         """
-        if self._sink is None:
+        if self.recording is None:
             return
         changes = corrected_metadata(metadata, self.agent, self._metadata_keys)
         for key, text in changes.items():
@@ -164,9 +163,9 @@ class Run(Block):
         changes, self._unwritten_metadata = self._unwritten_metadata, {}
         if changes:
             sink = self.sink
-            identifier = sink.ids.new_id(sink.clock.wall(), self.partition).encode()
+            identifier = sink.ids.new_id(sink.clock.wall(), self._recording.partition).encode()
             body = b'"metadata":' + encode(changes)
-            sink.write(Operation.SET_METADATA, self.encoded_id, identifier, body)
+            sink.write(Operation.SET_METADATA, self._encoded_id, identifier, body)
 
     def span(
         self,
@@ -210,7 +209,7 @@ class Run(Block):
         """
         span = Span(self, schema_name, payload, parent)
         if self.live:
-            if self._termination is not None:
+            if self.termination is not None:
                 self.report_termination()
             span.begin(started_at)
         return span
@@ -247,7 +246,7 @@ class Run(Block):
 
     def mark_terminated(self, reason: str | None) -> None:
         """Note that the server reports the run as terminated. Called by the delivery thread."""
-        self._termination = self._termination or (reason,)
+        self.termination = self.termination or (reason,)
 
     def __enter__(self) -> Self:
         self.start()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
+from zlib import crc32
 
 import orjson
 
 from prefactor_recorder.corrections import schema_name
-from prefactor_recorder.encoding.record import encode
+from prefactor_recorder.encoding.record import content, pack_frame
 from prefactor_recorder.encoding.values import encode_object
 from prefactor_recorder.guard import failures
 
@@ -64,11 +65,15 @@ class Sink:
         self.limit = limit
         self._append = journal.append
         self._redact = redact
-        self._names: dict[str, bytes] = {}
+        self._names: dict[str, str] = {}
 
     def write(self, operation: Operation, run: bytes, identifier: bytes, body: bytes) -> bool:
         """Record an operation. Return False if the journal is full."""
-        kept = self._append(encode(operation, run, identifier, body))
+        return self.write_content(content(operation, run, identifier, body))
+
+    def write_content(self, content: bytes) -> bool:
+        """Record an operation that is encoded already, except for its frame."""
+        kept = self._append(pack_frame(len(content), crc32(content)) + content)
         deliverer = self.deliverer
         if deliverer is not None and deliverer.idle:
             deliverer.wake()
@@ -76,9 +81,9 @@ class Sink:
 
     def payload(self, schema_name: str, value: Any) -> bytes:
         """Redact and encode a payload as a JSON object."""
-        if self._redact is not None and value is not None:
-            return self._redacted(self._redact, schema_name, value)
-        return encode_object(value, self.limit)
+        if self._redact is None or value is None:
+            return encode_object(value, self.limit)
+        return self._redacted(self._redact, schema_name, value)
 
     def _redacted(self, redact: Redact, schema_name: str, value: Any) -> bytes:
         """Encode what the host's callback returns for a copy of the payload.
@@ -93,12 +98,12 @@ class Sink:
             failures.note("redact", error)
             return b'{"prefactor.redaction_failed":true}'
 
-    def name(self, name: object, agent: object) -> bytes:
+    def name(self, name: object, agent: object) -> str:
         """Return a schema name as JSON text. Cached, because programs use a few names often."""
         known = self._names.get(name) if type(name) is str else None
         if known is None:
             text = schema_name(name, agent)
-            known = orjson.dumps(text)
+            known = orjson.dumps(text).decode()
             # Corrected names are not cached, because every correction is counted.
             if text == name and len(self._names) < MAX_NAMES:
                 self._names[text] = known

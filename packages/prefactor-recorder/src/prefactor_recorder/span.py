@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from prefactor_recorder.context import Block, enter, leave
 from prefactor_recorder.encoding.clock import json_timestamp
-from prefactor_recorder.encoding.record import Operation
-from prefactor_recorder.guard import guarded
+from prefactor_recorder.encoding.ids import LENGTH, partition_of
+from prefactor_recorder.encoding.record import Operation, head
+from prefactor_recorder.guard import failures, guarded
 from prefactor_recorder.outcome import (
     CANCELLATIONS,
+    STATUSES,
     Status,
     exception_info,
     given_time,
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.sink import Sink
 
 
-# Looking up a member of an enum takes longer than some of the steps below.
-CREATE_SPAN, FINISH_SPAN = Operation.CREATE_SPAN, Operation.FINISH_SPAN
+COMPLETE, FAILED = STATUSES["complete"], STATUSES["failed"]
 UNREADABLE = b'{"prefactor.encoding_failed":true}'
 """Replaces a payload whose encoding was interrupted."""
 
@@ -44,15 +45,42 @@ ROOT = Root()
 """Pass as `parent=` to make a span a root of its run, regardless of the current span."""
 
 
+class Recording:
+    """What all spans of a recorded run share, prepared once.
+
+    Args:
+        sink: The sink to write to.
+        run_id: The id of the run.
+        agent: The agent as the log names it.
+    """
+
+    __slots__ = ("agent", "begin_head", "end_head", "offset", "partition", "run_member", "sink")
+
+    def __init__(self, sink: Sink, run_id: str, agent: str | None) -> None:
+        self.sink = sink
+        self.agent = agent
+        self.partition = partition_of(run_id)
+        """The partition of the ids below the run."""
+        self.offset = sink.clock.wall() - sink.clock.elapsed()
+        """Nanoseconds to add to the monotonic clock for Unix time, fixed for the whole run."""
+        self.begin_head = head(Operation.CREATE_SPAN, run_id, LENGTH)
+        """The text in front of the id, where a span begins."""
+        self.run_member = f'"agent_instance_id":"{run_id}"'
+        self.end_head = head(Operation.FINISH_SPAN, run_id, LENGTH)
+        """The text in front of the id, where a span ends."""
+
+    def now(self) -> int:
+        """Return the Unix time in nanoseconds."""
+        return self.sink.clock.elapsed() + self.offset
+
+
 class RunLike(Protocol):
     """The part of `Run` that a span uses. Importing `Run` would be a circle."""
 
     id: str
-    encoded_id: bytes
-    partition: str
     live: bool
-    offset: int
-    agent: str | None
+    recording: Recording | None
+    termination: tuple[str | None] | None
 
     @property
     def sink(self) -> Sink:
@@ -119,12 +147,12 @@ class Span(Block):
         "_begun",
         "_ended",
         "_entered",
-        "_id_for_children",
         "_parent",
         "_payload",
         "_recorded",
         "_result",
         "id",
+        "id_for_children",
         "run",
         "schema_name",
     )
@@ -140,7 +168,8 @@ class Span(Block):
         self._parent = parent
         self._result: Any = None
         self._recorded = self._ended = False
-        self._id_for_children: str | None = None
+        self.id_for_children: str | None = None
+        """The id that its children record as their parent."""
         self._begun = 0
         self._entered: Entered | None = None
 
@@ -169,17 +198,13 @@ class Span(Block):
         """
         if self._ended:
             return
-        self._ended = True
         if result is not None:
             self._result = result
-        self._write_end(status, finished_at)
+        self._end(status_member(status), finished_at)
 
-    @guarded
     def fail(self, error: BaseException) -> None:
         """End the span as failed, with type, message and stack trace of an exception as `error`."""
-        if not self._ended:
-            self._ended = True
-            self._write_end("failed", None, error)
+        self._end(FAILED, None, error)
 
     def cancel(self) -> None:
         """End the span as cancelled."""
@@ -192,7 +217,7 @@ class Span(Block):
     def __enter__(self) -> Self:
         run = self.run
         if run.live:
-            if run.terminated:
+            if run.termination is not None:
                 run.report_termination()
             self.begin()
         self._entered = enter(self)
@@ -208,7 +233,7 @@ class Span(Block):
             leave(self._entered)
             self._entered = None
         if error is None:
-            self.finish()
+            self._end(COMPLETE)
         else:
             self.end_with(error)
 
@@ -219,75 +244,81 @@ class Span(Block):
         else:
             self.fail(error)
 
-    @guarded
+    # Long, and guarded in place, because a program waits for both at each of its steps, and calling
+    # further functions takes as long as the rest.
+
     def begin(self, started_at: datetime | None = None) -> None:
-        """Record that it has begun, now or at `started_at`. Called once."""
-        run = self.run
-        sink = run.sink
-        above = run.resolve_parent(self._parent)
-        now = sink.clock.elapsed() + run.offset
-        started = now if started_at is None else given_time(started_at, now)
-        self.id = sink.ids.new_id(started, run.partition)
-        self._begun = started
-        payload, self._payload = self._payload, None  # do not keep it alive until the end
+        """Record that it has begun, now or at `started_at`. Called once, in a recorded run."""
         try:
-            encoded = sink.payload(self.schema_name, payload)
-        except BaseException as error:
-            # If it passes the guard, the host never enters the block that would end the span.
-            self._write_start(sink, above, UNREADABLE)
-            if not isinstance(error, Exception):
-                self.end_with(error)
-            raise
-        self._write_start(sink, above, encoded)
-
-    def _write_start(self, sink: Sink, above: str | None, encoded: bytes) -> None:
-        run, name = self.run, self.id.encode()
-        body = (
-            b'"agent_instance_id":"%b","id":"%b","parent_span_id":%b,"schema_name":%b,'
-            b'"started_at":%b,"payload":%b'
-            % (
-                run.encoded_id,
-                name,
-                b"null" if above is None else b'"%b"' % above.encode(),
-                sink.name(self.schema_name, run.agent),
-                json_timestamp(self._begun),
-                encoded,
+            run = self.run
+            shared = run.recording
+            if shared is None:
+                return
+            sink = shared.sink
+            above = run.resolve_parent(self._parent)
+            started = sink.clock.elapsed() + shared.offset
+            if started_at is not None:
+                started = given_time(started_at, started)
+            self._begun = started
+            self.id = name = sink.ids.new_id(started, shared.partition)
+            payload, self._payload = self._payload, None  # do not keep it alive until the end
+            encoded, interrupted = UNREADABLE, None
+            try:
+                encoded = sink.payload(self.schema_name, payload)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                interrupted = error
+            parent = "null" if above is None else f'"{above}"'
+            text = (
+                f'{shared.begin_head}{name}{shared.run_member},"id":"{name}",'
+                f'"parent_span_id":{parent},'
+                f'"schema_name":{sink.name(self.schema_name, shared.agent)},'
+                f'"started_at":{json_timestamp(started)},"payload":'
             )
-        )
-        self._recorded = sink.write(CREATE_SPAN, run.encoded_id, name, body)
-        # If the journal was full, its children get its parent.
-        self._id_for_children = self.id if self._recorded else above
+            self._recorded = kept = sink.write_content(text.encode() + encoded)
+            # If the journal was full, its children get its parent.
+            self.id_for_children = name if kept else above
+            if interrupted is not None:
+                if not isinstance(interrupted, Exception):
+                    # The host never enters the block that would end the span.
+                    self.end_with(interrupted)
+                raise interrupted
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            failures.note("Span.begin", error)
 
-    @property
-    def id_for_children(self) -> str | None:
-        """The id that its children record as their parent."""
-        return self._id_for_children
-
-    def _write_end(
-        self, status: Status, finished_at: datetime | None, error: BaseException | None = None
+    def _end(
+        self,
+        status: str,
+        finished_at: datetime | None = None,
+        error: BaseException | None = None,
     ) -> None:
-        if not self._recorded:
+        """Record that it has ended, with a member for the status. Does nothing if it has ended."""
+        if self._ended:
             return
-        run = self.run
-        sink = run.sink
-        ended = sink.clock.elapsed() + run.offset
-        member = b""
+        self._ended = True
+        shared = self.run.recording
+        if shared is None or not self._recorded:
+            return
         try:
-            if finished_at is not None:
-                ended = given_time(finished_at, ended)
-            member = self._result_member(sink, error)
-        finally:
-            # Even if the host's code raises something that passes the guard.
-            body = json_timestamp(max(ended, self._begun)) + status_member(status) + member
-            sink.write(FINISH_SPAN, run.encoded_id, self.id.encode(), body)
-
-    def _result_member(self, sink: Sink, error: BaseException | None) -> bytes:
-        result, self._result = self._result, None
-        if error is not None:
-            result = {**result_members(result, sink.limit), "error": exception_info(error)}
-        if result is None:
-            return b""
-        return b',"result_payload":' + sink.payload(self.schema_name, result)
+            sink = shared.sink
+            ended = sink.clock.elapsed() + shared.offset
+            member, encoded = "", b""
+            try:
+                if finished_at is not None:
+                    ended = given_time(finished_at, ended)
+                result, self._result = self._result, None
+                if error is not None:
+                    result = {**result_members(result, sink.limit), "error": exception_info(error)}
+                if result is not None:
+                    encoded = sink.payload(self.schema_name, result)
+                    member = ',"result_payload":'
+            finally:
+                # Even if the host's code raises something that passes the guard.
+                if ended < self._begun:  # noqa: PLR1730 - `max` takes several times as long
+                    ended = self._begun
+                text = f"{shared.end_head}{self.id}{json_timestamp(ended)}{status}{member}"
+                sink.write_content(text.encode() + encoded)
+        except Exception as failure:  # noqa: BLE001 - this is the guard
+            failures.note("Span.finish", failure)
 
     def __repr__(self) -> str:
         return f"<Span {self.schema_name} {self.id or 'not begun'}>"

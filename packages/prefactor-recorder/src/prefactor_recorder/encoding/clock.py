@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 """Nanoseconds."""
+MILLISECOND = 1_000_000
+"""Nanoseconds."""
+NEVER = -1 << 80
+"""Nanoseconds since 1970 that no time is near."""
 
 # Prefer a clock that keeps running while the machine is suspended (a closed laptop, a frozen
 # function). After a suspension, the monotonic clock would give times in the past.
@@ -48,29 +52,49 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = int((datetime.max.replace(tzinfo=UTC) - _EPOCH).total_seconds()) - 1
 
 
-class _Seconds:
-    """Caches the text of the last second formatted, which most timestamps share."""
+_DIGITS = tuple(f"{number:03d}" for number in range(1000))
 
-    __slots__ = ("known",)
+
+class _Formatted:
+    """Caches the texts of the last second and millisecond formatted, which others share.
+
+    Another thread may replace a pair at any time, so it is read in one step.
+    """
+
+    __slots__ = ("millisecond", "second")
 
     def __init__(self) -> None:
-        self.known: tuple[int, bytes] = (-1, b"")
+        self.second = (-1, "")
+        """Seconds since 1970, and the timestamp's text up to them."""
+        self.millisecond = (NEVER, "")
+        """Nanoseconds since 1970 at its start, and the timestamp's text up to it."""
+
+    def new_millisecond(self, unix_ns: int) -> tuple[int, str]:
+        """Format another millisecond."""
+        second, rest = divmod(unix_ns, SECOND)
+        known = self.second
+        if known[0] != second:
+            moment = time.gmtime(min(max(second, 0), _LAST))
+            known = self.second = (second, time.strftime('"%Y-%m-%dT%H:%M:%S.', moment))
+        made = (unix_ns - rest % MILLISECOND, known[1] + _DIGITS[rest // MILLISECOND])
+        self.millisecond = made
+        return made
 
 
-_seconds = _Seconds()
+_formatted = _Formatted()
 
 
-def json_timestamp(unix_ns: int) -> bytes:
-    """Format a Unix time as JSON text: `"2026-01-31T09:30:00.000000Z"`, always 29 bytes.
+def json_timestamp(unix_ns: int) -> str:
+    """Format a Unix time as JSON text: `"2026-01-31T09:30:00.000000Z"`, always 29 characters.
 
     Times outside the years 1970 to 9999 are clamped.
     """
-    second, rest = divmod(unix_ns, SECOND)
-    known = _seconds.known  # one read: another thread may replace the pair meanwhile
-    if known[0] != second:
-        moment = time.gmtime(min(max(second, 0), _LAST))
-        known = _seconds.known = (second, time.strftime('"%Y-%m-%dT%H:%M:%S.', moment).encode())
-    return b'%b%06dZ"' % (known[1], rest // 1000)
+    start, text = _formatted.millisecond
+    rest = unix_ns - start
+    if not 0 <= rest < MILLISECOND:
+        start, text = _formatted.new_millisecond(unix_ns)
+        rest = unix_ns - start
+    return f'{text}{_DIGITS[rest // 1000]}Z"'
 
 
 def unix_ns(moment: datetime) -> int:

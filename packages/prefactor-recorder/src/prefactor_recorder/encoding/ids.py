@@ -9,18 +9,26 @@ a run in one place by ids alone.
 from __future__ import annotations
 
 import random
+import re
 from typing import TYPE_CHECKING
+
+from prefactor_recorder.encoding.clock import MILLISECOND, NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTH = 32
+LENGTH = 32
+"""Characters of an id."""
 _PARTITION_BITS = 30
 
-# Two characters at a time. A table for three no longer fits into the processor's cache, which costs
-# more than the lookups it saves.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+_TIME_SHIFTS = (40, 30, 20, 10, 0)
+_RANDOM_LENGTH = 16
+_RANDOM_PART = re.compile(f".{{{_RANDOM_LENGTH}}}")
+_BUFFERED = 64
+# The character for each random byte, of which five bits count.
+_CHARACTERS = "".join(ALPHABET[byte & 31] for byte in range(256)).encode()
 
 
 class IdGenerator:
@@ -31,11 +39,15 @@ class IdGenerator:
             system. It is not cryptographic, because an id grants no access.
     """
 
-    __slots__ = ("_bits", "_time_prefix")
+    __slots__ = ("_bits", "_drawn", "_random_bytes", "_time")
 
     def __init__(self, bits: Callable[[int], int] | None = None) -> None:
-        self._bits = bits or random.Random().getrandbits  # noqa: S311 - see the class
-        self._time_prefix = (-1, "")
+        source = random.Random()  # noqa: S311 - see the class
+        self._bits = bits or source.getrandbits
+        self._random_bytes = source.randbytes if bits is None else None
+        self._drawn: list[str] = []
+        # The start of a millisecond in nanoseconds, and the ten characters that stand for it.
+        self._time = (NEVER, "")
 
     def new_run_id(self, unix_ns: int) -> str:
         """Return a new id for a run that begins at a Unix time in nanoseconds."""
@@ -43,18 +55,28 @@ class IdGenerator:
 
     def new_id(self, unix_ns: int, partition: str) -> str:
         """Return a new id for a Unix time in nanoseconds, in the partition of its run."""
-        milliseconds = unix_ns // 1_000_000
-        number = milliseconds >> 10
-        prefix = self._time_prefix  # one read: another thread may replace the pair meanwhile
-        if prefix[0] != number:
-            prefix = self._time_prefix = (number, _base32(number, 8) if number > 0 else "0" * 8)
-        g = self._bits(80)
-        return (
-            f"{prefix[1]}{_PAIRS[milliseconds & 1023]}{partition}"
-            f"{_PAIRS[g & 1023]}{_PAIRS[g >> 10 & 1023]}{_PAIRS[g >> 20 & 1023]}"
-            f"{_PAIRS[g >> 30 & 1023]}{_PAIRS[g >> 40 & 1023]}{_PAIRS[g >> 50 & 1023]}"
-            f"{_PAIRS[g >> 60 & 1023]}{_PAIRS[g >> 70]}"
-        )
+        start, text = self._time  # in one step, because another thread may replace the pair
+        if not 0 <= unix_ns - start < MILLISECOND:
+            milliseconds = unix_ns // MILLISECOND
+            start, text = self._time = (milliseconds * MILLISECOND, _time_text(milliseconds))
+        try:
+            drawn = self._drawn.pop()  # in one step, so that no other thread gets the same
+        except IndexError:
+            drawn = self._draw()
+        return f"{text}{partition}{drawn}"
+
+    def _draw(self) -> str:
+        """Return the random part of an id, and keep some for the next ones.
+
+        Drawing many at once costs a tenth of drawing each by itself.
+        """
+        if self._random_bytes is None:
+            return _base32(self._bits(5 * _RANDOM_LENGTH), _RANDOM_LENGTH)
+        text = self._random_bytes(_RANDOM_LENGTH * _BUFFERED).translate(_CHARACTERS).decode()
+        drawn: list[str] = _RANDOM_PART.findall(text)
+        last = drawn.pop()
+        self._drawn.extend(drawn)
+        return last
 
 
 def partition_of(run_id: str) -> str:
@@ -62,7 +84,7 @@ def partition_of(run_id: str) -> str:
 
     An id that is not a PFID has none, so a hash of it stands in: the same in every process.
     """
-    if len(run_id) == _LENGTH and run_id[0] in "01234567" and set(run_id) <= set(ALPHABET):
+    if len(run_id) == LENGTH and run_id[0] in "01234567" and set(run_id) <= set(ALPHABET):
         return run_id[10:16]
     return _base32(stable_hash(run_id) & ((1 << _PARTITION_BITS) - 1), 6)
 
@@ -83,6 +105,10 @@ def stable_hash(text: str) -> int:
     value ^= value >> 32
     value = (value * 0xD6E8FEB86659FD93) & 0xFFFFFFFFFFFFFFFF
     return value ^ value >> 32
+
+
+def _time_text(milliseconds: int) -> str:
+    return "".join([_PAIRS[max(milliseconds, 0) >> shift & 1023] for shift in _TIME_SHIFTS])
 
 
 def _base32(number: int, length: int) -> str:

@@ -35,7 +35,9 @@ START_LENGTH = len('"timestamp":') + TIMESTAMP_LENGTH
 
 _FRAME = Struct("<II")
 _HEAD = Struct("<BBB")
-_pack_frame, _pack_head = _FRAME.pack, _HEAD.pack
+_pack_head = _HEAD.pack
+pack_frame = _FRAME.pack
+"""Packs the length and the CRC in front of a record."""
 FRAME_SIZE = _FRAME.size
 """Bytes of the length and the CRC in front of a record."""
 MAX_RECORD = 64 * 1024 * 1024
@@ -114,8 +116,18 @@ def idempotency_key(operation: Operation, identifier: str) -> str:
 
 def encode(operation: Operation, run_id: bytes, identifier: bytes, body: bytes) -> bytes:
     """Encode a record as bytes for one `write()`. Ids are ASCII, at most `MAX_ID` long."""
-    content = _pack_head(operation, len(run_id), len(identifier)) + run_id + identifier + body
-    return _pack_frame(len(content), crc32(content)) + content
+    framed = content(operation, run_id, identifier, body)
+    return pack_frame(len(framed), crc32(framed)) + framed
+
+
+def content(operation: Operation, run_id: bytes, identifier: bytes, body: bytes) -> bytes:
+    """Encode a record without its frame."""
+    return _pack_head(operation, len(run_id), len(identifier)) + run_id + identifier + body
+
+
+def head(operation: Operation, run_id: str, id_length: int) -> str:
+    """Return what precedes the id in a record, as text, to format it together with the body."""
+    return f"{operation:c}{len(run_id):c}{id_length:c}{run_id}"
 
 
 def decode(content: bytes) -> Record | None:
