@@ -107,7 +107,7 @@ async def open_alongside(settings: Settings) -> OpenStorage:
     """
     if is_on_server(settings.database):
         return await PostgresStorage.open(settings.database, concurrency=1, readers=1)
-    # A running server lets short writes in between its own.
+    # A running server allows short writes between its own.
     return SqliteStorage.open(
         existing_database_file(settings.database),
         exclusive=False,

@@ -55,7 +55,7 @@ async def _rebuild(settings: Settings, name: str) -> None:
         await follower.rebuild()
         while not await follower.is_complete():
             if not await follower.turn():
-                # A server is at work, or was a moment ago.
+                # A server is running, or was a moment ago.
                 await asyncio.sleep(_WAIT_SECONDS)
         await follower.close()
     finally:

@@ -29,8 +29,8 @@ _log: Final = structlog.get_logger("prefactor_server")
 def is_wanted(address: str) -> bool:
     """Return whether a server that has pages and listens on ``address`` should print a link.
 
-    Only on a terminal is the link seen by nobody but a person, and only a loopback address means
-    that the person's browser is on this machine. In a log, others could read it.
+    On a terminal, only a person sees the link; in a log, others could read it. A loopback address
+    means that the person's browser is on this machine.
     """
     return is_built() and sys.stderr.isatty() and ip_address(address).is_loopback
 

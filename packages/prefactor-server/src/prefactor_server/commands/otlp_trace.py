@@ -30,7 +30,7 @@ class RootEnd(NamedTuple):
 
 
 class RecordTrace(NamedTuple):
-    """Store spans of one trace and agent, and what they tell about their run.
+    """Store spans of one trace and agent, and the data about their run in them.
 
     ``register`` creates the run if it is missing. ``seen`` is the row of the trace that the command
     was prepared from, ``remembered`` the state to store, and ``start`` the earliest start.

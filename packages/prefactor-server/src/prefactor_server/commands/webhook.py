@@ -20,9 +20,9 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class Scope(NamedTuple):
-    """Which agents, by id or external identifier, and environments a webhook is about.
+    """The agents (by id or external identifier) and environments of a webhook.
 
-    None leaves a filter as it is; one without values lets everything pass.
+    None leaves a filter unchanged, and an empty one matches everything.
     """
 
     agents: Sequence[str] | None = None
@@ -65,7 +65,7 @@ class CreateWebhook(NamedTuple):
         self.scope.needs(needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The webhook, and who made it."""
+        """Store the webhook, and record who created it."""
         if self.is_full:
             raise InvalidAction(
                 f"The account has {MAX_WEBHOOKS} webhooks, the most that it may have: delete one, "
@@ -92,7 +92,7 @@ class UpdateWebhook(NamedTuple):
         self.scope.needs(needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The webhook as it is to be, and who changed it."""
+        """Store the changed webhook, and record who changed it."""
         now = self.request.now
         found = require_webhook(snapshot.get(Webhook, self.id), self.id)
         webhook = self.scope.applied(found._replace(**self.given, updated_at=now), snapshot)
@@ -101,13 +101,13 @@ class UpdateWebhook(NamedTuple):
         elif self.status == "disabled":
             webhook = webhook.disable(None)
         if webhook.url != found.url:
-            # Another receiver is not to be blamed for this one.
+            # A new receiver starts without the failures of the previous one.
             webhook = webhook._replace(failures=0, failing_since=None, not_before=0)
         return _changed(self.request, self.operation, webhook)
 
 
 class RotateSecret(NamedTuple):
-    """Give a webhook a new secret, encrypted; the one before signs as well for a while."""
+    """Give a webhook a new, encrypted secret; the previous one signs as well for a while."""
 
     request: Request
     id: str
@@ -120,7 +120,7 @@ class RotateSecret(NamedTuple):
         needs.rows.add((Webhook, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The webhook with its new secret, and who asked for it."""
+        """Store the webhook with its new secret, and record who asked for it."""
         found = require_webhook(snapshot.get(Webhook, self.id), self.id)
         webhook = found.rotate(self.secret, self.request.now, self.overlap_us)
         return _changed(self.request, self.operation, webhook)
@@ -138,7 +138,7 @@ class DeleteWebhook(NamedTuple):
         needs.rows.add((Webhook, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The webhook, deleted, and who did it."""
+        """Mark the webhook as deleted, and record who did it."""
         found = require_webhook(snapshot.get(Webhook, self.id), self.id)
         return _changed(self.request, self.operation, found.delete(self.request.now))
 

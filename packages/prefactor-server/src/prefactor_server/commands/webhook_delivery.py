@@ -26,7 +26,7 @@ class RecordAttempt(NamedTuple):
         needs.rows |= {(WebhookDelivery, self.id), (Webhook, self.webhook_id)}
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Both as they are after the attempt, and a line in the audit log if that was the end."""
+        """Store both after the attempt, with an audit entry if the webhook is disabled."""
         webhook = snapshot.get(Webhook, self.webhook_id)
         delivery = snapshot.get(WebhookDelivery, self.id)
         changes = Changes()
@@ -57,11 +57,11 @@ class RecordTest(NamedTuple):
     operation: str = "webhooks.test"
 
     def needs(self, needs: Needs) -> None:
-        """The webhook, which may be gone by now."""
+        """Add the webhook, which may have been deleted."""
         needs.rows.add((Webhook, self.delivery.webhook_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The delivery, and who asked for it."""
+        """Store the delivery, and record who asked for it."""
         delivery = self.delivery
         webhook_id = delivery.webhook_id
         webhook = require_webhook(snapshot.get(Webhook, webhook_id), webhook_id)
@@ -82,7 +82,7 @@ class ResendDelivery(NamedTuple):
         needs.rows |= {(WebhookDelivery, self.id), (Webhook, self.webhook_id)}
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The delivery, to be sent, and who asked for it."""
+        """Store the delivery as due, and record who asked for it."""
         found = snapshot.get(WebhookDelivery, self.id)
         if found is None:
             raise NotFound(f"Webhook delivery {self.id!r} not found")

@@ -50,7 +50,7 @@ _GROWTH: Final = 1.1
 
 
 class Seen(NamedTuple):
-    """The changes of one run in a slice; ``at`` is the time of the last commit among them."""
+    """The changes of one run in a slice; ``at`` is the time of their last commit."""
 
     flags: int = 0
     spans: int = 0
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
     events: tuple[Event, ...] = ()
 
     def add(self, change: Change) -> Seen:
-        """Return the same with one change more."""
+        """Return the changes with one more."""
         # A backfill names the spans of a large run in parts. Scoring it once is enough.
         is_first = not change.flags & BACKFILLED or change.flags & RUN_CREATED
         spans = len(change.span_ids) if is_first else 0
@@ -114,7 +114,7 @@ class Check(NamedTuple):
 
 
 def seen_by_account(changes: Iterable[Change]) -> Mapping[str, Mapping[str, Seen]]:
-    """Return what changes say of each run, by account."""
+    """Return the changes of each run, by account."""
     found: dict[str, dict[str, Seen]] = defaultdict(dict)
     for change in changes:
         runs, run_id = found[change.account_id], change.agent_instance_id

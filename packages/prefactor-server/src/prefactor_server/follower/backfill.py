@@ -1,4 +1,4 @@
-"""Backfill of what was stored before a consumer started: the pure part.
+"""The pure part of a backfill: rows that were stored before a consumer started.
 
 A backfill walks all runs in the order of their accounts and ids, while new changes are followed.
 Every transition is reported exactly once: a change from the feed is limited to runs and spans that

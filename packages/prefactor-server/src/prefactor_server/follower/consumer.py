@@ -18,27 +18,27 @@ class Consumer(ABC):
     """
 
     name: str
-    """As operators know it: ``prefactor-server rebuild NAME``."""
+    """The name in ``prefactor-server rebuild NAME``."""
 
     @abstractmethod
     async def apply(self, changes: Sequence[Change]) -> Derived:
-        """Return what becomes of the derived rows with these changes.
+        """Return the changes of the derived rows that follow from these changes.
 
-        A change with the flag BACKFILLED is no commit. It reports a run that was stored before,
+        A change with the flag BACKFILLED is not a commit. It reports a run that was stored before,
         and names some of its spans; several of them may come for one run. Every transition (a run
         created or ended, a span finished) is reported once, by such a change or by a commit's.
         """
 
     @abstractmethod
     async def reset(self) -> Derived | None:
-        """Return the deletion of some of what was derived; None when nothing of it is left."""
+        """Return the deletion of some derived rows, or None if none are left."""
 
     async def has_deferred(self) -> bool:
         """Return whether ``deferred`` would return anything. It is asked often."""
         return False
 
     async def deferred(self) -> Derived | None:
-        """Return rows that ``apply`` has put off, or None when there is nothing to do now."""
+        """Return rows that ``apply`` has deferred, or None if there is nothing to do now."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""The consumers of the change feed: the one place that lists what is derived from runs."""
+"""The consumers of the change feed: the only list of what is derived from runs."""
 
 from __future__ import annotations
 

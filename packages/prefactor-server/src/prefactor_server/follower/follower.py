@@ -21,7 +21,7 @@ from prefactor_server.storage.feed import Feed
 _log = structlog.get_logger("prefactor_server")
 
 _POLL_SECONDS: Final = 2.0
-"""After how long other servers' commits are looked for."""
+"""How often commits of other servers are looked for."""
 _GATHER_SECONDS: Final = 0.5
 """How long commits gather before a slice is read: each slice costs reads and commits."""
 _MOST_GATHER_SECONDS: Final = 2.0
@@ -29,7 +29,7 @@ _PRUNE_SECONDS: Final = 60.0
 _KEPT_US: Final = 24 * 3600 * 1_000_000
 """How long changes that every consumer has seen are kept, so that live events can resume."""
 _MOST_KEPT_US: Final = 7 * 24 * 3600 * 1_000_000
-"""For how long changes stay at all. A consumer that fails for longer is rebuilt."""
+"""How long changes are kept at most. A consumer that fails for longer is rebuilt."""
 _FIRST_BACKOFF_SECONDS: Final = 1.0
 _MAX_BACKOFF_SECONDS: Final = 60.0
 
@@ -46,7 +46,7 @@ class Lag(NamedTuple):
 
 
 class Follower:
-    """Follows the change feed of a database, for as long as ``run`` runs.
+    """Follows the change feed of a database while ``run`` runs.
 
     Only one server works at a time, see ``Lease``. ``holder`` names this one.
     """
@@ -95,7 +95,7 @@ class Follower:
             await self.close()
 
     async def turn(self) -> bool:
-        """Apply one slice for each consumer that is behind; whether there is more at once.
+        """Apply one slice for each consumer that is behind; return whether there is more to do.
 
         Raises:
             Unavailable: the database cannot be reached, or cannot take writes now.
@@ -116,7 +116,7 @@ class Follower:
         return worked
 
     async def load(self) -> int:
-        """Take up the states of all consumers; return the position of the last commit."""
+        """Load the states of all consumers; return the position of the last commit."""
         stored = await self._feed.states()
         states = [await watched.progress.stored(stored) for watched in self._consumers]
         # Read after the states: other servers move all of them, and no state passes the feed.

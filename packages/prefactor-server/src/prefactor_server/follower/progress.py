@@ -13,7 +13,7 @@ from prefactor_server.storage.feed import ConsumerState, Derived, Feed, StoredRu
 
 _BACKFILL_SPANS: Final = 2000
 _BACKFILL_RUNS: Final = 50
-# A backfill needs the changes that the feed has not delivered. With more than this, it waits.
+# A backfill needs the undelivered changes of the feed. If there are more than this, it waits.
 _MAX_PENDING: Final = 20_000
 
 
@@ -44,11 +44,11 @@ class Progress:
         return (states if own is None else await own.states()).get(self.name)
 
     async def take_up(self, state: ConsumerState | None, *, last: int, pruned_to: int) -> None:
-        """Go on from the stored state, and store a first one if there is none.
+        """Continue from the stored state, or store a first one.
 
-        A consumer begins with the last commit, and what was stored before is filled in. One whose
-        position is ahead of the feed, or before what is left of it, belongs to another copy of the
-        database or was away for too long: it begins again.
+        A new consumer begins at the last commit, and a backfill adds earlier rows. A consumer whose
+        position is ahead of the feed belongs to another copy of the database, and one whose
+        position is before the feed's start was stopped for too long. Both are rebuilt.
         """
         if state is None:
             state = await self._store.begin(ConsumerState(self.name, last, str(START)))
@@ -93,7 +93,7 @@ class Progress:
         if derived is not None:
             await self._advance(state, derived)
         else:
-            # The feed reports what is committed from here on, the walk everything before.
+            # The feed reports commits from here on, and the walk everything before.
             position = await self._feed.position()
             await self._advance(state._replace(position=position, backfill=str(START)), Derived())
         return True
@@ -127,7 +127,7 @@ class Progress:
         return True
 
     async def _next(self, cursor: Cursor) -> tuple[list[_Found], Cursor | None]:
-        """Return what comes after a cursor, and how far that gets; None for the end."""
+        """Return the rows after a cursor, and the next cursor; None at the end."""
         found: list[_Found] = []
         room = _BACKFILL_SPANS
         runs = await self._feed.runs_from(cursor.account_id, cursor.run_id, _BACKFILL_RUNS)
@@ -170,5 +170,5 @@ class Progress:
 
     async def _advance(self, after: ConsumerState, derived: Derived) -> None:
         if self.state is not None:
-            # None when somebody else moved it: the state is read again, and nothing was written.
+            # None if another server moved it: the state is read again, and nothing was written.
             self.state = await self._store.advance(self.state, after, derived)

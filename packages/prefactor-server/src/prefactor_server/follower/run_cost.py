@@ -14,7 +14,7 @@ from prefactor_server.storage.base import Storage
 
 
 class RunCostQueries:
-    """Reads what runs have cost so far, at the prices of this server."""
+    """Reads the cost of runs so far, at the prices of this server."""
 
     def __init__(self, storage: Storage, prices: PriceTable) -> None:
         self._storage = storage
@@ -23,7 +23,7 @@ class RunCostQueries:
     async def limited(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, LimitedCost]:
-        """Return the cost of each run whose agent has a limit; None in it without a price."""
+        """Return the cost of each run whose agent has a limit; None stands for an unknown price."""
         ids = sorted({run.agent_id for run in runs})
         agents = await self._storage.rows_by_id(Agent, account_id, ids) if ids else ()
         limits = {

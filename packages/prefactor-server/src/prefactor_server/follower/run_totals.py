@@ -41,7 +41,7 @@ _RESET_ROWS: Final = 500
 # The consumer spends one part in twenty of its time on counting open runs again.
 _SHARE: Final = 20
 _REFRESH_SECONDS: Final = 5.0
-"""How often changed prices and profiles are looked for."""
+"""How often to look for changed prices and profiles."""
 
 
 class _Work(NamedTuple):
@@ -74,7 +74,8 @@ class RunTotalsConsumer(Consumer):
             if change.flags & RUN_DELETED:
                 deleted.add(run)
             elif change.flags & BACKFILLED:
-                # It names the spans in parts, and all of them are counted with the first.
+                # A backfill names the spans in parts, and all of them are counted with the first
+                # part.
                 if change.flags & RUN_CREATED:
                     now[run] = None
             elif change.flags & RUN_ENDED:
@@ -111,7 +112,7 @@ class RunTotalsConsumer(Consumer):
 
     async def deferred(self) -> Derived | None:
         """See ``Consumer.deferred``."""
-        # Looked up again: what was found before may have been counted since.
+        # Read again, because these runs may have been counted since.
         work = await self._put_off()
         if not any(work):
             return None

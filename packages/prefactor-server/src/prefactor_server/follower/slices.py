@@ -9,7 +9,7 @@ from prefactor_server.domain.change import Change
 from prefactor_server.storage.feed import Feed
 
 SLICE: Final = 2000
-"""How many rows one slice of changes comes to, about."""
+"""The approximate number of rows in a slice of changes."""
 
 
 class Slices:

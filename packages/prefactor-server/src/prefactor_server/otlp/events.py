@@ -13,7 +13,7 @@ from prefactor_server.otlp.trace_state import TraceState
 
 MAX_EVENTS: Final = 500
 MAX_EVENT_BYTES: Final = 512 * 1024
-"""How many events of one trace are remembered, and how many bytes; the oldest go first."""
+"""The most events of one trace that are remembered, and their bytes; the oldest are dropped."""
 
 JsonObject: TypeAlias = dict[str, Any]
 StoredEvent: TypeAlias = tuple[str, int, str, JsonObject]

@@ -1,4 +1,4 @@
-"""Reads OTLP in JSON, as the specification writes it: ids in hexadecimal, long integers as text."""
+"""Reads OTLP in JSON, as specified: ids in hexadecimal, long integers as text."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a process remembers of OpenTelemetry traces, so that most batches need no read.
+"""A cache of OpenTelemetry traces in this process, so that most batches need no read.
 
-All of it may be forgotten or out of date. A command that was prepared from it notices.
+Entries may be missing or out of date. A command that was prepared from them detects that.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class OtlpMemory:
         self._early: OrderedDict[TraceRef, list[ReceivedSpan]] = OrderedDict()
 
     def known(self, ref: TraceRef) -> KnownTrace | None:
-        """Return what is known of a trace."""
+        """Return the cached data of a trace."""
         return self._known.get(ref)
 
     def remember(self, ref: TraceRef, known: KnownTrace) -> None:
@@ -51,13 +51,13 @@ class OtlpMemory:
         self._known.put(ref, size, known)
 
     def early(self, ref: TraceRef) -> Sequence[ReceivedSpan]:
-        """Return the spans that came before the trace had a run."""
+        """Return the spans that arrived before the trace had a run."""
         return self._early.get(ref, ())
 
     def add_early(self, ref: TraceRef, spans: Sequence[ReceivedSpan]) -> None:
         """Keep spans until their trace has a span about agents.
 
-        Roots stay longest, because they end the run. The others are noise otherwise.
+        Roots stay longest, because they end the run. Most others turn out to be noise.
         """
         known = {span.span_id: span for span in (*self._early.pop(ref, ()), *spans)}
         ordered = sorted(known.values(), key=lambda span: span.is_root)
@@ -66,5 +66,5 @@ class OtlpMemory:
             self._early.popitem(last=False)
 
     def forget_early(self, ref: TraceRef) -> None:
-        """Drop the spans that came early, because they are stored or remembered with the run."""
+        """Drop the early spans, because they are stored or remembered with the run."""
         self._early.pop(ref, None)

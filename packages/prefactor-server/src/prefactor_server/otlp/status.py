@@ -1,7 +1,7 @@
 """Errors of the OTLP endpoints: a ``google.rpc.Status``, in the encoding of the request.
 
-Exporters drop what they sent, unless the status is 429, 502, 503 or 504. So whatever may be sent
-again is answered with one of these and ``Retry-After``, and nothing else is.
+Exporters drop what they sent, unless the status is 429, 502, 503 or 504. So these statuses, with
+``Retry-After``, are used for temporary errors and for nothing else.
 """
 
 from __future__ import annotations

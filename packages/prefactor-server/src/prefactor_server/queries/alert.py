@@ -13,10 +13,10 @@ from prefactor_server.storage.base import Storage
 
 
 class Freshness(NamedTuple):
-    """How far the server's own alerts reflect what is stored.
+    """How up to date the server's own alerts are.
 
-    They are ``complete`` once the runs that are older than the alerts feature were evaluated.
-    ``behind`` is the age, in microseconds, of the oldest commit that they do not reflect yet.
+    They are ``complete`` once the runs from before the alerts feature were evaluated. ``behind`` is
+    the age, in microseconds, of the oldest commit that they do not reflect yet.
     """
 
     complete: bool
@@ -45,7 +45,7 @@ class AlertQueries:
         return await self._storage.rows(Alert, principal.account_id, listing)
 
     async def freshness(self, now: int) -> Freshness:
-        """Return how far the server's own alerts reflect what is stored."""
+        """Return how up to date the server's own alerts are."""
         feed = self._storage.feed
         state = (await feed.states()).get(ALERTS_CONSUMER)
         if state is None:

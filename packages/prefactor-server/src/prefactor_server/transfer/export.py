@@ -12,11 +12,11 @@ from prefactor_server.storage.base import SpanRecord
 from prefactor_server.transfer.lines import Visible
 
 MAX_REMEMBERED: Final = 1000
-"""How many runs' agents, versions and environments are remembered while others are read."""
+"""How many runs' agents, versions and environments are cached."""
 
 
 class Encoding(Protocol):
-    """How an export is written. The pieces that it returns make the export, in order."""
+    """The format of an export. The returned pieces, in order, are the export."""
 
     def begin(self, account_id: str, *, masked: bool) -> bytes:
         """Return the beginning of an export of an account."""
@@ -34,7 +34,7 @@ class Encoding(Protocol):
 
 
 class Selection(NamedTuple):
-    """What of an account is exported: runs after an id, those that filters pass, of an agent."""
+    """The exported part of an account: runs after an id, that match filters, or of an agent."""
 
     account_id: str
     agent_id: str | None = None

@@ -1,7 +1,7 @@
-"""The import of rows that another server exported: what is new is stored as it was there.
+"""The import of rows that another server exported.
 
-A row that is stored already stays as it is: an identical one is skipped, another one is
-reported. Nothing of a run that is reported is imported.
+New rows are stored unchanged. A stored row is never changed: an identical row is skipped, and a
+different one is reported. A reported run is not imported at all.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Problem(NamedTuple):
 
 
 class CurrentRun(NamedTuple):
-    """The run whose lines come; ``accepted`` if what it has is imported."""
+    """The run whose lines are being read; ``accepted`` if its rows are imported."""
 
     id: str | None = None
     accepted: bool = False
@@ -72,7 +72,7 @@ class _Differs(Exception):
 
 
 def needs_of(rows: Sequence[ImportedRow], run: CurrentRun) -> Needs:
-    """Return what is looked at to decide about rows."""
+    """Return the stored rows that decide about imported ones."""
     needs = Needs()
     if run.id is not None:
         needs.instances.add(run.id)
@@ -129,10 +129,10 @@ def _run_of(row: Any) -> str:
 
 
 def _import_row(snapshot: Snapshot, one: ImportedRow, *, replace_default: bool) -> bool:
-    """Add a row; return False if it is there already.
+    """Add a row; return False if it exists.
 
     Raises:
-        _Differs: it is there, and different, or something that it needs is not.
+        _Differs: the existing row is different, or a row that it refers to is missing.
     """
     row: Any = one.row
     kind: type[Any] = row.__class__
@@ -177,7 +177,7 @@ def _check_same(one: ImportedRow, row: Any, found: Any) -> None:
         # The server that the agent reports to knows best when it was last active.
         ignored = (*_COUNTERS, "abandoned_at", "last_seen_at", "imported_at")
     elif isinstance(row, Environment):
-        # Which one is the default is up to each account.
+        # Each account decides which one is its default.
         ignored = ("is_default",)
     elif isinstance(row, AgentSpan):
         ignored = ("payload_size", "result_size")
@@ -281,7 +281,7 @@ _CHECKS: Final[Mapping[type[Any], Callable[[Snapshot, Any], None]]] = {
 
 def _need_environment(needs: Needs, row: Environment) -> None:
     needs.environments.add(row.id)
-    # Which brings the default environment along.
+    # This loads the default environment as well.
     needs.registrations.add(Registration("", row.id, None, None, None))
 
 

@@ -1,4 +1,4 @@
-"""The encoding of an export as JSON Lines: one JSON object a row."""
+"""The encoding of an export as JSON Lines: one JSON object per row."""
 
 from __future__ import annotations
 

@@ -30,10 +30,10 @@ from prefactor_server.storage.base import SpanRecord
 FORMAT_VERSION: Final = 1
 
 HEAD: Final = "export"
-"""The type of the first line, which says what the file is and whose."""
+"""The type of the first line, which identifies the file and its account."""
 
 END: Final = "export_end"
-"""The type of the last line: a file without it is not whole."""
+"""The type of the last line. A file without it is incomplete."""
 
 Visible = Callable[[bytes], bytes]
 """What the reader of an export may see of a JSON document."""
@@ -41,7 +41,7 @@ Visible = Callable[[bytes], bytes]
 Members = dict[str, Any]
 """The members of a line: texts, numbers, booleans, None, or a JSON document as ``msgspec.Raw``."""
 
-# The skeleton works this one out of the tree; it is never stored.
+# The skeleton derives this one from the tree; it is never stored.
 SPAN_FLAGS: Final[Mapping[str, int]] = {
     name: flag for name, flag in FLAG_NAMES.items() if name != "parent_missing"
 }

@@ -50,7 +50,7 @@ MAX_PROBLEMS: Final = 100
 
 @dataclass(slots=True)
 class Import:
-    """What an import has done so far. ``stored_to`` is the last line that is stored for good."""
+    """The progress of an import. ``stored_to`` is the last line that has been committed."""
 
     added: Counter[str] = field(default_factory=Counter[str])
     identical: int = 0
@@ -72,7 +72,7 @@ class Import:
 
 
 class ImportFailed(LineError):
-    """The import ended at a line; what was stored before it stays."""
+    """The import ended at a line. Earlier lines stay stored."""
 
 
 async def import_file(
@@ -90,7 +90,7 @@ async def import_file(
 
     Raises:
         ImportFailed: a line cannot be read, or the file ends early.
-        Refusal: the database does not take more.
+        Refusal: the database does not accept more.
         OSError: the file cannot be read.
     """
     importer = _Importer(storage, account, done, now)
@@ -182,7 +182,7 @@ class _Importer:
         self._replace_default = False
 
     async def begin(self) -> None:
-        """Look whether the account has nothing but what it was created with."""
+        """Check whether the account has only its first rows."""
         agents = await self._storage.agents(self._account_id, Listing(page_size=1))
         listing = Listing(page_size=2)
         environments = await self._storage.rows(Environment, self._account_id, listing)
@@ -218,7 +218,7 @@ class _Importer:
             try:
                 return await self._storage.transact(needs, decide)
             except (Contended, OutcomeUnknown):
-                # A batch that was stored after all is found to be identical.
+                # If the batch was stored after all, its rows are identical.
                 if attempt == _ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)

@@ -20,9 +20,9 @@ from prefactor_server.storage.base import SpanRecord
 from prefactor_server.transfer.lines import Visible, encode_line, end_line, head_line, members_of
 
 PREFIX: Final = "prefactor."
-"""What the names of our attributes begin with."""
+"""The prefix of our attributes."""
 ROWS: Final = f"{PREFIX}rows"
-"""The attribute of a resource with rows other than spans, each as its line."""
+"""The attribute of a resource that has rows other than spans, each as its line."""
 PAYLOADS: Final[Mapping[str, str]] = {"payload": "input.value", "result_payload": "output.value"}
 """The attributes that hold payloads, by the member of a span's line."""
 OPENING: Final = b'{"resourceSpans":['
@@ -81,7 +81,7 @@ class OtlpEncoding:
 
 
 def trace_id_of(run: AgentInstance) -> str:
-    """Return the trace id of a run: the one that it came with, or one that follows from its id."""
+    """Return the trace id of a run: its own, or one derived from its id."""
     given = run.external_identifier
     if given is not None and len(given) == _TRACE_DIGITS and _HEX_DIGITS.issuperset(given):
         return given
@@ -89,7 +89,7 @@ def trace_id_of(run: AgentInstance) -> str:
 
 
 def span_id_of(span_id: str) -> str:
-    """Return the span id that follows from the id of a span."""
+    """Return the span id that is derived from the id of a span."""
     return sha256(span_id.encode()).hexdigest()[:16]
 
 
@@ -137,7 +137,7 @@ def _span(record: SpanRecord, visible: Visible, origin: RunOrigin | None) -> Jso
 
 
 def _known_attributes(span: AgentSpan) -> JsonObject:
-    """Return what programs that show traces of agents know."""
+    """Return the attributes that programs for traces of agents understand."""
     found: JsonObject = {"openinference.span.kind": _kind(span)}
     if span.tool_name is not None:
         found["gen_ai.tool.name"] = span.tool_name

@@ -1,4 +1,4 @@
-"""From an export as OTLP JSON back to the lines that it would have as JSON Lines."""
+"""Converts an export as OTLP JSON back to JSON Lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Value(msgspec.Struct, frozen=True):
         """Return the value itself.
 
         Raises:
-            ValueError: it is a text that is no integer where one belongs.
+            ValueError: a text should be an integer and is not.
         """
         if self.integer is not None:
             return int(self.integer)

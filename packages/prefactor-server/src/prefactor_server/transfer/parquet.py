@@ -1,4 +1,4 @@
-"""Exports as Parquet: a folder with one row a span, in files for each day.
+"""Exports as Parquet: a folder with one row per span, in files for each day.
 
 Spans are collected by day until there are enough for a file. ``_export.json`` says up to which run
 everything is written, and the names of the files that are written next contain that run. An export
@@ -25,7 +25,7 @@ from prefactor_server.transfer.export import Origins, Selection
 from prefactor_server.transfer.lines import SPAN_FLAGS
 
 MANIFEST: Final = "_export.json"
-"""The file that says how far an export is. Programs that read Parquet skip its name."""
+"""The file with the progress of an export. Programs that read Parquet ignore its name."""
 
 _FORMAT_VERSION: Final = 1
 _ROWS: Final = 20_000
@@ -78,7 +78,7 @@ Row = dict[str, Any]
 
 
 class Manifest(msgspec.Struct):
-    """How far an export is: all runs up to ``after`` are in its files."""
+    """The progress of an export: all runs up to ``after`` are in its files."""
 
     format_version: int = _FORMAT_VERSION
     after: str | None = None
@@ -101,7 +101,7 @@ def load_pyarrow() -> Any:
 
 
 def open_folder(folder: Path, after: str | None) -> None:
-    """Make the folder of an export, or check that its export continues after ``after``.
+    """Create the folder of an export, or check that its export continues after ``after``.
 
     Raises:
         BadRequest: it holds something else, or its export continues elsewhere.

@@ -1,4 +1,4 @@
-"""From the lines of an export back to rows, checked as strictly as any request."""
+"""Parses the lines of an export to rows, as strictly as any request."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class End(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ParsedRow(NamedTuple):
-    """A row in a line, and what is stored beside it; ``documents`` are a span's payloads."""
+    """The row in a line, and the rows stored with it; ``documents`` are a span's payloads."""
 
     row: Any
     payloads: tuple[SpanPayload, ...] = ()
@@ -219,7 +219,7 @@ def _span(values: dict[str, Any]) -> ParsedRow:
     values["flags"] = sum(SPAN_FLAGS[name] for name in set(values["flags"]))
     span = BY_NAME["agent_span"].row(
         **values,
-        # The run that it belongs to says where.
+        # These columns come from the span's run.
         agent_id="",
         environment_id="",
         payload_size=len(payload or b""),
@@ -258,7 +258,7 @@ def _version(values: dict[str, Any]) -> ParsedRow:
 
 def _run(values: dict[str, Any]) -> ParsedRow:
     kind = BY_NAME["agent_instance"]
-    # Its spans count themselves, and when it is imported is not known before it is.
+    # Its counts follow from its spans, and the time of the import is not known yet.
     return ParsedRow(kind.row(**values, **dict.fromkeys(kind.left_out, 0)))
 
 

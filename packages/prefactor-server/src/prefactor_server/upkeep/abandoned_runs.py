@@ -33,11 +33,11 @@ _DAY_US: Final = 24 * _HOUR_US
 _LOOK_EVERY_SECONDS: Final = 20.0
 _LEASE_US: Final = 60 * _SECOND_US
 _SLICE: Final = 100
-# A request behind that many waits for milliseconds.
+# A request waits a few milliseconds behind this number of writes.
 _STORED_AT_ONCE: Final = 2000
 _FORGET_SLICE: Final = 1000
 _FORGET_EVERY_US: Final = 10 * _MINUTE_US
-# A run that another process brings to life, by delivering what was spooled, is watched that long.
+# How long to watch a run that another process continues by delivering its spool.
 _KEEP_MARKED_US: Final = 7 * _DAY_US
 _ACTOR: Final = "server"
 
@@ -82,7 +82,7 @@ class AbandonedRuns:
             storage.feed, holder, now_us, name="abandoned_runs", lasting_us=_LEASE_US
         )
         now = now_us()
-        # What clients kept while no server was there has to arrive first.
+        # Records that clients kept while no server was up have to arrive first.
         self._unwritten_at = now + _HOUR_US
         self._forget_at = now + _FORGET_EVERY_US
 
@@ -106,7 +106,7 @@ class AbandonedRuns:
         A server without anything to watch writes nothing.
 
         Raises:
-            Unavailable: the database cannot be used now; what is left is done the next time.
+            Unavailable: the database cannot be used now; the rest is done the next time.
         """
         while heard := buffer.pending(_STORED_AT_ONCE):
             await self._heartbeats.record(heard)
@@ -114,7 +114,7 @@ class AbandonedRuns:
         waiting = await self._heartbeats.is_waiting()
         unwritten = self._limits.unwritten > 0 and self._now_us() >= self._unwritten_at
         if unwritten:
-            # Also if another server does it now: it need not be asked for its lease all the time.
+            # Also if another server holds the lease, which need not be checked all the time.
             self._unwritten_at = self._now_us() + _HOUR_US
         if not (waiting or unwritten) or not await self._lease.take():
             return

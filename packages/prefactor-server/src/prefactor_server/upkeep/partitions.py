@@ -22,8 +22,7 @@ async def make_partitions(
 ) -> None:
     """Make the partitions of ``days`` that are due, at once and every hour, until cancelled.
 
-    Whether it succeeds is not urgent, because there is always a partition for a row. After a
-    failure it is tried again, at first soon.
+    A failure is not urgent, because every row has a partition. It is retried at growing intervals.
     """
     retry = _FIRST_RETRY_SECONDS
     while True:

@@ -27,7 +27,7 @@ _log = structlog.get_logger("prefactor_server")
 
 _FIRST_AFTER_SECONDS: Final = 60.0
 _ACTOR: Final = "server"
-# Four fifths of the time belong to others, who wait for the same disk.
+# Leave four fifths of the time to other writers, which share the disk.
 _PAUSE_PER_WORK: Final = 4.0
 _MAX_PAUSE_SECONDS: Final = 5.0
 
@@ -73,7 +73,7 @@ class RetentionTask:
         """Apply the policy of each account, if no other server does that now.
 
         Raises:
-            Unavailable: the database cannot be used now; what is left is done the next time.
+            Unavailable: the database cannot be used now; the rest is done the next time.
         """
         for account in await self._storage.accounts():
             policy = await self._policy(account.id)
@@ -134,7 +134,7 @@ class RetentionTask:
 
     @staticmethod
     async def _paced(work: Coroutine[Any, Any, Pruned]) -> Pruned:
-        """Do some work, and leave the database to others for longer than that took."""
+        """Do some work, and then pause for longer than it took."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         done = await work

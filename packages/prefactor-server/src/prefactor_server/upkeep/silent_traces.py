@@ -1,4 +1,4 @@
-"""Ending runs that came by OpenTelemetry and get no more spans."""
+"""Ends runs from OpenTelemetry that get no more spans."""
 
 from __future__ import annotations
 

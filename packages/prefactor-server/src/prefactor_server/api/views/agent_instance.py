@@ -21,8 +21,11 @@ from prefactor_server.domain.runs.agent_instance import (
 from prefactor_server.domain.runs.quality import DEFAULT_QUALITY, QualityEntry
 
 
-class Beside(NamedTuple):
-    """Rows that are shown with a run. ``quality`` may be only what one item recorded."""
+class Annotations(NamedTuple):
+    """The quality and metadata of a run.
+
+    ``quality`` may be only the entry that an item recorded.
+    """
 
     quality: Entries | None
     metadata: Mapping[str, str] | msgspec.UnsetType
@@ -193,9 +196,11 @@ class InstanceWritten(Success[AgentInstanceDetails], frozen=True, kw_only=True):
     control: ControlView | msgspec.UnsetType = msgspec.UNSET
 
 
-def instance_written(run: AgentInstance, beside: Beside, principal: Principal) -> InstanceWritten:
+def instance_written(
+    run: AgentInstance, annotations: Annotations, principal: Principal
+) -> InstanceWritten:
     """Return the answer to a write of a run."""
-    details = instance_details(run, beside, principal)
+    details = instance_details(run, annotations, principal)
     if run.status != "terminated":
         return InstanceWritten(details=details)
     return InstanceWritten(details=details, control=ControlView(reason=run.termination_reason))
@@ -208,11 +213,11 @@ def instance_summary(run: AgentInstance, metadata: Mapping[str, str]) -> AgentIn
 
 def instance_details(
     run: AgentInstance,
-    beside: Beside,
+    annotations: Annotations,
     principal: Principal,
 ) -> AgentInstanceDetails:
     """Return the full view of a run for a caller. Its quality is omitted if that is None."""
-    entries, metadata = beside
+    entries, metadata = annotations
     if entries is None:
         return AgentInstanceDetails(**_fields(run), metadata=metadata)
     payloads = {name: visible_value(entry["payload"], principal) for name, entry in entries.items()}

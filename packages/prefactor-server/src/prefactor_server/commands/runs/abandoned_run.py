@@ -1,4 +1,4 @@
-"""The writes about runs whose agents fell silent, and about agents heard from again."""
+"""The writes about runs whose agents fell silent, or became active again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MarkAbandoned(NamedTuple):
 
 
 class EndAbandoned(NamedTuple):
-    """End a run that has been marked as abandoned since before a time. The end is provisional."""
+    """End a run that was marked as abandoned before a time. The end is provisional."""
 
     request: Request
     id: str
@@ -63,7 +63,7 @@ class EndAbandoned(NamedTuple):
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Return the failed run with an audit entry, or nothing if its agent was heard from."""
+        """Return the failed run with an audit entry, or nothing if its agent was active."""
         run = snapshot.get(AgentInstance, self.id)
         if run is None or run.status != "active" or run.is_silent_import:
             return _nothing(self.id)

@@ -21,7 +21,7 @@ from prefactor_server.domain.runs.retention import EndedRun
 DAY_US: Final = 86_400 * 1_000_000
 MAX_DAYS: Final = 36_500
 MIN_AUDIT_DAYS: Final = 30
-"""The log must outlast what it is for: somebody has to be able to see what was deleted."""
+"""The log must be kept long enough for people to see what was deleted."""
 MAX_RULES: Final = 100
 """How many rules a policy may have: each run is compared with all of them."""
 
@@ -118,7 +118,7 @@ class RetentionRules:
 
 
 def time_before(days: int | None, now: int) -> int | None:
-    """Return the time so many days ago, or None if what is from before it is kept forever."""
+    """Return the time that many days ago, or None if data is kept forever."""
     return None if days is None else now - days * DAY_US
 
 

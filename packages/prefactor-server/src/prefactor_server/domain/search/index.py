@@ -16,7 +16,7 @@ MAX_RUNS: Final = 1000
 
 
 class SearchDocument(NamedTuple):
-    """The words of a span as its index takes them; ``is_cut`` when its text was too long."""
+    """The words of a span for its index; ``is_cut`` if its text was too long."""
 
     account_id: str
     agent_instance_id: str
@@ -34,7 +34,7 @@ class Match(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """The runs found, one match each; not ``complete`` when there may be more."""
+    """The runs found, one match each; not ``complete`` if there may be more."""
 
     found: Sequence[Match]
     complete: bool

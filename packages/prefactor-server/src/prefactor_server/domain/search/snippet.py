@@ -28,7 +28,7 @@ def _around(text: str, start: int) -> str:
     begin = max(start - _BEFORE, 0)
     end = begin + _LENGTH
     if begin:
-        # At the beginning of a word, if there is one before the place itself.
+        # At the beginning of a word, if one begins before the match.
         space = text.find(" ", begin, start)
         begin = space + 1 if space >= 0 else begin
     shown = " ".join(text[begin:end].split())

@@ -13,7 +13,7 @@ _MAX_DEPTH: Final = 200
 
 
 class SpanText(NamedTuple):
-    """The first 64 KiB of a span's text; ``is_cut`` when there was more."""
+    """The first 64 KiB of a span's text; ``is_cut`` if there was more."""
 
     text: str
     is_cut: bool
@@ -22,7 +22,7 @@ class SpanText(NamedTuple):
 def span_text(summary: str | None, *payloads: object) -> SpanText:
     """Return the text of a span.
 
-    Names of members are no text, and no part of a value that is marked as sensitive is.
+    Names of members are not included, and no part of a sensitive value is.
     """
     pieces: list[str] = []
     _add((summary, *payloads), pieces, MAX_TEXT_BYTES + 1, 0)
@@ -46,7 +46,7 @@ def _add(values: Iterable[Any], pieces: list[str], room: int, depth: int) -> int
             break
         kind: type[Any] = value.__class__
         if kind is str:
-            # A character has at least one byte, so nothing is lost that would be kept later.
+            # A character has at least one byte, so this keeps all characters within the limit.
             text = value[: MAX_TEXT_BYTES + 1]
         elif value is None or kind is bool or depth > _MAX_DEPTH:
             continue

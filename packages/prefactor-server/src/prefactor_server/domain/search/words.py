@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 MAX_WORD: Final = 64
 """Only the first 64 characters of a word are compared.
 
-An index may keep them whole, because a word of a query that is as long finds what begins with it.
+An index may store them whole, because a query word of that length matches as a prefix.
 """
 
 MAX_QUERY: Final = 200
@@ -36,7 +36,7 @@ _ASCII_WORDS: Final = str.maketrans(
     {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 )
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
-# Shorter ones begin too many others.
+# Shorter prefixes match too many words.
 _MIN_PREFIX: Final = 3
 # Not a letter or digit of any script, so that no text contains a scope.
 _SCOPE_MARK: Final = "\ue000"
@@ -50,7 +50,7 @@ class Term(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A word of a text, and where it begins there."""
+    """A word of a text, and its position."""
 
     word: str
     start: int
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 def words_in(text: str) -> set[str]:
     """Return the different words of a text."""
     if text.isascii():
-        # In C alone: most texts are ASCII, and every span's goes through here.
+        # Only functions in C: most texts are ASCII, and every span's text passes here.
         return {word[:MAX_WORD] for word in set(text.translate(_ASCII_WORDS).split())}
     return {place.word for place in _places(_normal(text))}
 
@@ -74,7 +74,7 @@ def places_in(text: str) -> Iterator[Place]:
 def terms_of(query: str) -> tuple[Term, ...]:
     """Return the words of a query, each once. A query is text: it has no operators.
 
-    A word of three characters or more finds what begins with it; a shorter one only itself.
+    A word of three characters or more is also a prefix; a shorter one only matches itself.
     """
     terms: dict[Term, None] = {}
     for found in _RUN.finditer(_normal(query)):
@@ -93,7 +93,7 @@ def terms_of(query: str) -> tuple[Term, ...]:
 
 @lru_cache(maxsize=1024)
 def scope_word(kind: str, row_id: str) -> str:
-    """Return the word that marks what belongs to an account, an agent or an environment."""
+    """Return the word that marks the texts of an account, an agent or an environment."""
     digest = blake2b(f"{kind}:{row_id}".encode(), digest_size=10).hexdigest()
     return _SCOPE_MARK + digest
 
@@ -130,7 +130,7 @@ def _places(plain: str) -> Iterator[Place]:
 def _normal(text: str) -> str:
     if text.isascii():
         return text.lower()
-    # Some characters have another case only once they are taken apart.
+    # Some characters change case only once they are decomposed.
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     # Remove accents, and compose all other characters again.
     return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))

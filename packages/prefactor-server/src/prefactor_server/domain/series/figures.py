@@ -20,16 +20,16 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MAX_NAMES: Final = 100
-"""How many span types, and models, a bucket keeps apart. Others are added up as OTHERS."""
+"""How many span types, and models, a bucket has. The rest is added up as OTHERS."""
 
 OTHERS: Final = ""
-"""In place of a name. No span type and no model is called so."""
+"""Stands for a name; no span type or model can have it."""
 
 ENDED: Final = ("complete", "failed", "cancelled", "terminated")
 
 
 class FinishedSpan(NamedTuple):
-    """What is counted of a span that has finished."""
+    """The figures of a span that has finished."""
 
     id: str
     account_id: str
@@ -91,7 +91,7 @@ class ModelFigures(NamedTuple):
 class Figures(NamedTuple):
     """What is counted in a bucket: runs by status, spans by type, tokens by model.
 
-    A model of None is that of spans with tokens and without a model.
+    The model None is for spans with tokens but no model.
     """
 
     runs: Mapping[str, int] = {}
@@ -118,7 +118,7 @@ def sum_of(figures: Iterable[Figures]) -> Figures:
 
 
 class Tally:
-    """Counts runs and spans, one after the other. Every span passes here, so it is kept cheap."""
+    """Counts runs and spans, one at a time. It has to be cheap, because every span is counted."""
 
     __slots__ = ("_models", "_run_bins", "_runs", "_types")
 
@@ -192,7 +192,7 @@ def _added(one: Mapping[K, V], other: Mapping[K, V], nothing: V, plus: Any) -> d
 
 
 def _bounded(named: dict[K, V]) -> dict[K, V]:
-    """Add up under OTHERS what came last of too many names."""
+    """Add up the last of too many names under OTHERS."""
     if len(named) <= MAX_NAMES:
         return named
     kept: dict[Any, Any] = dict(list(named.items())[:MAX_NAMES])

@@ -21,7 +21,7 @@ from itertools import accumulate
 from typing import Final
 
 ERROR: Final = 0.02
-"""How far a quantile is from the duration that it stands for, as a share of that."""
+"""The maximum relative error of a quantile."""
 
 GROWTH: Final = (1 + ERROR) / (1 - ERROR)
 MAX_BIN: Final = 1020
@@ -31,7 +31,7 @@ QUANTILES: Final = (0.5, 0.95, 0.99)
 """The quantiles that are stored with a histogram, to be read without its bins."""
 
 _LOG_GROWTH: Final = math.log(GROWTH)
-# Of numbers of one, two, four and eight bytes.
+# Array type codes for numbers of one, two, four and eight bytes.
 _CODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
@@ -159,7 +159,7 @@ def bin_of(duration: int) -> int:
 
 @cache
 def middle_of(number: int) -> float:
-    """Return the duration that is off by the same share from both ends of a bin."""
+    """Return the duration with the same relative distance from both ends of a bin."""
     return 1.0 if number == 0 else 2 * GROWTH**number / (GROWTH + 1)
 
 

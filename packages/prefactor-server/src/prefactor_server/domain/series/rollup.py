@@ -60,7 +60,7 @@ class Rollup(NamedTuple):
 
 
 class RollupDue(NamedTuple):
-    """A bucket that an earlier version wrote: without ALL_ENVIRONMENTS, and read slowly."""
+    """A bucket that an earlier version wrote: without ALL_ENVIRONMENTS, and slow to read."""
 
     account_id: str
     agent_id: str
@@ -103,7 +103,7 @@ def is_late(span: FinishedSpan) -> bool:
 
 
 def added_by(runs: Iterable[AgentInstance], spans: Iterable[FinishedSpan], now: int) -> Added:
-    """Return what runs that ended and spans that finished add to the rollups that are kept."""
+    """Return the figures that ended runs and finished spans add to the rollups."""
     tallies: dict[_Place, Tally] = {}
     for run in runs:
         if run.finished_at is not None:
@@ -133,15 +133,15 @@ def _tally(tallies: dict[_Place, Tally], place: tuple[str, str, str], at: int) -
 
 
 def keys_to_read(added: Added) -> Sequence[RollupKey]:
-    """Return what ``merged`` has to know of the stored rollups."""
+    """Return the keys of the stored rollups that ``merged`` needs."""
     return sorted({*added, *(key.of_all for key in added)})
 
 
 def merged(added: Added, stored: Sequence[Rollup]) -> list[Rollup]:
     """Return the stored rollups with the added figures, and new ones.
 
-    ALL_ENVIRONMENTS is a sum that is kept: the added figures are added to it, too. Where it is not
-    stored, it is made from the rollups of each environment.
+    ALL_ENVIRONMENTS is a stored sum: the added figures are added to it, too. If it is not stored,
+    it is computed from the rollups of each environment.
     """
     known = {row.key: decode_figures(row.figures) for row in stored}
     written = {key: known.get(key, NOTHING).plus(figures) for key, figures in added.items()}

@@ -22,7 +22,7 @@ from prefactor_server.domain.series.rollup import Rollup
 V = TypeVar("V")
 
 MAX_LINES: Final = 50
-"""How many span types, and models, a series keeps apart. Others are added up in one line."""
+"""How many span types, and models, a series has. The rest is added up in one line."""
 
 _MILLISECOND_US: Final = 1000
 _DIGITS: Final = 3
@@ -32,7 +32,7 @@ class Durations(NamedTuple):
     """Columns of durations in milliseconds, None in a bucket without any."""
 
     measured: Sequence[int]
-    """How many durations the quantiles are of."""
+    """The number of durations behind the quantiles."""
     p50: Sequence[float | None]
     p95: Sequence[float | None]
     p99: Sequence[float | None]
@@ -159,7 +159,7 @@ def _sum(
 def _cost(
     figures: Mapping[str | None, ModelFigures], names: Sequence[str | None], prices: PriceTable
 ) -> tuple[float, int]:
-    """Return what the tokens of some models cost, and how many spans have no price."""
+    """Return the cost of the tokens of some models, and the number of spans without a price."""
     cost, unpriced = 0.0, 0
     for name in dict.fromkeys(names):
         used = figures.get(name)

@@ -20,7 +20,7 @@ from prefactor_server.api.kernel.query import flag
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
     AgentInstanceSummary,
-    Beside,
+    Annotations,
     Entries,
     InstanceWritten,
     instance_details,
@@ -110,7 +110,7 @@ _TOTALS: Final = Parameter(
     "counted last.",
     schema={"type": "boolean", "default": False},
 )
-_NOTHING: Final = Beside(None, msgspec.UNSET)
+_NOTHING: Final = Annotations(None, msgspec.UNSET)
 
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
@@ -167,24 +167,24 @@ def written_by(call: Call, name: str | None = None) -> Callable[[Done], Instance
 async def show(call: Call, instance_id: str) -> InstanceWritten:
     """Return the answer to a repeated write of a run: the run as it is now."""
     run = await call.services.reader.agent_instances.show(call.principal, instance_id)
-    beside = _NOTHING if call.is_item else await _beside(call, run)
-    return instance_written(run, beside, call.principal)
+    annotations = _NOTHING if call.is_item else await _annotations(call, run)
+    return instance_written(run, annotations, call.principal)
 
 
-def _shown(call: Call, done: Done, name: str | None) -> Beside:
+def _shown(call: Call, done: Done, name: str | None) -> Annotations:
     quality = done.quality
     if not call.is_item:
-        return Beside(_entries(quality), _texts(done.metadata))
+        return Annotations(_entries(quality), _texts(done.metadata))
     if name is None or not isinstance(quality, RunQuality):
         return _NOTHING
     entry = quality.entry(name)
     return _NOTHING._replace(quality={} if entry is None else {name: entry})
 
 
-async def _beside(call: Call, run: AgentInstance) -> Beside:
+async def _annotations(call: Call, run: AgentInstance) -> Annotations:
     reader = call.services.reader.agent_instances
     metadata = await reader.metadata(run.account_id, [run.id])
-    return Beside(_entries(await reader.quality(run)), _texts(metadata.get(run.id)))
+    return Annotations(_entries(await reader.quality(run)), _texts(metadata.get(run.id)))
 
 
 def _texts(metadata: InstanceMetadata | None) -> Mapping[str, str]:
@@ -212,7 +212,7 @@ async def _find(call: Call) -> Success[AgentInstanceDetails]:
 
 
 async def _in_full(call: Call, run: AgentInstance) -> Success[AgentInstanceDetails]:
-    details = instance_details(run, await _beside(call, run), call.principal)
+    details = instance_details(run, await _annotations(call, run), call.principal)
     return Success(details=await with_figures(call, run, details))
 
 

@@ -1,7 +1,8 @@
-"""Secrets and signatures, after the Standard Webhooks specification.
+"""Secrets and signatures, as in the Standard Webhooks specification.
 
-A secret is written ``whsec_`` and base 64. What is signed is the id of the message, the time of the
-attempt and the body, joined by full stops. The header holds a signature for each secret in force.
+A secret is ``whsec_`` followed by base64. The signature covers the id of the message, the time of
+the attempt and the body, joined by full stops. The header holds a signature for each secret in
+force.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SECOND_US: Final = 1_000_000
 
 
 def new_secret(random_bytes: Callable[[int], bytes]) -> str:
-    """Return a fresh secret of 256 random bits, as its receiver gets it."""
+    """Return a new secret of 256 random bits, in the form that receivers use."""
     return PREFIX + base64.b64encode(random_bytes(_SECRET_BYTES)).decode()
 
 

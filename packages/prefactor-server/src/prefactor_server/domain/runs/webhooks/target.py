@@ -27,8 +27,8 @@ _IN_BRACKETS: Final = re.compile(r"\[[^][]*\](?::[0-9]*)?\Z")
 _MAX_HOST: Final = 253
 _PRINTABLE: Final = re.compile(r"[!-~]+\Z")
 
-# Beside what is not global: metadata services with addresses of the Internet, what the Internet
-# does not route, and IPv6 networks that lead to IPv4 addresses, which could be any.
+# Besides addresses that are not global: metadata services with global addresses, ranges that the
+# Internet does not route, and IPv6 networks that map to arbitrary IPv4 addresses.
 _REFUSED: Final[Sequence[Network]] = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -117,7 +117,7 @@ NO_NETWORKS: Final = AllowedNetworks()
 
 
 def read_target(url: str, allowed: AllowedNetworks) -> Target:
-    """Return where a URL leads, as far as its text can tell.
+    """Return the target in the text of a URL.
 
     Raises:
         ValueError: it cannot be the URL of a webhook; the message says what it must be.
@@ -149,7 +149,7 @@ def read_target(url: str, allowed: AllowedNetworks) -> Target:
 
 
 def literal_address(host: str) -> Address | None:
-    """Return the address that a host is written as, or None for a name."""
+    """Return the address if a host is an address, or None for a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -181,6 +181,6 @@ def _path(parts: SplitResult) -> str:
 
 
 def _plain(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one is only another way to write."""
+    """Return the IPv4 address that is embedded in an IPv6 one."""
     mapped: ipaddress.IPv4Address | None = getattr(address, "ipv4_mapped", None)
     return mapped or address

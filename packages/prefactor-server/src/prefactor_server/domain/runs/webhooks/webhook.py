@@ -35,7 +35,7 @@ MAX_WEBHOOKS: Final = 50
 """The most webhooks an account may have. Each event is compared with all of them."""
 MAX_FILTER_VALUES: Final = 100
 GIVE_UP_US: Final = 3 * 24 * 3600 * 1_000_000
-"""For how long a delivery is tried, and for how long a webhook may fail before it is disabled."""
+"""How long a delivery is retried, and how long a webhook may fail before it is disabled."""
 
 FAILING: Final = "nothing was delivered for three days"
 GONE: Final = "the receiver answered 410 Gone"
@@ -77,7 +77,7 @@ class Webhook(NamedTuple):
         return ((self.id,),)
 
     def enable(self, now: int) -> Webhook:
-        """Return the webhook, enabled, with its failures forgotten."""
+        """Return the webhook, enabled and without its failures."""
         if self.status == "enabled":
             return self
         return self._replace(
@@ -96,7 +96,7 @@ class Webhook(NamedTuple):
         return self._replace(status="disabled", disabled_reason=reason)
 
     def rotate(self, secret: bytes, now: int, overlap_us: int) -> Webhook:
-        """Return the webhook with a new secret; the one that it had signs as well for a while."""
+        """Return the webhook with a new secret; the previous one signs as well for a while."""
         return self._replace(
             secret=secret,
             previous_secret=self.secret if overlap_us else None,
@@ -105,7 +105,7 @@ class Webhook(NamedTuple):
         )
 
     def delete(self, now: int) -> Webhook:
-        """Return the webhook, deleted; what must not be read any more is gone."""
+        """Return the webhook, marked as deleted and without its secrets."""
         return self.disable(None)._replace(
             secret=b"",
             previous_secret=None,

@@ -1,7 +1,7 @@
 """Makes the partitions of spans and payloads by time, while servers read and write.
 
 Each table has a DEFAULT partition and a row of ranges without gaps. A range begins with the time in
-an id. The last range is open: it ends in 2039, where its ids stop to begin with ``01``. A new
+an id. The last range is open: it ends in 2039, where ids no longer begin with ``01``. A new
 partition is made by ending the last range ahead of time and beginning another.
 
 Rows that are ahead of time, because a client's clock is, are therefore in the last partition, and

@@ -14,7 +14,7 @@ def back_up_file(source: Path, target: Path) -> None:
     """Copy a database to a new file, in one state, and read the copy.
 
     Raises:
-        BackupError: it could not be copied, or what was copied is damaged.
+        BackupError: the copy failed, or is damaged.
     """
     with new_file(target) as draft:
         try:
