@@ -13,6 +13,7 @@ from prefactor_server.commands.agent_span import CreateSpan, FinishSpan
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, SpanPayload
 from prefactor_server.payloads import RAW
 from prefactor_server.storage.sqlite.statements import Statement
+from prefactor_server.storage.sqlite.tables import COUNTED_RUN
 
 
 @pytest.fixture
@@ -72,3 +73,22 @@ async def test_payloads_belong_to_their_own_spans(tmp_path: Path) -> None:
         assert record.payload == name.encode()
         assert record.result == (f"end of {name}".encode() if name in before else None)
     await database.storage.close()
+
+
+async def test_counting_spans_leaves_most_indexes_alone(tmp_path: Path) -> None:
+    """Counting a span on its run writes no index over the status or the times of runs."""
+    database = await make_database(tmp_path / "prefactor.db")
+    await database.submit(register("r"), start("r"))
+    run = await database.run("r")
+    statements: list[str] = []
+    with closing(sqlite3.connect(tmp_path / "prefactor.db")) as connection:
+        connection.set_trace_callback(statements.append)
+        COUNTED_RUN.run_update(connection, [run.count_span("active", 1)])
+        connection.set_trace_callback(None)
+        names = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema"))
+        explained = connection.execute(f"EXPLAIN {statements[-1]}").fetchall()
+        connection.rollback()
+    await database.storage.close()
+
+    written = {names[step[3]] for step in explained if step[1] == "OpenWrite"}
+    assert written == {"agent_instance", "agent_instance_failed_spans"}

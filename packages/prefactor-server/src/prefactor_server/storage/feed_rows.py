@@ -25,15 +25,17 @@ from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.batch import Snapshot
 
 _OPEN: Final = frozenset({"pending", "active"})
-# The columns of a run that can change, besides span counts. Quality also changes `updated_at`,
-# and every span `last_seen_at`.
-_STATE: Final = attrgetter(
-    *(
-        column
-        for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
-        if not column.endswith("_spans") and column not in {"updated_at", "last_seen_at"}
-    )
+STATE_COLUMNS: Final = tuple(
+    column
+    for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
+    if not column.endswith("_spans") and column not in {"updated_at", "last_seen_at"}
 )
+"""The columns of a run that can change, besides span counts. Quality also changes ``updated_at``,
+and every span ``last_seen_at``."""
+
+run_state: Final = attrgetter(*STATE_COLUMNS)
+"""Returns the values of these columns."""
+
 # No id contains a line break, see ``domain.ids``.
 _SEPARATOR: Final = "\n"
 
@@ -129,7 +131,7 @@ def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
     loaded = _loaded(snapshot, AgentInstance)
     for run in changed:
         before = loaded[run.id]
-        if _STATE(run) != _STATE(before):
+        if run_state(run) != run_state(before):
             ended = RUN_ENDED if before.status in _OPEN and run.status not in _OPEN else 0
             runs[run.id].flags |= RUN_CHANGED | ended
 

@@ -37,6 +37,7 @@ from prefactor_server.domain.runs.retention_policy import RetentionPolicy
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage.base import R
+from prefactor_server.storage.feed_rows import STATE_COLUMNS
 from prefactor_server.storage.sqlite.statements import Statement
 
 
@@ -140,13 +141,19 @@ AGENT_VERSION: Final = Table(AgentVersion, "agent_version")
 AGENT_DEPLOYMENT: Final = Table(
     AgentDeployment, "agent_deployment", ("current_version_id", "updated_at")
 )
-AGENT_INSTANCE: Final = Table(
+_MUTABLE_OF_RUN: Final = AgentInstance._fields[
+    AgentInstance._fields.index("status") : AgentInstance._fields.index("imported_at")
+]
+AGENT_INSTANCE: Final = Table(AgentInstance, "agent_instance", _MUTABLE_OF_RUN)
+COUNTED_RUN: Final = Table(
     AgentInstance,
     "agent_instance",
-    AgentInstance._fields[
-        AgentInstance._fields.index("status") : AgentInstance._fields.index("imported_at")
-    ],
+    [column for column in _MUTABLE_OF_RUN if column not in STATE_COLUMNS],
 )
+"""The same table, for runs whose spans were counted and nothing else.
+
+An update writes an entry of every index over a column that it names, even if the value is the same.
+"""
 AGENT_INSTANCE_QUALITY: Final = Table(
     InstanceQuality, "agent_instance_quality", ("document", "updated_at")
 )

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import (
     CLOSED_BY_TERMINATION,
     FINISHED_BEFORE_STARTED,
@@ -13,7 +14,7 @@ from prefactor_server.domain.runs.agent_span import (
     SpanPayload,
 )
 from prefactor_server.storage.base import Snapshot
-from prefactor_server.storage.feed_rows import FeedRow, feed_rows
+from prefactor_server.storage.feed_rows import FeedRow, feed_rows, run_state
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.statements import Statement
 
@@ -83,7 +84,9 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
     numbers: Mapping[str, int] = {}
     for table in tables.WRITTEN:
         # A cleared alert makes room for the next one of its name.
-        if changed := snapshot.changed(table.kind):
+        if table is tables.AGENT_INSTANCE:
+            _update_runs(connection, snapshot)
+        elif changed := snapshot.changed(table.kind):
             table.run_update(connection, changed)
         if table is tables.AGENT_SPAN:
             numbers = _insert_spans(connection, snapshot.new(AgentSpan))
@@ -95,6 +98,18 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
     if snapshot.audit:
         connection.executemany(_INSERT_AUDIT, snapshot.audit)
     return feed_rows(account_id, snapshot, closed)
+
+
+def _update_runs(connection: sqlite3.Connection, snapshot: Snapshot) -> None:
+    """Update runs. Most of them only have another span."""
+    changed = snapshot.changed(AgentInstance)
+    if not changed:
+        return
+    before = {run.id: run_state(run) for run in snapshot.loaded if isinstance(run, AgentInstance)}
+    counted = [run for run in changed if run_state(run) == before[run.id]]
+    others = [run for run in changed if run_state(run) != before[run.id]]
+    tables.COUNTED_RUN.run_update(connection, counted)
+    tables.AGENT_INSTANCE.run_update(connection, others)
 
 
 def _insert_spans(connection: sqlite3.Connection, spans: Sequence[AgentSpan]) -> Mapping[str, int]:
