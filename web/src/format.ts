@@ -61,7 +61,7 @@ export function moneyDifference(amount: number, currency = "USD"): string {
   }).format(amount);
 }
 
-/** Return a summary without the name that stands beside it. */
+/** Return a summary without the name that is shown next to it. */
 export function withoutName(summary: string, name: string): string {
   return name !== "" && summary.startsWith(`${name}: `) ? summary.slice(name.length + 2) : summary;
 }

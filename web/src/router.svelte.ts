@@ -3,7 +3,7 @@
 import { formatRoute, parseRoute, type PageName, type Route } from "./routes";
 
 let current = $state.raw<Route>(parseRoute(location.hash));
-// The address that `current` was read from. The browser's may be ahead: its event comes later.
+// The address that `current` was read from. The browser's may be ahead, because its event is later.
 let address = location.hash;
 
 addEventListener("hashchange", () => {

@@ -10,7 +10,7 @@ type State = { known: false } | { known: true; who: Who | null };
 
 let current = $state.raw<State>({ known: false });
 
-/** Return who is signed in; null when nobody is, undefined until the server has said. */
+/** Return who is signed in; null if nobody is, undefined until the server has answered. */
 export function who(): Who | null | undefined {
   return current.known ? current.who : undefined;
 }

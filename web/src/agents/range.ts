@@ -64,7 +64,7 @@ export function chosenRange(params: URLSearchParams): ChosenRange {
   return { name: RECENT.some((one) => one.name === name) ? name : DEFAULT_RANGE, from, to };
 }
 
-/** Return the range to ask for, or a sentence that says what is wrong with it. */
+/** Return the range to request, or an error message. */
 export function rangeOf(chosen: ChosenRange, now: number): Range | string {
   const recent = RECENT.find(({ name }) => name === chosen.name);
   if (recent) {

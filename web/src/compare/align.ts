@@ -1,5 +1,5 @@
 /**
- * Two runs as one tree: each span of one beside the span of the other that it corresponds to.
+ * Two runs as one tree: each span of one next to the corresponding span of the other.
  * Siblings correspond in order, by their type and their name.
  */
 
@@ -17,7 +17,7 @@ const REMOVED = 3;
 /** One run of a comparison. */
 export interface Side {
   run: Skeleton;
-  /** One for each span; null where the span does not tell. */
+  /** One for each span; null if it is unknown. */
   tokens: readonly (number | null)[];
   cost: readonly (number | null)[];
 }
@@ -128,7 +128,7 @@ function childrenOf(run: Skeleton, span: number): number[] {
   return found;
 }
 
-/** Return siblings side by side: what was removed stands before what was added in its place. */
+/** Return siblings side by side: removed ones before the ones that were added in their place. */
 function alignSiblings(
   keys: { left: Int32Array; right: Int32Array },
   left: readonly number[],

@@ -35,7 +35,7 @@ export function titleOf({ details, side }: ReadRun): string {
   return details.external_identifier ?? side.run.summaries[0] ?? details.id;
 }
 
-/** The figures of a whole run that are compared; null where it tells nothing. */
+/** The compared figures of a whole run; null if unknown. */
 export interface RunFigures {
   /** Microseconds. */
   duration: number | null;

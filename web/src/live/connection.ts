@@ -11,11 +11,11 @@ export type ConnectionState = "idle" | "connecting" | "live" | "lost" | "refused
 
 export interface ConnectionHandlers {
   state(state: ConnectionState): void;
-  /** From now on everything is told. `lost` if changes before it may have been missed. */
+  /** From now on all changes are reported. `lost` if earlier ones may have been missed. */
   ready(lost: boolean): void;
-  /** There is no stream for now: what is shown may be read again instead. */
+  /** There is no stream for now, so pages should read their data again instead. */
   refused(): void;
-  /** What comes next was committed up to this position. */
+  /** The following changes were committed up to this position. */
   position(position: string): void;
   changes(changes: Changes): void;
 }
@@ -30,13 +30,13 @@ export interface ConnectionTools {
 
 const FIRST_DELAY_MS = 500;
 const LAST_DELAY_MS = 30_000;
-/** Something comes every 15 seconds, or the connection is dead. */
+/** The server sends something every 15 seconds; otherwise the connection is dead. */
 const SILENCE_MS = 40_000;
 
 const SIGNED_OUT = 401;
 const REFUSED = [429, 503];
 
-/** How a stream came to its end. One that never began is broken. */
+/** How a stream ended. One that never began is broken. */
 type Outcome = "ended" | "broken" | "refused" | "signed-out";
 
 /** Return how long to wait before the attempt after so many failed ones, in milliseconds. */
@@ -68,12 +68,12 @@ export class Connection {
     return this.#state;
   }
 
-  /** Whether all that was asked for is being told. */
+  /** Whether the stream covers everything that was requested. */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** Ask for something else; null closes the connection. What changes meanwhile is not missed. */
+  /** Change the request; null closes the connection. No change is missed meanwhile. */
   ask(question: string | null): void {
     if (question === this.#question) return;
     this.#question = question;

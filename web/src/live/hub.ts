@@ -25,7 +25,7 @@ export interface Tab {
 
 interface Followed {
   topic: Topic;
-  /** Whether its tab has read, or was told to read, what it shows since everything is told. */
+  /** Whether its tab has read its data, or was asked to, since the stream covers the topic. */
   isFresh: boolean;
 }
 
@@ -35,7 +35,7 @@ interface Known {
   heardAt: number;
 }
 
-/** Tabs that were closed without a word are forgotten after a while; a hidden one wakes rarely. */
+/** A tab that was closed without a message is dropped after a while. Hidden tabs wake rarely. */
 const SILENCE_MS = 180_000;
 
 export class Hub implements ConnectionHandlers {

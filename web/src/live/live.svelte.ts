@@ -32,8 +32,8 @@ export function liveState(): LiveState {
 }
 
 /**
- * Follow a topic. `reread` is called soon, as soon as everything that changes from then on is told,
- * and again whenever something may have been missed. Returns a function that ends it.
+ * Follow a topic. `reread` is called as soon as the stream reports all further changes, and again
+ * whenever changes may have been missed. Returns a function that ends it.
  */
 export function follow(topic: Topic, follower: Follower): () => void {
   const number = ++lastNumber;

@@ -1,15 +1,15 @@
-/** The one place of a browser that holds the stream of events, for all of its tabs. */
+/** The shared worker that holds a browser's stream of events, for all of its tabs. */
 
 import { Connection } from "./connection";
 import { Hub, type Tab, type ToHub } from "./hub";
 
-// What is followed again is asked for soon; what is left is still told for a while, because the next
-// page often follows it again.
+// A new topic is requested soon. A topic that is no longer followed is kept for a while, because the
+// next page often follows it again.
 const SOON_MS = 30;
 const LATER_MS = 5_000;
 const CHECK_MS = 60_000;
 
-// The address of the stream is in the worker's own, which lies beside the pages.
+// The address of the stream is relative to the worker's, which is next to the pages.
 const address = new URL("../api/v1/events", self.location.href).href;
 
 const hub = new Hub(

@@ -99,7 +99,7 @@ export class LiveRun {
     }
   }
 
-  /** Follow the run, and wait a little until everything that changes is told. */
+  /** Follow the run, and wait a moment until all further changes are reported. */
   async #followed(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#onready = resolve;

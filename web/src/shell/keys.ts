@@ -2,7 +2,7 @@
 
 export type Keys = readonly (readonly [keys: string, meaning: string])[];
 
-/** Those that work on every page. */
+/** The keys that work on every page. */
 export const COMMON_KEYS: Keys = [
   ["Ctrl K", "go to a page, an agent, a run, or do something"],
   ["?", "these keys"],

@@ -17,7 +17,7 @@ export function closePalette(): void {
   isOpen = false;
 }
 
-/** Return the palette once it is loaded: from then on it opens before the next key comes. */
+/** Return the palette once it is loaded. From then on it opens before the next key press. */
 export function palette(): Palette | null {
   return loaded;
 }

@@ -17,7 +17,7 @@ const REASONS: Readonly<Record<string, string>> = {
   unavailable: "The server cannot sign anybody in at the moment. Try again later.",
 };
 
-/** Return what to tell a person of the reason in an address; an empty text for no reason. */
+/** Return the message for the reason in an address; an empty text without a reason. */
 export function openIdFailure(reason: string | null): string {
   if (reason === null || reason === "") return "";
   return REASONS[reason] ?? "Signing in with the provider did not work. Try again.";

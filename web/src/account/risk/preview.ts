@@ -1,4 +1,4 @@
-/** What the preview of a risk profile comes to, over several runs. */
+/** The totals of a risk profile's preview, over several runs. */
 
 import type { components } from "../../openapi";
 import { LEVELS, type Level } from "./draft";

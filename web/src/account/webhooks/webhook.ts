@@ -84,7 +84,7 @@ export function namesById(
   return new Map(rows.map((row) => [row.id, row.name]));
 }
 
-/** Return what a filter lets pass: every one, or those that it names. */
+/** Return the text of a filter: everything, or the names in it. */
 export function passes(
   ids: readonly string[] | null,
   plural: string,

@@ -19,7 +19,7 @@ export interface Chart {
   unit: "count" | "milliseconds" | "tokens" | "money";
   /** What money is in. */
   currency?: string | null;
-  /** Bars on top of each other, or else lines beside each other. */
+  /** Stacked bars, or else separate lines. */
   stacked: boolean;
   lines: readonly Line[];
 }

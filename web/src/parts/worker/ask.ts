@@ -19,7 +19,7 @@ export class Asked {
     this.#address = address;
   }
 
-  /** Ask and wait; what is transferred belongs to the worker from then on. */
+  /** Ask and wait. Transferred objects then belong to the worker. */
   ask<A>(question: unknown, transferred: Transferable[] = []): Promise<A> {
     const worker = (this.#worker ??= this.#start());
     const number = this.#number++;
@@ -29,7 +29,7 @@ export class Asked {
     });
   }
 
-  /** End the worker. What is still being waited for never comes. */
+  /** End the worker. Pending answers never arrive. */
   close(): void {
     this.#worker?.terminate();
     this.#worker = null;

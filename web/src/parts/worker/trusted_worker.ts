@@ -25,7 +25,7 @@ export function liveWorkerUrl(): string {
   return trustedUrl(liveWorker);
 }
 
-/** Let through what was built with these pages, and nothing else. */
+/** Accept only scripts that were built with these pages. */
 export function trustedUrl(address: string): string {
   const asked = new URL(address, import.meta.url).href;
   const factory = (globalThis as { trustedTypes?: PolicyFactory }).trustedTypes;

@@ -12,7 +12,7 @@ const COMMENT = "comment:";
 export interface Evaluation {
   name: string;
   title: string;
-  /** Undefined while nobody has said anything. */
+  /** Undefined until there is a result. */
   payload: unknown;
   summary: string;
   /** Why it does not match its schema; empty when it does, or nothing was checked. */
@@ -28,7 +28,7 @@ export interface Comment {
   text: string;
 }
 
-/** Return the evaluations of a run: those that said something, then those that are declared. */
+/** Return the evaluations of a run: those with a result, then those that are only declared. */
 export function evaluationsOf(
   details: Details,
   schemas: Readonly<Record<string, QualitySchema>>,

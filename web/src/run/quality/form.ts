@@ -1,4 +1,4 @@
-/** Forms made from JSON schemas: what is asked for, what was typed, and the value that it makes. */
+/** Forms made from JSON schemas: the fields, the typed text, and the resulting value. */
 
 import { describeSchema, isFields } from "./schema";
 
@@ -24,7 +24,7 @@ export type Field = Common &
     | { kind: "json" }
   );
 
-/** What was typed: texts as they are, lists, and objects by the names of their members. */
+/** The typed input: texts, lists, and objects by the names of their members. */
 export type Draft = string | Draft[] | { [name: string]: Draft };
 
 const MOST_LEVELS = 6;
@@ -109,7 +109,7 @@ export function draftOf(field: Field, value?: unknown): Draft {
 export interface Made {
   /** Undefined when nothing was typed. */
   value: unknown;
-  /** What is wrong, by the place in the form: `/reason`, `/steps/2`. */
+  /** Errors by their place in the form: `/reason`, `/steps/2`. */
   errors: Readonly<Record<string, string>>;
 }
 

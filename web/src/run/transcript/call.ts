@@ -6,14 +6,14 @@
 import { partsOfMessages } from "./messages";
 import { isObject, textOf, unwrap, without, type Fields, type Part } from "./parts";
 
-/** What went into a model and what came out. */
+/** The input and output of a model. */
 export interface Call {
   input: readonly Part[];
   output: readonly Part[];
   failure: Failure | null;
 }
 
-/** What went into any other step and what came out, as texts. */
+/** The input and output of any other step, as texts. */
 export interface Step {
   input: string;
   output: string;
@@ -90,7 +90,7 @@ function outputOf(result: Fields): Part[] {
   ];
 }
 
-/** The blocks of one message are no messages: without a role, what they hold is the model's. */
+/** The blocks of one message are not messages: without a role, their content is the model's. */
 function blocksTogether(list: readonly unknown[]): unknown {
   const areBlocks = list.every(
     (one) => isObject(one) && typeof one.type === "string" && one.role === undefined,
@@ -135,7 +135,7 @@ export function failureOf(result: unknown): Failure | null {
   return Object.values(failure).some(Boolean) ? failure : null;
 }
 
-/** Return a call with nothing that its page could not hold: long texts far back are left out. */
+/** Return a call that a page can hold, without long texts far back. */
 export function bounded(call: Call, characters = 400_000): Call {
   let left = characters;
   const trim = (one: Part): Part => {
@@ -143,7 +143,7 @@ export function bounded(call: Call, characters = 400_000): Call {
     left -= text.length;
     return { ...one, text };
   };
-  // The end of a conversation is what is new in it.
+  // The new part of a conversation is its end.
   const output = call.output.map(trim);
   const input = call.input.toReversed().map(trim).toReversed();
   return { ...call, input, output };

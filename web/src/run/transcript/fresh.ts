@@ -37,7 +37,7 @@ function tally(hashes: Heard): Map<number, number> {
 /**
  * Leave out the calls and results of tools that have a line of their own, one for each line.
  *
- * `names` tells the tool of a result by the id of its call.
+ * `names` has the tool of a result, by the id of its call.
  */
 export function withoutShownTools(
   parts: readonly Part[],

@@ -1,4 +1,4 @@
-/** What a model call of a transcript shows, given what was read of the calls around it. */
+/** The shown parts of a model call in a transcript, given the calls around it. */
 
 import type { Skeleton } from "../skeleton";
 import type { Call } from "./call";
