@@ -90,6 +90,7 @@ OVER_MANY_RUNS = {
     "maintenance/prune.held": "counts the held ones among the runs to delete",
     "maintenance/prune.lock": "finds the runs to delete",
     "maintenance/retention.ended": "finds the runs to delete",
+    "maintenance/retention.unended": "finds the runs that keep old rows in use",
     "maintenance/hold.all": "lists the holds of an account",
     "reads/agent.use": "the latest run of each agent on a page: the only subquery over runs for "
     "each row of another table",
