@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from prefactor_server.domain.runs.agent_instance import Purpose
@@ -23,7 +24,7 @@ MAX_DAYS: Final = 36_500
 MIN_AUDIT_DAYS: Final = 30
 """The log must be kept long enough for people to see what was deleted."""
 MAX_RULES: Final = 100
-"""How many rules a policy may have: each run is compared with all of them."""
+"""How many rules a policy may have. A change of it is read by people, in the audit log."""
 
 
 class RetentionRule(NamedTuple):
@@ -44,14 +45,6 @@ class RetentionRule(NamedTuple):
         """The greater, the earlier the rule is asked."""
         agent_id, environment_id, purpose = self.scope
         return agent_id is not None, environment_id is not None, purpose is not None
-
-    def matches(self, run: EndedRun) -> bool:
-        """Return whether the rule is for a run."""
-        return (
-            self.agent_id in {None, run.agent_id}
-            and self.environment_id in {None, run.environment_id}
-            and self.purpose in {None, run.purpose}
-        )
 
     def __str__(self) -> str:
         """Describe the rule, for the audit log."""
@@ -98,10 +91,13 @@ class RetentionRules:
         self.rules: Sequence[RetentionRule] = sorted(
             rules, key=lambda rule: rule.specificity, reverse=True
         )
+        self._by_scope = {rule.scope: rule for rule in self.rules}
 
     def rule_for(self, run: EndedRun) -> RetentionRule | None:
         """Return the rule that a run follows, or None."""
-        return next((rule for rule in self.rules if rule.matches(run)), None)
+        # The product begins with the most specific scope, and drops the agent last.
+        scopes = product((run.agent_id, None), (run.environment_id, None), (run.purpose, None))
+        return next((rule for one in scopes if (rule := self._by_scope.get(one))), None)
 
     def expired_rule(self, run: EndedRun, now: int) -> RetentionRule | None:
         """Return the rule by which a run is too old now, or None. A legal hold still keeps it."""
