@@ -243,7 +243,7 @@ def test_serve_continues_after_a_restart(script: Callable[..., Started], tmp_pat
 
 
 def test_the_token_is_private(script: Callable[..., Started], tmp_path: Path) -> None:
-    """Nobody but the owner can read the token, or look into its folder."""
+    """Only the owner can read the token, or list its folder."""
     config = exports(script("serve", "--folder", tmp_path / "kept", "--port", "0"))
 
     token = tmp_path / "kept" / "token"

@@ -216,7 +216,7 @@ def test_every_command_of_the_spool_is_in_the_reference() -> None:
 
 
 def test_every_variable_of_the_recorder_is_in_the_reference() -> None:
-    """Each variable of the recorder is beside its argument."""
+    """Each variable of the recorder is listed with its argument."""
     variables = importlib.import_module("prefactor_recorder.settings").VARIABLES
     lines = reference().splitlines()
     missing = [

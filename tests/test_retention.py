@@ -27,7 +27,7 @@ def client_of(server: LiveServer) -> PrefactorHttpClient:
 
 
 async def record_old_runs(client: PrefactorHttpClient) -> None:
-    """Record runs with spans that ended long ago, and one that goes on."""
+    """Record runs with spans that ended long ago, and an active one."""
     ids = [f"run-{number}" for number in range(RUNS)]
     steps = [("agent_instances/register", {"id": one, "agent_id": "agent"}) for one in ids]
     steps += [("agent_instances/start", {"agent_instance_id": one}) for one in ids]

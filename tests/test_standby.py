@@ -240,7 +240,7 @@ def test_commits_out_of_order(pair: Pair) -> None:
 
 
 def test_a_standby_that_dies(pair: Pair) -> None:
-    """Reads go on while the standby is dead, and use it again when it is back."""
+    """Reads continue while the standby is dead, and use it again when it is back."""
     run, position = pair.write()
     pair.until_replayed()
     assert run in pair.runs(position)
@@ -260,7 +260,7 @@ def test_a_standby_that_dies(pair: Pair) -> None:
 
 
 def test_a_standby_that_is_promoted(tmp_path: Path, primary: PostgresServer) -> None:
-    """A promoted standby, which gets nothing more from the primary, is no longer read."""
+    """A promoted standby, which no longer follows the primary, is not read any more."""
     with copied(tmp_path, primary) as pair:
         first, position = pair.write()
         pair.until_replayed()

@@ -98,7 +98,7 @@ async def test_viewer(stranger: Page, server: LiveServer) -> None:
 
 
 async def test_ended_by(page: Page, server: LiveServer) -> None:
-    """A run that the server ended says why, on its page and beside the list."""
+    """A run that the server ended says why, on its page and in the preview."""
     run_id = await record(server, support_run())
 
     async def idle(route: Route) -> None:

@@ -204,7 +204,7 @@ async def test_search(page: Page, server: LiveServer) -> None:
 
 
 async def test_peek(page: Page, server: LiveServer) -> None:
-    """A run is previewed beside the list, J and K move on, and Enter opens it."""
+    """A run is previewed next to the list, J and K move on, and Enter opens it."""
     names = [f"peeked-{uuid4().hex[:8]}" for _ in range(2)]
     for name in names:
         await record(server, support_run(), external_identifier=name)

@@ -36,7 +36,7 @@ def receiver() -> Iterator[EventReceiver]:
 
 
 async def make(page: Page, url: str) -> None:
-    """Make a webhook for runs that end or fail, and be on its page."""
+    """Create a webhook for ended and failed runs, and open its page."""
     await page.goto("/#/account/webhooks")
     await page.get_by_role("button", name="New webhook…").click()
     dialog = page.get_by_role("dialog")

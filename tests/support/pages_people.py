@@ -11,7 +11,7 @@ _numbers = count(1)
 
 
 async def invitation(request: APIRequestContext, server: LiveServer, role: str) -> tuple[str, str]:
-    """Invite somebody new; their address, and the token of the invitation."""
+    """Invite a new person; return their address, and the token of the invitation."""
     email = f"person-{next(_numbers)}@example.org"
     answer = await request.post(
         f"{server.url}/api/v1/admin_user_invite",
@@ -23,7 +23,7 @@ async def invitation(request: APIRequestContext, server: LiveServer, role: str) 
 
 
 async def sign_in_as(context: BrowserContext, server: LiveServer, role: str) -> str:
-    """Sign somebody new with a role in to a browser; their address."""
+    """Sign a new person with a role in to a browser; return their address."""
     email, token = await invitation(context.request, server, role)
     for path, sent in (
         ("admin_user_invite/accept", {"token": token, "password": PASSWORD}),

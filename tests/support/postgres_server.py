@@ -81,7 +81,7 @@ class PostgresServer:
         self.process.wait(STOP_LIMIT)
 
     def discard(self) -> None:
-        """End it for good, with all its data."""
+        """End it permanently, with all its data."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory)
         guard.tell("-", self.directory)

@@ -124,7 +124,7 @@ async def test_a_session_double(client: PrefactorHttpClient) -> None:
 
 
 async def test_doubles_of_error_replies(client: PrefactorHttpClient) -> None:
-    """Headers that are no mapping are not looked into, for HTML and JSON errors alike."""
+    """Headers that are not a mapping are ignored, for HTML and JSON errors alike."""
     replies = [answer(503, "<html>busy</html>"), answer(503, "<html>busy</html>")]
     with (
         patch.object(client._session, "request", side_effect=replies) as request,

@@ -176,7 +176,7 @@ async def test_creating(
 async def test_a_new_token_is_shown_once(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A new token is returned beside its record, and not printed."""
+    """A new token is returned with its record, and not printed."""
     server.script(Reply(200, {"details": details("api_token"), "token": "pf_secret"}))
     created = await client.api_tokens.create(
         token_scope="account", expires_at="2027-01-01T00:00:00Z"

@@ -107,7 +107,7 @@ def test_a_thread_with_copied_context_continues_the_run(journal: RecordingJourna
 
 
 def test_a_block_that_raises_is_recorded_as_failed(journal: RecordingJournal) -> None:
-    """Type, message and stack are in the result beside its values; the exception propagates."""
+    """The result gets type, message and stack next to its values; the exception propagates."""
 
     def host() -> None:
         with make_run(journal) as run, run.span("agent:tool") as span:

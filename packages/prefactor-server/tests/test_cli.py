@@ -192,7 +192,7 @@ def test_a_second_server_on_the_file_is_refused(serve: Callable[..., Server], ru
 
 
 def test_the_database_is_private(serve: Callable[..., Server], tmp_path: Path) -> None:
-    """Only the owner can read a new database and the files beside it."""
+    """Only the owner can read a new database and its other files."""
     serve().request("POST", "/api/v1/agent", {"details": {"name": "secret"}})
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("prefactor.db*")}
     assert set(modes) >= {"prefactor.db", "prefactor.db-wal", "prefactor.db.lock"}
@@ -261,7 +261,7 @@ def test_migrate_has_a_dry_run(run: Run, tmp_path: Path) -> None:
 
 
 class TestTokens:
-    """Tokens by command, beside a running server, on each backend."""
+    """The token commands while a server runs, on each backend."""
 
     @pytest.fixture
     def database(self, database_url: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The commands about people beside a running server, from invitation to removal."""
+"""The commands about people while a server runs, from invitation to removal."""
 
 import json
 import os

@@ -71,7 +71,7 @@ def frame_that_claims(size: int) -> bytes:
     ],
 )
 def test_a_damaged_document_is_refused(body: bytes) -> None:
-    """Bytes that are no compressed document, or claim to be gigabytes, are a ValueError."""
+    """Bytes that are not a compressed document, or claim gigabytes, are a ValueError."""
     with pytest.raises(ValueError, match="a stored document is damaged"):
         decode_document(ZSTD, body)
 

@@ -51,7 +51,7 @@ def test_both_formats_are_equivalent(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_table_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    """A file that is no price table is refused with its name and its mistake."""
+    """A file that is not a price table is refused, and the error names file and mistake."""
     path = tmp_path / "prices.toml"
     path.write_text(text, encoding="utf-8")
 

@@ -64,7 +64,7 @@ def test_flags_beat_variables_beat_defaults(setting: Setting) -> None:
 
 
 def test_a_false_flag_is_a_flag() -> None:
-    """A flag set to no, or zero, is not taken for a missing one."""
+    """A flag set to no, or zero, counts as set."""
     environ = {"PREFACTOR_AUTO_CREATE_AGENTS": "true", "PREFACTOR_PORT": "80"}
     settings = load_settings(environ, {"auto_create_agents": False, "port": 0})
 

@@ -1,4 +1,4 @@
-"""The maintenance commands, used by an operator beside a running server."""
+"""The maintenance commands, used by an operator while a server runs."""
 
 import os
 import re
@@ -94,7 +94,7 @@ class TestOnEitherBackend:
         assert broken.stdout.endswith("2 found\n")
 
     def test_derived_data_is_rebuilt(self, server: LiveServer, run: Run, database: str) -> None:
-        """A rebuild replaces derived data, beside a server and without one."""
+        """A rebuild replaces derived data, with and without a running server."""
         first = run("rebuild", "run_totals")
         made = rows(database, TOTALS)
         rows(database, "UPDATE run_total SET usage = '[]', unpriced_spans = 77")

@@ -200,7 +200,7 @@ async def test_idle_connections_are_closed() -> None:
 
 
 async def test_invalid_http_gets_a_400() -> None:
-    """Bytes that are no request are answered with 400 and the end of the connection."""
+    """Bytes that are not a request get a 400, and the connection closes."""
     async with ScriptedServer() as server:
         host, port = server.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -67,7 +67,7 @@ def test_any_split_gives_the_same_requests(cuts: list[int]) -> None:
     ],
 )
 async def test_invalid_http_is_refused(stream: bytes) -> None:
-    """Bytes that are no HTTP request raise an error that says so."""
+    """Bytes that are not an HTTP request raise a clear error."""
     with pytest.raises(MalformedRequestError):
         await read_all([stream])
 

@@ -151,7 +151,7 @@ async def errors(client: PrefactorHttpClient) -> None:
 
 
 async def tested() -> None:
-    """The scripted server in somebody's tests."""
+    """Use the scripted server as in a user's tests."""
     async with ScriptedServer() as server, PrefactorHttpClient(server.config()) as client:
         server.script(Drop(), Delay(0.1))
         run = server.add_instance()

@@ -109,7 +109,7 @@ class Message(BaseModel):
 
 
 class Chat(BaseModel):
-    """A model with a member that is larger than anybody can read."""
+    """A model with a very large member."""
 
     title: str = "kept"
     numbers: Any = None

@@ -168,7 +168,7 @@ def test_a_recorded_value_matches_the_schema_of_its_type(drawn: tuple[Any, Any])
 
 @given(TYPES.flatmap(lambda each: st.tuples(st.just(each[0]), each[1])))
 def test_a_recorded_payload_matches_the_schema_of_its_type(drawn: tuple[Any, Any]) -> None:
-    """The wrapping of values that are no objects is the same in the schema as in the record."""
+    """Values other than objects are wrapped in the schema as they are in the record."""
     hint, value = drawn
     # No argument at all is an empty payload, and None as a result is recorded as a value.
     payload = orjson.loads(encode_object({"value": None} if value is None else value))

@@ -40,7 +40,7 @@ async def test_an_asynchronous_generator_that_is_closed_is_complete(
 
 
 def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> None:
-    """The items before a failure are recorded beside the error."""
+    """The items before a failure are recorded with the error."""
 
     @types.trace("break")
     def breaking() -> Iterator[int]:
@@ -58,7 +58,7 @@ def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> N
 
 
 def test_a_return_value_is_recorded(recorder: InMemoryRecorder) -> None:
-    """A generator's return value is recorded beside its items, and reaches the consumer."""
+    """A generator's return value is recorded with its items, and reaches the consumer."""
 
     @types.trace("answer")
     def answer() -> Any:

@@ -31,7 +31,7 @@ async def test_a_token_is_shown_once_and_stored_as_a_hash(api_client: Any) -> No
 
 
 async def test_a_repeat_does_not_show_the_token_again(api_client: Any) -> None:
-    """A repeat with the same key invites nobody else and answers without the token."""
+    """A repeat with the same key creates no other invitation and answers without the token."""
     key = {"Idempotency-Key": "k"}
 
     first, again = await _invite(api_client, headers=key), await _invite(api_client, headers=key)

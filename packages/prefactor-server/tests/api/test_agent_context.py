@@ -32,8 +32,8 @@ async def test_a_run_is_exported_with_everything_around_it(api_client: Any) -> N
     assert body["agent_spans"] == [early, late, never]
 
 
-async def test_an_export_says_when_it_was_made_and_how_much_it_holds(api_client: Any) -> None:
-    """Beside the body, an export has its time and its number of spans."""
+async def test_an_export_has_its_time_and_size(api_client: Any) -> None:
+    """An export has its time and its number of spans, in addition to the body."""
     run = await api_client.run()
     for _ in range(3):
         last = await api_client.span(run)

@@ -198,7 +198,7 @@ async def test_an_impossible_id_is_refused(api_client: Any, run_id: Any) -> None
 
 
 async def test_the_metadata_names_the_agent(api_client: Any) -> None:
-    """Name and description of the version become the agent's, unless it is no current version."""
+    """The name and description of a current version become the agent's."""
     await api_client.register(agent_version={"name": "First", "description": "One"})
     await api_client.register(agent_version={"name": "Trial"}, update_current_version=False)
 

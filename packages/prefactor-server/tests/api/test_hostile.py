@@ -167,7 +167,7 @@ async def test_an_invalid_query_string_is_refused(api_client: Any) -> None:
 
 @pytest.mark.parametrize("header", [b"\xff\xfe", b"x" * 129])
 async def test_an_invalid_key_in_a_header_is_refused(api_client: Any, header: bytes) -> None:
-    """A key that is no text or too long is refused, also in the header."""
+    """A key in a header that is not text, or too long, is refused."""
     headers = {"Idempotency-Key": header.decode("latin-1")}
 
     answer = await api_client.post("/agent", {"details": {"name": "A"}}, headers=headers)

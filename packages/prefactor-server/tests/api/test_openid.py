@@ -64,7 +64,7 @@ async def test_an_invited_person_signs_in(browser: SignIn) -> None:
 
 
 async def test_uninvited_people_cannot_sign_in(browser: SignIn) -> None:
-    """Without a valid invitation nobody can sign in for the first time."""
+    """A first sign-in needs a valid invitation."""
     assert await browser.through() == "#/?openid_error=not_invited"
     made = (
         await browser.api_client.post("/admin_user_invite", {"details": {"email": EMAIL}})

@@ -200,7 +200,7 @@ async def test_telemetry_ignores_unknown_fields(api_client: Any) -> None:
 
 
 async def test_accepting_an_invitation_is_read_strictly(api_client: Any) -> None:
-    """An acceptance with a field beside its token is refused before the token is read."""
+    """An acceptance with an unknown field is refused before the token is read."""
     answer = await api_client.post("/admin_user_invite/accept", {"token": "t", **ODD})
 
     assert list(_errors(answer)) == ["unheard_of"]

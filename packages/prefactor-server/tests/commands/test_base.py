@@ -149,7 +149,7 @@ def test_a_replay_is_not_decided_again() -> None:
 
 
 def test_a_key_of_another_request_is_refused() -> None:
-    """The same key with another fingerprint is refused, in words that name key and operation."""
+    """The same key with another fingerprint is refused; the error names key and operation."""
     decided = decide([make("b", key="k")], stored=[used("k", "a", fingerprint=b"other")])
 
     ((outcome,),) = decided.outcomes

@@ -237,7 +237,7 @@ def parts(steps: Sequence[Any], sizes: Sequence[int]) -> list[list[Any]]:
 async def write(
     template: Path, commands: Sequence[Command], sizes: Sequence[int]
 ) -> tuple[Any, list[str]]:
-    """Every row, and what was heard, after writing commands in batches of these sizes."""
+    """Every row and outcome after writing commands in batches of these sizes."""
     async with copied(template) as database:
         await database.submit(commands[0])
         outcomes = list[str]()

@@ -29,5 +29,5 @@ def test_valid_keys(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "k" * 129, "a\n", "a\0b", "\ud800", "\u200b"])
 def test_invalid_keys(text: str) -> None:
-    """An empty, overlong or unprintable text is no idempotency key."""
+    """An empty, overlong or unprintable text is not an idempotency key."""
     assert not is_key(text)

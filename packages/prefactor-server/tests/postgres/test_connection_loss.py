@@ -70,7 +70,7 @@ async def test_a_write_without_a_key_has_one_effect(
 async def test_a_write_is_done_despite_two_losses(
     database: PostgresDatabase,
 ) -> None:
-    """A batch that never arrived is not taken for stored when giving it up is not answered."""
+    """A batch that never arrived is written once, even if the query about it is lost as well."""
     async with lossy(database.url) as (proxy, url):
         storage = await PostgresStorage.open(url)
         run = await do(storage, register("run-1"))

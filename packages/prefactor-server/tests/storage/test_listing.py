@@ -152,7 +152,7 @@ def test_a_page_beyond_the_end_is_empty(reader: Any) -> None:
 
 @pytest.mark.parametrize("column", ["nonsense", "id; DROP TABLE agent", "seq", ""])
 def test_only_columns_become_sql(column: str) -> None:
-    """A filter or an order by something that is no column of the row never becomes SQL."""
+    """A filter or order by anything but a column of the row never becomes SQL."""
     for listing in (Listing(sort=Sort(column)), Listing(filters=(Filter(column, "=", 1),))):
         with pytest.raises(ValueError, match="no column"):
             listing_sql.page(ACCOUNT, listing, AgentSpan._fields, "agent_span")

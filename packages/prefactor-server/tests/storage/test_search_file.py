@@ -1,4 +1,4 @@
-"""The search file beside a database file is rebuilt, whatever happens to it."""
+"""The search file of a database file is rebuilt, whatever happens to it."""
 
 import sqlite3
 from collections import Counter

@@ -31,7 +31,7 @@ def path(request: pytest.FixtureRequest) -> Path:
     ],
 )
 def test_deliveries_are_not_sorted(path: Path, filters: tuple[Filter, ...], index: str) -> None:
-    """A page of deliveries, the newest first, comes out of the index for its filters in order."""
+    """A page of deliveries, newest first, is read from the index for its filters."""
     for after in (None, Cursor(5, "x", 5)):
         listing = Listing(filters, Sort("inserted_at", descending=True), after=after)
         found = steps(path, read.rows, WebhookDelivery, ACCOUNT, listing)

@@ -47,7 +47,7 @@ class Followed:
         return event
 
     async def until(self, done: Callable[[Event], bool]) -> Event:
-        """The first block of which something holds."""
+        """The first block for which a condition holds."""
         while not done(event := await self.next()):
             pass
         return event

@@ -146,7 +146,7 @@ def _command(account_id: str, step: Step, at: int) -> Command:  # noqa: PLR0911 
 
 
 def heard(outcomes: list[Outcome], account_id: str) -> list[str]:
-    """Return an outcome in words, without the account's name."""
+    """Return an outcome as text, without the account's name."""
     return [_word(outcome).replace(account_id, "") for outcome in outcomes]
 
 

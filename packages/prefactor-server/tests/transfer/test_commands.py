@@ -12,7 +12,7 @@ from live_server import PROGRAM
 
 
 async def test_an_export_is_imported_elsewhere(source: Any, target: Any, tmp_path: Path) -> None:
-    """Export and import work beside running servers; differences exit with 1."""
+    """Export and import work while servers run; differences exit with 1."""
     lines = await small_export(source)
     file = tmp_path / "all.jsonl"
 

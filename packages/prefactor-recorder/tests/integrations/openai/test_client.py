@@ -283,7 +283,7 @@ def test_an_unexpected_answer_ends_the_span(
 async def test_azure_and_wrapped_clients_are_recorded(
     model_api: ModelApi, journal: RecordingJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clients of other clouds are recorded, and clients whose `request` somebody has wrapped."""
+    """Clients of other clouds are recorded, and clients with a wrapped `request` too."""
     recording.uninstrument()
     owner = next(kind for kind in openai.AsyncOpenAI.__mro__ if "request" in vars(kind))
     inner = vars(owner)["request"]

@@ -210,7 +210,7 @@ def test_a_predicate_chooses(recorder: InMemoryRecorder) -> None:
 
 
 def test_the_host_makes_the_runs(recorder: InMemoryRecorder) -> None:
-    """`run` makes the run of a trace, with the agent and version that the host wants."""
+    """`run` creates the run of a trace, with an agent and version of the host's choice."""
 
     def run(span: ReadableSpan) -> Any:
         return recorder.run((span.attributes or {})["gen_ai.agent.name"], version="2")

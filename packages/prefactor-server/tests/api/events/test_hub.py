@@ -185,7 +185,7 @@ async def test_others() -> None:
 
 
 async def test_slow_reader() -> None:
-    """A slow reader loses messages and is told to reload; the log's memory stays bounded."""
+    """A slow reader loses messages and has to reload; the log's memory stays bounded."""
     async with running() as (feed, hub):
         slow = await hub.subscribe(ALL, None)
         quick = await hub.subscribe(ALL, None)

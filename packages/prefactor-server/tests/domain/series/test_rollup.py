@@ -163,7 +163,7 @@ def test_runs_are_counted_by_how_they_ended() -> None:
 
 
 def test_a_series_has_every_bucket_and_prices() -> None:
-    """Empty buckets are included, and priced usage is reported beside unpriced usage."""
+    """Empty buckets are included, and unpriced usage is reported separately."""
     spans = [
         span(1, model="large-1", prompt_tokens=1_000_000, completion_tokens=500_000),
         span(2, model="large-1", total_tokens=7),

@@ -75,7 +75,7 @@ async def test_a_request_is_signed_as_specified(receiver: Receiver) -> None:
 
 
 async def test_both_secrets_sign_while_they_overlap(receiver: Receiver) -> None:
-    """The previous secret signs beside the new one until its time is over."""
+    """The previous secret signs together with the new one until it expires."""
     previous = BOX.encrypt("whsec_" + "REVG" * 11, "webhook-1")
     await _send(receiver.url, previous_secret=previous, previous_secret_until=NOW + 1)
     await _send(receiver.url, previous_secret=previous, previous_secret_until=NOW)
