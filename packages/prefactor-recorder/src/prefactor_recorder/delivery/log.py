@@ -65,8 +65,8 @@ class DeliveryLog:
             self._say(
                 "lost",
                 now,
-                f"found no readable registration of run {run_id} in the spool, and rebuilt it from the "
-                "rest of the run; its span types are missing",
+                f"found no readable registration of run {run_id} in the spool, and rebuilt it from "
+                "the rest of the run; its span types are missing",
             )
         if settlement.dead_lettered:
             self._report_dead_letters(settlement.dead_lettered, now)
