@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import Entry
 
 _REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
+_FINISH_SPAN, _READY = Operation.FINISH_SPAN, QueueState.READY
 MAX_FAILURES = 8
 """Failures of one item, while others succeed, before it is dead-lettered: about two minutes."""
 MAX_UNKNOWN_RUN = 30
@@ -95,7 +96,7 @@ class Planner:
     def add(self, entries: Iterable[Entry]) -> Settlement:
         """Queue entries. Those of rejected runs and spans are dead-lettered at once."""
         settlement = Settlement.new()
-        held = self._held
+        held, rejected = self._held, len(self.rejections) > 0
         for entry in entries:
             self.added += entry.size
             held[entry] = self.added
@@ -103,9 +104,9 @@ class Planner:
             record = entry.record
             if record.operation is _REGISTER:
                 self._register(record.run_id)
-            elif record.operation is _CREATE_SPAN:
+            elif rejected and record.operation is _CREATE_SPAN:
                 self.rejections.forget(record.id)
-            refusal = self.rejections.reason_for_record(record)
+            refusal = self.rejections.reason_for_record(record) if rejected else None
             if refusal is None:
                 self._enqueue(entry, record)
             else:
@@ -125,10 +126,10 @@ class Planner:
             queue = self._queues[record.run_id] = RunQueue(record.run_id)
             self._ready[queue.run_id] = queue
         size, items = queue.size, 0
-        if record.operation is not Operation.FINISH_SPAN or not queue.merge(entry):
+        if record.operation is not _FINISH_SPAN or not queue.merge(entry):
             queue.append(Item(record, entry))
             items = 1
-        if queue.state is QueueState.READY:
+        if queue.state is _READY:
             self.ready_items += items
             self.ready_bytes += queue.size - size
         elif queue.state is QueueState.BLOCKED:

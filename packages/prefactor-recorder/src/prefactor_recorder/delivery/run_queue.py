@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from prefactor_recorder.encoding.record import Record
     from prefactor_recorder.journal.base import Entry
 
+# Each record passes here, and looking up a member of an enum takes longer than using it.
+_REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
+
 
 class Item:
     """An item of a bulk request: one record, or the create and finish of a span."""
@@ -31,6 +34,7 @@ class Item:
         "entry",
         "failures",
         "finish",
+        "journal_bytes",
         "key",
         "records",
         "sent",
@@ -43,6 +47,8 @@ class Item:
         self.entry = entry
         self.finish: Entry | None = None
         """The finish of the span that `entry` creates."""
+        self.journal_bytes = 0 if entry is None else entry.size
+        """Bytes in the journal."""
         self.records = [record]
         """What is sent: the record and a merged finish, perhaps changed to be accepted."""
         self.key = idempotency_key(record.operation, record.id)
@@ -65,6 +71,7 @@ class Item:
     def merge(self, finish: Entry) -> None:
         """Merge the finish of the span."""
         self.finish = finish
+        self.journal_bytes += finish.size
         self.records.append(finish.record)
         self.size += len(finish.record.body)
 
@@ -73,11 +80,6 @@ class Item:
         self.size += sum(len(record.body) for record in records)
         self.size -= sum(len(record.body) for record in self.records)
         self.records = list(records)
-
-    @property
-    def journal_bytes(self) -> int:
-        """Bytes in the journal."""
-        return sum(entry.size for entry in self.entries)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -122,7 +124,7 @@ class RunQueue:
 
     def append(self, item: Item) -> None:
         """Append an item. A registration goes first, because all others need it."""
-        if item.record.operation is Operation.REGISTER:
+        if item.record.operation is _REGISTER:
             self.items.appendleft(item)
         else:
             self.items.append(item)
@@ -170,13 +172,13 @@ class RunQueue:
 
     @property
     def _starts_with_register(self) -> bool:
-        return bool(self.items) and self.items[0].record.operation is Operation.REGISTER
+        return bool(self.items) and self.items[0].record.operation is _REGISTER
 
     def _index(self, item: Item) -> None:
         self.size += item.size
         self.journal_bytes += item.journal_bytes
         record = item.record
-        if record.operation is Operation.CREATE_SPAN and item.finish is None and not item.sent:
+        if record.operation is _CREATE_SPAN and item.finish is None and not item.sent:
             self.open[record.id] = item
 
 

@@ -35,6 +35,8 @@ START_LENGTH = len('"timestamp":') + TIMESTAMP_LENGTH
 
 _FRAME = Struct("<II")
 _HEAD = Struct("<BBB")
+HEAD_SIZE = _HEAD.size
+"""Bytes of the operation and the lengths in front of the ids."""
 _pack_head = _HEAD.pack
 pack_frame = _FRAME.pack
 """Packs the length and the CRC in front of a record."""
@@ -66,6 +68,9 @@ class Operation(enum.IntEnum):
         """The `_type` of the bulk item."""
         return _TYPES[self]
 
+    # That of an enum is a function in Python, and each record is looked up by its operation.
+    __hash__ = int.__hash__
+
 
 _TYPES = {
     Operation.REGISTER: "agent_instances/register",
@@ -75,6 +80,7 @@ _TYPES = {
     Operation.FINISH_SPAN: "agent_spans/finish",
     Operation.SET_METADATA: "agent_instances/set_metadata",
 }
+_VERBS = {operation: name.rpartition("/")[2] for operation, name in _TYPES.items()}
 
 
 class Record(NamedTuple):
@@ -105,7 +111,7 @@ def idempotency_key(operation: Operation, identifier: str) -> str:
 
     It contains the id, or a hash of an id that is too short or too long.
     """
-    verb = operation.type.rpartition("/")[2]
+    verb = _VERBS[operation]
     key = f"{identifier}-{verb}"
     if MIN_KEY <= len(key) <= MAX_KEY:
         return key
@@ -130,25 +136,30 @@ def head(operation: Operation, run_id: str, id_length: int) -> str:
     return f"{operation:c}{len(run_id):c}{id_length:c}{run_id}"
 
 
-def decode(content: bytes) -> Record | None:
-    """Decode a frame whose CRC matched. Return None if it still isn't a valid record.
+def decode(data: bytes, start: int = 0, end: int | None = None) -> Record | None:
+    """Decode what a frame with a matching CRC holds. Return None if it isn't a valid record.
+
+    Only the ids are decoded. The body stays as it will be sent.
 
     A CRC collides once in four billion, and files outlive versions. Unknown operations,
     inconsistent lengths and ids that are not ASCII are rejected.
     """
-    if len(content) < _HEAD.size:
+    if end is None:
+        end = len(data)
+    run_start = start + HEAD_SIZE
+    if end < run_start:
         return None
-    operation = _OPERATIONS.get(content[0])
-    run_end = _HEAD.size + content[1]
-    id_end = run_end + content[2]
-    if operation is None or len(content) < id_end:
+    operation = _OPERATIONS.get(data[start])
+    run_end = run_start + data[start + 1]
+    id_end = run_end + data[start + 2]
+    if operation is None or end < id_end:
         return None
     try:
-        run_id = str(content[_HEAD.size : run_end], "ascii")
-        identifier = str(content[run_end:id_end], "ascii")
+        run_id = data[run_start:run_end].decode("ascii")
+        identifier = data[run_end:id_end].decode("ascii")
     except UnicodeDecodeError:
         return None
-    return Record(operation, run_id, identifier, content[id_end:])
+    return Record(operation, run_id, identifier, data[id_end:end])
 
 
 _OPERATIONS = {int(operation): operation for operation in Operation}

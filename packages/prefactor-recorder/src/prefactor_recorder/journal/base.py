@@ -13,19 +13,22 @@ if TYPE_CHECKING:
 class Entry:
     """A record read from a journal, which keeps it until it is acked or dead-lettered."""
 
-    __slots__ = ("place", "record", "size")
+    __slots__ = ("is_settled", "record", "size", "source", "start")
 
-    def __init__(self, record: Record, size: int, place: object) -> None:
+    def __init__(self, record: Record, size: int, source: RecordSource, start: int = 0) -> None:
         """Create an entry.
 
         Args:
             record: The record.
             size: Its bytes in the journal.
-            place: The journal's own reference to it, opaque to others.
+            source: Where the journal keeps it.
+            start: Where it begins in its source.
         """
         self.record = record
         self.size = size
-        self.place = place
+        self.source = source
+        self.start = start
+        self.is_settled = False
 
 
 class Journal(Protocol):
@@ -127,7 +130,7 @@ class RecordSource(Protocol):
         """Return the next entries, about `limit` bytes of them."""
         ...
 
-    def ack(self, places: Iterable[Place]) -> None:
+    def ack(self, entries: Iterable[Entry]) -> None:
         """Mark records as settled."""
         ...
 
@@ -142,23 +145,3 @@ class RecordSource(Protocol):
     def close(self) -> None:
         """Close what is open."""
         ...
-
-
-class Place:
-    """One record in a segment on disk, or in a queue in memory."""
-
-    __slots__ = ("end", "is_settled", "source", "start")
-
-    def __init__(self, source: RecordSource, start: int, end: int) -> None:
-        """Keep where the record begins and ends in its source."""
-        self.source = source
-        self.start = start
-        self.end = end
-        self.is_settled = False
-
-
-def place_of(entry: Entry) -> Place:
-    """What a journal of this package put into an entry."""
-    if not isinstance(entry.place, Place):
-        raise TypeError("the entry is not from this journal")
-    return entry.place

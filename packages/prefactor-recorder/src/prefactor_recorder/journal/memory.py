@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.encoding.record import FRAME_SIZE, decode
-from prefactor_recorder.journal.base import Entry, Place, place_of
+from prefactor_recorder.journal.base import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,10 +73,10 @@ class MemoryQueue:
             limit -= size
             start = self._position
             self._position += size
-            record = decode(data[FRAME_SIZE:])
+            record = decode(data, FRAME_SIZE)
             if record is None:
                 raise ValueError("only encoded records can be appended")
-            entries.append(Entry(record, size, Place(self, start, start + size)))
+            entries.append(Entry(record, size, self, start))
         return entries
 
     def move(self, write: Callable[[bytes], None]) -> None:
@@ -93,13 +93,13 @@ class MemoryQueue:
             self._freed += len(record)
             self.acked += 1
 
-    def ack(self, places: Iterable[Place]) -> None:
+    def ack(self, entries: Iterable[Entry]) -> None:
         """Free the room of acked records."""
-        for place in places:
-            if not place.is_settled:
-                place.is_settled = True
+        for entry in entries:
+            if not entry.is_settled:
+                entry.is_settled = True
                 self.acked += 1
-                self._freed += place.end - place.start
+                self._freed += entry.size
 
     def seal(self) -> None:
         """Mark the queue as complete; nothing is appended after this."""
@@ -169,7 +169,10 @@ class MemoryJournal:
 
     def ack(self, entries: Iterable[Entry]) -> None:
         """Remove entries that the server accepted."""
-        self._queue.ack([place_of(entry) for entry in entries])
+        acked = list(entries)
+        if any(entry.source is not self._queue for entry in acked):
+            raise TypeError("the entry is not from this journal")
+        self._queue.ack(acked)
 
     def dead_letter(self, entry: Entry, refusal: dict[str, Any]) -> None:  # noqa: ARG002 - nowhere to put it
         """Drop an entry that the server will never accept; there is no file to keep it in."""

@@ -138,3 +138,12 @@ def test_a_damaged_segment_is_skipped() -> None:
     assert decode(sound[FRAME_SIZE:]) == Record(
         Operation.FINISH_SPAN, "run", "span", b'"2026-01-31T09:30:00.000000Z"'
     )
+
+
+def test_a_record_that_an_earlier_version_stored_is_read() -> None:
+    """The bytes of a record are those that versions before this one wrote and read."""
+    stored = bytes.fromhex("19000000d76d310b04030672756e7370616e2d31226964223a227370616e2d3122")
+    body = b'"id":"span-1"'
+    record = Record(Operation.CREATE_SPAN, "run", "span-1", body)
+    assert decode(stored, FRAME_SIZE) == record
+    assert encode(Operation.CREATE_SPAN, b"run", b"span-1", body) == stored

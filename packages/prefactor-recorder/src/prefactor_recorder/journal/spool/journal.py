@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from prefactor_recorder.journal.base import RecordSource, place_of
+from prefactor_recorder.journal.base import RecordSource
 from prefactor_recorder.journal.memory import MemoryQueue
 from prefactor_recorder.journal.spool.append import Writer
 from prefactor_recorder.journal.spool.dead_letters import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from prefactor_recorder.journal.base import Entry, Place
+    from prefactor_recorder.journal.base import Entry
 
 MIB = 1024 * 1024
 ADOPTION_INTERVAL = 30.0
@@ -151,7 +151,7 @@ class SpoolJournal:
         own = self._read(self._writer.sources, limit - limit // 4 if self._adopted else limit)
         if not self._adopted:
             return own
-        return own + self._read(self._adopted, limit - sum(entry.size for entry in own))
+        return own + self._read(self._adopted, limit - sum([entry.size for entry in own]))
 
     def _read(self, sources: Sequence[RecordSource], limit: int) -> list[Entry]:
         entries: list[Entry] = []
@@ -167,24 +167,23 @@ class SpoolJournal:
                 self._abandon(source)
                 continue
             entries += found
-            limit -= sum(entry.size for entry in found)
+            limit -= sum([entry.size for entry in found])
             if source.is_done:
                 self._remove(source)
         return entries
 
     def ack(self, entries: Iterable[Entry]) -> None:
         """Remove entries that the server accepted."""
-        places: dict[RecordSource, list[Place]] = {}
+        by_source: dict[RecordSource, list[Entry]] = {}
         for entry in entries:
-            place = place_of(entry)
-            places.setdefault(place.source, []).append(place)
+            by_source.setdefault(entry.source, []).append(entry)
         with self._files_lock:
             if not self._is_closed:
-                for source, acked in places.items():
+                for source, acked in by_source.items():
                     self._ack(source, acked)
 
-    def _ack(self, source: RecordSource, places: list[Place]) -> None:
-        source.ack(places)
+    def _ack(self, source: RecordSource, entries: list[Entry]) -> None:
+        source.ack(entries)
         if not source.is_done:
             self._writer.renew(source)
         if source.is_done:
@@ -200,7 +199,7 @@ class SpoolJournal:
         letter = encode_dead_letter(entry.record, refusal, datetime.now(UTC))
         try:
             append_dead_letter(
-                self._dead_letter_file(place_of(entry).source), letter, self._dead_letters_limit
+                self._dead_letter_file(entry.source), letter, self._dead_letters_limit
             )
         except OSError as error:
             self._unwritten += 1

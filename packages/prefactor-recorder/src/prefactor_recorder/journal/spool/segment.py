@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.encoding.record import FRAME_SIZE, decode
-from prefactor_recorder.journal.base import Entry, Place
+from prefactor_recorder.journal.base import Entry
 from prefactor_recorder.journal.spool.acks import (
     ACK_SIZE,
     AckedRanges,
@@ -107,8 +107,8 @@ class Segment:
                 # Damage can look like a record as long as the file, which makes us read far more
                 # than wanted. Return only what was asked for.
                 found = found.up_to(wanted)
-            fresh = list(self._entries(data, self._position, found))
-            size = sum(entry.size for entry in fresh)
+            fresh = self._entries(data, self._position, found)
+            size = sum([entry.size for entry in fresh])
             self._advance(data, found)
             self._skipped = max(self._skipped - (found.rest - size), 0)
             # Records acked before do not count, so that something is returned if there is any.
@@ -123,16 +123,16 @@ class Segment:
             self.expected = self._records_read
         return entries
 
-    def ack(self, places: Iterable[Place]) -> None:
+    def ack(self, entries: Iterable[Entry]) -> None:
         """Ack records, and write that to disk if possible.
 
         An ack that cannot be written means a second delivery after a crash, under the same key.
         """
         ranges: list[tuple[int, int]] = []
-        for place in places:
-            if not place.is_settled:
-                place.is_settled = True
-                ranges.append((place.start, place.end))
+        for entry in entries:
+            if not entry.is_settled:
+                entry.is_settled = True
+                ranges.append((entry.start, entry.start + entry.size))
         self.acked += len(ranges)
         self._unacked -= len(ranges)
         # A segment that is done is deleted anyway, which saves the write.
@@ -259,16 +259,18 @@ class Segment:
         if not self._is_counted:
             self.damaged += found.damaged
 
-    def _entries(self, data: bytes, base: int, found: Scan) -> Iterable[Entry]:
+    def _entries(self, data: bytes, base: int, found: Scan) -> list[Entry]:
+        entries: list[Entry] = []
         acked_before = self._acked_before
         for start, end in found.frames:
             if acked_before and acked_before.covers(base + start, base + end):
                 continue
-            record = decode(data[start + FRAME_SIZE : end])
+            record = decode(data, start + FRAME_SIZE, end)
             if record is None:
                 self.damaged += end - start
                 continue
-            yield Entry(record, end - start, Place(self, base + start, base + end))
+            entries.append(Entry(record, end - start, self, base + start))
+        return entries
 
     def _write_acks(self, acks: bytes) -> None:
         if self._ack_descriptor < 0:
