@@ -1,4 +1,4 @@
-"""Writes spans into a SQLite database through the server's writer and storage only.
+"""Writes spans into a database through the server's writer and storage only.
 
 What is written is what the server would have written (ids, keys, summaries, compressed payloads,
 counts), in the same batches and as durably. Left out is what comes before: HTTP, JSON, and the
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from loadgen import TEXT, TOKEN
 
 from prefactor_server.bootstrap import bootstrap
+from prefactor_server.commands.agent_instance import FinishInstance, StartInstance
 from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
     NewIds,
     RegisterInstance,
 )
-from prefactor_server.commands.agent_span import CreateSpan, SpanFacts
+from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.agent_schema_version import SchemaContent
@@ -33,11 +34,13 @@ from prefactor_server.payloads import encode_document
 from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from prefactor_server.commands.base import Command
     from prefactor_server.domain.account import Account
     from prefactor_server.domain.runs.agent_instance import AgentInstance
+    from prefactor_server.storage.base import Storage
 
 _DOCUMENT = json.dumps({"model": "large-1", "prompt": TEXT}, separators=(",", ":")).encode()
 _FACTS = SpanFacts(
@@ -55,9 +58,10 @@ def _now() -> int:
 
 
 class Filler:
-    """Fills a database file. No server may run on it meanwhile."""
+    """Fills a database. No server may run on its file meanwhile."""
 
-    def __init__(self, storage: SqliteStorage, account: Account, ids: PfidMaker) -> None:
+    def __init__(self, storage: Storage, account: Account, ids: PfidMaker) -> None:
+        self.account_id = account.id
         self._storage = storage
         self._account = account
         self._ids = ids
@@ -71,8 +75,12 @@ class Filler:
     @classmethod
     async def open(cls, path: Path) -> Filler:
         """Open a database file, or make one that knows the token of the benchmarks."""
-        storage = SqliteStorage.open(path)
-        ids = PfidMaker(_now, os.urandom)
+        return await cls.on(SqliteStorage.open(path))
+
+    @classmethod
+    async def on(cls, storage: Storage, clock: Callable[[], int] = _now) -> Filler:
+        """Fill an open database, with ids of a clock."""
+        ids = PfidMaker(clock, os.urandom)
         await bootstrap(storage, TOKEN, ids=ids, now=_now(), random_bytes=os.urandom)
         return cls(storage, (await storage.accounts())[0], ids)
 
@@ -107,13 +115,35 @@ class Filler:
         """Return the commands for new spans of a run."""
         return [self._span(run) for _ in range(number)]
 
-    async def write(self, commands: Sequence[CreateSpan]) -> None:
+    def ends(self, spans: Sequence[CreateSpan]) -> list[FinishSpan]:
+        """Return the commands that finish some spans."""
+        return [
+            FinishSpan(
+                request=self._request(),
+                principal=self._principal,
+                id=span.id,
+                status="complete",
+                finished_at=_now(),
+                flags=0,
+                result_size=len(_DOCUMENT),
+                payloads=(SpanPayload(self._account.id, span.id, 1, *self._encoded),),
+                facts=_FACTS,
+            )
+            for span in spans
+        ]
+
+    async def end(self, run: AgentInstance, at: int) -> None:
+        """Start and finish a run."""
+        await self.write([StartInstance(self._request(), self._principal, run.id, at)])
+        await self.write([FinishInstance(self._request(), self._principal, run.id, "complete", at)])
+
+    async def write(self, commands: Sequence[Command]) -> None:
         """Execute commands as one request."""
         outcomes = await self._writer.submit(commands, 1)
         assert len(outcomes) == len(commands)
 
     async def close(self) -> None:
-        """Finish, and release the file."""
+        """Finish, and release the database."""
         await self._writer.close()
         await self._storage.close()
 

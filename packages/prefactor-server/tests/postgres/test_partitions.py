@@ -2,79 +2,37 @@
 
 import asyncio
 import sys
-import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 import upkeep
+from partitions import (
+    DAY,
+    TODAY,
+    add_span,
+    check_without_gaps,
+    date,
+    migrate_to,
+    place,
+    span_id,
+    started,
+)
 from postgres_database import PostgresDatabase, do
-from rows import ACCOUNT, create_span, finish_span, payload, register, start
+from rows import ACCOUNT, finish_span
 
 from prefactor_server.domain.errors import Unavailable
-from prefactor_server.domain.pfid import RANDOM_BYTES, encode
-from prefactor_server.domain.runs.agent_span import PARAMS
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.connection import connect
-from prefactor_server.storage.postgres.migrate import all_migrations, migrate
-from prefactor_server.storage.postgres.upkeep.partitions import PARTITIONED, ranges
+from prefactor_server.storage.postgres.migrate import migrate
+from prefactor_server.storage.postgres.upkeep.partitions import PARTITIONED
 
-DAY = 86_400_000_000
-# The first moment of the day on which the databases of these tests begin.
-TODAY = time.time_ns() // 1000 // DAY * DAY
 BEFORE_PARTITIONS = 23
-PLACES = "SELECT id, tableoid::regclass::text FROM agent_span"
 FILES = """
 SELECT relname, relfilenode FROM pg_class
 WHERE relname ~ '^(agent_span|span_payload)' AND relkind IN ('r', 'i')
 """
-_numbers = iter(range(1, 1000))
-
-
-def span_id(day: int) -> str:
-    """Return a new id from a clock that is some days ahead of the first moment of today."""
-    randomness = next(_numbers).to_bytes(RANDOM_BYTES, "big")
-    return encode((TODAY + day * DAY) // 1000 + 1000, 7, randomness)
-
-
-async def add_span(storage: PostgresStorage, run: Any, span: str) -> None:
-    """Store a span with a payload."""
-    payloads = (payload(span, PARAMS, upkeep.LARGE),)
-    await do(storage, create_span(span, run, payload_size=len(upkeep.LARGE), payloads=payloads))
-
-
-async def started(storage: PostgresStorage, run_id: str = "run-1") -> Any:
-    """Return a run that has started."""
-    await do(storage, register(run_id))
-    await do(storage, start(run_id))
-    return await storage.instance(ACCOUNT, run_id)
-
-
-async def place(database: PostgresDatabase, span: str) -> str:
-    """Return the day of the partition that a span and its payload are in, or `default`."""
-    (spans,) = await database.rows(f"{PLACES} WHERE id = $1", span)
-    payloads = "SELECT tableoid::regclass::text FROM span_payload WHERE span_id = $1"
-    of_span = spans[1].removeprefix("agent_span_")
-    assert await database.value(payloads, span) == f"span_payload_{of_span}"
-    return str(of_span)
-
-
-def date(day: int) -> str:
-    """Return the name that a partition from that day on has."""
-    return time.strftime("%Y_%m_%d", time.gmtime((TODAY + day * DAY) // 1_000_000))
-
-
-async def check_without_gaps(database: PostgresDatabase) -> None:
-    """Every id of the coming years has a partition by time."""
-    connection = await connect(database.url)
-    try:
-        for table in PARTITIONED:
-            found = await ranges(connection, table)
-            assert [one.high for one in found] == [*(one.low for one in found[1:]), "02"]
-    finally:
-        await connection.close()
 
 
 async def test_a_new_database_begins_partitioned(
@@ -138,7 +96,7 @@ async def test_partitions_after_a_long_pause(
 
 async def test_an_old_table_becomes_a_partition(empty_url: str) -> None:
     """Migrating keeps the files of the old tables and their indexes, and every row readable."""
-    await _migrate_to(empty_url, BEFORE_PARTITIONS)
+    await migrate_to(empty_url, BEFORE_PARTITIONS)
     database = PostgresDatabase(empty_url)
     before = dict(await database.rows(FILES))
     rows = [span_id(day) for day in (-30, 0, 30)] + ["made-up"]
@@ -171,20 +129,6 @@ INSERT INTO agent_span (id, account_id, agent_id, environment_id, agent_instance
 VALUES ($1, 'a', 'agent', 'e', 'run', 'llm', 1, 2, 'active', 0, 0, 1)
 """
 _INSERT_PAYLOAD = "INSERT INTO span_payload VALUES ('a', $1, 0, 0, '{}')"
-
-
-async def _migrate_to(url: str, version: int) -> None:
-    """Bring an empty database to the schema of an earlier version."""
-    connection = await connect(url)
-    await connection.execute(
-        "CREATE TABLE migration (version bigint PRIMARY KEY, name text NOT NULL, "
-        "checksum text NOT NULL, applied_at bigint NOT NULL)"
-    )
-    for one in all_migrations()[:version]:
-        await connection.execute(one.sql)
-        values = (one.version, one.name, one.checksum, 1)
-        await connection.execute("INSERT INTO migration VALUES ($1, $2, $3, $4)", *values)
-    await connection.close()
 
 
 async def test_a_reader_in_the_way_stops_no_write(

@@ -22,12 +22,13 @@ from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.runs.legal_hold import LegalHold, check_reason
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import PartitionRun, Pruned, Retention
 from prefactor_server.domain.times import format_time
 from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage
-from prefactor_server.storage.maintenance import Maintenance
+from prefactor_server.storage.maintenance import Maintenance, prune_record
 from prefactor_server.storage.verify import Finding
+from prefactor_server.upkeep.partition_retention import Due, delete_partition
 
 T = TypeVar("T")
 
@@ -184,6 +185,8 @@ async def _prune(
 
     async def work(storage: Storage, maintenance: Maintenance) -> None:
         total, held, known = Pruned(), 0, agent is None
+        if agent is None and environment is None and not dry_run:
+            total = await _prune_partitions(maintenance, now - days * _DAY_US, now)
         for account in await storage.accounts():
             retention = Retention(account.id, now - days * _DAY_US, None, environment)
             if agent is not None:
@@ -202,6 +205,20 @@ async def _prune(
         _report(total, held, keys, dry_run=dry_run)
 
     await _with_database(settings, work)
+
+
+async def _prune_partitions(maintenance: Maintenance, before: int, now: int) -> Pruned:
+    """Delete the partitions in which all runs of all accounts are old enough."""
+
+    def due(one: PartitionRun) -> Due | None:
+        record = prune_record(Retention(one.account_id, before), now, CLI_ACTOR)
+        return Due(record, before) if one.run.ended_at < before else None
+
+    total = Pruned()
+    for partition in await maintenance.partitions():
+        if partition.ends_at <= before:
+            total = total.plus(await delete_partition(maintenance, partition, due, now))
+    return total
 
 
 async def _prune_all(maintenance: Maintenance, retention: Retention, now: int) -> Pruned:

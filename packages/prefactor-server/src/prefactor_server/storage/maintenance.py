@@ -12,6 +12,8 @@ from prefactor_server.domain.runs.retention import (
     Deletion,
     DeletionRecord,
     EndedRun,
+    Partition,
+    PartitionRun,
     Pruned,
     Retention,
 )
@@ -23,6 +25,8 @@ SPAN_SLICE: Final = 2000
 
 A run goes whole: a longer one has a transaction of its own.
 """
+PARTITION_RUNS: Final = 100_000
+"""The most runs that are deleted together with a partition, in one transaction."""
 SIGN_IN_SLICE: Final = 1000
 AUDIT_SLICE: Final = 1000
 EXAMINED_SLICE: Final = 1000
@@ -83,6 +87,29 @@ class Maintenance(Protocol):
 
         Only PostgreSQL has partitions. After ``Unavailable``, rows are still stored, in the
         partitions that exist.
+        """
+        ...
+
+    async def partitions(self) -> Sequence[Partition]:
+        """Return the partitions by time that have an end, oldest first."""
+        ...
+
+    async def runs_of_partition(self, partition: Partition) -> Sequence[PartitionRun] | None:
+        """Return all runs with spans in a partition.
+
+        Returns None if it cannot be deleted as a whole now: a run has not ended or is held, or
+        there are more than ``PARTITION_RUNS``.
+        """
+        ...
+
+    async def drop_partition(
+        self, partition: Partition, runs: Sequence[PartitionRun], deletions: Sequence[Deletion]
+    ) -> bool:
+        """Delete all runs of a partition like ``delete_runs``, and its spans as a whole.
+
+        ``runs`` are those that ``runs_of_partition`` returned, and ``deletions`` name all of them.
+        Returns False, and deletes nothing, if the partition has other runs by now, if one of them
+        must stay, or if reads are in the way.
         """
         ...
 

@@ -22,11 +22,11 @@ from prefactor_server.domain.runs.retention_policy import (
 from prefactor_server.follower.lease import Lease
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, first_slice, old_runs
+from prefactor_server.upkeep.partition_retention import PartitionRetention, policy_record
 
 _log = structlog.get_logger("prefactor_server")
 
 _FIRST_AFTER_SECONDS: Final = 60.0
-_ACTOR: Final = "server"
 # Leave four fifths of the time to other writers, which share the disk.
 _PAUSE_PER_WORK: Final = 4.0
 _MAX_PAUSE_SECONDS: Final = 5.0
@@ -51,6 +51,7 @@ class RetentionTask:
         self._now_us = now_us
         self._interval_seconds = interval_seconds
         self._lease = Lease(storage.feed, holder, now_us, name="retention")
+        self._partitions = PartitionRetention(storage.maintenance, now_us)
 
     async def run(self) -> None:
         """Apply the policies again and again, until cancelled."""
@@ -75,11 +76,14 @@ class RetentionTask:
         Raises:
             Unavailable: the database cannot be used now; the rest is done the next time.
         """
-        for account in await self._storage.accounts():
-            policy = await self._policy(account.id)
-            if policy is not None:
-                with suppress(_Interrupted):
-                    await self._apply(policy)
+        accounts = [account.id for account in await self._storage.accounts()]
+        found = [await self._policy(account_id) for account_id in accounts]
+        policies = {policy.account_id: policy for policy in found if policy is not None}
+        with suppress(_Interrupted):
+            await self._partitions.delete_old(policies, self._check)
+        for policy in policies.values():
+            with suppress(_Interrupted):
+                await self._apply(policy)
         await self._lease.release()
 
     async def _apply(self, policy: RetentionPolicy) -> None:
@@ -88,7 +92,7 @@ class RetentionTask:
         before = time_before(policy.audit_days, now)
         if before is None:
             return
-        record = _record(policy, now, describe_audit_days(policy.audit_days))
+        record = policy_record(policy, now, describe_audit_days(policy.audit_days))
         while True:
             await self._check(policy)
             deleted = await self._paced(self._maintenance.delete_audit_entries(before, record))
@@ -103,8 +107,8 @@ class RetentionTask:
             return
         records: dict[RetentionRule, DeletionRecord] = {}
         async for runs in old_runs(self._maintenance, policy.account_id, ended_before):
-            for rule, due in _by_rule(rules, runs, now).items():
-                record = records.get(rule) or _record(policy, now, str(rule))
+            for rule, due in self._by_rule(rules, runs, now).items():
+                record = records.get(rule) or policy_record(policy, now, str(rule))
                 records[rule] = await self._delete(policy, rule, due, record)
 
     async def _delete(
@@ -124,6 +128,17 @@ class RetentionTask:
             left = left[len(ids) :]
         return record
 
+    def _by_rule(
+        self, rules: RetentionRules, runs: Sequence[EndedRun], now: int
+    ) -> Mapping[RetentionRule, Sequence[EndedRun]]:
+        due: dict[RetentionRule, list[EndedRun]] = {}
+        for run in runs:
+            rule = rules.expired_rule(run, now)
+            if rule is None or run.is_held or self._partitions.will_have(run, rule, now):
+                continue
+            due.setdefault(rule, []).append(run)
+        return due
+
     async def _check(self, policy: RetentionPolicy) -> None:
         """Go on only if this is still this server's work, and the policy still says so."""
         if not await self._lease.take() or await self._policy(policy.account_id) != policy:
@@ -141,20 +156,3 @@ class RetentionTask:
         pause = _PAUSE_PER_WORK * (loop.time() - begun)
         await asyncio.sleep(min(pause, _MAX_PAUSE_SECONDS))
         return done
-
-
-def _by_rule(
-    rules: RetentionRules, runs: Sequence[EndedRun], now: int
-) -> Mapping[RetentionRule, Sequence[EndedRun]]:
-    due: dict[RetentionRule, list[EndedRun]] = {}
-    for run in runs:
-        rule = rules.expired_rule(run, now)
-        if rule is not None and not run.is_held:
-            due.setdefault(rule, []).append(run)
-    return due
-
-
-def _record(policy: RetentionPolicy, now: int, rule: str) -> DeletionRecord:
-    return DeletionRecord(
-        policy.account_id, now, _ACTOR, "retention_policies.apply", policy.id, rule
-    )

@@ -97,3 +97,26 @@ class EndedRun(NamedTuple):
     ended_at: int
     spans: int
     is_held: bool
+
+
+class Partition(NamedTuple):
+    """A part of the stored spans, by the times in their ids: from ``low`` to before ``high``.
+
+    ``ends_at`` is the time from which on its successor takes new spans.
+    """
+
+    name: str
+    low: str
+    high: str
+    ends_at: int
+    is_short: bool
+    """Whether it takes the spans of a day at most."""
+
+
+class PartitionRun(NamedTuple):
+    """A run with spans in a partition: how many of its spans, and the bytes of their payloads."""
+
+    account_id: str
+    run: EndedRun
+    spans: int
+    payload_bytes: int

@@ -34,8 +34,7 @@ SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.env
         WHERE account_id = $1 AND span_id = span.id AND part = 0),
        (SELECT ROW(codec, body) FROM span_payload
         WHERE account_id = $1 AND span_id = span.id AND part = 1)
-FROM unnest($2::text[]) AS named (id)
-JOIN agent_span AS span ON span.account_id = $1 AND span.id = named.id
+FROM agent_span AS span WHERE span.account_id = $1 AND span.id = ANY ($2::text[])
 """
 # Payloads are read as a whole, and may be megabytes.
 _TEXTS_AT_ONCE: Final = 20

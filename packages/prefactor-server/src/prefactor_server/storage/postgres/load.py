@@ -88,7 +88,8 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
         )
     if spans := _pairs(needs, "spans"):
         accounts, ids = _columns(spans)
-        query.beforehand("with.spans", accounts=accounts, ids=ids)
+        bounds = {"lowest": min(ids), "highest": max(ids)}
+        query.beforehand("with.spans", accounts=accounts, ids=ids, **bounds)
         query.part("spans", tables.AGENT_SPAN)
         query.part("instances.of_spans", tables.AGENT_INSTANCE)
     query.by_id("instances", tables.AGENT_INSTANCE, _pairs(needs, "instances"))

@@ -99,7 +99,8 @@ def _function() -> str:
         f"CREATE FUNCTION {{schema}}.write_batch(\n    receipt uuid{parameters}\n"
         ") RETURNS bigint LANGUAGE plpgsql AS $body$\n"
         "#variable_conflict use_column\nDECLARE\n    touched bigint;\n"
-        "    feed_position bigint;\n    feed_at bigint;\nBEGIN\n"
+        "    feed_position bigint;\n    feed_at bigint;\n"
+        '    lowest text COLLATE "C";\n    highest text COLLATE "C";\nBEGIN\n'
         f"{body}\nRETURN feed_position;\nEND\n$body$;"
     )
 
@@ -156,9 +157,14 @@ def _update(table: Table[Any]) -> str:
     name = f"changed_{table.name}"
     assignments = ", ".join(f"{column} = change.{column}" for column in table.mutable)
     matching = " AND ".join(f"stored.{column} = change.{column}" for column in table.identity)
+    first = ""
+    if table is AGENT_SPAN:
+        # Leaves out partitions before the statement begins.
+        first = f"SELECT min(id), max(id) INTO lowest, highest FROM unnest({name});\n"  # noqa: S608
+        matching += " AND stored.id >= lowest AND stored.id <= highest"
     return _when(
         name,
-        f"UPDATE {table.name} AS stored\n"
+        first + f"UPDATE {table.name} AS stored\n"
         f"SET {assignments}, revision = stored.revision + 1\n"
         f"FROM unnest({name}) AS change\n"
         f"WHERE {matching} AND stored.revision = change.revision;\n"

@@ -72,11 +72,13 @@ JOIN idempotency_key AS t
   ON t.account_id = named.account_id AND t.operation = named.operation AND t.key = named.key
 
 -- name: with.spans
--- Spans by id, kept for the runs that count them.
+-- Spans by id, kept for the runs that count them. The lowest and the highest id leave out
+-- partitions before the statement begins.
 span AS MATERIALIZED (
     SELECT t.*
     FROM unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
     JOIN agent_span AS t ON t.account_id = named.account_id AND t.id = named.id
+    WHERE t.id >= :lowest::text AND t.id <= :highest::text
 )
 
 -- name: spans

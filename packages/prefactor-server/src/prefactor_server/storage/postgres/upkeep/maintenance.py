@@ -17,6 +17,8 @@ from prefactor_server.domain.runs.retention import (
     Deletion,
     DeletionRecord,
     EndedRun,
+    Partition,
+    PartitionRun,
     Pruned,
     Retention,
 )
@@ -25,6 +27,7 @@ from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
+from prefactor_server.storage.postgres.upkeep import drop
 from prefactor_server.storage.postgres.upkeep.partitions import extend
 from prefactor_server.storage.postgres.upkeep.prune import (
     delete_audit_entries,
@@ -109,6 +112,20 @@ class PostgresMaintenance:
     async def extend_partitions(self, now: int, days: int) -> Sequence[str]:
         """See ``Maintenance.extend_partitions``; replicas take turns."""
         return await self._writing.run(lambda connection: extend(connection, now, days))
+
+    async def partitions(self) -> Sequence[Partition]:
+        """See ``Maintenance.partitions``."""
+        return await self._reading.run(drop.partitions)
+
+    async def runs_of_partition(self, partition: Partition) -> Sequence[PartitionRun] | None:
+        """See ``Maintenance.runs_of_partition``."""
+        return await self._reading.run(partial(drop.runs_of_partition, partition))
+
+    async def drop_partition(
+        self, partition: Partition, runs: Sequence[PartitionRun], deletions: Sequence[Deletion]
+    ) -> bool:
+        """See ``Maintenance.drop_partition``."""
+        return await self._writing.run(partial(drop.drop_partition, partition, runs, deletions))
 
     async def ended_runs(
         self, account_id: str, ended_before: int, after: tuple[int, str], limit: int

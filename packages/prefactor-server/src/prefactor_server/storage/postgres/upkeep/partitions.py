@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from prefactor_server.domain.errors import Unavailable
@@ -27,7 +28,7 @@ from prefactor_server.storage.sql import load_sql
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
 _DAY_US: Final = 86_400 * 1_000_000
 # 2039-09-07. Later rows go to the DEFAULT partition. No UUID is in a range that begins after 2025.
-_END: Final = "02"
+END: Final = "02"
 _RANGE: Final = re.compile(r"FOR VALUES FROM \('(\w+)'\) TO \('(\w+)'\)")
 
 
@@ -56,47 +57,54 @@ class Range(NamedTuple):
 async def begin(connection: Connection, now: int) -> None:
     """Give each table its first range, unless it has one.
 
-    A DEFAULT partition with rows is read once, under a lock. The range of such a table begins
+    A DEFAULT partition with rows is read once, under a lock. The ranges of such tables begin
     tomorrow, so that few rows move: those of clients whose clocks are ahead.
     """
-    for table in PARTITIONED:
-        if not await ranges(connection, table):
-            async with connection.transaction():
-                await _begin(connection, table, now)
-
-
-async def _begin(connection: Connection, table: Partitioned, now: int) -> None:
-    default = f"{table.name}_default"
-    await _run(connection, "lock", table=table.name)
-    is_empty = await connection.fetchval(_SQL["is_empty"].format(table=default))
-    today = now - now % _DAY_US
-    first = _range(table, today if is_empty else today + _DAY_US)
-    if first.low >= _END:
+    if await ranges(connection, PARTITIONED[0]):
         return
+    async with connection.transaction():
+        for table in PARTITIONED:
+            await _run(connection, "lock", table=table.name)
+        is_empty = await _is_empty(connection, f"{PARTITIONED[0].name}_default")
+        today = now - now % _DAY_US
+        start = today if is_empty else today + _DAY_US
+        if id_prefix(start) < END:
+            for table in PARTITIONED:
+                await _begin(connection, table, start)
+
+
+async def _begin(connection: Connection, table: Partitioned, start: int) -> None:
+    first = _last_range(table, start)
     await _create(connection, table, first.partition)
-    await _move(connection, table, default, first)
-    await _run(connection, "exclude", table=table.name, key=table.key, low=first.low, high=_END)
+    await _move(connection, table, f"{table.name}_default", first)
+    await _run(connection, "exclude", table=table.name, key=table.key, low=first.low, high=END)
     await _attach(connection, table, first)
 
 
 async def extend(connection: Connection, now: int, days: int) -> Sequence[str]:
     """Make the partitions of ``days`` that are due, and return their names.
 
-    The last range of each table then begins later than ``days`` from now. Does nothing while
-    another server is doing it.
+    The last range of each table then begins later than ``days`` from now. Empty partitions that
+    are over become one. Does nothing while another server is doing it.
 
     Raises:
         Unavailable: a statement of others is in the way, or PostgreSQL refuses.
     """
     made: list[str] = []
+    if not await connection.fetchval(_SQL["extend.begin"]):
+        return made
     try:
         for table in PARTITIONED:
             while (name := await _extend(connection, table, now, days * _DAY_US)) is not None:
                 made.append(name)
+            while await _merge(connection, table, now):
+                pass
     except Exception as error:
         if driver.sqlstate(error) is None or is_lost(error) or is_conflict(error):
             raise
         raise Unavailable(f"PostgreSQL made no partition: {error}") from error
+    finally:
+        await connection.execute(_SQL["extend.end"])
     return made
 
 
@@ -113,15 +121,18 @@ async def ranges(connection: Connection, table: Partitioned) -> list[Range]:
 async def _extend(connection: Connection, table: Partitioned, now: int, length: int) -> str | None:
     """Make one partition, if it is due: a short transaction for each, so that nobody waits long."""
     async with connection.transaction():
-        if not await connection.fetchval(_SQL["turn"]):
+        if not await _take_turn(connection):
             return None
-        await connection.execute(_SQL["patience"])
         known = await ranges(connection, table)
         if not known or known[-1].low > id_prefix(now + length):
             return None
         last = known[-1]
-        added = _range(table, _end_of(last, now, length))
-        if added.low >= _END:
+        # The tables have the same ranges, also if a server was killed between the two.
+        others = [one.low for one in await ranges(connection, PARTITIONED[0])]
+        planned = next((low for low in others if low > last.low), None)
+        end = _end_of(last, now, length) if planned is None else time_of_prefix(planned)
+        added = _last_range(table, end)
+        if added.low >= END:
             return None
         await _create(connection, table, added.partition)
         await _run(connection, "detach", table=table.name, partition=last.partition)
@@ -131,10 +142,45 @@ async def _extend(connection: Connection, table: Partitioned, now: int, length: 
         return added.partition
 
 
-def _range(table: Partitioned, start: int) -> Range:
+async def _merge(connection: Connection, table: Partitioned, now: int) -> bool:
+    """Make one partition of two that are over and empty, so that their number stays small."""
+    async with connection.transaction():
+        if not await _take_turn(connection):
+            return False
+        known = [
+            one for one in await ranges(connection, table) if one.high < id_prefix(now - _DAY_US)
+        ]
+        for pair in pairwise(known):
+            if await _are_empty(connection, pair):
+                for one in pair:
+                    await _run(connection, "detach", table=table.name, partition=one.partition)
+                if not await _are_empty(connection, pair):
+                    raise Unavailable("An old partition is written to")
+                await _run(connection, "drop", partition=pair[0].partition, other=pair[1].partition)
+                await _create(connection, table, pair[0].partition)
+                await _attach(connection, table, pair[0]._replace(high=pair[1].high))
+                return True
+        return False
+
+
+async def _take_turn(connection: Connection) -> bool:
+    """Return whether no other server changes partitions until this transaction ends."""
+    await connection.execute(_SQL["patience"])
+    return bool(await connection.fetchval(_SQL["turn"]))
+
+
+async def _are_empty(connection: Connection, pair: tuple[Range, Range]) -> bool:
+    return all([await _is_empty(connection, one.partition) for one in pair])
+
+
+async def _is_empty(connection: Connection, table: str) -> bool:
+    return bool(await connection.fetchval(_SQL["is_empty"].format(table=table)))
+
+
+def _last_range(table: Partitioned, start: int) -> Range:
     """Return the last range, which begins at a time."""
     day = datetime.fromtimestamp(start // 1_000_000, UTC)
-    return Range(f"{table.name}_{day:%Y_%m_%d}", id_prefix(start), _END)
+    return Range(f"{table.name}_{day:%Y_%m_%d}", id_prefix(start), END)
 
 
 def _end_of(last: Range, now: int, length: int) -> int:

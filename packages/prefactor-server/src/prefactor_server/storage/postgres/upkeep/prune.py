@@ -95,16 +95,32 @@ async def _delete_locked(deletion: Deletion, connection: Connection) -> Pruned:
     runs = await _ids(connection, "prune.unheld", deletion)
     if not runs:
         return Pruned()
-    account_id = deletion.account_id
+    pruned = await delete_spans(connection, deletion.account_id, runs)
+    await delete_without_spans(connection, deletion._replace(run_ids=runs), pruned)
+    return pruned
+
+
+async def lock(connection: Connection, deletion: Deletion) -> Sequence[str]:
+    """Lock runs, and return those that may be deleted."""
+    locked = await _ids(connection, "prune.lock_runs", deletion, deletion.ended_before)
+    return await _ids(connection, "prune.unheld", deletion._replace(run_ids=locked))
+
+
+async def delete_spans(connection: Connection, account_id: str, runs: Sequence[str]) -> Pruned:
+    """Delete the spans of runs that are locked, with their payloads."""
     spans = await connection.fetchval(_SQL["prune.count_spans"], account_id, runs)
     size = await connection.fetchval(_SQL["prune.delete_payloads"], account_id, runs)
     await connection.execute(_SQL["prune.delete_spans"], account_id, runs)
+    return Pruned(len(runs), spans, size)
+
+
+async def delete_without_spans(connection: Connection, deletion: Deletion, pruned: Pruned) -> None:
+    """Delete runs that are locked with everything but their spans, and record it."""
     for statement in _DELETED_WITH_RUNS:
-        await connection.execute(_SQL[statement], account_id, runs)
-    pruned = Pruned(len(runs), spans, size)
+        await connection.execute(_SQL[statement], deletion.account_id, deletion.run_ids)
     await _record(connection, deletion.record, pruned)
-    await append(connection, deleted_rows(account_id, runs), deletion.now)
-    return pruned
+    rows = deleted_rows(deletion.account_id, deletion.run_ids)
+    await append(connection, rows, deletion.now)
 
 
 async def delete_audit_entries(

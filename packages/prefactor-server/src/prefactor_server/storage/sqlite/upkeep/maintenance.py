@@ -18,6 +18,8 @@ from prefactor_server.domain.runs.retention import (
     Deletion,
     DeletionRecord,
     EndedRun,
+    Partition,
+    PartitionRun,
     Pruned,
     Retention,
 )
@@ -123,6 +125,23 @@ class SqliteMaintenance:
     async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:
         """See ``Maintenance.delete_audit_entries``."""
         return await self._on_writer(partial(delete_audit_entries, before, record))
+
+    async def partitions(self) -> Sequence[Partition]:
+        """See ``Maintenance.partitions``; a file has none."""
+        return ()
+
+    async def runs_of_partition(self, partition: Partition) -> Sequence[PartitionRun] | None:
+        """See ``Maintenance.runs_of_partition``."""
+        raise LookupError(partition)
+
+    async def drop_partition(
+        self,
+        partition: Partition,
+        runs: Sequence[PartitionRun],  # noqa: ARG002 - there are no partitions
+        deletions: Sequence[Deletion],  # noqa: ARG002
+    ) -> bool:
+        """See ``Maintenance.drop_partition``."""
+        raise LookupError(partition)
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:
         """See ``Maintenance.forget_sign_ins``."""

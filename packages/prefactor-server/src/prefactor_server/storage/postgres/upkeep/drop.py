@@ -1,0 +1,127 @@
+"""Deletes all runs of a partition by time, and the partition's rows as a whole.
+
+The partition stays, empty, so that the ranges have no gaps; see ``partitions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prefactor_server.domain.pfid import time_of_prefix
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    EndedRun,
+    Partition,
+    PartitionRun,
+    Pruned,
+)
+from prefactor_server.storage.maintenance import PARTITION_RUNS
+from prefactor_server.storage.postgres import driver
+from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.upkeep.partitions import END, PARTITIONED, Range, ranges
+from prefactor_server.storage.postgres.upkeep.prune import (
+    delete_spans,
+    delete_without_spans,
+    lock,
+)
+from prefactor_server.storage.sql import load_sql
+
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
+_DAY_US: Final = 86_400 * 1_000_000
+# A statement of others held a lock for too long, this one took too long, or two waited for each
+# other; or the partition was merged with another.
+_IN_THE_WAY: Final = frozenset({"55P03", "57014", "40P01", "42P01"})
+
+
+class _Changed(Exception):
+    """Rolls back a deletion that is not what was asked for any more."""
+
+
+async def partitions(connection: Connection) -> Sequence[Partition]:
+    """See ``Maintenance.partitions``. Returns those that both tables have, except the open one."""
+    spans, payloads = [
+        {_name(table.name, one): one for one in await ranges(connection, table)}
+        for table in PARTITIONED
+    ]
+    return [
+        _partition(name, one)
+        for name, one in spans.items()
+        if one.high != END and name in payloads and payloads[name][1:] == one[1:]
+    ]
+
+
+async def runs_of_partition(
+    partition: Partition, connection: Connection
+) -> Sequence[PartitionRun] | None:
+    """See ``Maintenance.runs_of_partition``."""
+    sql = _SQL["drop.runs"].format(name=partition.name)
+    found: list[PartitionRun] = []
+    for account_id, *run, spans, payload_bytes in await connection.fetch(sql, PARTITION_RUNS + 1):
+        one = EndedRun(*run)
+        has_ended = run[EndedRun._fields.index("ended_at")] is not None
+        if one.is_held or not has_ended:
+            return None
+        found.append(PartitionRun(account_id, one, spans, payload_bytes))
+    return found if len(found) <= PARTITION_RUNS else None
+
+
+async def drop_partition(
+    partition: Partition,
+    runs: Sequence[PartitionRun],
+    deletions: Sequence[Deletion],
+    connection: Connection,
+) -> bool:
+    """See ``Maintenance.drop_partition``."""
+    try:
+        async with connection.transaction():
+            if not await connection.fetchval(_SQL["turn"]):
+                return False
+            await _drop(connection, partition, runs, deletions)
+    except _Changed:
+        return False
+    except Exception as error:
+        if driver.sqlstate(error) in _IN_THE_WAY:
+            return False
+        raise
+    return True
+
+
+async def _drop(
+    connection: Connection,
+    partition: Partition,
+    runs: Sequence[PartitionRun],
+    deletions: Sequence[Deletion],
+) -> None:
+    by_key = {(one.account_id, one.run.id): one for one in runs}
+    # With a run locked, nobody adds or deletes spans of it.
+    for deletion in deletions:
+        if len(await lock(connection, deletion)) != len(deletion.run_ids):
+            raise _Changed
+    left = 0
+    for deletion in deletions:
+        of_deletion = [by_key[deletion.account_id, run_id] for run_id in deletion.run_ids]
+        whole = [one for one in of_deletion if one.spans == one.run.spans]
+        # Runs with spans in other partitions too are few, and deleted by rows.
+        others = [one.run.id for one in of_deletion if one.spans != one.run.spans]
+        spans = sum(one.spans for one in whole)
+        pruned = Pruned(len(whole), spans, sum(one.payload_bytes for one in whole))
+        if others:
+            pruned = pruned.plus(await delete_spans(connection, deletion.account_id, others))
+        await delete_without_spans(connection, deletion, pruned)
+        left += spans
+    # Last, because everything else may take a while.
+    await connection.execute(_SQL["patience"])
+    await connection.execute(_SQL["drop.lock"].format(name=partition.name))
+    if await connection.fetchval(_SQL["drop.count"].format(name=partition.name)) != left:
+        raise _Changed
+    await connection.execute(_SQL["drop.empty"].format(name=partition.name))
+
+
+def _name(table: str, one: Range) -> str:
+    return one.partition.removeprefix(f"{table}_")
+
+
+def _partition(name: str, one: Range) -> Partition:
+    begin, end = time_of_prefix(one.low), time_of_prefix(one.high)
+    return Partition(name, one.low, one.high, end, end - begin <= _DAY_US)

@@ -1,0 +1,133 @@
+"""Deleting whole partitions, where the policies of all accounts let every run in them go."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import structlog
+
+from prefactor_server.domain.runs.retention import (
+    Deletion,
+    DeletionRecord,
+    EndedRun,
+    Partition,
+    PartitionRun,
+    Pruned,
+)
+from prefactor_server.domain.runs.retention_policy import (
+    RetentionPolicy,
+    RetentionRule,
+    RetentionRules,
+    read_rules,
+    time_before,
+)
+from prefactor_server.storage.maintenance import Maintenance
+
+_log = structlog.get_logger("prefactor_server")
+
+_ACTOR: Final = "server"
+_DAY_US: Final = 86_400 * 1_000_000
+
+
+class PartitionRetention:
+    """Deletes partitions that are old as a whole.
+
+    Deleting a partition costs next to nothing, unless its rows have been deleted one by one before.
+    The runs of a day's partition therefore stay until the whole day is old enough, a day at most.
+    """
+
+    def __init__(self, maintenance: Maintenance, now_us: Callable[[], int]) -> None:
+        self._maintenance = maintenance
+        self._now_us = now_us
+        self._partitions: Sequence[Partition] = ()
+        self._again_at: dict[str, int] = {}
+
+    def will_have(self, run: EndedRun, rule: RetentionRule, now: int) -> bool:
+        """Return whether a run that may go is left until the day of its partition is old too."""
+        before = time_before(rule.days, now)
+        return before is not None and any(
+            one.is_short and one.low <= run.id < one.high and one.ends_at > before
+            for one in self._partitions
+        )
+
+    async def delete_old(
+        self,
+        policies: Mapping[str, RetentionPolicy],
+        check: Callable[[RetentionPolicy], Awaitable[None]],
+    ) -> None:
+        """Delete the partitions in which all runs may go. ``check`` raises if another server does.
+
+        A partition that cannot go is looked at again after a day, because that reads all of it.
+        """
+        now = self._now_us()
+        self._partitions = await self._maintenance.partitions()
+        rules = {
+            account_id: RetentionRules(read_rules(policy.rules))
+            for account_id, policy in policies.items()
+        }
+        oldest = [before for one in rules.values() if (before := one.ended_before(now)) is not None]
+        for partition in self._partitions:
+            due = oldest and partition.ends_at <= max(oldest)
+            if due and self._again_at.get(partition.name, 0) <= now:
+                for policy in policies.values():
+                    await check(policy)
+                if not await self._delete(partition, policies, rules, now):
+                    self._again_at[partition.name] = now + _DAY_US
+
+    async def _delete(
+        self,
+        partition: Partition,
+        policies: Mapping[str, RetentionPolicy],
+        rules: Mapping[str, RetentionRules],
+        now: int,
+    ) -> bool:
+        def due(one: PartitionRun) -> Due | None:
+            of_account = rules.get(one.account_id)
+            rule = None if of_account is None else of_account.expired_rule(one.run, now)
+            before = None if rule is None else time_before(rule.days, now)
+            if before is None:
+                return None
+            return Due(policy_record(policies[one.account_id], now, str(rule)), before)
+
+        return await delete_partition(self._maintenance, partition, due, now) != Pruned()
+
+
+class Due(NamedTuple):
+    """Why a run may go: what the audit log says of it, and the time before which it ended."""
+
+    record: DeletionRecord
+    ended_before: int
+
+
+async def delete_partition(
+    maintenance: Maintenance,
+    partition: Partition,
+    due: Callable[[PartitionRun], Due | None],
+    now: int,
+) -> Pruned:
+    """Delete a partition, if all of its runs are due; return what was deleted, or nothing."""
+    runs = await maintenance.runs_of_partition(partition)
+    found: defaultdict[Due, list[str]] = defaultdict(list)
+    for one in runs or ():
+        reason = due(one)
+        if reason is None:
+            return Pruned()
+        found[reason].append(one.run.id)
+    deletions = [
+        Deletion(reason.record.account_id, ids, reason.ended_before, now, reason.record)
+        for reason, ids in found.items()
+    ]
+    if not runs or not await maintenance.drop_partition(partition, runs, deletions):
+        return Pruned()
+    _log.info("partition deleted", partition=partition.name, runs=len(runs))
+    spans = sum(one.run.spans for one in runs)
+    return Pruned(len(runs), spans, sum(one.payload_bytes for one in runs))
+
+
+def policy_record(policy: RetentionPolicy, now: int, rule: str) -> DeletionRecord:
+    """Return the audit log's record of an application of a policy."""
+    return DeletionRecord(
+        policy.account_id, now, _ACTOR, "retention_policies.apply", policy.id, rule
+    )

@@ -1,0 +1,98 @@
+"""Over thirty partitions, a statement touches those that its ids can be in."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest_asyncio
+from partitions import DAY, TODAY, add_span, date, span_id, started
+from rows import ACCOUNT
+
+from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.storage import listing as listing_sql
+from prefactor_server.storage.base import Needs
+from prefactor_server.storage.postgres import read, tables
+from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.load import query_for
+
+DAYS = 30
+NEWEST = Sort("id", descending=True)
+
+
+@pytest_asyncio.fixture
+async def filled(storage: PostgresStorage) -> list[str]:
+    """The ids of spans of one run, a span in each of thirty partitions."""
+    run = await started(storage)
+    ids = [span_id(day) for day in range(DAYS)]
+    for day, span in enumerate(ids):
+        await storage.maintenance.extend_partitions(TODAY + day * DAY + 1, 1)
+        await add_span(storage, run, span)
+    return ids
+
+
+async def touched(connection: Any, sql: str, *values: object) -> set[str]:
+    """Return the partitions of spans that a statement reads rows of, by their days."""
+    explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"
+    plan = json.loads(await connection.fetchval(explained, *values))[0]["Plan"]
+    scans = [node for node in _nodes(plan) if "Relation Name" in node and node["Actual Loops"] > 0]
+    names = {node["Relation Name"] for node in scans}
+    return {name.removeprefix("agent_span_") for name in names if name.startswith("agent_span")}
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+async def test_a_batch_loads_from_the_partitions_of_its_spans(
+    storage: PostgresStorage, filled: list[str]
+) -> None:
+    """What a batch loads by id comes from the partition of the id."""
+    query = query_for({ACCOUNT: Needs(spans={filled[7]})})
+
+    async with storage._writing.connection() as connection:
+        # Plans of writes are kept, and made for every id.
+        found = await touched(connection, query.sql, *query.values)
+
+    assert found == {date(7)}
+
+
+async def test_spans_by_id_are_read_from_their_partitions(
+    storage: PostgresStorage, filled: list[str]
+) -> None:
+    """Spans that are named are read from the partitions of their days."""
+    async with storage._reading.connection() as connection:
+        one = await touched(connection, read._read("span.by_id"), ACCOUNT, filled[3])
+        two = await touched(connection, read._read("span.by_ids"), ACCOUNT, [filled[3], filled[9]])
+
+    assert (one, two) == ({date(3)}, {date(3), date(9)})
+
+
+async def _page(storage: PostgresStorage, listing: Listing) -> set[str]:
+    clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
+    sql = f"SELECT id FROM agent_span {clause.sql}"  # noqa: S608 - ours
+    async with storage._reading.connection() as connection:
+        return await touched(connection, read.numbered(sql), *clause.parameters)
+
+
+async def test_a_page_after_a_cursor(storage: PostgresStorage, filled: list[str]) -> None:
+    """A page of spans from a cursor on does not touch what is newer."""
+    after = Cursor(filled[5], filled[5], 20)
+
+    found = await _page(storage, Listing(sort=NEWEST, after=after, page_size=2))
+
+    assert found <= {*(date(day) for day in range(6)), "default"}
+
+
+async def test_a_run_may_have_spans_in_every_partition(
+    storage: PostgresStorage, filled: list[str]
+) -> None:
+    """A run's spans are looked for in all partitions, because clients may bring any ids."""
+    of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
+    async with storage._reading.connection() as connection:
+        found = await touched(connection, read._read("instance.skeleton"), ACCOUNT, "run-1")
+
+    assert found >= {date(day) for day in range(DAYS)}
+    assert {span.id for span in await storage.skeleton(ACCOUNT, "run-1")} == set(filled)
+    assert [one.span.id for one in (await storage.spans(ACCOUNT, of_run)).rows] == filled
