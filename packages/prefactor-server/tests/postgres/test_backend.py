@@ -142,7 +142,7 @@ async def test_a_row_that_always_conflicts_is_given_up(
 ) -> None:
     """A row that an index always refuses fails in the end and stores nothing."""
     run = await do(storage, register("run-1"))
-    await database.rows("CREATE UNIQUE INDEX one_span_only ON agent_span (account_id)")
+    await database.rows("CREATE UNIQUE INDEX one_span_only ON agent_span_default (account_id)")
     await do(storage, create_span("first", run))
 
     with pytest.raises(Contended):
