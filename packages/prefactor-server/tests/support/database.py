@@ -57,6 +57,7 @@ TABLES = (
     "series_rollup",
     "series_rollup_due",
     "series_late_span",
+    "series_run_end",
     "otlp_trace",
     "webhook",
     "webhook_delivery",

@@ -27,6 +27,8 @@ RUN_DELETED: Final = 32
 """With all of its spans, which are not named. 64 was that spans were deleted before their run."""
 QUALITY: Final = 128
 """An evaluation of the run was recorded or taken back."""
+END_REVISED: Final = 2048
+"""The run changed after it had ended: its end or its start was replaced."""
 METADATA: Final = 512
 """The metadata of the run was set."""
 IMPORTED: Final = 1024

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from prefactor_server.domain.change import RUN_DELETED, RUN_ENDED, SPANS_REVISED, Change
+from prefactor_server.domain.change import (
+    END_REVISED,
+    RUN_DELETED,
+    RUN_ENDED,
+    SPANS_REVISED,
+    Change,
+)
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.bucket import BUCKETS
 from prefactor_server.domain.series.figures import FinishedSpan
 from prefactor_server.domain.series.rollup import (
     ALL_ENVIRONMENTS,
+    CountedEnd,
     CountedLateSpan,
     Rollup,
     RollupDue,
@@ -19,6 +26,7 @@ from prefactor_server.domain.series.rollup import (
     is_counted,
     is_late,
     keys_to_read,
+    may_end_again,
     merged,
     rewritten,
 )
@@ -32,6 +40,22 @@ _EXPIRED_SLICE: Final = 200
 _RESET_SLICE: Final = 1000
 _DUE_SLICE: Final = 20
 _LOOK_EVERY_US: Final = 10 * 60 * 1_000_000
+
+
+class _Ends(NamedTuple):
+    """Runs to count, what they were counted as before, and what is to be remembered of them."""
+
+    counted: list[AgentInstance]
+    replaced: list[AgentInstance]
+    known: list[CountedEnd]
+
+    def add(self, run: AgentInstance, before: CountedEnd | None) -> None:
+        """Count a run with the end that it has now, in place of an earlier one."""
+        self.counted.append(run)
+        if before is not None:
+            self.replaced.append(before.put_into(run))
+        if before is not None or may_end_again(run):
+            self.known.append(CountedEnd.of(run))
 
 
 class SeriesConsumer(Consumer):
@@ -54,21 +78,29 @@ class SeriesConsumer(Consumer):
         """Return the rollups with the changes added, and the deletion of expired ones."""
         now = self._now_us()
         spans, late = await self._spans(changes, now)
-        added = added_by(await self._runs(changes), spans, now)
-        stored = await self._storage.rollups_by_key(keys_to_read(added))
+        ends = await self._ends(changes)
+        added = added_by(ends.counted, spans, now)
+        removed = added_by(ends.replaced, (), now)
+        stored = await self._storage.rollups_by_key(keys_to_read(added, removed))
+        rollups = merged(added, stored, removed)
         gone = [
-            Deleted(CountedLateSpan, (change.account_id, change.agent_instance_id))
+            Deleted(kind, (change.account_id, change.agent_instance_id))
             for change in changes
             if change.flags & RUN_DELETED
+            for kind in (CountedLateSpan, CountedEnd)
         ]
         return Derived(
-            upserted=(*merged(added, stored), *late),
-            deleted=(*gone, *await self._expired(now)),
+            upserted=(*(row for row in rollups if not row.is_empty), *late, *ends.known),
+            deleted=(
+                *(Deleted(Rollup, row.key) for row in rollups if row.is_empty),
+                *gone,
+                *await self._expired(now),
+            ),
         )
 
     async def reset(self) -> Derived | None:
         """Return the deletion of some rollups. The counts of deleted runs are lost with them."""
-        for kind in (Rollup, CountedLateSpan):
+        for kind in (Rollup, CountedLateSpan, CountedEnd):
             if some := await self._feed.some(kind, _RESET_SLICE):
                 return Derived(deleted=some)
         return None
@@ -87,12 +119,21 @@ class SeriesConsumer(Consumer):
         stored = await self._storage.rollups_by_key(keys)
         return Derived(upserted=rewritten(stored), deleted=due) if due else None
 
-    async def _runs(self, changes: Iterable[Change]) -> Sequence[AgentInstance]:
-        ended = ((c.account_id, (c.agent_instance_id,)) for c in changes if c.flags & RUN_ENDED)
-        found: list[AgentInstance] = []
-        for account_id, ids in _by_account(ended).items():
-            found += await self._storage.runs_by_id(account_id, ids)
-        return found
+    async def _ends(self, changes: Sequence[Change]) -> _Ends:
+        """Return the runs to count, and the ends with which some of them were counted before."""
+        first, revised = _runs_with(RUN_ENDED, changes), _runs_with(END_REVISED, changes)
+        ends = _Ends([], [], [])
+        for account_id in first.keys() | revised.keys():
+            ended, again = first.get(account_id, ()), revised.get(account_id, ())
+            known: Mapping[str, CountedEnd] = {}
+            if again:
+                rows = await self._storage.counted_ends(account_id, again)
+                known = {row.agent_instance_id: row for row in rows}
+            # A revised run that is neither is left to the backfill, or counted with its last end.
+            ids = sorted({*ended, *known})
+            for run in await self._storage.runs_by_id(account_id, ids):
+                ends.add(run, known.get(run.id))
+        return ends
 
     async def _spans(
         self, changes: Sequence[Change], now: int
@@ -138,6 +179,11 @@ class SeriesConsumer(Consumer):
         if len(keys) < _EXPIRED_SLICE:
             self._look_at = now + _LOOK_EVERY_US
         return [Deleted(Rollup, key) for key in keys]
+
+
+def _runs_with(flag: int, changes: Iterable[Change]) -> Mapping[str, Sequence[str]]:
+    """Return the runs of changes with a flag, by account."""
+    return _by_account((c.account_id, (c.agent_instance_id,)) for c in changes if c.flags & flag)
 
 
 def _by_account(named: Iterable[tuple[str, Sequence[str]]]) -> Mapping[str, Sequence[str]]:

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.change import (
+    END_REVISED,
     IMPORTED,
     METADATA,
     QUALITY,
@@ -132,8 +133,14 @@ def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
     for run in changed:
         before = loaded[run.id]
         if run_state(run) != run_state(before):
-            ended = RUN_ENDED if before.status in _OPEN and run.status not in _OPEN else 0
-            runs[run.id].flags |= RUN_CHANGED | ended
+            runs[run.id].flags |= RUN_CHANGED | _end(before, run)
+
+
+def _end(before: AgentInstance, run: AgentInstance) -> int:
+    """Return the flag for what a change did to the end of a run."""
+    if run.status in _OPEN:
+        return 0
+    return RUN_ENDED if before.status in _OPEN else END_REVISED
 
 
 def _loaded(snapshot: Snapshot, kind: type[Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.figures import FinishedSpan
-from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+from prefactor_server.domain.series.rollup import CountedEnd, CountedLateSpan, Rollup, RollupKey
 
 SPAN_COLUMNS: Final = ", ".join(f"t.{column}" for column in FinishedSpan._fields)
 RUN_COLUMNS: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
@@ -44,6 +44,10 @@ class SeriesStorage(Protocol):
         self, account_id: str, run_ids: Sequence[str], ids: Sequence[str]
     ) -> Sequence[CountedLateSpan]:
         """Return the spans of runs that were finished late and have been counted."""
+        ...
+
+    async def counted_ends(self, account_id: str, run_ids: Sequence[str]) -> Sequence[CountedEnd]:
+        """Return the ends with which runs were counted that may end again."""
         ...
 
     async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:

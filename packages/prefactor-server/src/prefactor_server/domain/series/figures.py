@@ -108,6 +108,13 @@ class Figures(NamedTuple):
             _bounded(_added(self.models, other.models, ModelFigures(), ModelFigures.plus)),
         )
 
+    def without_runs_of(self, other: Figures) -> Figures:
+        """Return the figures without the runs that others hold."""
+        runs = Counter(dict(self.runs)) - Counter(dict(other.runs))
+        return self._replace(
+            runs=dict(runs), run_durations=self.run_durations.minus(other.run_durations)
+        )
+
 
 NOTHING: Final = Figures()
 

@@ -104,6 +104,13 @@ class Histogram:
         _add(counts, other)
         return self.of_bins(counts)
 
+    def minus(self, other: Histogram) -> Histogram:
+        """Return the histogram without the durations of another."""
+        if not other.total:
+            return self
+        counts = Counter(dict(zip(self.bins, self.counts, strict=True)))
+        return self.of_bins(counts - Counter(dict(zip(other.bins, other.counts, strict=True))))
+
     def quantiles(self, shares: Sequence[float] = QUANTILES) -> list[float | None]:
         """Return quantiles in microseconds, each the nearest rank's; None of no durations."""
         if not self.total:

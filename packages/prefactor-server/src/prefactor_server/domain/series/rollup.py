@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceStatus
 from prefactor_server.domain.runs.agent_span import CLOSED_BY_TERMINATION, FINISHED, FINISHED_LATE
 from prefactor_server.domain.series.bucket import BUCKETS, MINUTE
 from prefactor_server.domain.series.figures import (
@@ -58,6 +59,14 @@ class Rollup(NamedTuple):
         """What it is about."""
         return RollupKey(*self[:-1])
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is counted in it any more."""
+        return self.figures == _EMPTY
+
+
+_EMPTY: Final = encode_figures(NOTHING)
+
 
 class RollupDue(NamedTuple):
     """A bucket that an earlier version wrote: without ALL_ENVIRONMENTS, and slow to read."""
@@ -77,11 +86,36 @@ class CountedLateSpan(NamedTuple):
     counted_at: int
 
 
+class CountedEnd(NamedTuple):
+    """The end with which a run was counted that may get another one."""
+
+    account_id: str
+    agent_instance_id: str
+    status: InstanceStatus
+    started_at: int | None
+    finished_at: int | None
+
+    @classmethod
+    def of(cls, run: AgentInstance) -> CountedEnd:
+        """Return the end that a run has now."""
+        return cls(run.account_id, run.id, run.status, run.started_at, run.finished_at)
+
+    def put_into(self, run: AgentInstance) -> AgentInstance:
+        """Return the run as it was counted."""
+        return run._replace(
+            status=self.status, started_at=self.started_at, finished_at=self.finished_at
+        )
+
+
+_TRACE_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
+
 _Place: TypeAlias = tuple[str, str, str, int]
 """Account, agent, environment and the start of a minute."""
 
 Added: TypeAlias = Mapping[RollupKey, Figures]
-"""Figures to add to the stored ones."""
+"""Figures to add to the stored ones, or to take away from them."""
+
+_NO_CHANGE: Final[Added] = {}
 
 
 def is_counted(span: FinishedSpan) -> bool:
@@ -100,6 +134,15 @@ def is_late(span: FinishedSpan) -> bool:
     remembered once it is counted.
     """
     return bool(span.flags & FINISHED_LATE)
+
+
+def may_end_again(run: AgentInstance) -> bool:
+    """Return whether the end of a run may be replaced.
+
+    A provisional end may be. So may every end of a run that OTLP can write to: each further root of
+    its trace may end it later, and each further span may start it earlier.
+    """
+    return run.ended_by is not None or bool(_TRACE_ID.fullmatch(run.external_identifier or ""))
 
 
 def added_by(runs: Iterable[AgentInstance], spans: Iterable[FinishedSpan], now: int) -> Added:
@@ -132,24 +175,40 @@ def _tally(tallies: dict[_Place, Tally], place: tuple[str, str, str], at: int) -
     return tally
 
 
-def keys_to_read(added: Added) -> Sequence[RollupKey]:
+def keys_to_read(*changed: Added) -> Sequence[RollupKey]:
     """Return the keys of the stored rollups that ``merged`` needs."""
-    return sorted({*added, *(key.of_all for key in added)})
+    keys = {key for figures in changed for key in figures}
+    return sorted({*keys, *(key.of_all for key in keys)})
 
 
-def merged(added: Added, stored: Sequence[Rollup]) -> list[Rollup]:
-    """Return the stored rollups with the added figures, and new ones.
+def merged(added: Added, stored: Sequence[Rollup], removed: Added = _NO_CHANGE) -> list[Rollup]:
+    """Return the stored rollups with the added figures, without the removed runs, and new ones.
 
-    ALL_ENVIRONMENTS is a stored sum: the added figures are added to it, too. If it is not stored,
-    it is computed from the rollups of each environment.
+    ALL_ENVIRONMENTS is a stored sum, to which the same is done. If it is not stored, it is computed
+    from the rollups of each environment.
     """
     known = {row.key: decode_figures(row.figures) for row in stored}
-    written = {key: known.get(key, NOTHING).plus(figures) for key, figures in added.items()}
-    more: dict[RollupKey, list[Figures]] = defaultdict(list)
-    for key, figures in added.items():
-        more[key.of_all].append(figures)
-    of_all = {key: sum_of((known[key], *figures)) for key, figures in more.items() if key in known}
-    return _encoded(written | of_all | _missing_sums(known | written, more.keys() - of_all.keys()))
+    written = {
+        key: known.get(key, NOTHING)
+        .plus(added.get(key, NOTHING))
+        .without_runs_of(removed.get(key, NOTHING))
+        for key in added.keys() | removed.keys()
+    }
+    more, less = _by_bucket(added), _by_bucket(removed)
+    buckets = more.keys() | less.keys()
+    of_all = {
+        key: sum_of((known[key], *more.get(key, ()))).without_runs_of(sum_of(less.get(key, ())))
+        for key in buckets & known.keys()
+    }
+    return _encoded(written | of_all | _missing_sums(known | written, buckets - of_all.keys()))
+
+
+def _by_bucket(changed: Added) -> Mapping[RollupKey, Sequence[Figures]]:
+    """Return the figures of each environment by the key of all."""
+    found: dict[RollupKey, list[Figures]] = defaultdict(list)
+    for key, figures in changed.items():
+        found[key.of_all].append(figures)
+    return found
 
 
 def rewritten(stored: Sequence[Rollup]) -> list[Rollup]:

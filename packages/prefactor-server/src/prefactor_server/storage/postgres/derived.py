@@ -11,7 +11,13 @@ from prefactor_server.domain.runs.alert_review import AlertReview
 from prefactor_server.domain.runs.run_span_type import RunSpanType
 from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
 from prefactor_server.domain.search.index import SearchDocument
-from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupDue, RollupKey
+from prefactor_server.domain.series.rollup import (
+    CountedEnd,
+    CountedLateSpan,
+    Rollup,
+    RollupDue,
+    RollupKey,
+)
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import column_types
@@ -72,6 +78,7 @@ DERIVED: Final[Sequence[DerivedTable]] = (
     DerivedTable(
         CountedLateSpan, "series_late_span", ("account_id", "agent_instance_id", "span_id")
     ),
+    DerivedTable(CountedEnd, "series_run_end", ("account_id", "agent_instance_id")),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.figures import FinishedSpan
-from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+from prefactor_server.domain.series.rollup import CountedEnd, CountedLateSpan, Rollup, RollupKey
 from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.series import (
     ROLLUP_COLUMNS,
@@ -47,6 +47,11 @@ class PostgresSeries:
         """See ``SeriesStorage.counted_late``."""
         found = await self._fetch("series.counted_late", account_id, list(run_ids), list(ids))
         return [CountedLateSpan._make(tuple(record)) for record in found]
+
+    async def counted_ends(self, account_id: str, run_ids: Sequence[str]) -> Sequence[CountedEnd]:
+        """See ``SeriesStorage.counted_ends``."""
+        found = await self._fetch("series.counted_ends", account_id, list(run_ids))
+        return [CountedEnd._make(tuple(record)) for record in found]
 
     async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
         """See ``SeriesStorage.rollups_by_key``."""

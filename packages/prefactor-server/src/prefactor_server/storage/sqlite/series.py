@@ -10,7 +10,7 @@ from typing import Final
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.figures import FinishedSpan
-from prefactor_server.domain.series.rollup import CountedLateSpan, Rollup, RollupKey
+from prefactor_server.domain.series.rollup import CountedEnd, CountedLateSpan, Rollup, RollupKey
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.series import (
     ROLLUP_COLUMNS,
@@ -85,6 +85,16 @@ class SqliteSeries:
             lambda connection: [
                 CountedLateSpan._make(row)
                 for row in connection.execute(_SQL["series.counted_late"], named)
+            ]
+        )
+
+    async def counted_ends(self, account_id: str, run_ids: Sequence[str]) -> Sequence[CountedEnd]:
+        """See ``SeriesStorage.counted_ends``."""
+        named = {"account_id": account_id, "run_ids": json.dumps(list(run_ids))}
+        return await self._on_reader(
+            lambda connection: [
+                CountedEnd._make(row)
+                for row in connection.execute(_SQL["series.counted_ends"], named)
             ]
         )
 

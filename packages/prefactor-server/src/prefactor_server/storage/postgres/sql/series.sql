@@ -15,6 +15,11 @@ WHERE t.account_id = $1 AND t.id = ANY ($2::text[]) AND t.finished_at IS NOT NUL
 SELECT account_id, agent_instance_id, span_id, counted_at FROM series_late_span
 WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[]) AND span_id = ANY ($3::text[])
 
+-- name: series.counted_ends
+-- The ends with which runs were counted, by the ids of the runs.
+SELECT account_id, agent_instance_id, status, started_at, finished_at FROM series_run_end
+WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
+
 -- name: series.rollups_by_key
 -- Rollups by their keys; in place of a missing one of all environments, those of each.
 WITH named AS (

@@ -18,6 +18,11 @@ WHERE account_id = :account_id
     AND agent_instance_id IN (SELECT value FROM json_each(:run_ids))
     AND span_id IN (SELECT value FROM json_each(:ids))
 
+-- name: series.counted_ends
+-- The ends with which runs were counted, by the ids of the runs.
+SELECT account_id, agent_instance_id, status, started_at, finished_at FROM series_run_end
+WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:run_ids))
+
 -- name: series.rollup
 -- One rollup.
 SELECT {rollups} FROM series_rollup t
