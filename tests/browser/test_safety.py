@@ -16,7 +16,10 @@ from prefactor_http import HttpClientConfig, PrefactorHttpClient
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-SECTIONS = ("environments", "tokens", "people", "sessions", "risk", "audit", "server", "webhooks")
+SECTIONS = (
+    *("environments", "tokens", "people", "sessions"),
+    *("risk", "audit", "server", "webhooks", "retention"),
+)
 LOOKS = tuple((theme, width) for theme in ("light", "dark") for width in (1440, 768, 360))
 HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script>"

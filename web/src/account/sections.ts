@@ -11,6 +11,7 @@ export type SectionId =
   | "sessions"
   | "risk"
   | "prices"
+  | "retention"
   | "audit"
   | "server";
 
@@ -30,6 +31,7 @@ export const SECTIONS: readonly Section[] = [
   { id: "sessions", title: "Sessions", right: "read" },
   { id: "risk", title: "Risk profiles", right: "read" },
   { id: "prices", title: "Prices", right: "read" },
+  { id: "retention", title: "Retention", right: "read" },
   { id: "audit", title: "Audit log", right: "administer" },
   { id: "server", title: "Server health", right: "administer" },
 ];

@@ -103,6 +103,7 @@ export function subject(entry: Pick<Entry, "action" | "resource_id">): string | 
   if (/^(agent_instances|legal_holds)\./.test(entry.action)) {
     return formatRoute("run", entry.resource_id);
   }
+  if (/^retention_policies\./.test(entry.action)) return formatRoute("account", "retention");
   if (/^agents\./.test(entry.action)) return formatRoute("agent", entry.resource_id);
   if (/^risk_profiles\.(create|update)/.test(entry.action)) {
     return formatRoute("account", "risk", { profile: entry.resource_id });

@@ -1,0 +1,89 @@
+"""The retention page for an admin; others are told whom to ask."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from browser import Offences
+from live_server import LiveServer, start_server
+from pages_data import Span, record
+from pages_people import sign_in_as
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server of its own, which never applies the policy while the page is looked at."""
+    started = start_server(
+        tmp_path_factory.mktemp("retention"), "--retention-interval-seconds", "0"
+    )
+    yield started
+    started.stop()
+
+
+async def test_rules(page: Page, offences: Offences, server: LiveServer) -> None:
+    """A rule is added, its errors are at their fields, and it is saved after a preview."""
+    offences.expected_statuses.add(422)
+    agent = f"<b>Old</b> {uuid4().hex[:8]}"
+    await record(server, [Span("root", "support:agent", {"goal": "x"})], agent=agent)
+    await page.goto("/#/account/retention")
+    await expect(
+        page.get_by_text("There are no rules, so every run is kept forever.")
+    ).to_be_visible()
+    await page.get_by_role("button", name="Add rule…").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Agent").fill("nobody")
+    await dialog.get_by_label("Days", exact=True).fill("1")
+    await dialog.get_by_role("button", name="Add").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("'nobody' is no agent of this account")
+    await dialog.get_by_label("Agent").fill(agent)
+    await dialog.get_by_label("Days", exact=True).fill("0")
+    await dialog.get_by_role("button", name="Add").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("must be 1 to 36500 days")
+    await dialog.get_by_label("Days", exact=True).fill("1")
+    await dialog.get_by_role("button", name="Add").click()
+    rules = page.get_by_role("list", name="Rules").get_by_role("listitem")
+    await expect(rules).to_contain_text(agent)
+    await expect(rules).to_contain_text("would delete 1 run and 1 span")
+    await expect(page.get_by_text("These rules would delete 1 run and 1 span now.")).to_be_visible()
+
+    await page.get_by_role("button", name="Add rule…").click()
+    await dialog.get_by_label("Purpose").select_option("eval")
+    await dialog.get_by_role("radio", name="Forever").check()
+    await dialog.get_by_role("button", name="Add").click()
+    await expect(rules).to_have_count(2)
+    await expect(rules.first).to_contain_text(agent)
+    await page.get_by_role("button", name="Save…").click()
+    await expect(dialog).to_contain_text("This cannot be undone.")
+    await dialog.get_by_role("button", name="Save and delete 1 run within the hour").click()
+    await expect(page.get_by_text("Not saved yet.")).to_have_count(0)
+    await page.reload()
+    await expect(rules).to_have_count(2)
+    await expect(rules.first).to_contain_text(agent)
+    await expect(rules.first).to_contain_text("1 day")
+    await expect(rules.last).to_contain_text("forever")
+    await rules.first.get_by_role("button", name="Remove").click()
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("Not saved yet.")).to_have_count(0)
+    await expect(rules).to_have_count(1)
+
+    await page.get_by_role("button", name="Change how long the log is kept").click()
+    await dialog.get_by_role("radio", name="For").last.check()
+    await dialog.get_by_label("Days", exact=True).fill("9")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("must be 30 to 36500 days")
+    await dialog.get_by_label("Days", exact=True).fill("400")
+    await dialog.get_by_role("button", name="Save").click()
+    await page.reload()
+    await expect(page.get_by_text("400 days")).to_be_visible()
+
+
+async def test_only_admins_see_the_policy(stranger: Page, server: LiveServer) -> None:
+    """A member is told to ask an admin."""
+    await sign_in_as(stranger.context, server, "member")
+    await stranger.goto("/#/account/retention")
+    await expect(stranger.get_by_text("Only admins see and change this.")).to_be_visible()
+    await expect(stranger.get_by_role("button", name="Add rule…")).to_have_count(0)

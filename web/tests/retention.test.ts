@@ -1,0 +1,95 @@
+import { describe, expect, test } from "vitest";
+import {
+  agentOf,
+  areSame,
+  auditLabel,
+  auditProblem,
+  deletes,
+  forecast,
+  problemsOf,
+  runsOf,
+  saveLabel,
+  type Rule,
+} from "../src/account/retention/policy";
+
+const RULE: Rule = { days: 90, agent_id: null, environment_id: null, purpose: null };
+
+function preview(runs: number, spans: number, held_runs = 0, is_complete = true) {
+  const rules = [{ rule: RULE, runs, spans, held_runs }];
+  return { type: "retention_preview" as const, rules, is_complete };
+}
+
+function refusal(rules: unknown) {
+  return { code: "validation_errors", errors: { rules } };
+}
+
+describe("a retention policy", () => {
+  test("says what it would delete, and asks with the same number", () => {
+    expect(forecast(preview(1204, 5310, 1))).toBe(
+      "These rules would delete 1,204 runs and 5,310 spans now. Legal holds keep 1 run that would be deleted.",
+    );
+    expect(saveLabel(preview(1204, 5310))).toBe("Save and delete 1,204 runs within the hour");
+    expect(saveLabel(preview(1, 5))).toBe("Save and delete 1 run within the hour");
+    expect(auditLabel(1, true)).toBe("Save and delete 1 entry within the hour");
+    expect(auditLabel(1000, false)).toBe("Save and delete more than 1,000 entries within the hour");
+  });
+
+  test("asks as well when not every old run was counted", () => {
+    expect(deletes(preview(0, 0))).toBe(false);
+    expect(forecast(preview(0, 0, 2))).toContain(
+      "These rules would delete nothing now. Legal holds keep",
+    );
+    expect(deletes(preview(0, 0, 0, false))).toBe(true);
+    expect(forecast(preview(7, 9, 0, false))).toBe(
+      "These rules would delete at least 7 runs and 9 spans now.",
+    );
+  });
+
+  test("names the runs of a rule, by ids that have no name", () => {
+    const rule: Rule = { ...RULE, agent_id: "a1", environment_id: "e1", purpose: "eval" };
+    expect(runsOf(rule, (id) => (id === "a1" ? "Underwriting" : ""))).toBe(
+      "agent Underwriting, environment e1, purpose eval",
+    );
+    expect(runsOf(RULE, () => "")).toBe("all runs");
+  });
+
+  test("finds an agent by a name that only one has", () => {
+    const names = [
+      ["a1", "Underwriting"],
+      ["a2", "Twin"],
+      ["a3", "Twin"],
+    ] as const;
+    expect(agentOf("Underwriting", names)).toBe("a1");
+    expect(agentOf("Twin", names)).toBe("Twin");
+    expect(agentOf("underwriting-bot", names)).toBe("underwriting-bot");
+  });
+
+  test("is the same only with the same rules", () => {
+    expect(areSame([RULE], [{ ...RULE }])).toBe(true);
+    expect(areSame([RULE], [{ ...RULE, days: null }])).toBe(false);
+    expect(areSame([RULE], [])).toBe(false);
+  });
+});
+
+describe("an error of the API", () => {
+  test("is shown at the field of the rule that it is about", () => {
+    const days = { days: { message: "must be 1 to 36500 days" } };
+    expect(problemsOf(refusal({ "1": days }), 1)).toEqual({ days: "must be 1 to 36500 days" });
+    const agent = { message: "rule 2: 'x' is no agent of this account" };
+    expect(problemsOf(refusal(agent), 1)).toEqual({ agent_id: "'x' is no agent of this account" });
+    const twice = { message: "rule 2: an earlier rule is for the same runs; give one of the two" };
+    expect(problemsOf(refusal(twice), 1).form).toMatch(/^an earlier rule/);
+  });
+
+  test("of another rule is shown with its number", () => {
+    const agent = { message: "rule 1: 'x' is no agent of this account" };
+    expect(problemsOf(refusal(agent), 1)).toEqual({ form: agent.message });
+  });
+
+  test("about the audit log is shown at its days", () => {
+    const error = { errors: { details: { audit_days: { message: "must be 30 to 36500 days" } } } };
+    expect(auditProblem(error)).toBe("must be 30 to 36500 days");
+    expect(auditProblem(null)).toBe("");
+    expect(problemsOf(undefined, 0)).toEqual({});
+  });
+});
