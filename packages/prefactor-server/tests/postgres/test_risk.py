@@ -139,7 +139,7 @@ async def test_usage_is_found_by_index(
             f"EXPLAIN {READS['risk.span_usage']}", ACCOUNT, ["run-1", "run-2"]
         )
 
-    assert "agent_span_of_instance" in str(plan)
+    assert "agent_span_default_of_instance" in str(plan)
 
 
 async def test_runs_are_found_alike(storage: PostgresStorage, embedded: Storage) -> None:
