@@ -145,7 +145,7 @@ def test_by_command_line(
     listed, _ = prefactor("list")
     assert re.search(rf"^enabled +{found} +run\.finished ", listed, re.MULTILINE)
     deliveries, said = prefactor("deliveries", found, "--limit", "1")
-    assert (len(deliveries.splitlines()), "raise --limit" in said) == (2, True)
+    assert (len(deliveries.splitlines()), "Raise --limit" in said) == (2, True)
     failed, _ = prefactor("deliveries", "--status", "failed", "--json")
     (delivery,) = re.findall(r'"id": "(dlv_\w+)"', failed)
     assert prefactor("resend", delivery)[0] == f"{delivery} is pending\n"
