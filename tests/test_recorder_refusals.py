@@ -118,6 +118,16 @@ def test_every_record_arrives_or_is_refused_at_once(
     assert after.delivered - before.delivered == 3 + 2 * len(recorded)
 
 
+async def test_an_agent_id_of_nul_is_the_recorders(
+    recorder: Recorder, client: PrefactorHttpClient
+) -> None:
+    """An id of which nothing is left once it is corrected gives way to the recorder's."""
+    with recorder.run(agent_id="\0") as run:
+        pass
+    assert await recorder.aflush(LIMIT) == 0
+    assert (await client.agent_instances.get(run.id)).status == "complete"
+
+
 async def test_a_repeated_external_identifier_costs_nothing(
     recorder: Recorder, client: PrefactorHttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from prefactor_recorder.corrections import corrections, short_repr
+from prefactor_recorder.corrections import corrected_name, corrections, short_repr
 from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
@@ -141,8 +141,8 @@ class Recorder(DeclaresSpanTypes):
                 purpose.
         """
         fields = {
-            "agent_id": agent_id or self.settings.agent_id,
-            "environment_id": environment_id or self.settings.environment_id,
+            "agent_id": _unless_empty(agent_id) or self.settings.agent_id,
+            "environment_id": _unless_empty(environment_id) or self.settings.environment_id,
             "purpose": purpose,
             "external_identifier": external_identifier,
             "version": version,
@@ -314,3 +314,9 @@ def _checked_span_types(given: Iterable[SpanTypes]) -> tuple[SpanTypes, ...]:
         if not isinstance(cast("object", each), SpanTypes):
             raise ConfigurationError(f"span_types must hold SpanTypes, got {short_repr(each)}")
     return found
+
+
+def _unless_empty(text: str | None) -> str | None:
+    """Return an id, or None if nothing would be left of it once it is corrected."""
+    # Without this, the run would be left without an agent instead of getting the recorder's.
+    return None if isinstance(text, str) and not corrected_name(text).text else text

@@ -94,8 +94,17 @@ class OpenFiles:
         return None
 
     def have_shrunk(self) -> tuple[bool, bool]:
-        """Return whether the database and its log are smaller than at the last check."""
-        (database, log), self._sizes = self._sizes, self._sizes_now()
+        """Return whether the database and its log are smaller than at the last check.
+
+        Raises:
+            DatabaseUnusable: one of them has gone since ``check``.
+        """
+        try:
+            sizes = self._sizes_now()
+        except OSError:
+            self.check()
+            sizes = self._sizes_now()
+        (database, log), self._sizes = self._sizes, sizes
         return self._sizes[0] < database, self._sizes[1] < log
 
     def _sizes_now(self) -> tuple[int, int]:
