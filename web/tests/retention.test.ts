@@ -75,15 +75,19 @@ describe("an error of the API", () => {
   test("is shown at the field of the rule that it is about", () => {
     const days = { days: { message: "must be 1 to 36500 days" } };
     expect(problemsOf(refusal({ "1": days }), 1)).toEqual({ days: "must be 1 to 36500 days" });
-    const agent = { message: "rule 2: 'x' is no agent of this account" };
-    expect(problemsOf(refusal(agent), 1)).toEqual({ agent_id: "'x' is no agent of this account" });
-    const twice = { message: "rule 2: an earlier rule is for the same runs; give one of the two" };
-    expect(problemsOf(refusal(twice), 1).form).toMatch(/^an earlier rule/);
+    const agent = { agent_id: { message: "'x' is no agent of this account" } };
+    expect(problemsOf(refusal({ "1": agent }), 1)).toEqual({
+      agent_id: "'x' is no agent of this account",
+    });
+    const twice = { message: "an earlier rule is for the same runs; give one of the two" };
+    expect(problemsOf(refusal({ "1": twice }), 1).form).toMatch(/^an earlier rule/);
   });
 
   test("of another rule is shown with its number", () => {
-    const agent = { message: "rule 1: 'x' is no agent of this account" };
-    expect(problemsOf(refusal(agent), 1)).toEqual({ form: agent.message });
+    const agent = { agent_id: { message: "'x' is no agent of this account" } };
+    expect(problemsOf(refusal({ "0": agent }), 1)).toEqual({
+      form: "rule 1: 'x' is no agent of this account",
+    });
   });
 
   test("about the audit log is shown at its days", () => {

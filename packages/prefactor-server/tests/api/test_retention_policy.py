@@ -98,21 +98,25 @@ async def test_a_change_is_in_the_log_with_its_rules(api_client: ApiClient) -> N
     [
         ({"rules": [{"days": 0}]}, "days", "must be 1 to 36500 days, or null for forever"),
         ({"rules": [{}]}, "days", "is required"),
-        ({"rules": [{"days": 9, "agent_id": "nobody"}]}, "rules", "rule 1: 'nobody' is no agent"),
+        (
+            {"rules": [{"days": 9, "agent_id": "nobody"}]},
+            "rules.0.agent_id",
+            "'nobody' is no agent of this account",
+        ),
         (
             {"rules": [{"days": 9, "environment_id": "x"}]},
-            "rules",
-            "rule 1: 'x' is no environment",
+            "rules.0.environment_id",
+            "'x' is no environment of this account",
         ),
         ({"rules": [{"days": 9, "purpose": "fun"}]}, "purpose", "must be one of live, smoke_test"),
-        ({"rules": [{"days": 9}, {"days": 8}]}, "rules", "rule 2: an earlier rule is for the same"),
+        ({"rules": [{"days": 9}, {"days": 8}]}, "rules.1", "an earlier rule is for the same runs"),
         ({"rules": [{"days": 9}] * 101}, "rules", "must be at most 100 rules, got 101"),
         ({"audit_days": 29}, "audit_days", "must be 30 to 36500 days, or null for forever"),
         ({"rule": []}, "rule", "is not a known field"),
         ({"rules": [{"days": 9, "agent": "x"}]}, "agent", "is not a known field"),
     ],
 )
-async def test_what_cannot_be_a_policy_is_refused(
+async def test_an_invalid_policy_is_rejected(
     api_client: ApiClient, details: Any, field: str, message: str
 ) -> None:
     """Each wrong field is named, with what is allowed, and nothing changes."""

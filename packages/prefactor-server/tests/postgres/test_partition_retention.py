@@ -187,7 +187,7 @@ async def test_what_comes_in_between_is_kept(
     record = prune_record(Retention(ACCOUNT, TODAY), TODAY, "cli")
     deletion = Deletion(ACCOUNT, [old], TODAY, TODAY, record)
 
-    assert not await maintenance.drop_partition(first, found, [deletion])
+    assert not await maintenance.empty_partition(first, found, [deletion])
 
     assert await upkeep.runs(storage, old, late) == {old, late}
     assert await place(database, span) == date(FIRST)
@@ -209,6 +209,25 @@ async def test_a_reader_in_the_way_of_a_partition(
     assert await upkeep.runs(storage, old) == set()
     assert emptied(before, await files(database)) == set()
     assert await upkeep.findings(storage) == []
+
+
+async def test_a_partition_that_cannot_be_read_in_time(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A partition whose runs cannot be read within the limit of a read is left to row by row."""
+    old = await add_run(storage, FIRST)
+    (first, *_) = await storage.maintenance.partitions()
+    async with storage._reading.connection() as connection:
+        await connection.execute("SET statement_timeout = '100ms'")
+    owner = await asyncpg.connect(database.url)
+    async with owner.transaction():
+        await owner.execute(f"LOCK TABLE {partition(FIRST)} IN ACCESS EXCLUSIVE MODE")
+        assert await storage.maintenance.runs_of_partition(first) is None
+    await owner.close()
+
+    found = await storage.maintenance.runs_of_partition(first)
+    assert found is not None
+    assert [one.run.id for one in found] == [old]
 
 
 async def test_empty_partitions_become_one(

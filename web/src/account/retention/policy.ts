@@ -90,15 +90,9 @@ export function problemsOf(error: unknown, place: number): Problems {
   const problems: Record<string, string> = {};
   for (const { path, message } of leavesOf(error)) {
     const [field, index, name] = path;
-    const own = `rule ${place + 1}: `;
     if (field !== "rules") continue;
-    if (name !== undefined) problems[index === String(place) ? name : "form"] = message;
-    else if (!message.startsWith(own)) problems.form = message;
-    else if (message.endsWith("no agent of this account"))
-      problems.agent_id = message.slice(own.length);
-    else if (message.endsWith("no environment of this account"))
-      problems.environment_id = message.slice(own.length);
-    else problems.form = message.slice(own.length);
+    if (index === String(place)) problems[name ?? "form"] = message;
+    else problems.form = index === undefined ? message : `rule ${Number(index) + 1}: ${message}`;
   }
   return problems;
 }

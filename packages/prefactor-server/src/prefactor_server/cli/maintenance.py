@@ -28,7 +28,7 @@ from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.maintenance import Maintenance, prune_record
 from prefactor_server.storage.verify import Finding
-from prefactor_server.upkeep.partition_retention import Due, delete_partition
+from prefactor_server.upkeep.partition_retention import Due, empty_if_due
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ async def _prune(
     async def work(storage: Storage, maintenance: Maintenance) -> None:
         total, held, known = Pruned(), 0, agent is None
         if agent is None and environment is None and not dry_run:
-            total = await _prune_partitions(maintenance, now - days * _DAY_US, now)
+            total = await _empty_partitions(maintenance, now - days * _DAY_US, now)
         for account in await storage.accounts():
             retention = Retention(account.id, now - days * _DAY_US, None, environment)
             if agent is not None:
@@ -207,8 +207,8 @@ async def _prune(
     await _with_database(settings, work)
 
 
-async def _prune_partitions(maintenance: Maintenance, before: int, now: int) -> Pruned:
-    """Delete the partitions in which all runs of all accounts are old enough."""
+async def _empty_partitions(maintenance: Maintenance, before: int, now: int) -> Pruned:
+    """Empty the partitions in which all runs of all accounts are old enough."""
 
     def due(one: PartitionRun) -> Due | None:
         record = prune_record(Retention(one.account_id, before), now, CLI_ACTOR)
@@ -217,7 +217,7 @@ async def _prune_partitions(maintenance: Maintenance, before: int, now: int) -> 
     total = Pruned()
     for partition in await maintenance.partitions():
         if partition.ends_at <= before:
-            total = total.plus(await delete_partition(maintenance, partition, due, now))
+            total = total.plus(await empty_if_due(maintenance, partition, due, now))
     return total
 
 

@@ -27,14 +27,14 @@ RUN_DELETED: Final = 32
 """With all of its spans, which are not named. 64 was that spans were deleted before their run."""
 QUALITY: Final = 128
 """An evaluation of the run was recorded or taken back."""
-END_REVISED: Final = 2048
-"""The run changed after it had ended: its end or its start was replaced."""
 METADATA: Final = 512
 """The metadata of the run was set."""
 IMPORTED: Final = 1024
 """The run was imported from another server, so it causes no alerts and no webhook deliveries."""
 BACKFILLED: Final = 256
 """Not a commit: a stored run that the follower passes on to fill derived rows."""
+END_REVISED: Final = 2048
+"""The run changed after it had ended: its end or its start was replaced."""
 
 
 class Change(NamedTuple):

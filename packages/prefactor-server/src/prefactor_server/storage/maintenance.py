@@ -97,12 +97,12 @@ class Maintenance(Protocol):
     async def runs_of_partition(self, partition: Partition) -> Sequence[PartitionRun] | None:
         """Return all runs with spans in a partition.
 
-        Returns None if it cannot be deleted as a whole now: a run has not ended or is held, or
-        there are more than ``PARTITION_RUNS``.
+        Returns None if it cannot be deleted as a whole now: a run has not ended or is held, there
+        are more than ``PARTITION_RUNS``, or reading it takes longer than a read may take.
         """
         ...
 
-    async def drop_partition(
+    async def empty_partition(
         self, partition: Partition, runs: Sequence[PartitionRun], deletions: Sequence[Deletion]
     ) -> bool:
         """Delete all runs of a partition like ``delete_runs``, and its spans as a whole.

@@ -1,4 +1,4 @@
-"""Deleting whole partitions, where the policies of all accounts let every run in them go."""
+"""Empties whole partitions, where the policies of all accounts let every run in them go."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DAY_US: Final = 86_400 * 1_000_000
 
 
 class PartitionRetention:
-    """Deletes partitions that are old as a whole.
+    """Empties partitions that are old as a whole.
 
-    Deleting a partition costs next to nothing, unless its rows have been deleted one by one before.
-    The runs of a day's partition therefore stay until the whole day is old enough, a day at most.
+    That costs next to nothing, unless rows have been deleted one by one before. The runs of a day's
+    partition therefore stay until the whole day is old enough, a day at most.
     """
 
     def __init__(self, maintenance: Maintenance, now_us: Callable[[], int]) -> None:
@@ -52,14 +52,14 @@ class PartitionRetention:
             for one in self._partitions
         )
 
-    async def delete_old(
+    async def empty_old(
         self,
         policies: Mapping[str, RetentionPolicy],
         check: Callable[[RetentionPolicy], Awaitable[None]],
     ) -> None:
-        """Delete the partitions in which all runs may go. ``check`` raises if another server does.
+        """Empty the partitions in which all runs may go. ``check`` raises if another server does.
 
-        A partition that cannot go is looked at again after a day, because that reads all of it.
+        A partition that cannot be emptied is tried again after a day, because all of it is read.
         """
         now = self._now_us()
         self._partitions = await self._maintenance.partitions()
@@ -73,10 +73,10 @@ class PartitionRetention:
             if due and self._again_at.get(partition.name, 0) <= now:
                 for policy in policies.values():
                     await check(policy)
-                if not await self._delete(partition, policies, rules, now):
+                if not await self._empty(partition, policies, rules, now):
                     self._again_at[partition.name] = now + _DAY_US
 
-    async def _delete(
+    async def _empty(
         self,
         partition: Partition,
         policies: Mapping[str, RetentionPolicy],
@@ -91,7 +91,7 @@ class PartitionRetention:
                 return None
             return Due(policy_record(policies[one.account_id], now, str(rule)), before)
 
-        return await delete_partition(self._maintenance, partition, due, now) != Pruned()
+        return await empty_if_due(self._maintenance, partition, due, now) != Pruned()
 
 
 class Due(NamedTuple):
@@ -101,13 +101,13 @@ class Due(NamedTuple):
     ended_before: int
 
 
-async def delete_partition(
+async def empty_if_due(
     maintenance: Maintenance,
     partition: Partition,
     due: Callable[[PartitionRun], Due | None],
     now: int,
 ) -> Pruned:
-    """Delete a partition, if all of its runs are due; return what was deleted, or nothing."""
+    """Empty a partition if all of its runs are due. Return what was deleted, or nothing."""
     runs = await maintenance.runs_of_partition(partition)
     found: defaultdict[Due, list[str]] = defaultdict(list)
     for one in runs or ():
@@ -119,9 +119,9 @@ async def delete_partition(
         Deletion(reason.record.account_id, ids, reason.ended_before, now, reason.record)
         for reason, ids in found.items()
     ]
-    if not runs or not await maintenance.drop_partition(partition, runs, deletions):
+    if not runs or not await maintenance.empty_partition(partition, runs, deletions):
         return Pruned()
-    _log.info("partition deleted", partition=partition.name, runs=len(runs))
+    _log.info("partition emptied", partition=partition.name, runs=len(runs))
     spans = sum(one.run.spans for one in runs)
     return Pruned(len(runs), spans, sum(one.payload_bytes for one in runs))
 

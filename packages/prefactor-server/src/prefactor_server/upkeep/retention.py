@@ -80,7 +80,7 @@ class RetentionTask:
         found = [await self._policy(account_id) for account_id in accounts]
         policies = {policy.account_id: policy for policy in found if policy is not None}
         with suppress(_Interrupted):
-            await self._partitions.delete_old(policies, self._check)
+            await self._partitions.empty_old(policies, self._check)
         for policy in policies.values():
             with suppress(_Interrupted):
                 await self._apply(policy)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.errors import invalid
+from prefactor_server.domain.errors import FieldError, ValidationFailed
 from prefactor_server.domain.runs.retention_policy import (
     RetentionPolicy,
     RetentionRule,
@@ -17,6 +17,8 @@ from prefactor_server.domain.runs.retention_policy import (
     rules_document,
 )
 from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+_INVALID: Final = "invalid_value"
 
 
 class UpdateRetentionPolicy(NamedTuple):
@@ -72,24 +74,28 @@ def resolved(
     """
     valid = {rule.scope for rule in stored}
     found: dict[tuple[str | None, ...], RetentionRule] = {}
-    for number, given in enumerate(rules, 1):
-        rule = given if given.scope in valid else _by_id(number, given, snapshot)
+    for place, given in enumerate(rules):
+        rule = given if given.scope in valid else _by_id(place, given, snapshot)
         if found.setdefault(rule.scope, rule) is not rule:
-            raise _refused(number, "an earlier rule is for the same runs; give one of the two")
+            twice = FieldError(
+                _INVALID, "an earlier rule is for the same runs; give one of the two"
+            )
+            raise ValidationFailed({"rules": {str(place): twice}})
     return [*found.values()]
 
 
-def _by_id(number: int, rule: RetentionRule, snapshot: Snapshot) -> RetentionRule:
+def _by_id(place: int, rule: RetentionRule, snapshot: Snapshot) -> RetentionRule:
     environment_id = rule.environment_id
     if environment_id is not None and snapshot.get(Environment, environment_id) is None:
-        raise _refused(number, f"{environment_id!r} is no environment of this account")
+        raise _unknown(place, "environment_id", f"{environment_id!r} is no environment")
     if rule.agent_id is None:
         return rule
     agent = find_agent(snapshot, rule.agent_id)
     if agent is None:
-        raise _refused(number, f"{rule.agent_id!r} is no agent of this account")
+        raise _unknown(place, "agent_id", f"{rule.agent_id!r} is no agent")
     return rule._replace(agent_id=agent.id)
 
 
-def _refused(number: int, problem: str) -> Exception:
-    return invalid("rules", f"rule {number}: {problem}")
+def _unknown(place: int, field: str, problem: str) -> ValidationFailed:
+    error = FieldError(_INVALID, f"{problem} of this account")
+    return ValidationFailed({"rules": {str(place): {field: error}}})

@@ -42,7 +42,7 @@ class RetentionRule(NamedTuple):
 
     @property
     def specificity(self) -> tuple[bool, bool, bool]:
-        """The greater, the earlier the rule is asked."""
+        """Sorts rules: one with a greater value is tried earlier."""
         agent_id, environment_id, purpose = self.scope
         return agent_id is not None, environment_id is not None, purpose is not None
 
@@ -85,7 +85,7 @@ class RetentionPolicy(NamedTuple):
 
 
 class RetentionRules:
-    """The rules of a policy, in the order in which they are asked."""
+    """The rules of a policy, in the order in which they are tried."""
 
     def __init__(self, rules: Iterable[RetentionRule]) -> None:
         self.rules: Sequence[RetentionRule] = sorted(

@@ -122,7 +122,7 @@ async def open_pool(
 
 
 async def _skip_reset(_connection: Connection) -> None:
-    """Do nothing: no session state is ever set, and a reset would cost a round trip."""
+    """Do nothing: a reset would cost a round trip, and what sets session state undoes it itself."""
 
 
 class ReadPool(Protocol):

@@ -61,7 +61,7 @@ DROP TABLE {partition}, {other}
 -- A partition with its range.
 ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM ('{low}') TO ('{high}')
 
--- name: drop.runs
+-- name: empty.runs
 -- The runs with spans in a partition; an orphan has no run.
 SELECT part.account_id, part.agent_instance_id, run.agent_id, run.environment_id, run.purpose,
        run.finished_at,
@@ -83,14 +83,14 @@ FROM (
 LEFT JOIN agent_instance AS run
   ON run.account_id = part.account_id AND run.id = part.agent_instance_id
 
--- name: drop.lock
+-- name: empty.lock
 -- Nobody writes to a partition, or reads it, until it is empty.
 LOCK TABLE agent_span_{name}, span_payload_{name} IN ACCESS EXCLUSIVE MODE
 
--- name: drop.count
+-- name: empty.count
 -- The spans that are left in a partition.
 SELECT count(*) FROM agent_span_{name}
 
--- name: drop.empty
+-- name: empty.truncate
 -- All rows of a partition.
 TRUNCATE agent_span_{name}, span_payload_{name}

@@ -27,7 +27,11 @@ from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
 from prefactor_server.storage.postgres.connection import RetryingPool
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.load import Loaded
-from prefactor_server.storage.postgres.upkeep import drop
+from prefactor_server.storage.postgres.upkeep.empty_partition import (
+    empty_partition,
+    partitions,
+    runs_of_partition,
+)
 from prefactor_server.storage.postgres.upkeep.partitions import extend
 from prefactor_server.storage.postgres.upkeep.prune import (
     delete_audit_entries,
@@ -115,17 +119,17 @@ class PostgresMaintenance:
 
     async def partitions(self) -> Sequence[Partition]:
         """See ``Maintenance.partitions``."""
-        return await self._reading.run(drop.partitions)
+        return await self._reading.run(partitions)
 
     async def runs_of_partition(self, partition: Partition) -> Sequence[PartitionRun] | None:
         """See ``Maintenance.runs_of_partition``."""
-        return await self._reading.run(partial(drop.runs_of_partition, partition))
+        return await self._reading.run(partial(runs_of_partition, partition))
 
-    async def drop_partition(
+    async def empty_partition(
         self, partition: Partition, runs: Sequence[PartitionRun], deletions: Sequence[Deletion]
     ) -> bool:
-        """See ``Maintenance.drop_partition``."""
-        return await self._writing.run(partial(drop.drop_partition, partition, runs, deletions))
+        """See ``Maintenance.empty_partition``."""
+        return await self._writing.run(partial(empty_partition, partition, runs, deletions))
 
     async def ended_runs(
         self, account_id: str, ended_before: int, after: tuple[int, str], limit: int

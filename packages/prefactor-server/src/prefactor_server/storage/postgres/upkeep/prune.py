@@ -54,9 +54,8 @@ async def prune_slice(retention: Retention, now: int, actor: str, connection: Co
         found = await connection.fetch(_SQL["prune.lock"], *retention, RUN_SLICE)
         runs = first_slice([(row[0], row[1]) for row in found], SPAN_SLICE)
         record = prune_record(retention, now, actor)
-        return await _delete_locked(
-            Deletion(retention.account_id, runs, retention.ended_before, now, record), connection
-        )
+        deletion = Deletion(retention.account_id, runs, retention.ended_before, now, record)
+        return await _delete(connection, deletion, await _unheld(connection, deletion))
 
 
 async def ended_runs(
@@ -86,13 +85,10 @@ async def unended_runs(
 async def delete_runs(deletion: Deletion, connection: Connection) -> Pruned:
     """See ``Maintenance.delete_runs``; what another server is deleting is left to it."""
     async with connection.transaction():
-        locked = await _ids(connection, "prune.lock_runs", deletion, deletion.ended_before)
-        return await _delete_locked(deletion._replace(run_ids=locked), connection)
+        return await _delete(connection, deletion, await lock(connection, deletion))
 
 
-async def _delete_locked(deletion: Deletion, connection: Connection) -> Pruned:
-    # Only a new statement sees a hold that was added while this one waited for its run.
-    runs = await _ids(connection, "prune.unheld", deletion)
+async def _delete(connection: Connection, deletion: Deletion, runs: Sequence[str]) -> Pruned:
     if not runs:
         return Pruned()
     pruned = await delete_spans(connection, deletion.account_id, runs)
@@ -103,7 +99,12 @@ async def _delete_locked(deletion: Deletion, connection: Connection) -> Pruned:
 async def lock(connection: Connection, deletion: Deletion) -> Sequence[str]:
     """Lock runs, and return those that may be deleted."""
     locked = await _ids(connection, "prune.lock_runs", deletion, deletion.ended_before)
-    return await _ids(connection, "prune.unheld", deletion._replace(run_ids=locked))
+    return await _unheld(connection, deletion._replace(run_ids=locked))
+
+
+async def _unheld(connection: Connection, deletion: Deletion) -> Sequence[str]:
+    # Only a new statement sees a hold that was added while an earlier one waited for its run.
+    return await _ids(connection, "prune.unheld", deletion)
 
 
 async def delete_spans(connection: Connection, account_id: str, runs: Sequence[str]) -> Pruned:

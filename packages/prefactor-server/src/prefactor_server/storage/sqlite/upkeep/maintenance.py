@@ -134,13 +134,13 @@ class SqliteMaintenance:
         """See ``Maintenance.runs_of_partition``."""
         raise LookupError(partition)
 
-    async def drop_partition(
+    async def empty_partition(
         self,
         partition: Partition,
         runs: Sequence[PartitionRun],  # noqa: ARG002 - there are no partitions
         deletions: Sequence[Deletion],  # noqa: ARG002
     ) -> bool:
-        """See ``Maintenance.drop_partition``."""
+        """See ``Maintenance.empty_partition``."""
         raise LookupError(partition)
 
     async def forget_sign_ins(self, now: int, idle_us: int) -> int:

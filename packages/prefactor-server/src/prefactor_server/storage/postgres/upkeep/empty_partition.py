@@ -29,8 +29,8 @@ from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
 _DAY_US: Final = 86_400 * 1_000_000
-# A statement of others held a lock for too long, this one took too long, or two waited for each
-# other; or the partition was merged with another.
+# Another statement held a lock for too long, this one took too long, or the two waited for each
+# other; or the partition was merged with another. Runs are deleted row by row then.
 _IN_THE_WAY: Final = frozenset({"55P03", "57014", "40P01", "42P01"})
 
 
@@ -55,9 +55,15 @@ async def runs_of_partition(
     partition: Partition, connection: Connection
 ) -> Sequence[PartitionRun] | None:
     """See ``Maintenance.runs_of_partition``."""
-    sql = _SQL["drop.runs"].format(name=partition.name)
+    sql = _SQL["empty.runs"].format(name=partition.name)
+    try:
+        records = await connection.fetch(sql, PARTITION_RUNS + 1)
+    except Exception as error:
+        if driver.sqlstate(error) in _IN_THE_WAY:
+            return None
+        raise
     found: list[PartitionRun] = []
-    for account_id, *run, spans, payload_bytes in await connection.fetch(sql, PARTITION_RUNS + 1):
+    for account_id, *run, spans, payload_bytes in records:
         one = EndedRun(*run)
         has_ended = run[EndedRun._fields.index("ended_at")] is not None
         if one.is_held or not has_ended:
@@ -66,18 +72,18 @@ async def runs_of_partition(
     return found if len(found) <= PARTITION_RUNS else None
 
 
-async def drop_partition(
+async def empty_partition(
     partition: Partition,
     runs: Sequence[PartitionRun],
     deletions: Sequence[Deletion],
     connection: Connection,
 ) -> bool:
-    """See ``Maintenance.drop_partition``."""
+    """See ``Maintenance.empty_partition``."""
     try:
         async with connection.transaction():
             if not await connection.fetchval(_SQL["turn"]):
                 return False
-            await _drop(connection, partition, runs, deletions)
+            await _empty(connection, partition, runs, deletions)
     except _Changed:
         return False
     except Exception as error:
@@ -87,7 +93,7 @@ async def drop_partition(
     return True
 
 
-async def _drop(
+async def _empty(
     connection: Connection,
     partition: Partition,
     runs: Sequence[PartitionRun],
@@ -112,10 +118,10 @@ async def _drop(
         left += spans
     # Last, because everything else may take a while.
     await connection.execute(_SQL["patience"])
-    await connection.execute(_SQL["drop.lock"].format(name=partition.name))
-    if await connection.fetchval(_SQL["drop.count"].format(name=partition.name)) != left:
+    await connection.execute(_SQL["empty.lock"].format(name=partition.name))
+    if await connection.fetchval(_SQL["empty.count"].format(name=partition.name)) != left:
         raise _Changed
-    await connection.execute(_SQL["drop.empty"].format(name=partition.name))
+    await connection.execute(_SQL["empty.truncate"].format(name=partition.name))
 
 
 def _name(table: str, one: Range) -> str:
