@@ -157,24 +157,29 @@ async def test_the_database_restarts_under_load(
 async def test_connections_are_terminated_under_load(own_server: PostgresServer) -> None:
     """While an operator keeps ending all sessions, no write is lost, duplicated or refused."""
     database, storage, run = await prepared(own_server)
-    load = asyncio.gather(*(answered_spans(storage, run, one, 40) for one in range(4)))
+    load = asyncio.gather(*(answered_spans(storage, run, one, 20) for one in range(4)))
     terminate = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
         "WHERE application_name = 'prefactor-server' AND query LIKE '%write_batch%'"
     )
+    count_spans = "SELECT count(*) FROM agent_span"
 
     operator = await asyncpg.connect(database.url)
-    ended = 0
+    ended = stored_before = 0
     while not load.done():
-        ended += await operator.fetchval(terminate)
+        stored = await operator.fetchval(count_spans)
+        # On a busy machine, ending the sessions of a write that is not done would stop all writes.
+        if stored > stored_before:
+            ended += await operator.fetchval(terminate)
+            stored_before = stored
         await asyncio.sleep(0.01)
     await operator.close()
 
     answered = [span_id for part in await load for span_id in part]
     await storage.close()
     assert ended > 0
-    stored = [row[0] for row in await database.rows("SELECT id FROM agent_span")]
-    assert sorted(stored) == sorted(answered)
+    found = [row[0] for row in await database.rows("SELECT id FROM agent_span")]
+    assert sorted(found) == sorted(answered)
     await database.check_counts()
 
 
