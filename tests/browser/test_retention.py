@@ -38,7 +38,9 @@ async def test_rules(page: Page, offences: Offences, server: LiveServer) -> None
     await dialog.get_by_label("Agent").fill("nobody")
     await dialog.get_by_label("Days", exact=True).fill("1")
     await dialog.get_by_role("button", name="Add").click()
-    await expect(dialog.get_by_role("alert")).to_have_text("'nobody' is no agent of this account")
+    await expect(dialog.get_by_role("alert")).to_have_text(
+        "'nobody' is not an agent of this account"
+    )
     await dialog.get_by_label("Agent").fill(agent)
     await dialog.get_by_label("Days", exact=True).fill("0")
     await dialog.get_by_role("button", name="Add").click()

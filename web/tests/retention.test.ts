@@ -75,18 +75,18 @@ describe("an error of the API", () => {
   test("is shown at the field of the rule that it is about", () => {
     const days = { days: { message: "must be 1 to 36500 days" } };
     expect(problemsOf(refusal({ "1": days }), 1)).toEqual({ days: "must be 1 to 36500 days" });
-    const agent = { agent_id: { message: "'x' is no agent of this account" } };
+    const agent = { agent_id: { message: "'x' is not an agent of this account" } };
     expect(problemsOf(refusal({ "1": agent }), 1)).toEqual({
-      agent_id: "'x' is no agent of this account",
+      agent_id: "'x' is not an agent of this account",
     });
-    const twice = { message: "an earlier rule is for the same runs; give one of the two" };
+    const twice = { message: "an earlier rule covers the same runs: keep one of the two" };
     expect(problemsOf(refusal({ "1": twice }), 1).form).toMatch(/^an earlier rule/);
   });
 
   test("of another rule is shown with its number", () => {
-    const agent = { agent_id: { message: "'x' is no agent of this account" } };
+    const agent = { agent_id: { message: "'x' is not an agent of this account" } };
     expect(problemsOf(refusal({ "0": agent }), 1)).toEqual({
-      form: "rule 1: 'x' is no agent of this account",
+      form: "rule 1: 'x' is not an agent of this account",
     });
   });
 

@@ -215,7 +215,9 @@ async def test_invalid_tokens_get_one_answer(api_client: Any) -> None:
     for token in forged:
         messages.add((await _accept(api_client, token)).refused(404, "not_found")["message"])
 
-    assert messages == {"There is no such invitation"}
+    assert messages == {
+        "Invitation not found: check that the link is complete, or ask for a new one"
+    }
     (await _accept(api_client, "x" * 501)).refused(422, "validation_errors")
     (await api_client.post("/admin_user_invite/accept", {})).refused(422, "validation_errors")
     assert (await api_client.get("/admin_user")).summaries == []

@@ -101,15 +101,15 @@ async def test_a_change_is_in_the_log_with_its_rules(api_client: ApiClient) -> N
         (
             {"rules": [{"days": 9, "agent_id": "nobody"}]},
             "rules.0.agent_id",
-            "'nobody' is no agent of this account",
+            "'nobody' is not an agent of this account",
         ),
         (
             {"rules": [{"days": 9, "environment_id": "x"}]},
             "rules.0.environment_id",
-            "'x' is no environment of this account",
+            "'x' is not an environment of this account",
         ),
         ({"rules": [{"days": 9, "purpose": "fun"}]}, "purpose", "must be one of live, smoke_test"),
-        ({"rules": [{"days": 9}, {"days": 8}]}, "rules.1", "an earlier rule is for the same runs"),
+        ({"rules": [{"days": 9}, {"days": 8}]}, "rules.1", "an earlier rule covers the same runs"),
         ({"rules": [{"days": 9}] * 101}, "rules", "must be at most 100 rules, got 101"),
         ({"audit_days": 29}, "audit_days", "must be 30 to 36500 days, or null for forever"),
         ({"rule": []}, "rule", "is not a known field"),

@@ -80,7 +80,7 @@ async def test_an_account_token_gets_a_conflict(api_client: Any, theirs: Any) ->
     """An account token, which sees everything, gets the error that the id is taken."""
     for body in ({"id": "their-run"}, {"external_identifier": "their-name"}):
         answer = await api_client.post("/agent_instance/register", {"agent_id": "agent-1", **body})
-        assert "exists already" in answer.refused(*TAKEN)["message"]
+        assert "already exists" in answer.refused(*TAKEN)["message"]
 
 
 async def test_each_deployment_has_its_own_keys(api_client: Any, mine: str, theirs: Any) -> None:

@@ -311,7 +311,7 @@ async def test_an_id_is_used_once(database: Database) -> None:
     refusal = await database.refuse(register("r", "other-agent"), InvalidAction)
     outcomes = await database.submit(register("new"), register("new"))
 
-    assert refusal.message == "An agent instance with the id 'r' exists already"
+    assert refusal.message == "An agent instance with the id 'r' already exists"
     assert [type(outcome).__name__ for outcome in outcomes] == ["Done", "Refused"]
     assert await database.storage.agent(ACCOUNT, "other-agent") is None
 
@@ -333,7 +333,7 @@ async def test_an_external_identifier_is_used_once_per_agent(database: Database)
         register("r4", external_identifier="y"), register("r5", external_identifier="y")
     )
 
-    assert "external identifier 'x' exists already" in refusal.message
+    assert "external identifier 'x' already exists" in refusal.message
     assert [type(outcome).__name__ for outcome in outcomes] == ["Done", "Refused"]
 
 

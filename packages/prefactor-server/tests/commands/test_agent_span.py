@@ -105,7 +105,7 @@ async def test_an_id_is_used_once(database: Database) -> None:
     await database.submit(create_span("a", run), create_span("a", run))
     refusal = await database.refuse(create_span("a", run), InvalidAction)
 
-    assert refusal.message == "A span with the id 'a' exists already"
+    assert refusal.message == "A span with the id 'a' already exists"
     assert (await database.run("run")).active_spans == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from prefactor_server.commands.alert_review import ask_for_review, need_review
+from prefactor_server.commands.alert_review import need_review, request_review
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent import Agent, by_external_identifier
 from prefactor_server.domain.agent_deployment import AgentDeployment
@@ -16,7 +16,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import AgentRecord, Changes, Needs, Snapshot
 
-# The fields that the server's own alerts depend on.
+# The server's own alerts depend on these fields.
 _REVIEWED: Final = frozenset({"risk_profile_id", "run_cost_limit"})
 
 
@@ -44,7 +44,9 @@ class CreateAgent(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Create the agent."""
         if find_agent(snapshot, self.id) is not None:
-            raise InvalidAction(f"An agent known as {self.id!r} exists already")
+            raise InvalidAction(
+                f"An agent with the id or external identifier {self.id!r} already exists"
+            )
         external = self.external_identifier
         if external is not None and find_agent(snapshot, external) is not None:
             raise invalid("external_identifier", f"{external!r} belongs to another agent")
@@ -75,40 +77,40 @@ class Pin(NamedTuple):
 
 
 class UpdateAgent(NamedTuple):
-    """Change some fields of an agent. ``id`` may also be its external identifier.
+    """Change some fields of an agent, and with a ``pin`` a deployment's current version.
 
-    With a ``pin``, the current version of one of its deployments changes as well.
+    ``ref`` is the id or the external identifier that the request names, and ``id`` the agent's id.
     """
 
     request: Request
     ref: str
     id: str
-    given: Mapping[str, Any]
+    fields: Mapping[str, Any]
     pin: Pin | None = None
     operation: str = "agents.update"
 
     def needs(self, needs: Needs) -> None:
         """Add the agent, what its status depends on, its new profile, and its review."""
         _need(needs, self.ref, self.id)
-        if not _REVIEWED.isdisjoint(self.given):
+        if not _REVIEWED.isdisjoint(self.fields):
             need_review(needs, "agent", self.id)
-        _need_profile(needs, self.given.get("risk_profile_id"))
+        _need_profile(needs, self.fields.get("risk_profile_id"))
         if self.pin is not None and self.pin.version_id is not None:
             needs.rows.add((AgentVersion, self.pin.version_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Change the agent, and its deployment if there is a pin."""
         agent = require_agent(snapshot, self.ref)
-        given_profile = self.given.get("risk_profile_id")
+        profile_id = self.fields.get("risk_profile_id")
         # Sending back an agent as it was read must not fail because its profile was deleted.
-        if given_profile != agent.risk_profile_id:
-            _check_profile(snapshot, given_profile)
-        changed = agent._replace(**self.given, updated_at=self.request.now)
+        if profile_id != agent.risk_profile_id:
+            _check_profile(snapshot, profile_id)
+        changed = agent._replace(**self.fields, updated_at=self.request.now)
         pinned = self._pinned(snapshot, agent)
         decision = _changed(snapshot, changed, self.request, self.operation)
         changes = decision.changes._replace(updated=(*decision.changes.updated, *pinned))
         if any(getattr(changed, name) != getattr(agent, name) for name in _REVIEWED):
-            changes = ask_for_review(
+            changes = request_review(
                 changes,
                 snapshot,
                 agent.account_id,
@@ -121,16 +123,16 @@ class UpdateAgent(NamedTuple):
     def _pinned(self, snapshot: Snapshot, agent: Agent) -> tuple[AgentDeployment, ...]:
         if self.pin is None:
             return ()
-        environment_id, wanted = self.pin
+        environment_id, version_id = self.pin
         deployment = snapshot.get(AgentDeployment, agent.id, environment_id)
-        if deployment is None and wanted is None:
+        if deployment is None and version_id is None:
             return ()
         if deployment is None:
             raise invalid(
                 "current_version_id",
                 "needs a deployment of the agent in the default environment: create one first",
             )
-        version_id = require_version_id(snapshot, agent.id, wanted)
+        check_version(snapshot, agent.id, version_id)
         now = self.request.now
         return (deployment._replace(current_version_id=version_id, updated_at=now),)
 
@@ -200,7 +202,7 @@ def require_agent(snapshot: Snapshot, ref: str) -> Agent:
     """Return the agent with this id or external identifier.
 
     Raises:
-        NotFound: there is none.
+        NotFound: no such agent.
     """
     agent = find_agent(snapshot, ref)
     if agent is None:
@@ -209,7 +211,7 @@ def require_agent(snapshot: Snapshot, ref: str) -> Agent:
 
 
 def agent_record(snapshot: Snapshot, agent: Agent) -> AgentRecord:
-    """Return an agent with what the snapshot knows of its use; see ``Needs.agents_in_use``."""
+    """Return an agent with its use in the snapshot; see ``Needs.agents_in_use``."""
     runs = [run for run in snapshot.rows(AgentInstance) if run.agent_id == agent.id]
     users: Sequence[AgentDeployment | AgentSchemaVersion] = (
         *snapshot.rows(AgentDeployment),
@@ -252,15 +254,14 @@ def find_agent(snapshot: Snapshot, ref: str) -> Agent | None:
     return found or snapshot.get(Agent, *by_external_identifier(ref))
 
 
-def require_version_id(snapshot: Snapshot, agent_id: str, version_id: str | None) -> str | None:
-    """Return the id of a version, or None for none.
+def check_version(snapshot: Snapshot, agent_id: str, version_id: str | None) -> None:
+    """Check that a version belongs to an agent. None, for no version, is always valid.
 
     Raises:
         ValidationFailed: the agent has no such version.
     """
     if version_id is None:
-        return None
+        return
     version = snapshot.get(AgentVersion, version_id)
     if version is None or version.agent_id != agent_id:
         raise invalid("current_version_id", "is not a version of this agent")
-    return version_id

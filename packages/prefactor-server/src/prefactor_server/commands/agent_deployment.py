@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.agent import require_agent, require_version_id
+from prefactor_server.commands.agent import check_version, require_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.commands.environment import require_environment
 from prefactor_server.domain.agent_deployment import AgentDeployment
@@ -36,19 +36,16 @@ class CreateDeployment(NamedTuple):
         """Create the deployment, the only one of its agent in its environment."""
         agent = require_agent(snapshot, self.agent_ref)
         environment = require_environment(snapshot, self.environment_id)
-        there = snapshot.get(AgentDeployment, agent.id, environment.id)
-        if there is not None:
-            raise InvalidAction(f"The agent is deployed there already, as {there.id!r}")
+        existing = snapshot.get(AgentDeployment, agent.id, environment.id)
+        if existing is not None:
+            raise InvalidAction(
+                f"The agent is already deployed in this environment, as {existing.id!r}"
+            )
         if snapshot.get(AgentDeployment, self.id) is not None:
-            raise InvalidAction(f"A deployment with the id {self.id!r} exists already")
-        deployment = AgentDeployment(
-            id=self.id,
-            account_id=self.request.account_id,
-            agent_id=agent.id,
-            environment_id=environment.id,
-            current_version_id=require_version_id(snapshot, agent.id, self.current_version_id),
-            inserted_at=self.request.now,
-            updated_at=self.request.now,
+            raise InvalidAction(f"A deployment with the id {self.id!r} already exists")
+        check_version(snapshot, agent.id, self.current_version_id)
+        deployment = new_deployment(
+            self.request, self.id, agent.id, environment.id, self.current_version_id
         )
         where = f"{agent.name} in {environment.name}"
         entry = audit_entry(self.request, self.operation, deployment.id, where)
@@ -73,11 +70,9 @@ class UpdateDeployment(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Store the deployment with its new current version."""
         found = _find(snapshot, self.id)
+        check_version(snapshot, found.agent_id, self.current_version_id)
         deployment = found._replace(
-            current_version_id=require_version_id(
-                snapshot, found.agent_id, self.current_version_id
-            ),
-            updated_at=self.request.now,
+            current_version_id=self.current_version_id, updated_at=self.request.now
         )
         current = f"current version: {deployment.current_version_id or 'none'}"
         entry = audit_entry(self.request, self.operation, deployment.id, current)
@@ -101,12 +96,31 @@ class DeleteDeployment(NamedTuple):
         """Delete the deployment, and record who did it."""
         deployment = _find(snapshot, self.id)
         if any(run.agent_deployment_id == self.id for run in snapshot.rows(AgentInstance)):
-            raise InvalidAction("Deployment is in use: runs were registered in it")
+            raise InvalidAction("Deployment is in use: it has runs, which cannot move")
         if any(token.agent_deployment_id == self.id for token in snapshot.rows(ApiToken)):
             raise InvalidAction("Deployment is in use: tokens belong to it. Delete them first")
         entry = audit_entry(self.request, self.operation, self.id)
         changes = Changes(deleted=(deployment,), audit=(entry,))
         return Decision(changes, Done(deployment.id, deployment))
+
+
+def new_deployment(
+    request: Request,
+    deployment_id: str,
+    agent_id: str,
+    environment_id: str,
+    current_version_id: str | None = None,
+) -> AgentDeployment:
+    """Return a new deployment of an agent in an environment."""
+    return AgentDeployment(
+        id=deployment_id,
+        account_id=request.account_id,
+        agent_id=agent_id,
+        environment_id=environment_id,
+        current_version_id=current_version_id,
+        inserted_at=request.now,
+        updated_at=request.now,
+    )
 
 
 def _find(snapshot: Snapshot, deployment_id: str) -> AgentDeployment:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from prefactor_server.commands.agent_span import visible_instance
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.commands.runs.run_quality import shown_quality
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
@@ -22,11 +21,11 @@ class StartInstance(NamedTuple):
     principal: Principal
     id: str
     at: int
-    shows_all: bool = True
+    full_response: bool = True
     operation: str = "agent_instances.start"
 
     def needs(self, needs: Needs) -> None:
-        """Add the run, and what the answer shows with it."""
+        """Add the run, and the quality and metadata that the response shows."""
         _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -43,11 +42,11 @@ class FinishInstance(NamedTuple):
     id: str
     status: FinishStatus
     at: int
-    shows_all: bool = True
+    full_response: bool = True
     operation: str = "agent_instances.finish"
 
     def needs(self, needs: Needs) -> None:
-        """Add the run, and what the answer shows with it."""
+        """Add the run, and the quality and metadata that the response shows."""
         _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -58,17 +57,17 @@ class FinishInstance(NamedTuple):
 
 
 class TerminateInstance(NamedTuple):
-    """Stop a run from outside: its open spans close with it, and its agent hears the reason."""
+    """Stop a run from outside: its open spans close with it, and its agent receives the reason."""
 
     request: Request
     principal: Principal
     id: str
     reason: str
-    shows_all: bool = True
+    full_response: bool = True
     operation: str = "agent_instances.terminate"
 
     def needs(self, needs: Needs) -> None:
-        """Add the run, and what the answer shows with it."""
+        """Add the run, and the quality and metadata that the response shows."""
         _needs(self, needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -78,16 +77,7 @@ class TerminateInstance(NamedTuple):
         changes = Changes(
             updated=(run,),
             closed_runs=((run.id, self.request.now),),
-            audit=(
-                AuditEntry(
-                    account_id=run.account_id,
-                    at=self.request.now,
-                    actor=self.request.actor,
-                    action=self.operation,
-                    resource_id=run.id,
-                    detail=self.reason,
-                ),
-            ),
+            audit=(audit_entry(self.request, self.operation, run.id, self.reason),),
         )
         return Decision(changes, _done(self, snapshot, run))
 
@@ -97,12 +87,12 @@ _ChangesRun: TypeAlias = StartInstance | FinishInstance | TerminateInstance
 
 def _needs(command: _ChangesRun, needs: Needs) -> None:
     needs.instances.add(command.id)
-    if command.shows_all:
+    if command.full_response:
         needs.rows |= {(InstanceQuality, command.id), (InstanceMetadata, command.id)}
 
 
 def _done(command: _ChangesRun, snapshot: Snapshot, run: AgentInstance) -> Done:
-    if not command.shows_all:
+    if not command.full_response:
         return Done(run.id, run)
     metadata = snapshot.get(InstanceMetadata, run.id)
     return Done(run.id, run, quality=shown_quality(snapshot, run.id), metadata=metadata)

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from prefactor_server.commands.agent import find_agent
+from prefactor_server.commands.agent_deployment import new_deployment
 from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.environment import registration_environment
 from prefactor_server.domain.agent import Agent, check_can_register
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion, SchemaContent
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.api_token import Principal
-from prefactor_server.domain.environment import DEFAULT, Environment
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.pfid import is_pfid
 from prefactor_server.domain.runs.agent_instance import AgentInstance, Purpose
@@ -26,7 +28,7 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Row, Sna
 
 
 class VersionMetadata(NamedTuple):
-    """What a registration says of the agent's release; ``runtime_environment`` is JSON."""
+    """The description of the agent's release; ``runtime_environment`` is JSON."""
 
     external_identifier: str | None = None
     name: str | None = None
@@ -128,42 +130,35 @@ class RegisterInstance(NamedTuple):
         )
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Create a pending run, and what it belongs to where that is missing."""
-        environment = self._environment(snapshot)
-        steps = _Steps()
-        agent = self._agent(snapshot, steps)
+        """Create a pending run, and the missing ones among the rows that it belongs to."""
+        environment = registration_environment(snapshot, self.environment_id)
+        rows = _RowChanges()
+        agent = self._agent(snapshot, rows)
         check_can_register(agent)
         self._check_unused(snapshot, agent)
-        deployment = self._deployment(snapshot, agent, environment, steps)
+        deployment = self._deployment(snapshot, agent, environment, rows)
         current = _current_version(snapshot, deployment)
-        schema_version = self._schema_version(snapshot, agent, current, steps)
-        version = self._version(snapshot, schema_version, current, steps)
+        schema_version = self._schema_version(snapshot, agent, current, rows)
+        version = self._version(snapshot, schema_version, current, rows)
         if self.update_current_version:
-            self._make_current(agent, deployment, version, steps)
+            self._make_current(agent, deployment, version, rows)
         run = self._run(version, deployment)
-        steps.make(run)
-        changes, metadata = steps.changes(), self._metadata(run)
+        rows.insert(run)
+        changes, metadata = rows.changes(), self._metadata(run)
         if metadata is not None:
             changes = changes._replace(inserted=(*changes.inserted, metadata))
         return Decision(changes, Done(run.id, run, metadata=metadata))
 
-    def _environment(self, snapshot: Snapshot) -> Environment:
-        handle = DEFAULT if self.environment_id is None else (self.environment_id,)
-        environment = snapshot.get(Environment, *handle)
-        if environment is None:
-            raise NotFound(f"Environment {self.environment_id or 'Default'!r} not found")
-        return environment
-
-    def _agent(self, snapshot: Snapshot, steps: _Steps) -> Agent:
+    def _agent(self, snapshot: Snapshot, rows: _RowChanges) -> Agent:
         agent = find_agent(snapshot, self.agent_ref)
         if agent is not None:
             return agent
-        # A server generated this PFID for some agent. An unknown one is a mistake or
-        # the id of somebody else's agent, and never a name that a person chose.
+        # Only a server generates PFIDs. An unknown one is a mistake or the id of another account's
+        # agent, and not a name that a person chose.
         if not self.create_agent or is_pfid(self.agent_ref):
             raise NotFound(f"Agent {self.agent_ref!r} not found")
         metadata = self.metadata or VersionMetadata()
-        made = Agent(
+        created = Agent(
             id=self.new_ids.agent,
             account_id=self.request.account_id,
             name=metadata.name or self.agent_ref,
@@ -176,8 +171,8 @@ class RegisterInstance(NamedTuple):
             inserted_at=self.request.now,
             updated_at=self.request.now,
         )
-        steps.make(made)
-        return made
+        rows.insert(created)
+        return created
 
     def _check_unused(self, snapshot: Snapshot, agent: Agent) -> None:
         self._check_free(snapshot.get(AgentInstance, self.id), "id", self.id)
@@ -186,55 +181,47 @@ class RegisterInstance(NamedTuple):
             named = snapshot.get(AgentInstance, agent.id, "external_identifier", external)
             self._check_free(named, "external identifier", external)
 
-    def _check_free(self, taken: AgentInstance | None, what: str, name: str) -> None:
-        if taken is None:
+    def _check_free(self, existing: AgentInstance | None, field: str, value: str) -> None:
+        if existing is None:
             return
-        # A deployment must not learn which ids the runs of others have. It gets the same answer as
+        # A deployment must not learn which ids other deployments use. It gets the same response as
         # for every run that it may not see.
-        if not self.principal.can_see(taken.agent_id, taken.environment_id):
-            raise NotFound(f"Agent instance {name!r} not found")
-        raise InvalidAction(f"An agent instance with the {what} {name!r} exists already")
+        if not self.principal.can_see(existing.agent_id, existing.environment_id):
+            raise NotFound(f"Agent instance {value!r} not found")
+        raise InvalidAction(f"An agent instance with the {field} {value!r} already exists")
 
     def _deployment(
-        self, snapshot: Snapshot, agent: Agent, environment: Environment, steps: _Steps
+        self, snapshot: Snapshot, agent: Agent, environment: Environment, rows: _RowChanges
     ) -> AgentDeployment:
         found = snapshot.get(AgentDeployment, agent.id, environment.id)
         if found is not None:
             return found
-        made = AgentDeployment(
-            id=self.new_ids.deployment,
-            account_id=self.request.account_id,
-            agent_id=agent.id,
-            environment_id=environment.id,
-            current_version_id=None,
-            inserted_at=self.request.now,
-            updated_at=self.request.now,
-        )
-        steps.make(made)
-        return made
+        created = new_deployment(self.request, self.new_ids.deployment, agent.id, environment.id)
+        rows.insert(created)
+        return created
 
     def _schema_version(
-        self, snapshot: Snapshot, agent: Agent, current: AgentVersion | None, steps: _Steps
+        self, snapshot: Snapshot, agent: Agent, current: AgentVersion | None, rows: _RowChanges
     ) -> AgentSchemaVersion:
         if self.schema is None and current is not None:
-            kept = snapshot.get(AgentSchemaVersion, current.agent_schema_version_id)
-            if kept is not None:
-                return kept
+            found = snapshot.get(AgentSchemaVersion, current.agent_schema_version_id)
+            if found is not None:
+                return found
         declared = self.schema or self.empty_schema
         found = snapshot.get(AgentSchemaVersion, agent.id, declared.content.content_hash)
         if found is not None:
             return found
-        made = declared.version(self.request, self.new_ids.schema_version, agent.id)
-        steps.make(made)
-        steps.contents.append(declared.content)
-        return made
+        created = declared.version(self.request, self.new_ids.schema_version, agent.id)
+        rows.insert(created)
+        rows.contents.append(declared.content)
+        return created
 
     def _version(
         self,
         snapshot: Snapshot,
         schema_version: AgentSchemaVersion,
         current: AgentVersion | None,
-        steps: _Steps,
+        rows: _RowChanges,
     ) -> AgentVersion:
         if (
             self.metadata is None
@@ -247,21 +234,21 @@ class RegisterInstance(NamedTuple):
         found = snapshot.get(AgentVersion, agent_id, metadata.hash(), schema_version.id)
         if found is not None:
             return found
-        made = metadata.version(self.request, self.new_ids.version, schema_version)
-        steps.make(made)
-        return made
+        created = metadata.version(self.request, self.new_ids.version, schema_version)
+        rows.insert(created)
+        return created
 
     def _make_current(
-        self, agent: Agent, deployment: AgentDeployment, version: AgentVersion, steps: _Steps
+        self, agent: Agent, deployment: AgentDeployment, version: AgentVersion, rows: _RowChanges
     ) -> None:
         now = self.request.now
         if deployment.current_version_id != version.id:
-            steps.change(deployment._replace(current_version_id=version.id, updated_at=now))
+            rows.update(deployment._replace(current_version_id=version.id, updated_at=now))
         metadata = self.metadata or VersionMetadata()
         name = metadata.name or agent.name
         description = metadata.description or agent.description
         if (name, description) != (agent.name, agent.description):
-            steps.change(agent._replace(name=name, description=description, updated_at=now))
+            rows.update(agent._replace(name=name, description=description, updated_at=now))
 
     def _metadata(self, run: AgentInstance) -> InstanceMetadata | None:
         if not self.run_metadata:
@@ -294,29 +281,29 @@ class RegisterInstance(NamedTuple):
         )
 
 
-class _Steps:
+class _RowChanges:
     """Collects the rows that one registration inserts and updates."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Row] = {}
-        self._changed: list[Row] = []
+        self._inserted: dict[str, Row] = {}
+        self._updated: list[Row] = []
         self.contents: list[SchemaContent] = []
 
-    def make(
+    def insert(
         self, row: Agent | AgentDeployment | AgentSchemaVersion | AgentVersion | AgentInstance
     ) -> None:
-        self._made[row.id] = row
+        self._inserted[row.id] = row
 
-    def change(self, row: Agent | AgentDeployment) -> None:
-        if row.id in self._made:
-            self._made[row.id] = row
+    def update(self, row: Agent | AgentDeployment) -> None:
+        if row.id in self._inserted:
+            self._inserted[row.id] = row
         else:
-            self._changed.append(row)
+            self._updated.append(row)
 
     def changes(self) -> Changes:
         return Changes(
-            inserted=tuple(self._made.values()),
-            updated=tuple(self._changed),
+            inserted=tuple(self._inserted.values()),
+            updated=tuple(self._updated),
             contents=tuple(self.contents),
         )
 

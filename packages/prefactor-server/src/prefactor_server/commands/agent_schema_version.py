@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
 
 
 class CreateSchemaVersion(NamedTuple):
-    """Declare an agent's span types. ``chosen_id`` means that the client chose the id."""
+    """Declare an agent's span types. ``chosen_id`` means that the request contains the id."""
 
     request: Request
     id: str
@@ -34,12 +34,12 @@ class CreateSchemaVersion(NamedTuple):
         content = self.declared.content
         found = snapshot.get(AgentSchemaVersion, agent.id, content.content_hash)
         if found is not None and self.chosen_id:
-            raise InvalidAction(f"The same schema version exists already, as {found.id!r}")
+            raise InvalidAction(f"The same schema version already exists, as {found.id!r}")
         if found is not None:
             return Decision(Changes(), Done(found.id, found))
         if snapshot.get(AgentSchemaVersion, self.id) is not None:
-            raise InvalidAction(f"A schema version with the id {self.id!r} exists already")
-        made = self.declared.version(self.request, self.id, agent.id)
-        entry = audit_entry(self.request, self.operation, made.id, agent.name)
-        changes = Changes(inserted=(made,), contents=(content,), audit=(entry,))
-        return Decision(changes, Done(made.id, made))
+            raise InvalidAction(f"A schema version with the id {self.id!r} already exists")
+        version = self.declared.version(self.request, self.id, agent.id)
+        entry = audit_entry(self.request, self.operation, version.id, agent.name)
+        changes = Changes(inserted=(version,), contents=(content,), audit=(entry,))
+        return Decision(changes, Done(version.id, version))

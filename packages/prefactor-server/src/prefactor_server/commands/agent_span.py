@@ -1,8 +1,8 @@
 """The writes of spans: create, finish, and discard what is sensitive.
 
 A span is accepted in any status of its run. Published clients queue their requests, so spans arrive
-before their run's start and after its end; and the agent of a terminated run only learns of that
-from the answer to a span.
+before their run's start and after its end. The agent of a terminated run learns of the termination
+from the response to a span.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class SpanFacts(NamedTuple):
-    """What is known of a span's payloads before the write: checks, summary, usage."""
+    """Facts about a span's payloads from before the write: checks, summary and usage."""
 
     schema_title: str | None
     registered: bool
@@ -48,7 +48,7 @@ class SpanFacts(NamedTuple):
 
 
 class CreateSpan(NamedTuple):
-    """Create a span. ``schema_version_id`` is the schema version that ``facts`` rest on."""
+    """Create a span. ``facts`` were derived with ``schema_version_id``."""
 
     request: Request
     principal: Principal
@@ -77,11 +77,11 @@ class CreateSpan(NamedTuple):
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
-        taken = snapshot.get(AgentSpan, self.id)
-        if taken is not None:
-            if not self.principal.can_see(taken.agent_id, taken.environment_id):
+        existing = snapshot.get(AgentSpan, self.id)
+        if existing is not None:
+            if not self.principal.can_see(existing.agent_id, existing.environment_id):
                 raise NotFound(f"Span {self.id!r} not found")
-            raise run.refusal(f"A span with the id {self.id!r} exists already")
+            raise run.refusal(f"A span with the id {self.id!r} already exists")
         span = self.new_span(run)
         changes = Changes(
             inserted=(span,),
@@ -95,7 +95,7 @@ class CreateSpan(NamedTuple):
         facts, usage = self.facts, self.facts.usage
         unregistered = 0 if facts.registered else UNREGISTERED_TYPE
         now = self.request.now
-        # By position, in the order of the columns: a third of the cost, and once for every span.
+        # Runs for every span. Positional arguments cost a third of keyword arguments.
         return AgentSpan(
             self.id,
             run.account_id,
@@ -121,7 +121,7 @@ class CreateSpan(NamedTuple):
 
 
 class CreateTestSpans(NamedTuple):
-    """Create made-up spans of one run at once."""
+    """Create sample spans of one run at once."""
 
     request: Request
     principal: Principal
@@ -135,22 +135,22 @@ class CreateTestSpans(NamedTuple):
             span.needs(needs)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """Create the spans, and count them on their run. The result names all of their ids."""
+        """Create the spans, and count them on their run. The result's id joins theirs."""
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
-        made = Changes()
+        changes = Changes()
         for span in self.spans:
             decision = span.decide(snapshot)
             if isinstance(decision, Stale):
                 return decision
             new = decision.changes
             run = run.count_span(span.status, self.request.now)
-            made = Changes(
-                inserted=(*made.inserted, *new.inserted),
+            changes = Changes(
+                inserted=(*changes.inserted, *new.inserted),
                 updated=(run,),
-                payloads=(*made.payloads, *new.payloads),
+                payloads=(*changes.payloads, *new.payloads),
             )
         ids = " ".join(span.id for span in self.spans)
-        return Decision(made, Done(ids, run, control_of(run)))
+        return Decision(changes, Done(ids, run, control_of(run)))
 
 
 class FinishSpan(NamedTuple):
@@ -195,15 +195,15 @@ class FinishSpan(NamedTuple):
 
     def _finished(self, span: AgentSpan, facts: SpanFacts) -> AgentSpan:
         started_at = self.finished_at if span.started_at is None else span.started_at
-        kept = span.flags & ~(CLOSED_BY_TERMINATION | FINISHED_BEFORE_STARTED)
+        flags = span.flags & ~(CLOSED_BY_TERMINATION | FINISHED_BEFORE_STARTED)
         if span.flags & CLOSED_BY_TERMINATION:
-            kept |= FINISHED_LATE
+            flags |= FINISHED_LATE
         return span._replace(
             status=self.status,
             started_at=started_at,
             finished_at=self.finished_at,
             summary=facts.summary,
-            flags=kept | self.flags | time_flags(started_at, self.finished_at),
+            flags=flags | self.flags | time_flags(started_at, self.finished_at),
             result_size=self.result_size,
             result_problem=facts.result_problem,
             prompt_tokens=facts.usage.prompt_tokens,
@@ -216,10 +216,10 @@ class FinishSpan(NamedTuple):
 
 
 class DiscardSensitive(NamedTuple):
-    """Replace the sensitive values of a span for good.
+    """Replace the sensitive values of a span irreversibly.
 
-    ``seen`` is the span that ``payloads`` were made from, or None if it could not be read before
-    the write. ``payloads`` is empty if the span holds nothing sensitive (any more).
+    ``payloads`` were derived from the span as in ``seen``, which is None if the span could not be
+    read before the write. ``payloads`` is empty if the span has no sensitive values.
     """
 
     request: Request
@@ -247,7 +247,7 @@ class DiscardSensitive(NamedTuple):
             return Stale()
         if snapshot.get(LegalHold, run.id) is not None:
             raise InvalidAction(
-                f"Agent instance {run.id!r} is under a legal hold: nothing of it may be discarded "
+                f"Agent instance {run.id!r} is under a legal hold: its values cannot be discarded "
                 "until an operator removes the hold"
             )
         if not self.payloads:
@@ -270,7 +270,7 @@ def visible_instance(snapshot: Snapshot, instance_id: str, principal: Principal)
     """Return the run with this id.
 
     Raises:
-        NotFound: there is none, or none for this caller.
+        NotFound: no such run, or the caller may not see it.
     """
     run = snapshot.get(AgentInstance, instance_id)
     if run is None or not principal.can_see(run.agent_id, run.environment_id):

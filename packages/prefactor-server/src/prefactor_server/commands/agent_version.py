@@ -17,9 +17,9 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Snapshot
 class CreateVersion(NamedTuple):
     """Release an agent with the named schema version, or with its newest one.
 
-    ``newest`` was the newest schema version when the request arrived; later ones are considered
-    too. ``empty_schema`` is the schema of an agent that never declared one. ``chosen_id`` says that
-    the client chose the id.
+    ``newest`` is the newest schema version as of the request; versions that the batch creates count
+    too. ``empty_schema`` is the schema of an agent that never declared one. ``chosen_id`` means
+    that the request contains the id.
     """
 
     request: Request
@@ -48,26 +48,27 @@ class CreateVersion(NamedTuple):
         needs.rows.add((AgentVersion, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Create a version, or return the one with the same content. The agent takes its name."""
+        """Create a version, or return the one with the same content. Rename the agent after it."""
         agent = require_agent(snapshot, self.agent_ref)
         schema_version = self._schema_version(snapshot, agent)
-        made_schema = schema_version is None
+        is_new_schema = schema_version is None
         if schema_version is None:
-            fresh_id = self.new_schema_version_id
-            schema_version = self.empty_schema.version(self.request, fresh_id, agent.id)
+            schema_version = self.empty_schema.version(
+                self.request, self.new_schema_version_id, agent.id
+            )
         found = snapshot.get(AgentVersion, agent.id, self.metadata.hash(), schema_version.id)
         if found is not None and self.chosen_id:
-            raise InvalidAction(f"The same version exists already, as {found.id!r}")
+            raise InvalidAction(f"The same version already exists, as {found.id!r}")
         if found is None and snapshot.get(AgentVersion, self.id) is not None:
-            raise InvalidAction(f"A version with the id {self.id!r} exists already")
+            raise InvalidAction(f"A version with the id {self.id!r} already exists")
         version = found or self.metadata.version(self.request, self.id, schema_version)
         changes = Changes(
             inserted=(
-                *((schema_version,) if made_schema else ()),
+                *((schema_version,) if is_new_schema else ()),
                 *((version,) if found is None else ()),
             ),
             updated=self._renamed(agent),
-            contents=(self.empty_schema.content,) if made_schema else (),
+            contents=(self.empty_schema.content,) if is_new_schema else (),
         )
         if changes.inserted or changes.updated:
             entry = audit_entry(self.request, self.operation, version.id, agent.name)

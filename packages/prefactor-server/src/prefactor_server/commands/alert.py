@@ -16,8 +16,8 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 class RaiseAlert(NamedTuple):
     """Raise an alert of a run, or update the raised alert with this name.
 
-    ``id`` is for a new one. ``schema_version_id`` is the version that its payload was checked with.
-    ``is_full`` means that the run has as many raised alerts as it may have.
+    ``id`` is the id of a new alert. ``facts`` were derived with ``schema_version_id``. ``is_full``
+    means that the run has the maximum number of raised alerts.
     """
 
     request: Request
@@ -36,7 +36,7 @@ class RaiseAlert(NamedTuple):
         needs.alerts.add((self.agent_instance_id, self.name))
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """Store the alert, and mark the run as changed, so that its followers learn of it."""
+        """Store the alert, and update the run, so that its change reaches the change feed."""
         run = visible_instance(snapshot, self.agent_instance_id, self.principal)
         if run.agent_schema_version_id != self.schema_version_id:
             return Stale()
@@ -46,7 +46,7 @@ class RaiseAlert(NamedTuple):
             raise invalid(
                 "agent_instance_id",
                 f"has {MAX_RAISED} raised alerts, the most that a run may have: clear one, or "
-                "raise one with an existing name again",
+                "use the name of a raised one",
                 Limit("raised_alerts", MAX_RAISED),
             )
         run = run._replace(updated_at=now)
@@ -121,6 +121,6 @@ class ClearAlert(NamedTuple):
 
 def _raised(snapshot: Snapshot, run_id: str, name: str) -> Alert | None:
     found = snapshot.get(Alert, run_id, "raised", name)
-    # It may have been cleared earlier in the batch, so it is read again by its id.
+    # An earlier command of the batch may have cleared it. The lookup by id sees that.
     current = None if found is None else snapshot.get(Alert, found.id)
     return None if current is None or current.status == "cleared" else current

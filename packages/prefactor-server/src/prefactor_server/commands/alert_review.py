@@ -1,4 +1,4 @@
-"""Requests a review of alerts in the same commit as the change that requires it."""
+"""Requests for reviews of alerts, in the same commit as the change that requires them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 def need_review(needs: Needs, kind: Subject, subject_id: str) -> None:
-    """Add the review that may be in progress."""
+    """Add the pending review, if any."""
     needs.rows.add((AlertReview, review_id(kind, subject_id)))
 
 
-def ask_for_review(
+def request_review(
     changes: Changes,
     snapshot: Snapshot,
     account_id: str,
@@ -20,7 +20,7 @@ def ask_for_review(
     subject_id: str,
     now: int,
 ) -> Changes:
-    """Return the changes with a review added. One in progress starts again."""
+    """Return the changes with a review added. A pending one starts again."""
     review = new_review(account_id, kind, subject_id, now)
     if snapshot.get(AlertReview, review.id) is None:
         return changes._replace(inserted=(*changes.inserted, review))

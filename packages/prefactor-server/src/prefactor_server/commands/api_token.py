@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from prefactor_server.commands.agent import find_agent
+from prefactor_server.commands.agent import require_agent
+from prefactor_server.commands.agent_deployment import new_deployment
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.commands.environment import registration_environment
 from prefactor_server.commands.people.session import sessions_of
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.api_token import ApiToken, TokenMove
-from prefactor_server.domain.environment import DEFAULT, Environment
 from prefactor_server.domain.errors import NotFound, invalid, required
 from prefactor_server.storage.base import Changes, Needs, Registration, Row, Snapshot
 
@@ -17,9 +18,9 @@ from prefactor_server.storage.base import Changes, Needs, Registration, Row, Sna
 class CreateToken(NamedTuple):
     """Store a new token, whose text only the caller knows.
 
-    ``token`` has no agent, environment or deployment yet: a deployment token gets those of the
-    agent that ``agent_ref`` names, in the environment of that id (None for the default one).
-    The deployment is created as ``new_deployment_id`` if it is missing.
+    ``token`` has no agent, environment or deployment yet. A deployment token is bound to the agent
+    that ``agent_ref`` names, in the environment ``environment_id`` or in the default one. A missing
+    deployment is created as ``new_deployment_id``.
     """
 
     request: Request
@@ -30,7 +31,7 @@ class CreateToken(NamedTuple):
     operation: str = "api_tokens.create"
 
     def needs(self, needs: Needs) -> None:
-        """Add what a deployment token is bound to."""
+        """Add the agent, environment and deployment that the token is bound to."""
         if self.agent_ref is not None:
             needs.registrations.add(
                 Registration(self.agent_ref, self.environment_id, None, None, None)
@@ -38,18 +39,18 @@ class CreateToken(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Store the token, and record who created it."""
-        made: list[Row] = []
+        created: list[Row] = []
         token = self.token
         if token.token_scope == "agent_deployment":  # noqa: S105 - a scope is no secret
-            token = self._bound(self._deployment(snapshot, made))
+            token = self._bound(self._deployment(snapshot, created))
         elif self.agent_ref is not None:
-            raise invalid("agent_id", "must not be given: an account token is bound to no agent")
+            raise invalid("agent_id", "must not be set: an account token is not bound to an agent")
         elif self.environment_id is not None:
             raise invalid(
-                "environment_id", "must not be given: an account token is bound to no environment"
+                "environment_id", "must not be set: an account token is not bound to an environment"
             )
         entry = audit_entry(self.request, self.operation, token.id, token.token_scope)
-        return Decision(Changes(inserted=(*made, token), audit=(entry,)), Done(token.id, token))
+        return Decision(Changes(inserted=(*created, token), audit=(entry,)), Done(token.id, token))
 
     def _bound(self, deployment: AgentDeployment) -> ApiToken:
         return self.token._replace(
@@ -58,29 +59,16 @@ class CreateToken(NamedTuple):
             agent_deployment_id=deployment.id,
         )
 
-    def _deployment(self, snapshot: Snapshot, made: list[Row]) -> AgentDeployment:
+    def _deployment(self, snapshot: Snapshot, created: list[Row]) -> AgentDeployment:
         if self.agent_ref is None:
             raise required("agent_id")
-        agent = find_agent(snapshot, self.agent_ref)
-        if agent is None:
-            raise NotFound(f"Agent {self.agent_ref!r} not found")
-        handle = DEFAULT if self.environment_id is None else (self.environment_id,)
-        environment = snapshot.get(Environment, *handle)
-        if environment is None:
-            raise NotFound(f"Environment {self.environment_id or 'Default'!r} not found")
+        agent = require_agent(snapshot, self.agent_ref)
+        environment = registration_environment(snapshot, self.environment_id)
         found = snapshot.get(AgentDeployment, agent.id, environment.id)
         if found is not None:
             return found
-        deployment = AgentDeployment(
-            id=self.new_deployment_id,
-            account_id=self.request.account_id,
-            agent_id=agent.id,
-            environment_id=environment.id,
-            current_version_id=None,
-            inserted_at=self.request.now,
-            updated_at=self.request.now,
-        )
-        made.append(deployment)
+        deployment = new_deployment(self.request, self.new_deployment_id, agent.id, environment.id)
+        created.append(deployment)
         return deployment
 
 
@@ -151,7 +139,7 @@ def require_token(snapshot: Snapshot, token_id: str) -> ApiToken:
     """Return the token with this id.
 
     Raises:
-        NotFound: there is none.
+        NotFound: no such token.
     """
     found = snapshot.get(ApiToken, token_id)
     if found is None:

@@ -28,9 +28,9 @@ class Control(NamedTuple):
 class Done(NamedTuple):
     """The outcome of a command that took effect: the row that it is about, as it is now.
 
-    ``row`` is None if the request was a repeat (``replayed``). Then nothing was done, and
-    ``resource_id`` names what the first request created or changed. ``quality`` and ``metadata``
-    belong to a run.
+    If ``replayed``, the request repeats an earlier one: nothing was done, ``row`` is None, and
+    ``resource_id`` is the id of what the first request created or changed. ``quality`` and
+    ``metadata`` belong to a run.
     """
 
     resource_id: str
@@ -55,14 +55,14 @@ Outcome: TypeAlias = Done | Refused | Stale
 
 
 class Decision(NamedTuple):
-    """The changes of a command, and the answer to its caller."""
+    """The changes of a command, and its outcome."""
 
     changes: Changes
     done: Done
 
 
 class Request(NamedTuple):
-    """What every command knows of its request.
+    """The request of a command.
 
     ``fingerprint`` covers the whole request except its key. ``actor`` is the id of the caller's
     token, and ``deployment_id`` the deployment that a deployment token belongs to.
@@ -78,8 +78,8 @@ class Request(NamedTuple):
     def stored_key(self, key: str) -> str:
         """Return the key as it is stored: in a namespace of the deployment, or of the account.
 
-        Shared keys would tell one deployment which keys another has used. No key contains a line
-        break, so the two parts are unambiguous.
+        A shared namespace would reveal to one deployment which keys another has used. No key
+        contains a line break, so the two parts are unambiguous.
         """
         return key if self.deployment_id is None else f"{self.deployment_id}\n{key}"
 
@@ -142,7 +142,7 @@ def collect_needs(submissions: Sequence[Submission]) -> dict[str, Needs]:
 def decide_batch(
     submissions: Sequence[Submission], snapshots: Mapping[str, Snapshot]
 ) -> list[list[Outcome]]:
-    """Decide a batch in order. A submission's outcomes end with the first that is not done."""
+    """Decide a batch in order. A submission's outcomes end with the first failure."""
     outcomes = [_decide_submission(submission, snapshots) for submission in submissions]
     for snapshot in snapshots.values():
         store_quality(snapshot)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.environment import DEFAULT, Environment
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -26,7 +26,7 @@ class CreateEnvironment(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Create the environment. It is never the default, because each account has one already."""
         if snapshot.get(Environment, self.id) is not None:
-            raise InvalidAction(f"An environment with the id {self.id!r} exists already")
+            raise InvalidAction(f"An environment with the id {self.id!r} already exists")
         environment = Environment(
             id=self.id,
             account_id=self.request.account_id,
@@ -78,7 +78,8 @@ class DeleteEnvironment(NamedTuple):
         environment = require_environment(snapshot, self.id)
         if environment.is_default:
             raise InvalidAction(
-                "The default environment cannot be deleted: registrations that name none go there"
+                "The default environment cannot be deleted: registrations without "
+                "environment_id use it"
             )
         if any(one.environment_id == self.id for one in snapshot.rows(AgentDeployment)):
             raise InvalidAction(
@@ -93,9 +94,22 @@ def require_environment(snapshot: Snapshot, environment_id: str) -> Environment:
     """Return the environment with this id.
 
     Raises:
-        NotFound: there is none.
+        NotFound: no such environment.
     """
     found = snapshot.get(Environment, environment_id)
     if found is None:
         raise NotFound(f"Environment {environment_id!r} not found")
+    return found
+
+
+def registration_environment(snapshot: Snapshot, environment_id: str | None) -> Environment:
+    """Return the environment with this id, or the account's default one.
+
+    Raises:
+        NotFound: no such environment.
+    """
+    key = DEFAULT if environment_id is None else (environment_id,)
+    found = snapshot.get(Environment, *key)
+    if found is None:
+        raise NotFound(f"Environment {environment_id or 'Default'!r} not found")
     return found

@@ -1,6 +1,6 @@
 """The write of a run's metadata, in any status of the run.
 
-The user or the experiment of a run is often known only later, so no status refuses it.
+The user or the experiment of a run is often known only later, so every status accepts it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class SetMetadata(NamedTuple):
     principal: Principal
     id: str
     changes: Mapping[str, str | None]
-    shows_all: bool = True
+    full_response: bool = True
     operation: str = "agent_instances.set_metadata"
 
     def needs(self, needs: Needs) -> None:
-        """Add the run, its metadata, and its quality if the answer shows it."""
+        """Add the run, its metadata, and its quality if the response shows it."""
         needs.instances.add(self.id)
         needs.rows.add((InstanceMetadata, self.id))
-        if self.shows_all:
+        if self.full_response:
             needs.rows.add((InstanceQuality, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -42,7 +42,7 @@ class SetMetadata(NamedTuple):
         found = snapshot.get(InstanceMetadata, run.id)
         before = found or new_metadata(run.account_id, run.id, {}, now)
         after = before.change(self.changes, now)
-        quality = shown_quality(snapshot, run.id) if self.shows_all else None
+        quality = shown_quality(snapshot, run.id) if self.full_response else None
         if after.document == before.document:
             return Decision(Changes(), Done(run.id, run, quality=quality, metadata=before))
         _check_count(len(before.texts()), len(after.texts()))

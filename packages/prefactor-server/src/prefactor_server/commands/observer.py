@@ -25,5 +25,5 @@ class WriteObserver(Protocol):
         ...
 
     def failed(self) -> None:
-        """Called when a batch failed. Its requests are refused, or tried one by one."""
+        """Called when a batch failed. Its requests are then refused or retried one by one."""
         ...

@@ -1,4 +1,4 @@
-"""The write of events that arrive as log records: added to their spans, and kept for later ones."""
+"""The write of events that arrive as log records: added to their spans, or kept until then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class AmendedSpan(NamedTuple):
-    """A stored span, as it was read, with the events to add to it."""
+    """A stored span, as it was read, with its payloads after the events were added."""
 
     seen: AgentSpan
     payload_size: int
@@ -35,7 +35,7 @@ class AmendedSpan(NamedTuple):
 
 
 class RecordEvents(NamedTuple):
-    """Add events to stored spans, and keep them for spans that arrive later.
+    """Add events to stored spans, and store those whose spans have not arrived.
 
     ``run_id`` is empty if the trace has no run yet.
     """
@@ -45,27 +45,27 @@ class RecordEvents(NamedTuple):
     seen: OtlpTrace | None
     run_id: str
     amended: tuple[AmendedSpan, ...]
-    remembered: bytes
+    document: bytes
     operation: str = "otlp.logs"
 
     def needs(self, needs: Needs) -> None:
         """Add the row of the trace, and the spans."""
         needs.rows.add((OtlpTrace, self.key))
-        for one in self.amended:
-            needs.spans.add(one.seen.id)
+        for span in self.amended:
+            needs.spans.add(span.seen.id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """Store the spans with their events, unless they have changed since they were read."""
         if snapshot.get(OtlpTrace, self.key) != self.seen:
             return Stale()
         now = self.request.now
-        for one in self.amended:
-            if snapshot.get(AgentSpan, one.seen.id) != one.seen:
+        for span in self.amended:
+            if snapshot.get(AgentSpan, span.seen.id) != span.seen:
                 return Stale()
         after = self.row_after()
-        spans = [one.row(now) for one in self.amended]
+        spans = [span.row(now) for span in self.amended]
         # The runs are updated with their spans, so that concurrent writers conflict.
-        runs = {one.seen.agent_instance_id for one in self.amended}
+        runs = {span.seen.agent_instance_id for span in self.amended}
         touched = [
             run._replace(updated_at=now)
             for run_id in sorted(runs)
@@ -74,15 +74,15 @@ class RecordEvents(NamedTuple):
         changes = Changes(
             inserted=[after] if self.seen is None else [],
             updated=[*spans, *touched, *([] if self.seen is None else [after])],
-            payloads=[payload for one in self.amended for payload in one.payloads],
+            payloads=[payload for span in self.amended for payload in span.payloads],
         )
         return Decision(changes, Done(self.run_id or self.key))
 
     def row_after(self) -> OtlpTrace:
-        """Return the row of the trace after this command."""
+        """Return the row of the trace with this command applied."""
         now, seen = self.request.now, self.seen
         if seen is not None:
-            return seen._replace(document=self.remembered, updated_at=now)
+            return seen._replace(document=self.document, updated_at=now)
         return OtlpTrace(
             id=self.key,
             account_id=self.request.account_id,
@@ -90,6 +90,6 @@ class RecordEvents(NamedTuple):
             inserted_at=now,
             is_open=False,
             last_end=0,
-            document=self.remembered,
+            document=self.document,
             updated_at=now,
         )

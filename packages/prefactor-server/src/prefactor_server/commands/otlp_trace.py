@@ -19,21 +19,21 @@ from prefactor_server.domain.runs.metadata import MAX_KEYS, InstanceMetadata, ne
 from prefactor_server.domain.runs.otlp_trace import OtlpTrace
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
-_NOTHING = Changes(inserted=[], updated=[], payloads=[])
+_NO_CHANGES = Changes(inserted=[], updated=[], payloads=[])
 
 
 class RootEnd(NamedTuple):
-    """The end of the root spans in a batch: the worst status, and the latest end."""
+    """The combined end of the root spans in a batch: the worst status and the latest time."""
 
     status: FinishStatus
     at: int
 
 
 class RecordTrace(NamedTuple):
-    """Store spans of one trace and agent, and the data about their run in them.
+    """Store spans of one trace and agent, with the metadata of their run.
 
     ``register`` creates the run if it is missing. ``seen`` is the row of the trace that the command
-    was prepared from, ``remembered`` the state to store, and ``start`` the earliest start.
+    was prepared from, ``document`` the state to store, and ``start`` the earliest start.
     """
 
     request: Request
@@ -46,11 +46,11 @@ class RecordTrace(NamedTuple):
     last_end: int
     root: RootEnd | None
     metadata: Mapping[str, str]
-    remembered: bytes
+    document: bytes
     operation: str = "otlp.traces"
 
     def needs(self, needs: Needs) -> None:
-        """Add what the registration needs, the row of the trace, and spans that may exist."""
+        """Add the rows of the registration, the row of the trace, and spans with the same ids."""
         self.register.needs(needs)
         needs.rows.add((OtlpTrace, self.key))
         if self.metadata:
@@ -71,14 +71,14 @@ class RecordTrace(NamedTuple):
             return Stale()
         new = [span for span in self.spans if snapshot.get(AgentSpan, span.id) is None]
         run = self._run(before, new)
-        made, changed = self._metadata(snapshot, run)
-        if changed:
+        inserted_metadata, updated_metadata = self._metadata(snapshot, run)
+        if updated_metadata:
             # The run is updated with its metadata, so that concurrent writers conflict.
             run = run._replace(updated_at=self.request.now)
-        inserted: list[Row] = [*(span.new_span(run) for span in new), *made]
-        updated: list[Row] = [*registered.changed, *changed]
+        inserted: list[Row] = [*(span.new_span(run) for span in new), *inserted_metadata]
+        updated: list[Row] = [*registered.updated, *updated_metadata]
         if registered.is_new:
-            inserted = [*(run if row is before else row for row in registered.made), *inserted]
+            inserted = [*(run if row is before else row for row in registered.inserted), *inserted]
         elif run != before:
             updated.append(run)
         changes = Changes(
@@ -105,7 +105,7 @@ class RecordTrace(NamedTuple):
             return changes if seen is None else changes._replace(deleted=(seen,))
         if seen is None:
             return changes._replace(inserted=(*changes.inserted, after))
-        if changes == _NOTHING and after._replace(updated_at=seen.updated_at) == seen:
+        if changes == _NO_CHANGES and after._replace(updated_at=seen.updated_at) == seen:
             return changes
         return changes._replace(updated=(*changes.updated, after))
 
@@ -124,20 +124,17 @@ class RecordTrace(NamedTuple):
         return _Registered(
             run,
             is_new=True,
-            made=changes.inserted,
-            changed=changes.updated,
+            inserted=changes.inserted,
+            updated=changes.updated,
             contents=changes.contents,
         )
 
     def row_after(self, run: AgentInstance) -> OtlpTrace | None:
-        """Return the row of the trace after this command changed the run.
-
-        It is None if there is nothing to store.
-        """
+        """Return the row of the trace with this command applied, or None for nothing to store."""
         seen, now = self.seen, self.request.now
         was_open = seen is None or not seen.agent_instance_id or seen.is_open
         is_open = run.status == "active" and self.root is None and was_open
-        if not is_open and not self.remembered:
+        if not is_open and not self.document:
             return None
         return OtlpTrace(
             id=self.key,
@@ -146,14 +143,14 @@ class RecordTrace(NamedTuple):
             inserted_at=now if seen is None else seen.inserted_at,
             is_open=is_open,
             last_end=max(self.last_end, 0 if seen is None else seen.last_end),
-            document=self.remembered,
+            document=self.document,
             updated_at=now,
         )
 
     def _metadata(self, snapshot: Snapshot, run: AgentInstance) -> tuple[list[Row], list[Row]]:
         """Return the run's metadata to insert or to update.
 
-        Of several values of a key the smallest wins, so that the order of spans does not matter.
+        The smallest of several values of a key wins, so that the order of spans does not matter.
         """
         if not self.metadata:
             return [], []
@@ -162,7 +159,7 @@ class RecordTrace(NamedTuple):
         texts = {
             key: min(text, before.get(key, text))
             for key, text in self.metadata.items()
-            if key in before or len(before) + len(self.metadata) <= MAX_KEYS
+            if key in before or len(before.keys() | self.metadata) <= MAX_KEYS
         }
         if all(before.get(key) == text for key, text in texts.items()):
             return [], []
@@ -177,13 +174,13 @@ class _Registered(NamedTuple):
 
     run: AgentInstance
     is_new: bool = False
-    made: Sequence[Row] = ()
-    changed: Sequence[Row] = ()
+    inserted: Sequence[Row] = ()
+    updated: Sequence[Row] = ()
     contents: Sequence[SchemaContent] = ()
 
 
 class EndSilentTrace(NamedTuple):
-    """End the run of a trace that has been idle for long, and delete the trace's row."""
+    """End the run of a trace that has been idle for a long time, and delete the trace's row."""
 
     request: Request
     seen: OtlpTrace

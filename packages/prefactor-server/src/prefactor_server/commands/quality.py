@@ -1,6 +1,7 @@
 """The writes of quality: the result of an evaluation, in any status of the run.
 
-Evaluators run while a run is active, after it ended and long after that, so no status refuses them.
+Evaluators run while a run is active, after it ended and long after that, so every status accepts
+them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 class RecordQuality(NamedTuple):
     """Record the result of one evaluation of a run. ``entry`` is JSON, and None removes it.
 
-    ``schema_version_id`` is the version that the entry was checked with. ``max_bytes`` limits all
-    results of one run together. ``field`` is the request's field that names the evaluation.
+    The entry was checked with ``schema_version_id``. ``max_bytes`` limits all results of a run
+    together. ``field`` is the request's field that names the evaluation.
     """
 
     operation: str
@@ -40,7 +41,7 @@ class RecordQuality(NamedTuple):
     field: str = "name"
 
     def needs(self, needs: Needs) -> None:
-        """Add the run, its quality, and the metadata that the answer shows."""
+        """Add the run, its quality, and the metadata that the response shows."""
         needs.instances.add(self.id)
         needs.rows |= {(InstanceQuality, self.id), (InstanceMetadata, self.id)}
 
@@ -61,18 +62,17 @@ class RecordQuality(NamedTuple):
         return Decision(Changes(updated=(quality, run)), done)
 
     def _check(self, before: RunQuality, after: RunQuality) -> None:
-        # Entries that an older server stored may exceed the limits. They stay, and may shrink.
+        # Entries stored by an older server may exceed the limits. They are kept, and may shrink.
         if len(after.texts) > max(MAX_QUALITY_NAMES, len(before.texts)):
             raise invalid(
                 self.field,
                 f"a run has quality under at most {MAX_QUALITY_NAMES} names, and this one has "
-                f"{len(before.texts)}: record under one of them, or take one back with a payload "
-                "of null",
+                f"{len(before.texts)}: use one of them, or remove one with a payload of null",
                 Limit("quality_names", MAX_QUALITY_NAMES),
             )
         if after.size > self.max_bytes and after.size > before.size:
             raise TooLarge(
-                f"All quality of a run would come to {after.size} bytes; this server "
-                f"takes {self.max_bytes}",
+                f"The quality results of the run would have {after.size} bytes together; this "
+                f"server accepts at most {self.max_bytes}. Shorten or remove some",
                 Limit("quality_bytes", self.max_bytes),
             )

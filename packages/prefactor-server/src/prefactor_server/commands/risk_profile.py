@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from prefactor_server.commands.alert_review import ask_for_review, need_review
-from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.commands.alert_review import need_review, request_review
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.domain.risk.risk_profile import RiskProfile, require_profile
@@ -28,7 +28,7 @@ class CreateRiskProfile(NamedTuple):
         """Store the profile, and record who created it."""
         profile = self.profile
         if snapshot.get(RiskProfile, profile.id) is not None:
-            raise InvalidAction(f"A risk profile with the id {profile.id!r} exists already")
+            raise InvalidAction(f"A risk profile with the id {profile.id!r} already exists")
         changes = Changes(inserted=(profile,), audit=(_entry(self, profile),))
         return Decision(changes, Done(profile.id, profile))
 
@@ -38,7 +38,7 @@ class UpdateRiskProfile(NamedTuple):
 
     request: Request
     id: str
-    given: Mapping[str, Any]
+    fields: Mapping[str, Any]
     operation: str = "risk_profiles.update"
 
     def needs(self, needs: Needs) -> None:
@@ -49,7 +49,7 @@ class UpdateRiskProfile(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Change the profile, and record who did it."""
         found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
-        profile = found._replace(**self.given, updated_at=self.request.now)
+        profile = found._replace(**self.fields, updated_at=self.request.now)
         return _changed(self, snapshot, profile)
 
 
@@ -77,7 +77,7 @@ def _changed(
 ) -> Decision:
     changes = Changes(updated=(profile,), audit=(_entry(command, profile),))
     now = command.request.now
-    changes = ask_for_review(
+    changes = request_review(
         changes, snapshot, profile.account_id, kind="risk_profile", subject_id=profile.id, now=now
     )
     return Decision(changes, Done(profile.id, profile))
@@ -86,11 +86,4 @@ def _changed(
 def _entry(
     command: CreateRiskProfile | UpdateRiskProfile | DeleteRiskProfile, profile: RiskProfile
 ) -> AuditEntry:
-    return AuditEntry(
-        account_id=profile.account_id,
-        at=command.request.now,
-        actor=command.request.actor,
-        action=command.operation,
-        resource_id=profile.id,
-        detail=profile.name,
-    )
+    return audit_entry(command.request, command.operation, profile.id, profile.name)

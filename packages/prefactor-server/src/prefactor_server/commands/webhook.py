@@ -29,15 +29,15 @@ class Scope(NamedTuple):
     environments: Sequence[str] | None = None
 
     def needs(self, needs: Needs) -> None:
-        """Add what is named."""
+        """Add the agents and environments."""
         needs.agents.update(self.agents or ())
         needs.environments.update(self.environments or ())
 
-    def applied(self, webhook: Webhook, snapshot: Snapshot) -> Webhook:
+    def apply(self, webhook: Webhook, snapshot: Snapshot) -> Webhook:
         """Return the webhook with these filters.
 
         Raises:
-            ValidationFailed: something of that name does not exist.
+            ValidationFailed: the account lacks one of the agents or environments.
         """
         if self.agents is not None:
             ids = [_agent_id(snapshot, ref) for ref in self.agents]
@@ -45,14 +45,16 @@ class Scope(NamedTuple):
         if self.environments is not None:
             for one in self.environments:
                 if snapshot.get(Environment, one) is None:
-                    raise invalid("environment_ids", f"{one!r} is no environment of this account")
+                    raise invalid(
+                        "environment_ids", f"{one!r} is not an environment of this account"
+                    )
             listed = list_document(self.environments) if self.environments else None
             webhook = webhook._replace(environment_ids=listed)
         return webhook
 
 
 class CreateWebhook(NamedTuple):
-    """Store a webhook. ``is_full`` means that the account has as many as it may have."""
+    """Store a webhook. ``is_full`` means that the account has the maximum number of them."""
 
     request: Request
     webhook: Webhook
@@ -61,7 +63,7 @@ class CreateWebhook(NamedTuple):
     operation: str = "webhooks.create"
 
     def needs(self, needs: Needs) -> None:
-        """What its filters name."""
+        """Add the agents and environments that its filters name."""
         self.scope.needs(needs)
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -69,25 +71,25 @@ class CreateWebhook(NamedTuple):
         if self.is_full:
             raise InvalidAction(
                 f"The account has {MAX_WEBHOOKS} webhooks, the most that it may have: delete one, "
-                "or give one more events"
+                "or subscribe one to more events"
             )
-        webhook = self.scope.applied(self.webhook, snapshot)
+        webhook = self.scope.apply(self.webhook, snapshot)
         entry = audit_entry(self.request, self.operation, webhook.id, webhook.url)
         return Decision(Changes(inserted=(webhook,), audit=(entry,)), Done(webhook.id, webhook))
 
 
 class UpdateWebhook(NamedTuple):
-    """Change the fields of a webhook that are given, by name, its filters and its status."""
+    """Change some fields of a webhook, its filters and its status."""
 
     request: Request
     id: str
-    given: Mapping[str, Any]
+    fields: Mapping[str, Any]
     scope: Scope
     status: WebhookStatus | None
     operation: str = "webhooks.update"
 
     def needs(self, needs: Needs) -> None:
-        """The webhook, and what its filters name."""
+        """Add the webhook, and the agents and environments that its filters name."""
         needs.rows.add((Webhook, self.id))
         self.scope.needs(needs)
 
@@ -95,7 +97,7 @@ class UpdateWebhook(NamedTuple):
         """Store the changed webhook, and record who changed it."""
         now = self.request.now
         found = require_webhook(snapshot.get(Webhook, self.id), self.id)
-        webhook = self.scope.applied(found._replace(**self.given, updated_at=now), snapshot)
+        webhook = self.scope.apply(found._replace(**self.fields, updated_at=now), snapshot)
         if self.status == "enabled":
             webhook = webhook.enable(now)
         elif self.status == "disabled":
@@ -107,7 +109,7 @@ class UpdateWebhook(NamedTuple):
 
 
 class RotateSecret(NamedTuple):
-    """Give a webhook a new, encrypted secret; the previous one signs as well for a while."""
+    """Give a webhook a new, encrypted secret. The previous one also signs for ``overlap_us``."""
 
     request: Request
     id: str
@@ -116,7 +118,7 @@ class RotateSecret(NamedTuple):
     operation: str = "webhooks.rotate_secret"
 
     def needs(self, needs: Needs) -> None:
-        """The webhook."""
+        """Add the webhook."""
         needs.rows.add((Webhook, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -127,14 +129,14 @@ class RotateSecret(NamedTuple):
 
 
 class DeleteWebhook(NamedTuple):
-    """Delete a webhook; its deliveries follow in the background."""
+    """Delete a webhook. Its deliveries are deleted in the background."""
 
     request: Request
     id: str
     operation: str = "webhooks.delete"
 
     def needs(self, needs: Needs) -> None:
-        """The webhook."""
+        """Add the webhook."""
         needs.rows.add((Webhook, self.id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -151,5 +153,5 @@ def _changed(request: Request, operation: str, webhook: Webhook) -> Decision:
 def _agent_id(snapshot: Snapshot, ref: str) -> str:
     agent = find_agent(snapshot, ref)
     if agent is None:
-        raise invalid("agent_ids", f"{ref!r} is no agent of this account")
+        raise invalid("agent_ids", f"{ref!r} is not an agent of this account")
     return agent.id

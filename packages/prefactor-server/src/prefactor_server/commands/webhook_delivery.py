@@ -12,7 +12,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
 class RecordAttempt(NamedTuple):
-    """Store the result of an attempt; disable a webhook that has failed for too long."""
+    """Store the result of an attempt, and disable a webhook that has failed for too long."""
 
     request: Request
     webhook_id: str
@@ -22,7 +22,7 @@ class RecordAttempt(NamedTuple):
     operation: str = "webhook_deliveries.record"
 
     def needs(self, needs: Needs) -> None:
-        """The delivery and its webhook."""
+        """Add the delivery and its webhook."""
         needs.rows |= {(WebhookDelivery, self.id), (Webhook, self.webhook_id)}
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -30,14 +30,14 @@ class RecordAttempt(NamedTuple):
         webhook = snapshot.get(Webhook, self.webhook_id)
         delivery = snapshot.get(WebhookDelivery, self.id)
         changes = Changes()
-        # Its run may have been deleted meanwhile, and another replica may have sent it.
+        # Meanwhile its run may have been deleted, or another replica may have sent it.
         if delivery is not None and delivery.status == "pending":
             changes = Changes(updated=(delivery.after(self.attempt, self.jitter),))
         if webhook is not None and webhook.deleted_at is None:
-            changes = self._of_webhook(webhook, changes)
+            changes = self._with_webhook(webhook, changes)
         return Decision(changes, Done(self.id))
 
-    def _of_webhook(self, webhook: Webhook, changes: Changes) -> Changes:
+    def _with_webhook(self, webhook: Webhook, changes: Changes) -> Changes:
         after = webhook_after(webhook, self.attempt, self.jitter)
         if after == webhook:
             return changes
@@ -70,7 +70,7 @@ class RecordTest(NamedTuple):
 
 
 class ResendDelivery(NamedTuple):
-    """Send a delivery again, whatever its status."""
+    """Send a delivery again, in any status."""
 
     request: Request
     id: str
@@ -78,7 +78,7 @@ class ResendDelivery(NamedTuple):
     operation: str = "webhook_deliveries.resend"
 
     def needs(self, needs: Needs) -> None:
-        """The delivery and its webhook."""
+        """Add the delivery and its webhook."""
         needs.rows |= {(WebhookDelivery, self.id), (Webhook, self.webhook_id)}
 
     def decide(self, snapshot: Snapshot) -> Decision:

@@ -26,7 +26,7 @@ from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unava
 from prefactor_server.storage.base import Snapshot, Storage
 
 MAX_BATCH_COMMANDS: Final = 2000
-"""Commands in one commit: a larger batch saves next to nothing and delays its first."""
+"""The most commands in one commit. A larger batch would delay its first command for little gain."""
 
 
 class _Waiting(NamedTuple):
@@ -98,8 +98,8 @@ class Writer:
         self._waiting.append(_Waiting(submission, future, current_position()))
         self._queued_bytes += size
         self._start_worker()
-        # A caller that disconnects cancels only this future. Its batch also holds the writes of
-        # others, and belongs to the worker.
+        # A caller that disconnects cancels only this future. Its batch belongs to the worker, and
+        # contains the writes of other callers.
         return await future
 
     async def close(self) -> None:
@@ -120,8 +120,8 @@ class Writer:
             while self._waiting:
                 await self._commit(self._take_batch())
         finally:
-            # Not counted by ``_workers``, which still contains a worker shortly after its last look
-            # at the queue. A request that arrives in between would wait forever.
+            # ``_workers`` still contains a worker shortly after it found the queue empty. If that
+            # were counted, a request that arrives in between would wait forever.
             self._working -= 1
 
     def _take_batch(self) -> list[_Waiting]:
@@ -138,7 +138,7 @@ class Writer:
         position = begin_position()
         try:
             outcomes = await self._transact([waiting.submission for waiting in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it is, its callers have to hear of it
+        except Exception as error:  # noqa: BLE001 - its callers must receive any error
             if self._observer is not None:
                 self._observer.failed()
             await self._settle_failure(batch, error)
@@ -164,7 +164,7 @@ class Writer:
 
     async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
         # One request that breaks its batch, or keeps losing races, must not fail the others, so
-        # each is tried alone. There is no point in that if the storage refuses all writes.
+        # each is retried alone, unless the storage refuses all writes.
         refused = isinstance(error, Refusal) and not isinstance(error, Contended)
         if len(batch) == 1 or refused:
             for waiting in batch:

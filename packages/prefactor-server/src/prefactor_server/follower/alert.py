@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from prefactor_server.commands.alert_review import ask_for_review, need_review
+from prefactor_server.commands.alert_review import need_review, request_review
 from prefactor_server.domain.change import IMPORTED, Change
 from prefactor_server.domain.listing import Cursor, Filter, Listing
 from prefactor_server.domain.runs.agent_instance import AgentInstance
@@ -179,7 +179,7 @@ class AlertConsumer(Consumer):
         def decide(snapshot: Snapshot) -> Changes:
             changes = Changes()
             for agent_id in agents:
-                changes = ask_for_review(
+                changes = request_review(
                     changes,
                     snapshot,
                     review.account_id,

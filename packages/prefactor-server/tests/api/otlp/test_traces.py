@@ -179,6 +179,19 @@ async def test_a_failed_root_fails_the_run(api_client: Any) -> None:
     assert (await outcome(api_client, OTHER))[0]["status"] == "cancelled"
 
 
+async def test_metadata_keys_that_a_run_has_are_counted_once(api_client: Any) -> None:
+    """Later spans may set keys up to the limit, also together with keys that the run has."""
+    await export(api_client, [span(1, None, {**AGENT, "user.id": "u-1"})])
+    (run,) = await runs(api_client, external_identifier=TRACE)
+    changes = {f"k{number}": "v" for number in range(14)}
+    path = f"/agent_instance/{run['id']}/metadata"
+    assert (await api_client.call("PUT", path, {"metadata": changes})).status == 200
+    await export(api_client, [span(2, 1, {**CHAT, "user.id": "u-1", "session.id": "s-1"})])
+
+    run, _ = await outcome(api_client)
+    assert run["metadata"] == {**changes, "user_id": "u-1", "session_id": "s-1"}
+
+
 async def test_a_deployment_token_decides_agent_and_environment(api_client: Any) -> None:
     """Agent and environment come from the token, whatever the resource says."""
     mine = await api_client.register()

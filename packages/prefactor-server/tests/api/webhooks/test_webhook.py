@@ -70,8 +70,8 @@ async def test_an_invalid_webhook_is_refused(api_client: ApiClient) -> None:
         ({"events": []}, "events", "must be 1 to 20 values, got 0"),
         ({"events": ["run.exploded"]}, "events", "must be one of"),
         ({"purposes": ["fun"]}, "purposes", "must be one of live, smoke_test, eval"),
-        ({"agent_ids": ["nobody"]}, "agent_ids", "'nobody' is no agent"),
-        ({"environment_ids": ["nowhere"]}, "environment_ids", "'nowhere' is no environment"),
+        ({"agent_ids": ["nobody"]}, "agent_ids", "'nobody' is not an agent"),
+        ({"environment_ids": ["nowhere"]}, "environment_ids", "'nowhere' is not an environment"),
         ({"secret": "mine"}, "secret", "is not a known field"),
     ]
     for change, field, message in wrong:

@@ -126,7 +126,7 @@ async def test_an_answer_is_read_in_part() -> None:
         port = server.sockets[0].getsockname()[1]
         attempt = await _send(f"http://127.0.0.1:{port}/")
 
-    assert (attempt.response_status, attempt.worked) == (200, True)
+    assert (attempt.response_status, attempt.succeeded) == (200, True)
     assert sent < 64 * 1024 * 1024
 
 

@@ -53,8 +53,8 @@ class RemoveAdminUser(NamedTuple):
         person = require_person(snapshot, self.id)
         _check_not_self(self.request, person, "remove yourself")
         entry = audit_entry(self.request, self.operation, person.id, person.email)
-        gone: tuple[Row, ...] = (*sessions_of(snapshot, person.id), person)
-        return Decision(Changes(deleted=gone, audit=(entry,)), Done(person.id, person))
+        deleted: tuple[Row, ...] = (*sessions_of(snapshot, person.id), person)
+        return Decision(Changes(deleted=deleted, audit=(entry,)), Done(person.id, person))
 
 
 class ChangePassword(NamedTuple):
@@ -120,7 +120,7 @@ def require_person(snapshot: Snapshot, person_id: str) -> AdminUser:
     """Return the person with this id.
 
     Raises:
-        NotFound: there is none.
+        NotFound: no such person.
     """
     found = snapshot.get(AdminUser, person_id)
     if found is None:
@@ -128,7 +128,7 @@ def require_person(snapshot: Snapshot, person_id: str) -> AdminUser:
     return found
 
 
-def _check_not_self(request: Request, person: AdminUser, doing: str) -> None:
-    # This leaves at least one admin who can undo it.
+def _check_not_self(request: Request, person: AdminUser, action: str) -> None:
+    # At least one admin remains, who can undo the change.
     if request.actor == person.id:
-        raise InvalidAction(f"You cannot {doing}: another admin can, or an account token")
+        raise InvalidAction(f"You cannot {action}: another admin can, or an account token")

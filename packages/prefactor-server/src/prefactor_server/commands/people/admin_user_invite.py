@@ -74,29 +74,31 @@ class AcceptInvite(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Use the invitation, and store the person with their password."""
         found = check_invite(snapshot.get(AdminUserInvite, self.id), self.token_hash)
-        user, now = snapshot.get(AdminUser, self.user_id), self.request.now
+        existing, now = snapshot.get(AdminUser, self.user_id), self.request.now
         invite = found.accept(now)
-        made = user or AdminUser(self.user_id, found.account_id, found.email, now, now, found.role)
+        person = existing or AdminUser(
+            self.user_id, found.account_id, found.email, now, now, found.role
+        )
         if self.password_hash is not None:
-            if made.password_hash is not None:
+            if person.password_hash is not None:
                 raise InvalidAction(
                     "You have a password already: sign in with it, or ask an operator for "
                     "prefactor-server admin link"
                 )
-            made = made._replace(password_hash=self.password_hash, updated_at=now)
+            person = person._replace(password_hash=self.password_hash, updated_at=now)
         changes = Changes(
-            inserted=(made,) if user is None else (),
-            updated=(invite,) if user in (None, made) else (invite, made),
+            inserted=(person,) if existing is None else (),
+            updated=(invite,) if existing in (None, person) else (invite, person),
             audit=(audit_entry(self.request, self.operation, invite.id, invite.email),),
         )
-        return Decision(changes, Done(made.id, made))
+        return Decision(changes, Done(person.id, person))
 
 
 def check_invite(found: AdminUserInvite | None, token_hash: bytes) -> AdminUserInvite:
     """Return the invitation that a token belongs to.
 
     Raises:
-        NotFound: there is none, or the token is another one.
+        NotFound: no such invitation, or its token is a different one.
     """
     if found is None or not is_secret_of(token_hash, found.token_hash):
         raise unknown_invite()
@@ -104,5 +106,5 @@ def check_invite(found: AdminUserInvite | None, token_hash: bytes) -> AdminUserI
 
 
 def unknown_invite() -> NotFound:
-    """Return the answer to every token that is not an invitation's."""
-    return NotFound("There is no such invitation")
+    """Return the error for every invalid invitation token."""
+    return NotFound("Invitation not found: check that the link is complete, or ask for a new one")

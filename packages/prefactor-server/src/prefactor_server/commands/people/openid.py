@@ -18,8 +18,8 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 class SignInWithOpenId(NamedTuple):
     """Start a session for a person whom a provider has identified.
 
-    ``found`` is the id of an existing person, and ``new`` the person to store if there is none.
-    ``is_connecting`` means that the existing person has signed in already.
+    ``found`` is the id of an existing person, and ``new`` the person to store otherwise.
+    ``is_connecting`` means that the existing person is already signed in.
     """
 
     request: Request

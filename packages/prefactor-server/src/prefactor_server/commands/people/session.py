@@ -78,11 +78,11 @@ class SignInWithLink(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Use the link, and store the session and the password."""
-        link = snapshot.get(SignInLink, self.link_id)
+        found = snapshot.get(SignInLink, self.link_id)
+        link = check_link(found, self.code_hash, self.request.now)
         person = snapshot.get(AdminUser, self.session.owner_id)
-        check_link(link, self.code_hash, self.request.now)
-        if link is None or person is None or link.admin_user_id != person.id:
-            raise useless_link()
+        if person is None or link.admin_user_id != person.id:
+            raise invalid_link()
         now = self.request.now
         ended: tuple[Session, ...] = ()
         signed_in = person._replace(last_signed_in_at=now)
@@ -111,13 +111,13 @@ class SignInWithTokenLink(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Use the link, and store the session if the token still works."""
-        link = snapshot.get(SignInLink, self.link_id)
+        found = snapshot.get(SignInLink, self.link_id)
+        link = check_link(found, self.code_hash, self.request.now)
         token = snapshot.get(ApiToken, self.session.owner_id)
-        check_link(link, self.code_hash, self.request.now)
-        if link is None or token is None or link.api_token_id != token.id:
-            raise useless_link()
+        if token is None or link.api_token_id != token.id:
+            raise invalid_link()
         if token_status(token, self.request.now) != "active":
-            raise useless_link()
+            raise invalid_link()
         changes = Changes(updated=(link._replace(used_at=self.request.now),))
         return start_session(snapshot, self.request, self.session, changes)
 
@@ -168,23 +168,24 @@ def sessions_of(snapshot: Snapshot, owner_id: str) -> tuple[Session, ...]:
     return tuple(one for one in snapshot.rows(Session) if one.owner_id == owner_id)
 
 
-def check_link(link: SignInLink | None, code_hash: bytes, now: int) -> None:
-    """Reject a code that is unknown, or whose link was used or has expired.
+def check_link(link: SignInLink | None, code_hash: bytes, now: int) -> SignInLink:
+    """Return the link, unless its code is unknown, or it was used or has expired.
 
     Raises:
         BadCredentials: the same for all of these, because codes are secret.
     """
     if link is None or not is_secret_of(code_hash, link.code_hash) or not link.works(now):
-        raise useless_link()
+        raise invalid_link()
+    return link
 
 
-def useless_link() -> BadCredentials:
-    """Return the answer to every code that does not work."""
+def invalid_link() -> BadCredentials:
+    """Return the error for every invalid code."""
     return BadCredentials("The link was used, has expired or is unknown: ask for a new one")
 
 
 def wrong_password() -> BadCredentials:
-    """Return the answer to every wrong pair of e-mail and password."""
+    """Return the error for every wrong pair of e-mail and password."""
     return BadCredentials(
         "E-mail and password do not match. A lost password is reset with: "
         "prefactor-server admin link"
@@ -209,6 +210,6 @@ def start_session(
 
 
 def _in_excess(snapshot: Snapshot, owner_id: str, ended: Sequence[object]) -> Sequence[Session]:
-    left = [one for one in sessions_of(snapshot, owner_id) if one not in ended]
-    left.sort(key=lambda one: (one.last_used_at, one.id))
-    return left[: max(0, len(left) + 1 - MAX_PER_OWNER)]
+    remaining = [one for one in sessions_of(snapshot, owner_id) if one not in ended]
+    remaining.sort(key=lambda one: (one.last_used_at, one.id))
+    return remaining[: max(0, len(remaining) + 1 - MAX_PER_OWNER)]

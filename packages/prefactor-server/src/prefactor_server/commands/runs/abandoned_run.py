@@ -1,4 +1,4 @@
-"""The writes about runs whose agents fell silent, or became active again."""
+"""The writes of runs whose agents fell silent, or sent a heartbeat again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
-class HearRun(NamedTuple):
+class MarkSeen(NamedTuple):
     """Remove the abandoned mark from a run, because a heartbeat arrived."""
 
     request: Request
@@ -17,7 +17,7 @@ class HearRun(NamedTuple):
     operation: str = "agent_instances.hear"
 
     def needs(self, needs: Needs) -> None:
-        """The run."""
+        """Add the run."""
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -25,7 +25,7 @@ class HearRun(NamedTuple):
         run = snapshot.get(AgentInstance, self.id)
         if run is None or run.abandoned_at is None:
             return _nothing(self.id)
-        return _changed(run.hear(self.request.now))
+        return _changed(run.mark_seen(self.request.now))
 
 
 class MarkAbandoned(NamedTuple):
@@ -37,7 +37,7 @@ class MarkAbandoned(NamedTuple):
     operation: str = "agent_instances.mark_abandoned"
 
     def needs(self, needs: Needs) -> None:
-        """The run."""
+        """Add the run."""
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -59,11 +59,11 @@ class EndAbandoned(NamedTuple):
     operation: str = "agent_instances.end_abandoned"
 
     def needs(self, needs: Needs) -> None:
-        """The run."""
+        """Add the run."""
         needs.instances.add(self.id)
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Return the failed run with an audit entry, or nothing if its agent was active."""
+        """Return the failed run with an audit entry, or no changes if its agent was active."""
         run = snapshot.get(AgentInstance, self.id)
         if run is None or run.status != "active" or run.is_silent_import:
             return _nothing(self.id)

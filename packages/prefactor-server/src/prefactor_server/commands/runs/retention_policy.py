@@ -24,8 +24,8 @@ _INVALID: Final = "invalid_value"
 class UpdateRetentionPolicy(NamedTuple):
     """Change the account's policy.
 
-    ``rules`` of None stay, and so does ``audit_days`` unless it is given. A rule names its agent by
-    id or external identifier.
+    The rules stay if ``rules`` is None, and the audit days unless ``is_audit_days_given``. A rule
+    names its agent by id or external identifier.
     """
 
     request: Request
@@ -35,7 +35,7 @@ class UpdateRetentionPolicy(NamedTuple):
     operation: str = "retention_policies.update"
 
     def needs(self, needs: Needs) -> None:
-        """Add the policy, and what its rules name."""
+        """Add the policy, and the agents and environments that its rules name."""
         needs.rows.add((RetentionPolicy, self.request.account_id))
         for rule in self.rules or ():
             if rule.agent_id is not None:
@@ -49,7 +49,7 @@ class UpdateRetentionPolicy(NamedTuple):
         found = snapshot.get(RetentionPolicy, account_id)
         policy = (found or no_policy(account_id)._replace(inserted_at=now))._replace(updated_at=now)
         if self.rules is not None:
-            rules = resolved(self.rules, snapshot, read_rules(policy.rules))
+            rules = resolve_agents(self.rules, snapshot, read_rules(policy.rules))
             policy = policy._replace(rules=rules_document(rules))
         if self.is_audit_days_given:
             policy = policy._replace(audit_days=self.audit_days)
@@ -62,40 +62,41 @@ class UpdateRetentionPolicy(NamedTuple):
         return Decision(changes, Done(policy.id, policy))
 
 
-def resolved(
+def resolve_agents(
     rules: Sequence[RetentionRule], snapshot: Snapshot, stored: Sequence[RetentionRule]
 ) -> Sequence[RetentionRule]:
     """Return the rules with the ids of their agents.
 
-    The scope of a stored rule is valid, also if its agent or environment has been deleted since.
+    The scope of a stored rule stays valid if its agent or environment is deleted.
 
     Raises:
-        ValidationFailed: a rule names what the account does not have, or two are for the same runs.
+        ValidationFailed: the account lacks an agent or environment, or two rules cover the same
+            runs.
     """
     valid = {rule.scope for rule in stored}
     found: dict[tuple[str | None, ...], RetentionRule] = {}
-    for place, given in enumerate(rules):
-        rule = given if given.scope in valid else _by_id(place, given, snapshot)
+    for index, named in enumerate(rules):
+        rule = named if named.scope in valid else _by_id(index, named, snapshot)
         if found.setdefault(rule.scope, rule) is not rule:
-            twice = FieldError(
-                _INVALID, "an earlier rule is for the same runs; give one of the two"
+            duplicate = FieldError(
+                _INVALID, "an earlier rule covers the same runs: keep one of the two"
             )
-            raise ValidationFailed({"rules": {str(place): twice}})
+            raise ValidationFailed({"rules": {str(index): duplicate}})
     return [*found.values()]
 
 
-def _by_id(place: int, rule: RetentionRule, snapshot: Snapshot) -> RetentionRule:
+def _by_id(index: int, rule: RetentionRule, snapshot: Snapshot) -> RetentionRule:
     environment_id = rule.environment_id
     if environment_id is not None and snapshot.get(Environment, environment_id) is None:
-        raise _unknown(place, "environment_id", f"{environment_id!r} is no environment")
+        raise _unknown(index, "environment_id", f"{environment_id!r} is not an environment")
     if rule.agent_id is None:
         return rule
     agent = find_agent(snapshot, rule.agent_id)
     if agent is None:
-        raise _unknown(place, "agent_id", f"{rule.agent_id!r} is no agent")
+        raise _unknown(index, "agent_id", f"{rule.agent_id!r} is not an agent")
     return rule._replace(agent_id=agent.id)
 
 
-def _unknown(place: int, field: str, problem: str) -> ValidationFailed:
+def _unknown(index: int, field: str, problem: str) -> ValidationFailed:
     error = FieldError(_INVALID, f"{problem} of this account")
-    return ValidationFailed({"rules": {str(place): {field: error}}})
+    return ValidationFailed({"rules": {str(index): {field: error}}})

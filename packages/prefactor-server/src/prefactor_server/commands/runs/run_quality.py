@@ -1,4 +1,4 @@
-"""The quality of runs while a batch is decided: decoded at most once, and encoded at the end."""
+"""The quality of runs during a batch: decoded at most once, and encoded at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run_quality(snapshot: Snapshot, run_id: str) -> RunQuality | None:
 
 
 def shown_quality(snapshot: Snapshot, run_id: str) -> RunQuality | InstanceQuality | None:
-    """Return the quality of a run for an answer, still encoded if the batch left it unchanged."""
+    """Return the quality of a run for a response, still encoded if the batch left it unchanged."""
     return snapshot.get(RunQuality, run_id) or snapshot.get(InstanceQuality, run_id)
 
 

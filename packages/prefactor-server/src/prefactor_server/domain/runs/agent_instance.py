@@ -9,12 +9,11 @@
 
 Any other transition is rejected. When the server ends a silent run, that end is provisional: a
 later end from the agent replaces it, once, and the run can still be terminated. An OpenTelemetry
-run has as many roots as its agent has spans without a parent in the process. Each root may end the
-run. The worst status and the latest end win, so their order does not matter.
+run has a root for each span without a parent in its agent's process. Each root may end the run. The
+worst status and the latest end win, so the order of the roots does not matter.
 
 An active run whose agent fell silent is marked as abandoned. This is not a status, because clients
-know only the six above. The mark is removed when the agent is heard from again, and when the run
-ends.
+know only the six above. The mark is removed when the agent sends something, and when the run ends.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class AgentInstance(NamedTuple):
     abandoned_at: int | None = None
     """When the server marked it as abandoned, or None."""
     last_seen_at: int | None = None
-    """When its agent last wrote something of it, heartbeats aside; None if that was not kept."""
+    """When its agent last wrote to it, heartbeats aside; None if that was not recorded."""
     imported_at: int | None = None
     """When it was imported from another server; None if it was registered here."""
 
@@ -77,7 +76,7 @@ class AgentInstance(NamedTuple):
         return open_spans + self.complete_spans + self.failed_spans + self.cancelled_spans
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id, and by its agent and external identifier."""
+        """Return its keys: its id, and its agent with its external identifier."""
         if self.external_identifier is None:
             return ((self.id,),)
         return ((self.id,), (self.agent_id, "external_identifier", self.external_identifier))
@@ -115,7 +114,7 @@ class AgentInstance(NamedTuple):
         raise self.refusal(f"Agent instance is already {self.status}")
 
     def start_earlier(self, at: int, now: int) -> AgentInstance:
-        """Return the run after a span, perhaps its first, that started at ``at``."""
+        """Return the run with a span that started at ``at``, perhaps its first or earliest."""
         status = "active" if self.status == "pending" else self.status
         if status == self.status and self.started_at is not None and self.started_at <= at:
             return self
@@ -150,7 +149,7 @@ class AgentInstance(NamedTuple):
 
     @property
     def seen_at(self) -> int:
-        """When its agent last wrote to it, as far as is known."""
+        """When its agent last wrote to it, or else the last change of the row."""
         return self.updated_at if self.last_seen_at is None else self.last_seen_at
 
     @property
@@ -159,16 +158,16 @@ class AgentInstance(NamedTuple):
 
         Its events go to no webhook.
         """
-        heard_at = max(self.seen_at, self.abandoned_at or 0)
-        return self.imported_at is not None and heard_at <= self.imported_at
+        changed_at = max(self.seen_at, self.abandoned_at or 0)
+        return self.imported_at is not None and changed_at <= self.imported_at
 
     def abandon(self, now: int) -> AgentInstance:
         """Return the active run, marked as abandoned."""
-        # Runs older than the column have only `updated_at` to tell when they were last seen.
+        # Rows older than the column have only `updated_at`, which this change overwrites.
         return self._replace(abandoned_at=now, updated_at=now, last_seen_at=self.seen_at)
 
-    def hear(self, now: int) -> AgentInstance:
-        """Return the run after its agent was heard from."""
+    def mark_seen(self, now: int) -> AgentInstance:
+        """Return the run as seen now, and without the abandoned mark."""
         if self.abandoned_at is None:
             return self._replace(last_seen_at=now)
         return self._replace(abandoned_at=None, last_seen_at=now, updated_at=now)
@@ -207,11 +206,11 @@ class AgentInstance(NamedTuple):
         values: list[Any] = list(self)
         values[_COUNTERS[status]] += 1
         if now is None:
-            # An imported span says nothing about the run's agent.
+            # An imported span is no sign of life from the run's agent.
             return AgentInstance._make(values)
         values[_LAST_SEEN] = now
         run = AgentInstance._make(values)
-        return run if self.abandoned_at is None else run.hear(now)
+        return run if self.abandoned_at is None else run.mark_seen(now)
 
     def recount_span(self, before: SpanStatus, after: SpanStatus, now: int) -> AgentInstance:
         """Return the run after the status of one of its spans changed."""

@@ -19,10 +19,10 @@ FACETS: Final = (
 """The facets that runs are counted by, in the order of a group's values."""
 
 MAX_EXAMINED: Final = 2000
-"""How many runs are counted, newest first."""
+"""The most runs that are counted, newest first."""
 
 MAX_VALUES: Final = 20
-"""How many values of a facet are listed, most frequent first."""
+"""The most values of a facet that are listed, most frequent first."""
 
 
 class RunGroup(NamedTuple):
@@ -51,7 +51,7 @@ class Facet(NamedTuple):
 
 
 MAX_METADATA_KEYS: Final = 20
-"""How many metadata keys are listed, most frequent first."""
+"""The most metadata keys that are listed, most frequent first."""
 
 
 class MetadataCount(NamedTuple):
@@ -75,7 +75,7 @@ Chosen = Mapping[str, Collection[str]]
 
 
 def group_values(record: Sequence[str | int | None]) -> tuple[str | None, ...]:
-    """Return the values of a group in the spelling of filters, with None for a missing value."""
+    """Return the values of a group as filters spell them, with None for a missing value."""
     *texts, abandoned, has_failed_spans = record
     values = (None if text is None else str(text) for text in texts)
     flags = ("true" if flag else "false" for flag in (abandoned, has_failed_spans))
@@ -85,7 +85,9 @@ def group_values(record: Sequence[str | int | None]) -> tuple[str | None, ...]:
 def matching_total(groups: Sequence[RunGroup], chosen: Chosen) -> int:
     """Return the number of runs that pass all chosen filters."""
     return sum(
-        group.matching for group in groups if not _refused_by(group_values(group.values), chosen)
+        group.matching
+        for group in groups
+        if not _failed_filters(group_values(group.values), chosen)
     )
 
 
@@ -96,11 +98,11 @@ def count_facets(groups: Sequence[RunGroup], chosen: Chosen) -> Mapping[str, Fac
         if not group.matching:
             continue
         values = group_values(group.values)
-        refused = _refused_by(values, chosen)
-        if not refused:
+        failed = _failed_filters(values, chosen)
+        if not failed:
             counted = tuple(FACETS)
-        elif len(refused) == 1:
-            counted = tuple(refused)
+        elif len(failed) == 1:
+            counted = tuple(failed)
         else:
             continue
         for name in counted:
@@ -110,7 +112,7 @@ def count_facets(groups: Sequence[RunGroup], chosen: Chosen) -> Mapping[str, Fac
     return {name: top_values(counter) for name, counter in counters.items()}
 
 
-def _refused_by(values: Sequence[str | None], chosen: Chosen) -> list[str]:
+def _failed_filters(values: Sequence[str | None], chosen: Chosen) -> list[str]:
     return [name for name, allowed in chosen.items() if values[FACETS.index(name)] not in allowed]
 
 

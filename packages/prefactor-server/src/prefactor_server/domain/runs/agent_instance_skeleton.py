@@ -22,7 +22,7 @@ from prefactor_server.domain.runs.agent_span import (
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable, SpanPricer
 from prefactor_server.domain.runs.span_kind import Kind, span_kind
 
-# An addition to the flags stored with a span; it is never stored.
+# Added to the flags of a span when they are read. It is never stored.
 PARENT_MISSING: Final = 16
 FLAG_NAMES: Final = {
     "closed_by_termination": CLOSED_BY_TERMINATION,
@@ -94,8 +94,8 @@ def build_skeleton(
     spans = sorted(outlines, key=_sort_key)
     tree = _tree(spans)
     order = [spans[number] for number, _ in tree]
-    place_of = {number: place for place, (number, _) in enumerate(tree)}
-    parents = [None if parent is None else place_of[parent] for _, parent in tree]
+    position_of = {number: position for position, (number, _) in enumerate(tree)}
+    parents = [None if parent is None else position_of[parent] for _, parent in tree]
     starts = [span.started_at for span in spans[:1]] + [run_started_at]
     origin = min((at for at in starts if at is not None), default=None)
     types = dict.fromkeys((span.schema_name, span.schema_title) for span in order)
@@ -131,11 +131,11 @@ def _kinds(spans: Iterable[SpanOutline]) -> list[Kind]:
     known: dict[tuple[str, bool, bool], Kind] = {}
     kinds: list[Kind] = []
     for span in spans:
-        asked = (span.schema_name, span.model is not None, span.tool_name is not None)
-        kind = known.get(asked)
+        key = (span.schema_name, span.model is not None, span.tool_name is not None)
+        kind = known.get(key)
         if kind is None:
-            name, has_model, has_tool = asked
-            kind = known[asked] = span_kind(name, has_model=has_model, has_tool=has_tool)
+            name, has_model, has_tool = key
+            kind = known[key] = span_kind(name, has_model=has_model, has_tool=has_tool)
         kinds.append(kind)
     return kinds
 
@@ -160,7 +160,7 @@ def _elapsed(start: int | None, end: int | None) -> int | None:
 
 
 def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
-    """Return the spans depth first, as pairs of a span's index and its parent's position."""
+    """Return the spans depth first, as pairs of a span's index and its parent's index."""
     number_of = {span.id: number for number, span in enumerate(spans)}
     parents = [number_of.get(span.parent_span_id or "") for span in spans]
     children: list[list[int]] = [[] for _ in spans]
@@ -169,14 +169,16 @@ def _tree(spans: Sequence[SpanOutline]) -> list[tuple[int, int | None]]:
             children[parent].append(number)
     roots = [number for number, parent in enumerate(parents) if parent is None]
     roots = sorted([*roots, *_cycle_roots(parents)])
-    first = frozenset(roots)
+    root_set = frozenset(roots)
     found: list[tuple[int, int | None]] = []
     # Iterative, because a chain of spans may be longer than the interpreter's stack.
-    ahead: list[tuple[int, int | None]] = [(root, None) for root in reversed(roots)]
-    while ahead:
-        found.append(ahead.pop())
+    stack: list[tuple[int, int | None]] = [(root, None) for root in reversed(roots)]
+    while stack:
+        found.append(stack.pop())
         number = found[-1][0]
-        ahead.extend((child, number) for child in reversed(children[number]) if child not in first)
+        stack.extend(
+            (child, number) for child in reversed(children[number]) if child not in root_set
+        )
     return found
 
 

@@ -5,9 +5,9 @@
     pending   finish    → cancelled
     run terminated      : pending, active → cancelled (flagged, see below)
 
-A span that was closed because its run was terminated may still be finished once: its agent could
-not know, and the last results of a stopped run matter most. Any other finish of an ended span is
-rejected.
+A span that was closed because its run was terminated may still be finished once, because its agent
+could not know, and the last results of a stopped run matter most. Any other finish of an ended span
+is rejected.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class AgentSpan(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def check_can_finish(self, status: SpanStatus) -> None:
@@ -103,7 +103,7 @@ class SpanPayload(NamedTuple):
 
 
 class NewSpanPayload(SpanPayload):
-    """A payload that a request has brought, with its JSON as it was before it was encoded."""
+    """A payload from a request, with its JSON before it was encoded for storage."""
 
     document: bytes
 

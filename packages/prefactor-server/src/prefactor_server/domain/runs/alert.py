@@ -1,6 +1,6 @@
-"""Alerts: notes that a run needs attention, which are kept after they are cleared.
+"""Alerts: notes that a run needs attention. They are kept after they are cleared.
 
-    raise            → raised          (an alert of the same run and name already raised is updated)
+    raise            → raised          (a raised alert of the same run and name is updated instead)
     raised   clear   → cleared         (final: the next raise of the name creates another alert)
 
 Agents and people raise alerts under names of their choice. The server raises its own alerts under
@@ -44,7 +44,7 @@ def declared_severity(severity: object) -> AlertSeverity:
 
 
 class AlertFacts(NamedTuple):
-    """The request's and the schema's facts about an alert before it is raised.
+    """Facts about an alert, from the request and the schema, from before it is raised.
 
     ``severity`` and ``payload``, which is JSON, are None when the request does not set them.
     ``declared_severity`` is the severity of the alert schema of this name. ``problem`` explains a
@@ -60,7 +60,7 @@ class AlertFacts(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """One alert of a run. Of each name, at most one is raised at a time.
+    """One alert of a run. A run has at most one raised alert of each name.
 
     ``dismissed`` means that a caller cleared it while its cause persisted, so that the server does
     not raise it again for the same cause. ``version`` counts its changes from 1.
@@ -86,13 +86,13 @@ class Alert(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id and, while it is raised, by its run and name."""
+        """Return its keys: its id and, while it is raised, its run and name."""
         if self.status == "cleared":
             return ((self.id,),)
         return ((self.id,), (self.agent_instance_id, "raised", self.name))
 
     def update(self, facts: AlertFacts, now: int) -> Alert:
-        """Return the alert after it was raised again, keeping what the request does not set."""
+        """Return the alert after it was raised again. Fields that are not set stay."""
         updated = self._replace(
             title=facts.title,
             severity=facts.severity or self.severity,

@@ -7,7 +7,7 @@
     cost.exceeded    a run has cost more than its agent's limit
 
 A run has one of the server's alerts for each of these names. It is raised again when its cause
-returns. Its id is derived from the run and the name, so that deriving it again finds it.
+returns. Its id is derived from the run and the name, so that it is found without a search.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COST_EXCEEDED: Final = "cost.exceeded"
 CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED, RISK_EXCEEDED, COST_EXCEEDED)
 
 MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
-"""The age above which a cause raises no alert, if it was not seen when it occurred."""
+"""A cause older than this raises no alert, unless the server saw it when it occurred."""
 
 _TITLES: Final[Mapping[str, str]] = {
     RUN_FAILED: "Run failed",
@@ -52,7 +52,7 @@ _PREFIX_LENGTH: Final = 16
 
 
 class Cause(NamedTuple):
-    """Why the server raises an alert of a run, with its severity and payload."""
+    """Why the server raises an alert of a run: its severity, payload and time."""
 
     severity: AlertSeverity
     payload: Mapping[str, Any]
@@ -97,7 +97,7 @@ def causes(
 
 
 def alert_id(run_id: str, name: str) -> str:
-    """Return the id of the server's alert of a name. It sorts with its run's, if that is a PFID."""
+    """Return the id of the server's alert of a name. It sorts with the run's id, if a PFID."""
     digest = hashlib.blake2b(f"{run_id}\n{name}".encode(), digest_size=2 * RANDOM_BYTES).digest()
     first, second = digest[:RANDOM_BYTES], digest[RANDOM_BYTES:]
     prefix = run_id if is_pfid(run_id) else encode(int.from_bytes(first[:5], "big"), 0, first)

@@ -1,4 +1,4 @@
-"""Reviews: a risk profile or its assignment to an agent changed, and alerts must be updated.
+"""Reviews: an update of alerts after a change of a risk profile or of an agent's settings.
 
 A change may affect a million runs, so its request only stores a row. The follower processes the
 runs and deletes the row when it is done.
@@ -22,7 +22,7 @@ class AlertReview(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     @property

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
-_PER: Final = Decimal(1_000_000)
+_MILLION: Final = Decimal(1_000_000)
 _DIGITS: Final = 9
 
 
@@ -49,7 +49,10 @@ class PriceTable(NamedTuple):
 
 
 class TokenUse(NamedTuple):
-    """The usage of spans with one model: how many report tokens, and how many of them by part."""
+    """The tokens of spans with one model.
+
+    ``counted_spans`` of them report tokens, ``split_spans`` by input and output.
+    """
 
     model: str | None
     spans: int
@@ -60,7 +63,7 @@ class TokenUse(NamedTuple):
 
 
 class ModelCost(NamedTuple):
-    """The cost of one model in total and by part. None if the model has no price."""
+    """The cost of one model, in total and by input and output; None if the model has no price."""
 
     model: str | None
     spans: int
@@ -95,7 +98,7 @@ class SpanPricer:
     def cost(
         self, model: str | None, prompt_tokens: int | None, completion_tokens: int | None
     ) -> float | None:
-        """Return the cost of a span, or None without a price or without tokens by part."""
+        """Return the cost of a span; None without a price, or without input and output tokens."""
         if prompt_tokens is None and completion_tokens is None:
             return None
         if model not in self._rates:
@@ -109,14 +112,19 @@ class SpanPricer:
     def _rate(self, model: str | None) -> tuple[float, float] | None:
         price = self._table.price_of(model)
         return (
-            None if price is None else (float(price.prompt / _PER), float(price.completion / _PER))
+            None
+            if price is None
+            else (
+                float(price.prompt / _MILLION),
+                float(price.completion / _MILLION),
+            )
         )
 
 
 def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
     """Return the cost of tokens by model. Spans that report no tokens cost nothing."""
     models: list[ModelCost] = []
-    total, priced, unpriced = _NOTHING, 0, 0
+    total, priced, unpriced = _ZERO, 0, 0
     for use in sorted(_by_model(uses), key=lambda one: (one.model is None, one.model or "")):
         price = table.price_of(use.model)
         amount = None if price is None or not use.split_spans else _amount(use, price)
@@ -125,8 +133,8 @@ def cost_of(uses: Iterable[TokenUse], table: PriceTable) -> Cost:
             priced += use.split_spans
         unpriced += use.counted_spans - (use.split_spans if amount is not None else 0)
         tokens = (use.prompt_tokens, use.completion_tokens)
-        models.append(ModelCost(use.model, use.spans, *tokens, *_shown(amount)))
-    sums = _shown(total if priced or not unpriced else None)
+        models.append(ModelCost(use.model, use.spans, *tokens, *_rounded(amount)))
+    sums = _rounded(total if priced or not unpriced else None)
     return Cost(*sums, table.currency, tuple(models), unpriced)
 
 
@@ -143,22 +151,23 @@ class _Amount(NamedTuple):
     output: Decimal
 
 
-_NOTHING: Final = _Amount(Decimal(0), Decimal(0))
+_ZERO: Final = _Amount(Decimal(0), Decimal(0))
 
 
 def _amount(use: TokenUse, price: Price) -> _Amount:
     return _Amount(
-        use.prompt_tokens * price.prompt / _PER, use.completion_tokens * price.completion / _PER
+        use.prompt_tokens * price.prompt / _MILLION,
+        use.completion_tokens * price.completion / _MILLION,
     )
 
 
-def _shown(amount: _Amount | None) -> tuple[float | None, float | None, float | None]:
-    """Return the total of an amount, its input and its output."""
+def _rounded(amount: _Amount | None) -> tuple[float | None, float | None, float | None]:
+    """Return the total, the input and the output of an amount."""
     if amount is None:
         return None, None, None
     parts = (amount.input + amount.output, amount.input, amount.output)
-    total, given, received = (round(float(part), _DIGITS) for part in parts)
-    return total, given, received
+    total, input_cost, output_cost = (round(float(part), _DIGITS) for part in parts)
+    return total, input_cost, output_cost
 
 
 def _by_model(uses: Iterable[TokenUse]) -> Iterable[TokenUse]:
@@ -166,11 +175,11 @@ def _by_model(uses: Iterable[TokenUse]) -> Iterable[TokenUse]:
     for use in uses:
         if use.counted_spans:
             so_far = merged.get(use.model)
-            merged[use.model] = use if so_far is None else _together(so_far, use)
+            merged[use.model] = use if so_far is None else _sum(so_far, use)
     return merged.values()
 
 
-def _together(one: TokenUse, other: TokenUse) -> TokenUse:
+def _sum(one: TokenUse, other: TokenUse) -> TokenUse:
     return TokenUse(
         one.model,
         one.spans + other.spans,

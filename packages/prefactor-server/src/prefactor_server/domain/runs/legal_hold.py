@@ -18,15 +18,18 @@ class LegalHold(NamedTuple):
     inserted_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its run's id."""
+        """Return its key, its run's id."""
         return ((self.agent_instance_id,),)
 
 
 def check_reason(reason: str) -> None:
-    """Reject a reason that is empty or too long.
+    """Reject a reason that is blank or too long, or contains NUL.
 
     Raises:
-        ValidationFailed: it is.
+        ValidationFailed: see above.
     """
     if not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\0" in reason:
-        raise invalid("reason", f"must be 1 to {MAX_REASON_LENGTH} characters")
+        raise invalid(
+            "reason",
+            f"must be 1 to {MAX_REASON_LENGTH} characters, not all of them blank, none of them NUL",
+        )

@@ -27,7 +27,7 @@ class InstanceMetadata(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return the key by its run's id."""
+        """Return its key, its run's id."""
         return ((self.id,),)
 
     def texts(self) -> dict[str, str]:
@@ -38,14 +38,14 @@ class InstanceMetadata(NamedTuple):
     def change(self, changes: Mapping[str, str | None], now: int) -> InstanceMetadata:
         """Return the metadata with these keys set, or removed if the value is None."""
         texts = {**self.texts(), **changes}
-        kept = {key: text for key, text in texts.items() if text is not None}
-        return self._replace(document=_encode(kept), updated_at=now)
+        document = {key: text for key, text in texts.items() if text is not None}
+        return self._replace(document=_encode(document), updated_at=now)
 
 
 def new_metadata(
     account_id: str, run_id: str, texts: Mapping[str, str], now: int
 ) -> InstanceMetadata:
-    """Return empty metadata for a run."""
+    """Return new metadata for a run."""
     return InstanceMetadata(run_id, account_id, now, _encode(texts), now)
 
 

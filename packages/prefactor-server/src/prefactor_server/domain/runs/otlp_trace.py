@@ -1,7 +1,7 @@
 """The state of an OpenTelemetry trace while its spans are still arriving.
 
 The spans of one trace and agent form one run. The row is created with the run, and deleted when the
-trace is over or has been silent for a long time.
+trace has ended or has been silent for a long time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _PREFIX = LENGTH // 2
 
 
 class OtlpTrace(NamedTuple):
-    """A trace of an agent. Its ``id`` is derived from both, see ``trace_key``.
+    """A trace of an agent. ``trace_key`` derives its ``id`` from both.
 
     ``is_open`` means that no root has ended. ``last_end`` is the latest end of a span. ``document``
-    is JSON with the data for deciding on spans that may still be kept.
+    is JSON with what is needed to handle spans that arrive later.
     """
 
     id: str
@@ -32,7 +32,7 @@ class OtlpTrace(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
 
@@ -44,7 +44,7 @@ def trace_key(agent_ref: str, trace_id: str) -> str:
 def run_id(account_id: str, agent_ref: str, trace_id: str, start: int) -> str:
     """Return the id of a new run for a trace whose earliest known span starts at ``start``.
 
-    Its partition is its own, as every run's is, and the same in every process.
+    Its partition is derived from the trace, so that it is the same in every process.
     """
     named = _digest(f"{account_id}:{agent_ref}:{trace_id}")
     partition = int.from_bytes(_digest(f"{trace_id}:partition")[:4], "big") & MAX_PARTITION

@@ -1,7 +1,7 @@
 """Quality: the evaluations of a run, by name.
 
-All evaluations of a run form one small document, so that a record reads one row and writes one row,
-even with concurrent writers. An entry contains a payload as it was sent, the summary from the
+All evaluations of a run form one small document, so that recording one reads and writes a single
+row, even with concurrent writers. An entry contains a payload as it was sent, the summary from the
 template of its quality schema, and whether it matches that schema.
 """
 
@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple, NotRequired, TypedDict
 
 DEFAULT_QUALITY: Final = "default"
 """The name of the only quality that older clients know."""
-
 
 MAX_QUALITY_NAMES: Final = 1000
 """The most quality names of one run, as many as a schema version may declare."""
@@ -41,7 +40,7 @@ class InstanceQuality(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its run's id."""
+        """Return its key, its run's id."""
         return ((self.id,),)
 
     def entries(self) -> dict[str, QualityEntry]:
@@ -72,7 +71,7 @@ class RunQuality(NamedTuple):
         return cls(row.id, row.account_id, row.inserted_at, texts, size, row.updated_at)
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its run's id."""
+        """Return its key, its run's id."""
         return ((self.id,),)
 
     def entry(self, name: str) -> QualityEntry | None:

@@ -9,7 +9,7 @@ from prefactor_server.domain.audit import AuditEntry
 
 
 class Retention(NamedTuple):
-    """Ended runs of an account from before some time; all, or those of one agent or environment.
+    """Runs of an account that ended before a time, perhaps only of one agent or environment.
 
     A run that has not ended never counts as old, and a run on legal hold is never deleted.
     """
@@ -29,7 +29,7 @@ class Pruned(NamedTuple):
     audit_entries: int = 0
 
     def plus(self, other: Pruned) -> Pruned:
-        """Both together."""
+        """Return the sum of both."""
         return Pruned(
             self.runs + other.runs,
             self.spans + other.spans,
@@ -47,8 +47,8 @@ class Pruned(NamedTuple):
 class DeletionRecord(NamedTuple):
     """The audit log's entry about a deletion, which grows with every slice of it.
 
-    ``at`` is when the deletion began, ``rule`` what it is about, and ``so_far`` what its earlier
-    slices deleted.
+    ``at`` is when the deletion began, ``rule`` describes which runs it deletes, and ``so_far`` is
+    what its earlier slices deleted.
     """
 
     account_id: str
@@ -74,7 +74,7 @@ class DeletionRecord(NamedTuple):
 class Deletion(NamedTuple):
     """Runs to delete in one transaction.
 
-    A run stays if it is on legal hold by then, or did not end before ``ended_before`` after all.
+    A run is kept if it is on legal hold by then, or turns out to have ended later.
     """
 
     account_id: str
@@ -85,9 +85,9 @@ class Deletion(NamedTuple):
 
 
 class EndedRun(NamedTuple):
-    """A run that may be old enough, as a retention policy sees it.
+    """The fields of a run that decide on its retention.
 
-    ``ended_at`` is what its age counts from, also if it never ended; see ``unended_runs``.
+    Its age counts from ``ended_at``, which a run that never ended has too; see ``unended_runs``.
     """
 
     id: str
@@ -102,7 +102,7 @@ class EndedRun(NamedTuple):
 class Partition(NamedTuple):
     """A part of the stored spans, by the times in their ids: from ``low`` to before ``high``.
 
-    ``ends_at`` is the time from which on its successor takes new spans.
+    From ``ends_at`` on, new spans go to its successor.
     """
 
     name: str
@@ -110,11 +110,11 @@ class Partition(NamedTuple):
     high: str
     ends_at: int
     is_short: bool
-    """Whether it takes the spans of a day at most."""
+    """Whether it covers at most one day."""
 
 
 class PartitionRun(NamedTuple):
-    """A run with spans in a partition: how many of its spans, and the bytes of their payloads."""
+    """A run's share of a partition: the number of its spans, and the bytes of their payloads."""
 
     account_id: str
     run: EndedRun

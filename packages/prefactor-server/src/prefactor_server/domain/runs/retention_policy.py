@@ -24,11 +24,11 @@ MAX_DAYS: Final = 36_500
 MIN_AUDIT_DAYS: Final = 30
 """The log must be kept long enough for people to see what was deleted."""
 MAX_RULES: Final = 100
-"""How many rules a policy may have. A change of it is read by people, in the audit log."""
+"""The most rules of a policy. People read its changes in the audit log."""
 
 
 class RetentionRule(NamedTuple):
-    """A rule. What it does not name matches everything. ``days`` of None keeps runs forever."""
+    """A rule. A field of None matches every run. ``days`` of None keeps runs forever."""
 
     days: int | None
     agent_id: str | None = None
@@ -37,12 +37,12 @@ class RetentionRule(NamedTuple):
 
     @property
     def scope(self) -> tuple[str | None, str | None, str | None]:
-        """The runs that it is for."""
+        """The agent, environment and purpose that the rule matches."""
         return self.agent_id, self.environment_id, self.purpose
 
     @property
     def specificity(self) -> tuple[bool, bool, bool]:
-        """Sorts rules: one with a greater value is tried earlier."""
+        """A sort key: rules with a greater value are tried first."""
         agent_id, environment_id, purpose = self.scope
         return agent_id is not None, environment_id is not None, purpose is not None
 
@@ -75,7 +75,7 @@ class RetentionPolicy(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return the key by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def __str__(self) -> str:
@@ -100,13 +100,13 @@ class RetentionRules:
         return next((rule for one in scopes if (rule := self._by_scope.get(one))), None)
 
     def expired_rule(self, run: EndedRun, now: int) -> RetentionRule | None:
-        """Return the rule by which a run is too old now, or None. A legal hold still keeps it."""
+        """Return the rule by which a run has expired, or None. Legal holds are not considered."""
         rule = self.rule_for(run)
         before = None if rule is None else time_before(rule.days, now)
         return rule if before is not None and run.ended_at < before else None
 
     def ended_before(self, now: int) -> int | None:
-        """Return the time before which a run must have ended for any rule, None for never."""
+        """Return the time after which no rule deletes an ended run, or None without such a rule."""
         return max(
             (before for rule in self.rules if (before := time_before(rule.days, now)) is not None),
             default=None,
@@ -114,7 +114,7 @@ class RetentionRules:
 
 
 def time_before(days: int | None, now: int) -> int | None:
-    """Return the time that many days ago, or None if data is kept forever."""
+    """Return the time a number of days ago, or None if data is kept forever."""
     return None if days is None else now - days * DAY_US
 
 
@@ -134,5 +134,5 @@ def rules_document(rules: Iterable[RetentionRule]) -> str:
 
 
 def read_rules(document: str) -> Sequence[RetentionRule]:
-    """Return stored rules, in the order in which they were given."""
+    """Return stored rules, in their order in the policy."""
     return [RetentionRule(**fields) for fields in json.loads(document)]

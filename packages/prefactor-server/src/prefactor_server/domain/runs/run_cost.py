@@ -9,9 +9,9 @@ from prefactor_server.domain.runs.run_total import COST_UNITS
 
 
 class LimitedCost(NamedTuple):
-    """The cost of a run, None if nothing of it has a price, and its limit.
+    """The cost of a run, None if none of its tokens has a price, and its limit.
 
-    Both are in units of ``COST_UNITS``.
+    Both are integers, as in ``RunTotal``.
     """
 
     cost: int | None

@@ -1,4 +1,4 @@
-"""The span types of runs, which runs are found by."""
+"""The span types that a run has spans of, to find runs by them."""
 
 from __future__ import annotations
 

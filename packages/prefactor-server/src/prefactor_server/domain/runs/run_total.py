@@ -57,7 +57,7 @@ class RunTotal(NamedTuple):
 
 
 class RunTotalDue(NamedTuple):
-    """A run whose spans changed after they were last counted."""
+    """A run whose spans have changed since they were last counted."""
 
     account_id: str
     id: str

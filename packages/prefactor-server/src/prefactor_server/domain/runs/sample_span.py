@@ -1,7 +1,7 @@
 """Sample spans for trying out pages and programs that show runs.
 
-Values fit the declared schemas, as far as a schema can be followed in a few steps. Randomness is
-passed in, so that the same numbers give the same spans.
+Values follow the types, properties and enums of the declared schemas, to a limited depth.
+Randomness is passed in, so that the same numbers give the same spans.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _object(randbelow: RandBelow, schema: object, depth: int) -> dict[str, Any]:
 def _value(randbelow: RandBelow, schema: Mapping[str, Any], depth: int) -> object:
     choices = schema.get("enum")
     if isinstance(choices, list) and choices:
-        among = cast("list[object]", choices)
-        return among[randbelow(len(among))]
+        values = cast("list[object]", choices)
+        return values[randbelow(len(values))]
     kind = schema.get("type")
     if isinstance(kind, list) and kind:
         kind = cast("list[object]", kind)[0]

@@ -29,13 +29,13 @@ class Uptime(NamedTuple):
 def silent_before(uptime: Sequence[Uptime], lasting_us: int) -> int | None:
     """Return the latest time since which servers were up for ``lasting_us`` in all.
 
-    A run whose last heartbeat is older has been silent for that long. None means that no run can
-    have been. ``uptime`` is sorted by time.
+    A run whose last heartbeat is older has been silent for that long. None means that servers have
+    not been up for that long. ``uptime`` is sorted by time.
     """
-    left = lasting_us
-    for one in reversed(uptime):
-        lasted = one.ended_at - one.began_at
-        if lasted >= left:
-            return one.ended_at - left
-        left -= lasted
+    remaining = lasting_us
+    for period in reversed(uptime):
+        duration = period.ended_at - period.began_at
+        if duration >= remaining:
+            return period.ended_at - remaining
+        remaining -= duration
     return None

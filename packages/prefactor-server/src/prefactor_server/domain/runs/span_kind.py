@@ -1,8 +1,8 @@
 """The kind of a span: the sort of step it is, independent of the library that recorded it.
 
-The words of the type's name decide, from its end: ``langchain:tool`` is a tool, and
-``agent:llm_call`` a model call. If no word does, the payload decides: a span that names a tool is a
-tool, and one that names a model is a model call.
+The last known word of the type's name decides: ``langchain:tool`` is a tool, and ``agent:llm_call``
+a model call. Without one, the payload decides: a span that names a tool is a tool, and one that
+names a model is a model call.
 """
 
 from __future__ import annotations

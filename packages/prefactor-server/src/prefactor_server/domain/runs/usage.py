@@ -1,7 +1,7 @@
 """The usage of a span: token counts, model and tool, extracted from its payloads.
 
-Payloads are free-form, so this looks in the places and for the spellings that SDKs use, and accepts
-only plausible values. Anything else is ignored, because a wrong figure in a chart is worse than a
+Payloads are free-form, so the names and places that SDKs use are searched, and only plausible
+values are accepted. Anything else is ignored, because a wrong figure in a chart is worse than a
 missing one. Sensitive values are not unwrapped.
 """
 
@@ -52,7 +52,7 @@ class Usage(NamedTuple):
 def extract_usage(payload: object, result_payload: object = None, schema_name: str = "") -> Usage:
     """Extract the usage from a span's payloads.
 
-    Each count is taken from the result if it is there, because results are known last. A missing
+    A count in the result has precedence, because the result is the later of the two. A missing
     total is the sum of its two parts. `payload.name` counts as a tool's name only if the span's
     type is a tool's (`langchain:tool`, `tool_call`).
     """
@@ -80,7 +80,7 @@ def _counts(
 
 def _usage_tables(payload: Mapping[str, object]) -> list[Mapping[str, object]]:
     """Return the objects of a payload that may contain counts: its own and its outputs'."""
-    # Runs for every span, and few payloads have all of these, so absent ones must be cheap.
+    # Runs for every span. Few payloads have these keys, so missing keys must be cheap.
     if not payload:
         return []
     found = [_object(payload[key]) for key in _COUNTS_UNDER if key in payload]

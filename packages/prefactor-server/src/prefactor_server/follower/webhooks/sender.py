@@ -186,14 +186,14 @@ class WebhookSender:
 
     async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> bool:
         attempt = await self._client.send(webhook, delivery)
-        if attempt.worked:
+        if attempt.succeeded:
             self.delivered += 1
         else:
             self.failed += 1
         request = Request(webhook.account_id, _ACTOR, attempt.at, None, b"")
         command = RecordAttempt(request, webhook.id, delivery.id, attempt, self._jitter())
         await self._writer.submit([command], 0)
-        return attempt.worked or not attempt.is_unwell
+        return attempt.succeeded or not attempt.receiver_fails
 
     async def _prune(self) -> None:
         now = asyncio.get_running_loop().time()

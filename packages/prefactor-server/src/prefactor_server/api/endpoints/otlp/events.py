@@ -97,7 +97,7 @@ async def _command(
         seen=row,
         run_id=run,
         amended=tuple(spans),
-        remembered=write_state(after),
+        document=write_state(after),
     )
 
 

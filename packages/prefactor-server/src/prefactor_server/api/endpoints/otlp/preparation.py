@@ -134,7 +134,7 @@ async def _command(
         last_end=max(span.end for span in spans),
         root=_root_end(roots),
         metadata=metadata,
-        remembered=write_state(sorted_spans.state),
+        document=write_state(sorted_spans.state),
     )
 
 

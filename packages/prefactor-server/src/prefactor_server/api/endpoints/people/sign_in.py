@@ -19,7 +19,7 @@ from prefactor_server.commands.people.session import (
     SignInWithToken,
     SignInWithTokenLink,
     check_link,
-    useless_link,
+    invalid_link,
     wrong_password,
 )
 from prefactor_server.domain.account import Account
@@ -128,11 +128,11 @@ async def _with_token(call: Call, text: str) -> tuple[Command, str]:
 async def _with_link(call: Call, code: str, new_password: str | None) -> tuple[Command, str]:
     reader = call.services.reader
     ref, code_hash = read_secret(LINK_PREFIX, code), hash_secret(code)
-    link = None if ref is None else await reader.sessions.link(ref)
-    check_link(link, code_hash, call.now)
-    account = None if link is None else await reader.sessions.account(link.account_id)
-    if link is None or account is None:
-        raise useless_link()
+    found = None if ref is None else await reader.sessions.link(ref)
+    link = check_link(found, code_hash, call.now)
+    account = await reader.sessions.account(link.account_id)
+    if account is None:
+        raise invalid_link()
     if link.admin_user_id is None:
         return _as_token(call, link, account, new_password)
     session, cookie = new_session(call, "link", account.id, account.partition, link.admin_user_id)
@@ -140,7 +140,7 @@ async def _with_link(call: Call, code: str, new_password: str | None) -> tuple[C
     if new_password is not None:
         person = await reader.sessions.person(session)
         if person is None:
-            raise useless_link()
+            raise invalid_link()
         password_hash = await hash_new_password(call, "new_password", new_password, person.email)
     request = _request(call, session, link.admin_user_id)
     return SignInWithLink(request, session, link.id, code_hash, password_hash), cookie

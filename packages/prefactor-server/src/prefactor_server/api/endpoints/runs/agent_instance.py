@@ -115,22 +115,24 @@ _NOTHING: Final = Annotations(None, msgspec.UNSET)
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
-    shows_all = not call.is_item
-    command = StartInstance(call.request(), call.principal, call.path_id, at, shows_all)
+    full_response = not call.is_item
+    command = StartInstance(call.request(), call.principal, call.path_id, at, full_response)
     return _prepared(call, command)
 
 
 async def _prepare_finish(call: Call, body: FinishFields) -> Prepared:
     at = call.now if body.timestamp is None else int(body.timestamp)
     status = body.status or "complete"
-    shows_all = not call.is_item
-    command = FinishInstance(call.request(), call.principal, call.path_id, status, at, shows_all)
+    full_response = not call.is_item
+    command = FinishInstance(
+        call.request(), call.principal, call.path_id, status, at, full_response
+    )
     return _prepared(call, command)
 
 
 async def _prepare_terminate(call: Call, body: TerminateFields) -> Prepared:
-    reason, shows_all = checked_reason(body.reason), not call.is_item
-    command = TerminateInstance(call.request(), call.principal, call.path_id, reason, shows_all)
+    reason, full_response = checked_reason(body.reason), not call.is_item
+    command = TerminateInstance(call.request(), call.principal, call.path_id, reason, full_response)
     return _prepared(call, command)
 
 

@@ -12,7 +12,7 @@ from prefactor_server.api.kernel.decode import read_body
 from prefactor_server.api.kernel.fields import ClientId
 from prefactor_server.api.kernel.operation import Call, Example, RawOperation
 from prefactor_server.api.views.base import ControlView, Success
-from prefactor_server.commands.runs.abandoned_run import HearRun
+from prefactor_server.commands.runs.abandoned_run import MarkSeen
 from prefactor_server.domain.errors import ValidationFailed
 
 MAX_IDS: Final = 1000
@@ -46,7 +46,9 @@ async def _heartbeat(call: Call, document: bytes) -> Success[HeartbeatView]:
     marked = [run.id for run in runs.values() if run.abandoned_at is not None]
     if marked:
         request = call.request()
-        await services.writer.submit([HearRun(request, run_id) for run_id in marked], len(document))
+        await services.writer.submit(
+            [MarkSeen(request, run_id) for run_id in marked], len(document)
+        )
     controls = {
         run.id: ControlView(reason=run.termination_reason)
         for run in runs.values()

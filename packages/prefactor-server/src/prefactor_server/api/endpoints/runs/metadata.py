@@ -25,7 +25,7 @@ async def _prepare(call: Call, body: MetadataFields) -> Prepared:
         principal=call.principal,
         id=call.path_id,
         changes=body.metadata,
-        shows_all=not call.is_item,
+        full_response=not call.is_item,
     )
     return Prepared(command, written_by(call))
 

@@ -21,7 +21,7 @@ from prefactor_server.api.kernel.operation import (
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success, show_time
 from prefactor_server.commands.base import Done
-from prefactor_server.commands.runs.retention_policy import UpdateRetentionPolicy, resolved
+from prefactor_server.commands.runs.retention_policy import UpdateRetentionPolicy, resolve_agents
 from prefactor_server.domain.errors import IdempotencyKeyUsed, ValidationFailed, invalid
 from prefactor_server.domain.runs.agent_instance import Purpose
 from prefactor_server.domain.runs.retention_policy import (
@@ -160,7 +160,7 @@ async def _preview(call: Call, document: bytes) -> Success[RetentionPreviewView]
     rules = read_rules((await policies.show(principal)).rules)
     if body.rules is not None:
         given = _rules(body.rules)
-        rules = resolved(given, await policies.named(principal, given), rules)
+        rules = resolve_agents(given, await policies.named(principal, given), rules)
     preview = await policies.preview(principal, RetentionRules(rules), call.now)
     return Success(
         details=RetentionPreviewView(

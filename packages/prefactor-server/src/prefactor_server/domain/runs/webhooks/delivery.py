@@ -24,8 +24,8 @@ _FIRST_DELAY_US: Final = 5 * _SECOND_US
 MAX_DELAY_US: Final = 3600 * _SECOND_US
 _DOUBLINGS: Final = 10
 _GONE: Final = 410
-# Statuses that are about the receiver as a whole rather than about this delivery.
-_UNWELL: Final = frozenset({408, 425, 429})
+# Statuses that concern the receiver as a whole rather than this delivery.
+_RECEIVER_STATUSES: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 _OK: Final = range(200, 300)
 MAX_ERROR: Final = 500
@@ -35,7 +35,7 @@ class WebhookDelivery(NamedTuple):
     """One event for one webhook. Every attempt sends the same ``body``.
 
     ``event_id`` is sent as ``webhook-id``. Each delivery has a later ``inserted_at`` than the one
-    before, even if the clock stands still. A test is about no run, so its ``agent_instance_id`` is
+    before, even if the clock stands still. A test has no run, so its ``agent_instance_id`` is
     empty.
     """
 
@@ -57,7 +57,7 @@ class WebhookDelivery(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def resend(self, now: int) -> WebhookDelivery:
@@ -75,7 +75,7 @@ class WebhookDelivery(NamedTuple):
             error=None if attempt.error is None else attempt.error[:MAX_ERROR],
             updated_at=attempt.at,
         )
-        if attempt.worked:
+        if attempt.succeeded:
             return tried._replace(status="delivered")
         if attempt.at >= self.expires_at:
             return tried._replace(status="failed")
@@ -84,7 +84,7 @@ class WebhookDelivery(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """The result of sending a delivery once. Without an answer there is only an ``error``."""
+    """The result of sending a delivery once: a status, or an ``error`` without a response."""
 
     at: int
     response_status: int | None
@@ -92,20 +92,20 @@ class Attempt(NamedTuple):
     retry_after_us: int = 0
 
     @property
-    def worked(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether the receiver answered with a 2xx status."""
         return self.response_status in _OK
 
     @property
-    def is_unwell(self) -> bool:
-        """Whether the receiver as a whole fails, so that other deliveries would fail too."""
+    def receiver_fails(self) -> bool:
+        """Whether the receiver fails as a whole, so that other deliveries would fail too."""
         status = self.response_status
-        return status is None or status in _UNWELL or status >= _SERVER_ERROR
+        return status is None or status in _RECEIVER_STATUSES or status >= _SERVER_ERROR
 
 
 def webhook_after(webhook: Webhook, attempt: Attempt, jitter: float) -> Webhook:
-    """Return the webhook with the result of an attempt: working, failing or disabled."""
-    if attempt.worked:
+    """Return the webhook after an attempt: working, failing or disabled."""
+    if attempt.succeeded:
         if webhook.failing_since is None:
             return webhook
         return webhook._replace(failures=0, failing_since=None, not_before=0)
@@ -115,8 +115,8 @@ def webhook_after(webhook: Webhook, attempt: Attempt, jitter: float) -> Webhook:
     if webhook.status == "enabled" and (is_gone or attempt.at - since >= GIVE_UP_US):
         reason = GONE if is_gone else FAILING
         return failing.disable(reason)._replace(updated_at=attempt.at)
-    # Of several attempts at the same time, only the first failure counts.
-    if not attempt.is_unwell or attempt.at < webhook.not_before:
+    # Only the first failure of concurrent attempts counts.
+    if not attempt.receiver_fails or attempt.at < webhook.not_before:
         return failing
     failures = webhook.failures + 1
     delay = max(retry_delay_us(failures, jitter), attempt.retry_after_us)

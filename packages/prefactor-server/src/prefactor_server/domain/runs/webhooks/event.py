@@ -1,7 +1,7 @@
-"""What a webhook is sent: the type, the time and the run of an event, without what spans recorded.
+"""The body of an event: its type, its time and the fields of its run, without any payload.
 
-Values that an agent recorded stay here: who receives an event reads the run with a token, as far as
-that token allows.
+Values that an agent recorded are not sent. A receiver reads them from the API, with a token and its
+permissions.
 """
 
 from __future__ import annotations

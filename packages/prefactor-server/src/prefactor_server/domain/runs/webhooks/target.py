@@ -1,8 +1,8 @@
-"""Where a webhook may be sent: which addresses (URLs) are taken, and which network addresses.
+"""Where a webhook may be sent: which URLs and which network addresses are allowed.
 
-Who administers an account must not reach, through the server, what only the server can reach: its
-own machine, the network that it is in, and the metadata service of its cloud. A name is judged
-by what it resolves to, at the moment of connecting, because it may resolve to something else later.
+A person who administers an account must not be able to reach, through the server, what only the
+server can reach: its own machine, its network, and the metadata service of its cloud. The addresses
+of a host name are checked when a connection is made, because they may change at any time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PORTS: Final = {"https": 443, "http": 80}
-# What a resolver may read as an IPv4 address, in parts that are decimal, octal or hexadecimal.
+# The last part of a host that a resolver may parse as an IPv4 address.
 _NUMERIC_LABEL: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?\Z")
 # A host in brackets, and its port.
@@ -29,7 +29,7 @@ _PRINTABLE: Final = re.compile(r"[!-~]+\Z")
 
 # Besides addresses that are not global: metadata services with global addresses, ranges that the
 # Internet does not route, and IPv6 networks that map to arbitrary IPv4 addresses.
-_REFUSED: Final[Sequence[Network]] = tuple(
+_RESERVED: Final[Sequence[Network]] = tuple(
     ipaddress.ip_network(text)
     for text in (
         "0.0.0.0/8",
@@ -65,7 +65,7 @@ _REFUSED: Final[Sequence[Network]] = tuple(
 
 
 class Target(NamedTuple):
-    """Where a URL leads."""
+    """The parts of a webhook's URL that a request needs."""
 
     scheme: str
     host: str
@@ -74,7 +74,7 @@ class Target(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The host, with the port unless it is the scheme's own, as a request names it."""
+        """The host as a request names it, with the port unless it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -86,30 +86,30 @@ class AllowedNetworks(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> AllowedNetworks:
-        """Read addresses and networks that are separated by commas.
+        """Parse a comma-separated list of addresses and networks.
 
         Raises:
-            ValueError: one of them is neither.
+            ValueError: an entry is neither.
         """
         parts = [part.strip() for part in text.split(",")]
         return cls([ipaddress.ip_network(part) for part in parts if part])
 
-    def names(self, address: Address) -> bool:
-        """Return whether one of the networks holds an address."""
+    def contain(self, address: Address) -> bool:
+        """Return whether one of the networks contains an address."""
         return any(_plain(address) in network for network in self.networks)
 
     def refusal(self, address: Address, scheme: str) -> str | None:
-        """Return why nothing may be sent to an address, or None if it may."""
-        if self.names(address):
+        """Return why an address is not allowed, or None if it is."""
+        if self.contain(address):
             return None
         plain = _plain(address)
-        if not plain.is_global or any(plain in network for network in _REFUSED):
+        if not plain.is_global or any(plain in network for network in _RESERVED):
             return (
-                f"{address} is a private or reserved address: only what the server's setting "
-                "webhook_networks names may be reached there"
+                f"{address} is a private or reserved address: the operator can allow it with the "
+                "setting webhook_networks"
             )
         if scheme != "https":
-            return f"{address} must be reached by https://, so that nobody reads along"
+            return f"{address} is a public address: it needs https://, which encrypts deliveries"
         return None
 
 
@@ -117,10 +117,10 @@ NO_NETWORKS: Final = AllowedNetworks()
 
 
 def read_target(url: str, allowed: AllowedNetworks) -> Target:
-    """Return the target in the text of a URL.
+    """Parse the URL of a webhook.
 
     Raises:
-        ValueError: it cannot be the URL of a webhook; the message says what it must be.
+        ValueError: the URL is invalid or not allowed. The message completes "The URL ...".
     """
     if len(url) > MAX_URL or _PRINTABLE.match(url) is None:
         raise ValueError(f"must be at most {MAX_URL} printable ASCII characters without spaces")
@@ -128,11 +128,13 @@ def read_target(url: str, allowed: AllowedNetworks) -> Target:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ValueError("is no URL: its host or port cannot be read") from error
+        raise ValueError("is not a valid URL: check its host and port") from error
     if parts.scheme not in _PORTS:
-        raise ValueError("must begin with https://, or with http:// inside a network of yours")
+        raise ValueError("must begin with https://, or with http:// inside your own network")
     if "@" in parts.netloc or "\\" in url:
-        raise ValueError("must hold no user name, password or backslash: deliveries are signed")
+        raise ValueError(
+            "must not contain a user name, a password or a backslash: receivers verify signatures"
+        )
     if port == 0:
         raise ValueError("must have a port of 1 to 65535")
     host = _host(parts)
@@ -142,8 +144,8 @@ def read_target(url: str, allowed: AllowedNetworks) -> Target:
         raise ValueError(f"is not allowed: {refusal}")
     if target.scheme == "http" and not allowed.networks:
         raise ValueError(
-            "must begin with https://: http:// is only for the networks that the server's setting "
-            "webhook_networks names"
+            "must begin with https://: http:// is only allowed for the networks in the server's "
+            "setting webhook_networks"
         )
     return target
 
@@ -160,7 +162,7 @@ def _host(parts: SplitResult) -> str:
     host = (parts.hostname or "").lower()
     address = literal_address(host)
     if address is not None and "%" in host:
-        raise ValueError("must name no network interface")
+        raise ValueError("must not name a network interface")
     in_brackets = _IN_BRACKETS.match(parts.netloc) is not None
     if "[" in parts.netloc and not (in_brackets and isinstance(address, ipaddress.IPv6Address)):
         raise ValueError("must have an IPv6 address, and nothing else, in the brackets of its host")

@@ -2,9 +2,9 @@
 
 create              → enabled
 enabled   update    → disabled          (by an operator)
-enabled   failing   → disabled          (nothing was delivered for three days, or it is gone)
+enabled   failing   → disabled          (nothing was delivered for three days, or 410 Gone)
 disabled  update    → enabled
-any       delete    : it is gone; its row stays without its secrets
+any       delete    : final; the row is kept without its secrets
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Webhook(NamedTuple):
     """One webhook.
 
     ``events`` and the filters are JSON lists; a filter of None matches every run. ``secret`` and
-    ``previous_secret`` are encrypted; the previous one signs as well until a time. ``enabled_at``
-    is when it was last enabled. ``failures`` counts failed attempts since the last one
-    that worked, ``failing_since`` is when the first of them was made, and nothing is sent before
+    ``previous_secret`` are encrypted; the previous one also signs until ``previous_secret_until``.
+    ``enabled_at`` is when it was last enabled. ``failures`` counts failed attempts since the last
+    success, ``failing_since`` is the time of the first one, and nothing is sent before
     ``not_before``.
     """
 
@@ -73,7 +73,7 @@ class Webhook(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def enable(self, now: int) -> Webhook:
@@ -90,13 +90,13 @@ class Webhook(NamedTuple):
         )
 
     def disable(self, reason: str | None) -> Webhook:
-        """Return the webhook, disabled; ``reason`` is the server's, and None for an operator."""
+        """Return the webhook, disabled. ``reason`` is None if an operator disabled it."""
         if self.status == "disabled":
             return self
         return self._replace(status="disabled", disabled_reason=reason)
 
     def rotate(self, secret: bytes, now: int, overlap_us: int) -> Webhook:
-        """Return the webhook with a new secret; the previous one signs as well for a while."""
+        """Return the webhook with a new secret; the previous one also signs for ``overlap_us``."""
         return self._replace(
             secret=secret,
             previous_secret=self.secret if overlap_us else None,
@@ -153,12 +153,12 @@ def require_webhook(webhook: Webhook | None, webhook_id: str) -> Webhook:
 
 
 def list_document(values: Collection[str]) -> str:
-    """Return a list as it is stored: each value once, in order."""
+    """Return a list in its stored form: distinct values, sorted."""
     return json.dumps(sorted(set(values)), separators=(",", ":"))
 
 
 def read_list(document: str | None) -> Sequence[str] | None:
-    """Return a stored list; None for no list."""
+    """Parse a stored list. None stays None."""
     if document is None:
         return None
     values: list[str] = json.loads(document)
