@@ -21,7 +21,7 @@ from prefactor_server.domain.listing import (
     write_cursor,
 )
 
-NOT_OURS = "is not a cursor that this server gave"
+NOT_OURS = "is not a cursor: pass on the next_after of a page unchanged"
 OTHER_LIST = "belongs to a list with other filters or another order"
 
 

@@ -16,9 +16,9 @@ class Account(NamedTuple):
 
     @property
     def account_id(self) -> str:
-        """Its own id, because every row belongs to an account."""
+        """Its own id. Every row has the id of its account under this name."""
         return self.id
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)

@@ -13,7 +13,7 @@ DORMANT_AFTER_US: Final = 30 * 24 * 3600 * 1_000_000
 
 
 class Agent(NamedTuple):
-    """One agent, known by its ``id`` or by its ``external_identifier``."""
+    """One agent, found by its ``id`` or its ``external_identifier``."""
 
     id: str
     account_id: str
@@ -27,20 +27,20 @@ class Agent(NamedTuple):
     inserted_at: int
     updated_at: int
     run_cost_limit: int | None = None
-    """What a run may cost before an alert is raised, in units of ``COST_UNITS``."""
+    """The cost above which a run raises an alert, as an integer in ``1 / COST_UNITS``."""
 
     def retire(self, now: int) -> Agent:
-        """Return the agent out of service. It can no longer register runs.
+        """Return the agent, retired. It can no longer register runs.
 
         Raises:
-            InvalidAction: it is retired already.
+            InvalidAction: it is already retired.
         """
         if self.retired_at is not None:
             raise InvalidAction("Agent is already retired")
         return self._replace(retired_at=now, updated_at=now)
 
     def reinstate(self, now: int) -> Agent:
-        """Return the agent back in service.
+        """Return the agent, no longer retired.
 
         Raises:
             InvalidAction: it is not retired.
@@ -50,7 +50,7 @@ class Agent(NamedTuple):
         return self._replace(retired_at=None, updated_at=now)
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id and by its external identifier."""
+        """Return its keys: its id and its external identifier."""
         if self.external_identifier is None:
             return ((self.id,),)
         return ((self.id,), by_external_identifier(self.external_identifier))

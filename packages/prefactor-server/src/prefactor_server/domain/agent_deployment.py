@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class AgentDeployment(NamedTuple):
-    """One deployment; there is one per agent and environment."""
+    """One deployment. An agent has at most one in each environment."""
 
     id: str
     account_id: str
@@ -17,5 +17,5 @@ class AgentDeployment(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id, and by its agent and environment."""
+        """Return its keys: its id, and its agent with its environment."""
         return ((self.id,), (self.agent_id, self.environment_id))

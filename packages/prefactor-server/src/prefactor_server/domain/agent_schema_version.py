@@ -1,7 +1,7 @@
 """An agent schema version: the span types that a version of an agent declares.
 
-Versions are found by content, not by their identifier: the same identifier may recur with other
-schemas. The content itself (the JSON of all span types) is stored once per account under its hash.
+Versions are found by content, not by identifier, because the same identifier may recur with other
+schemas. The content (the JSON of all span types) is stored once per account, under its hash.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class SchemaContent(NamedTuple):
 
 
 def content_hash(external_identifier: str | None, document: bytes) -> bytes:
-    """Return the digest under which a declaration is found.
+    """Return the digest by which a declaration is found.
 
-    The identifier makes a version a different one, so it is part of the hash. It is preceded by its
-    length, to separate it from the document.
+    Declarations with different identifiers are different versions, so the digest covers the
+    identifier, preceded by its length to separate it from the document.
     """
     digest = hashlib.blake2b(digest_size=16)
     name = b"" if external_identifier is None else external_identifier.encode()
@@ -45,5 +45,5 @@ class AgentSchemaVersion(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str | bytes, ...], ...]:
-        """Return keys by its id, and by its agent and content."""
+        """Return its keys: its id, and its agent with its content."""
         return ((self.id,), (self.agent_id, self.content_hash))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class AgentVersion(NamedTuple):
-    """One version. ``metadata_hash`` covers everything that a registration reports of it."""
+    """One version. ``metadata_hash`` covers everything that a registration says about it."""
 
     id: str
     account_id: str
@@ -21,5 +21,5 @@ class AgentVersion(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str | bytes, ...], ...]:
-        """Return keys by its id, and by its agent, metadata and schema version."""
+        """Return its keys: its id, and its agent with its metadata and schema version."""
         return ((self.id,), (self.agent_id, self.metadata_hash, self.agent_schema_version_id))

@@ -1,11 +1,11 @@
-"""API tokens: their format, what is stored of them, and what they allow.
+"""API tokens: their format, their stored form, and what they allow.
 
     create               → active
     active    suspend    → suspended
     suspended activate   → active
     active    revoke     → revoked           (never reversed)
     suspended revoke     → revoked
-    revoked   delete     : it no longer exists
+    revoked   delete     : removed
 
 Any other transition is rejected. A token past its ``expires_at`` does not work in any status.
 
@@ -67,7 +67,7 @@ class ApiToken(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def allows(self, action: TokenAction) -> bool:
@@ -88,7 +88,7 @@ class ApiToken(NamedTuple):
         """Return the token after an action.
 
         Raises:
-            InvalidAction: its status does not allow that.
+            InvalidAction: its status does not allow it.
         """
         self.check(move)
         return self._replace(status=_LEADS_TO[move], updated_at=now)
@@ -97,8 +97,8 @@ class ApiToken(NamedTuple):
 class Principal(NamedTuple):
     """The authenticated caller: the holder of a valid token or session.
 
-    ``role`` decides what a caller who may see the whole account may do. It does not apply to a
-    deployment token, which may call the operations that any caller may call. ``token_id`` is the id
+    ``role`` applies to callers who may see the whole account. A deployment token has no role: it
+    may call the operations that are open to every caller. ``token_id`` is the id
     of the token or session, ``admin_user_id`` that of the person who signed in.
     """
 
@@ -147,13 +147,13 @@ def looks_mistyped(token: str) -> bool:
 
 
 def displayed_start(token: str) -> str:
-    """Return the part of a token that may be shown. A self-chosen token may not be shown at all."""
-    ours = token.startswith(_PREFIXES) and not looks_mistyped(token)
-    return token[:DISPLAY_LENGTH] if ours else ""
+    """Return the part of a token that may be shown, which is empty if an operator chose it."""
+    is_generated = token.startswith(_PREFIXES) and not looks_mistyped(token)
+    return token[:DISPLAY_LENGTH] if is_generated else ""
 
 
 def hash_token(token: str) -> bytes:
-    """Return the hash that is stored. 192 random bits need no slow hash, unlike passwords."""
+    """Return the hash to store. Unlike a password, 192 random bits need no slow hash."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -169,7 +169,7 @@ def new_token(
     agent_deployment_id: str | None = None,
     expires_at: int | None = None,
 ) -> ApiToken:
-    """Return the row of a token with this text."""
+    """Return the row for a token with this text."""
     return ApiToken(
         id=token_id,
         account_id=account_id,

@@ -1,4 +1,4 @@
-"""The audit log: what operators did, written in the same transaction."""
+"""The audit log: the actions of operators, stored in the transactions of these actions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class AuditEntry(NamedTuple):
-    """One action of an operator. ``actor`` is a token's id, or ``cli``."""
+    """One action of an operator. ``actor`` is the id of a token or person, or ``cli``."""
 
     account_id: str
     at: int
@@ -17,7 +17,7 @@ class AuditEntry(NamedTuple):
 
 
 class AuditRecord(NamedTuple):
-    """A stored entry. ``id`` distinguishes entries of the same time."""
+    """A stored entry. Entries of the same time differ in their ``id``."""
 
     id: str
     account_id: str
@@ -28,5 +28,5 @@ class AuditRecord(NamedTuple):
     detail: str | None
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return the key by its id."""
+        """Return its key, its id."""
         return ((self.id,),)

@@ -1,10 +1,10 @@
 """The change feed: what each commit did to which runs, in the order of their visibility.
 
 Everything derived from runs (search, totals, series, alerts, live events) reads the feed after the
-commit, off the write path. The feed names what changed; the rows have the current values.
+commit, off the write path. The feed names what changed. The rows have the current values.
 
-A position of the feed also tells how far a copy of the database has come: a state that has reached
-a position contains every commit up to it.
+A position of the feed also measures the progress of a copy of the database: one that has reached a
+position contains every commit up to it.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ MAX_POSITION: Final = 2**63 - 1
 
 RUN_CREATED: Final = 1
 RUN_CHANGED: Final = 2
-"""Something of the run besides its span counts."""
+"""Fields of the run changed, apart from its span counts."""
 RUN_ENDED: Final = 4
-"""Once in the life of a run."""
+"""The run ended, which happens once."""
 SPANS_CLOSED: Final = 8
-"""A termination closed all spans that were open; they are among the finished ones."""
+"""A termination closed all open spans. They are among the finished ones."""
 SPANS_REVISED: Final = 16
-"""Spans changed that had finished before: a late finish, or sensitive values discarded."""
+"""Finished spans changed: by a late finish, or because sensitive values were discarded."""
 RUN_DELETED: Final = 32
-"""With all of its spans, which are not named. 64 was that spans were deleted before their run."""
+"""The run was deleted with its spans, which are not listed. Older feeds may contain flag 64."""
 QUALITY: Final = 128
-"""An evaluation of the run was recorded or taken back."""
+"""An evaluation of the run was recorded or removed."""
 METADATA: Final = 512
 """The metadata of the run was set."""
 IMPORTED: Final = 1024
 """The run was imported from another server, so it causes no alerts and no webhook deliveries."""
 BACKFILLED: Final = 256
-"""Not a commit: a stored run that the follower passes on to fill derived rows."""
+"""Not a commit: the follower processes a stored run again to fill derived rows."""
 END_REVISED: Final = 2048
-"""The run changed after it had ended: its end or its start was replaced."""
+"""The start or end of an ended run was replaced."""
 
 
 class Change(NamedTuple):
@@ -55,15 +55,15 @@ class Change(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """The work that the change causes, in rows."""
+        """The number of rows that the change concerns."""
         return 1 + len(self.span_ids)
 
 
 class Position:
-    """What a request, or a batch, knows of its position.
+    """The position of a request or a batch in the change feed.
 
-    ``needed`` is the position that a read must have reached. None means that it must see the latest
-    state. ``reached`` is a position that contains what was written, or 0 if nothing was.
+    ``needed`` is the position that a read must have reached, or None if it must see the latest
+    state. ``reached`` is a position that contains everything written, or 0 without writes.
     """
 
     __slots__ = ("needed", "reached")
@@ -73,7 +73,7 @@ class Position:
         self.reached = 0
 
     def advance(self, position: int) -> None:
-        """Raise ``reached``."""
+        """Raise ``reached`` to at least a position."""
         self.reached = max(self.reached, position)
 
 
@@ -81,7 +81,7 @@ _current: Final[ContextVar[Position | None]] = ContextVar("position", default=No
 
 
 def begin_position() -> Position:
-    """Return a new position, which is the current one for the rest of this task."""
+    """Return a new position, and make it the current one of this task."""
     position = Position()
     _current.set(position)
     return position

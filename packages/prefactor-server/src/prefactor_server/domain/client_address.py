@@ -20,13 +20,13 @@ class TrustedProxies(NamedTuple):
         """Parse addresses and networks separated by commas.
 
         Raises:
-            ValueError: one of them is neither.
+            ValueError: an entry is neither.
         """
         parts = [part.strip() for part in text.split(",")]
         return cls([ipaddress.ip_network(part) for part in parts if part])
 
     def trusts(self, address: str) -> bool:
-        """Return whether an address is that of a trusted proxy."""
+        """Return whether an address belongs to a trusted proxy."""
         if not self.networks:
             return False
         try:
@@ -38,17 +38,17 @@ class TrustedProxies(NamedTuple):
     def client_address(self, peer: str, forwarded_for: str) -> str:
         """Return the last address that is not a trusted proxy's.
 
-        Every proxy appends the address that it was called from. Anything before the entry of the
-        first trusted proxy could have been forged.
+        Every proxy appends the address that it was called from. Entries to the left of those that
+        trusted proxies appended may be forged.
         """
         address = peer
         for hop in reversed(forwarded_for.split(",")[-_MAX_HOPS:]):
             if not self.trusts(address):
                 break
-            named = _without_port(hop.strip())
-            if named is None:
+            previous = _without_port(hop.strip())
+            if previous is None:
                 break
-            address = named
+            address = previous
         return address
 
 

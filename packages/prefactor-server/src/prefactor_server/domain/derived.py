@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class DerivedState(NamedTuple):
-    """The derived rows reflect everything committed until ``behind_us`` ago.
+    """How far derived rows lag: they reflect every commit that is older than ``behind_us``.
 
     They are ``complete`` once the backfill of older runs has finished.
     """

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Environment(NamedTuple):
-    """One environment. An account has one default, used when a registration names none."""
+    """One environment. An account has one default, for registrations without an environment."""
 
     id: str
     account_id: str
@@ -16,7 +16,7 @@ class Environment(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id, and by being the default."""
+        """Return its keys: its id and, for the default environment, ``DEFAULT``."""
         return ((self.id,), DEFAULT) if self.is_default else ((self.id,),)
 
 

@@ -2,7 +2,7 @@
 
     Refusal
     ├── BadRequest            the request cannot be read
-    ├── NotAuthenticated      no token, or an invalid one
+    ├── NotAuthenticated      the token is missing or invalid
     │   └── BadCredentials    … or wrong credentials for signing in
     ├── NotPermitted          a valid token without the required scope
     ├── NotFound              no such id in this account
@@ -11,15 +11,15 @@
     ├── IdempotencyKeyUsed    the key was used for another request
     ├── ValidationFailed      named fields are missing or wrong
     ├── TooLarge              more bytes than the server accepts
-    ├── Overloaded            come back later; nothing was done
+    ├── Overloaded            the write queue is full; nothing was done
     ├── Unavailable           the server cannot write now; nothing was done
     │   ├── Contended         … because of concurrent changes to the same rows
-    │   ├── DatabaseUnusable  … because the database is gone, damaged or read-only
-    │   │   └── DatabaseDamaged   … because what it stored cannot be read
-    │   └── OutcomeUnknown    … or it was: the connection was lost during the commit
+    │   ├── DatabaseUnusable  … because the database is missing, damaged or read-only
+    │   │   └── DatabaseDamaged   … because stored data cannot be read
+    │   └── OutcomeUnknown    … because the connection was lost during the commit
     └── SettingError          the server was started with a setting that cannot be used
 
-A refusal has a ``code`` for the wire, and knows nothing of HTTP. The statuses are one table, in
+A refusal has a ``code`` for the wire, but no HTTP status. The table of statuses is in
 ``api/kernel/errors.py``.
 """
 
@@ -63,7 +63,7 @@ class Limit(NamedTuple):
 
 
 class Refusal(Exception):
-    """The request was not executed. Nothing of it took effect (but see ``OutcomeUnknown``)."""
+    """The request was not executed and had no effect, with the exception of ``OutcomeUnknown``."""
 
     code: ClassVar[str] = "unexpected"
 
@@ -103,7 +103,7 @@ class NotPermitted(Refusal):
 
 
 class NotFound(Refusal):
-    """There is nothing of this kind and id in the caller's account."""
+    """The caller's account has no such row, or the caller may not see it."""
 
     code = "not_found"
 
@@ -136,7 +136,7 @@ class ValidationFailed(Refusal):
     def __init__(
         self, errors: FieldErrors, message: str | None = None, *, limit: Limit | None = None
     ) -> None:
-        # Many callers show only the message, so it has to name the field.
+        # Many callers show only the message, so it names the first field.
         super().__init__(message or _first_error(errors))
         self.errors = errors
         self.limit = limit
@@ -199,7 +199,7 @@ class OutcomeUnknown(Unavailable):
 
 
 class SettingError(Refusal):
-    """A setting has an invalid value. The message names the setting and the valid values."""
+    """The value of a setting is invalid. The message names the setting and the valid values."""
 
 
 def _first_error(errors: FieldErrors) -> str:
@@ -214,10 +214,10 @@ def _first_error(errors: FieldErrors) -> str:
 
 
 def invalid(field: str, message: str, limit: Limit | None = None) -> ValidationFailed:
-    """Return the error of one field with an invalid value, or beyond a limit."""
+    """Return the error for one field whose value is invalid or exceeds a limit."""
     return ValidationFailed({field: FieldError("invalid_value", message)}, limit=limit)
 
 
 def required(field: str) -> ValidationFailed:
-    """Return the error of one missing field."""
+    """Return the error for one missing field."""
     return ValidationFailed({field: REQUIRED})

@@ -15,10 +15,9 @@ from prefactor_server.domain.runs.metadata import InstanceMetadata
 class EventFilter(NamedTuple):
     """What a subscriber may see and wants to see. Subscribers with equal filters share messages.
 
-    It applies to runs of its own account. ``scope`` is the agent and environment of a deployment
-    token, or None for the whole account. With run ids or agent ids, only these runs and the runs of
-    these agents pass. Spans are included with ``with_spans``, and with ``spans_of`` only those of
-    these runs.
+    ``scope`` is the agent and environment of a deployment token, or None for the whole account.
+    With run ids or agent ids, only these runs and the runs of these agents pass. ``with_spans``
+    includes spans. With ``spans_of``, only the spans of these runs are included.
     """
 
     account_id: str
@@ -52,7 +51,7 @@ class EventFilter(NamedTuple):
         )
 
     def wants_spans(self, instance_id: str) -> bool:
-        """Return whether the subscriber gets the spans of a run that passes."""
+        """Return whether the subscriber receives the spans of a passing run."""
         return self.with_spans and (not self.spans_of or instance_id in self.spans_of)
 
     def may_pass(self, instance_id: str) -> bool:
@@ -92,8 +91,8 @@ def merge_changes(changes: Iterable[Change]) -> Mapping[str, Sequence[str]]:
 class ChangedRows(NamedTuple):
     """Merged changes of one account with the current rows.
 
-    Rows are by id, metadata by the id of its run. A run that is missing was deleted, and so was a
-    span. ``spans`` is None if there were too many to read.
+    Rows are by id, metadata by the id of its run. Missing runs and spans were deleted. ``spans`` is
+    None if there were too many to read.
     """
 
     changes: Mapping[str, Sequence[str]]
@@ -101,15 +100,15 @@ class ChangedRows(NamedTuple):
     spans: Mapping[str, AgentSpan] | None
     metadata: Mapping[str, InstanceMetadata]
 
-    def passing(self, which: EventFilter) -> ChangedRows:
+    def passing(self, event_filter: EventFilter) -> ChangedRows:
         """Return the changes that concern a subscriber of this account."""
         passing = {
             run_id: span_ids
             for run_id, span_ids in self.changes.items()
-            if self._passes(run_id, which)
+            if self._passes(run_id, event_filter)
         }
         return self._replace(changes=passing)
 
-    def _passes(self, run_id: str, which: EventFilter) -> bool:
+    def _passes(self, run_id: str, event_filter: EventFilter) -> bool:
         run = self.runs.get(run_id)
-        return which.passes_deleted(run_id) if run is None else which.passes(run)
+        return event_filter.passes_deleted(run_id) if run is None else event_filter.passes(run)

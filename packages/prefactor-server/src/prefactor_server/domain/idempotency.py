@@ -1,7 +1,7 @@
-"""Idempotency keys: a request takes effect once, however often it is sent.
+"""Idempotency keys: a request takes effect at most once, however often it is sent.
 
 The key is written in the transaction of the effect, and only for successes, so a refused request
-leaves its key unused. A key belongs to one operation, of one deployment or of the whole account.
+leaves its key unused. A key is scoped to an operation, and to a deployment or the account.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ class IdempotencyKey(NamedTuple):
     inserted_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its operation and key."""
+        """Return its key: its operation and the idempotency key."""
         return ((self.operation, self.key),)

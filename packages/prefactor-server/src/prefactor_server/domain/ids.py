@@ -1,4 +1,4 @@
-"""The texts that can be ids, idempotency keys and names."""
+"""The rules for ids and idempotency keys that clients choose."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ MAX_KEY_LENGTH: Final = 128
 MIN_BULK_KEY_LENGTH: Final = 8
 
 RESERVED_IDS: Final = ("show", "facets", "template", "heartbeat", "events", "export")
-"""Words that are, or may become, path segments where ids are. They cannot be new ids."""
+"""Words that are, or may become, path segments in the place of ids. They cannot be new ids."""
 
-# Ids from clients are opaque. Another server, a library or a person generated them.
+# Ids from clients are opaque: another server, a library or a person made them.
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,64}\Z")
 
 
@@ -21,15 +21,15 @@ def is_client_id(text: str) -> bool:
 
 
 def is_new_id(text: str) -> bool:
-    """Return whether a client may choose this text as the id of something new."""
+    """Return whether a client may choose this text as the id of a new row."""
     return is_client_id(text) and text not in RESERVED_IDS
 
 
 def is_key(text: str) -> bool:
     """Return whether a client may use this text as an idempotency key.
 
-    Only printable characters are allowed. A person cannot compare others, and some databases cannot
-    either: a NUL would end the key early.
+    Only printable characters are allowed, because people must be able to compare keys, and a NUL
+    would end the key early in some databases.
     """
     return 0 < len(text) <= MAX_KEY_LENGTH and text.isprintable()
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
 MAX_COUNTED: Final = 10_000
-"""How many rows of a list are counted. Beyond it, counting costs more than the page."""
+"""The most rows that are counted. Beyond it, counting costs more than reading the page."""
 _MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None
@@ -77,7 +77,7 @@ class Page(NamedTuple, Generic[T]):
 
 
 class Pagination(NamedTuple):
-    """The position of a page as on the wire: items count from one, offsets from zero."""
+    """The position of a page, as in responses: items count from one, offsets from zero."""
 
     item_count: int
     item_count_is_exact: bool
@@ -129,18 +129,18 @@ def read_cursor(text: str, listing: Listing) -> Cursor:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         digest, value, row_id, position = json.loads(raw)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError("is not a cursor that this server gave") from error
+        raise ValueError("is not a cursor: pass on the next_after of a page unchanged") from error
     if digest != _digest(listing):
-        raise ValueError("belongs to a list with other filters or another order")
-    # Anyone can forge a cursor, and databases reject values that they could not have stored.
+        raise ValueError("belongs to a list with other filters or another order: start without it")
+    # Anyone can forge a cursor, and databases reject values that cannot be stored.
     if not (_storable(value) and isinstance(row_id, str) and _storable(row_id)):
-        raise ValueError("is not a cursor that this server gave")
+        raise ValueError("is not a cursor: pass on the next_after of a page unchanged")
     if type(position) is not int or not 0 <= position < _MAX_POSITION:
-        raise ValueError("is not a cursor that this server gave")
+        raise ValueError("is not a cursor: pass on the next_after of a page unchanged")
     cursor = Cursor(value, row_id, position)
     if write_cursor(cursor, listing) != text:
         # Base 64 and JSON decoders are lenient and ignore some characters.
-        raise ValueError("is not a cursor that this server gave")
+        raise ValueError("is not a cursor: pass on the next_after of a page unchanged")
     return cursor
 
 

@@ -1,7 +1,7 @@
 """PFIDs: the ids of the platform, sortable by time and carrying a partition.
 
-The partition of a run is drawn at random. What belongs to a run has the run's partition, so that
-a run could be kept on one shard by its ids alone. Everything else has its account's partition.
+The partition of a run is random. Rows that belong to a run have its partition, so that a run could
+be kept on one shard by its ids alone. All other rows have their account's partition.
 
 A PFID is 160 bits, written as 32 characters of lowercase Crockford base 32: 48 bits of Unix
 milliseconds (with two leading zero bits, so that the first character is 0 to 7), 30 bits of
@@ -25,14 +25,14 @@ PARTITION = slice(10, 16)
 
 _MAX_RANDOM = 2 ** (8 * RANDOM_BYTES) - 1
 _LOW_HALF = 2**40 - 1
-# Ids of one millisecond differ by a random step, so that no id reveals the next, and two servers
-# that start at nearby numbers do not generate the same ids.
+# Ids of one millisecond differ by a random step, so that an id does not reveal the next one, and
+# two servers that start at nearby numbers do not generate the same ids.
 _STEP_BYTES = 6
 _PARTITION_STEP_BYTES = 2
 
 _PFID = re.compile(f"[0-7][{ALPHABET}]{{{LENGTH - 1}}}")
 
-# Two characters at a time halves the steps, for a table of 1,024 entries.
+# Encoding two characters at a time takes half the steps, for a table of 1,024 entries.
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 
 
@@ -66,7 +66,7 @@ def _partition_text(partition: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _partition_text_of(run_id: str) -> str:
-    """Return the characters of a run's partition, or an empty text if its id is no PFID."""
+    """Return the characters of a run's partition, or an empty text if its id is not a PFID."""
     return run_id[PARTITION] if is_pfid(run_id) else ""
 
 
@@ -82,12 +82,12 @@ def _random_text(number: int) -> str:
 
 
 def id_prefix(time_us: int) -> str:
-    """Return what PFIDs of a millisecond begin with, which sorts behind all earlier ones."""
+    """Return the prefix of the PFIDs of a millisecond. It sorts after all earlier PFIDs."""
     return _time_text(time_us // 1000)
 
 
 def time_of_prefix(prefix: str) -> int:
-    """Return the microseconds since 1970 of a text that ``id_prefix`` returned."""
+    """Return the time of a prefix from ``id_prefix``, in microseconds since 1970."""
     ms = 0
     for character in prefix:
         ms = ms * len(ALPHABET) + ALPHABET.index(character)
@@ -102,9 +102,9 @@ def is_pfid(text: str) -> bool:
 class PfidMaker:
     """Generates PFIDs from a given clock and source of randomness.
 
-    Each id of a partition sorts after the previous one, also within a millisecond and when the
-    clock was set back, and so does each run's id. Runs of one request, and the spans that it adds
-    to a run, are therefore listed in the order of their creation.
+    Each id of a partition sorts after the previous one, even within a millisecond or when the clock
+    was set back. So does each run's id. Runs of one request, and the spans that it adds to a run,
+    are therefore listed in the order of their creation.
     """
 
     __slots__ = (
@@ -128,10 +128,10 @@ class PfidMaker:
         return self._encode(_partition_text(partition))
 
     def make_run_id(self) -> str:
-        """Return a new id for a run, in a partition drawn at random."""
+        """Return a new id for a run, in a random partition."""
         self._advance()
         if self._run_ms == self._last_ms:
-            # The partition stands before the random part, and decides about the order.
+            # The partition precedes the random part, so it decides the order.
             self._run_partition += 1 + self._random(_PARTITION_STEP_BYTES)
             if self._run_partition > MAX_PARTITION:
                 self._begin(self._last_ms + 1)
@@ -143,7 +143,7 @@ class PfidMaker:
     def make_in_run(self, run_id: str, partition: int) -> str:
         """Return a new id in the partition of the run, or in ``partition`` if it has none.
 
-        A run has none if its id is a client's and no PFID.
+        A run has no partition if a client chose its id and it is not a PFID.
         """
         self._advance()
         return self._encode(_partition_text_of(run_id) or _partition_text(partition))

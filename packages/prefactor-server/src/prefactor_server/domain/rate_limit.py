@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 BURST_SECONDS: Final = 10
-"""The size of a burst: a caller who was idle this long may send that many seconds' requests."""
+"""The size of the bucket, in seconds of the average rate."""
 
 _SECOND_US: Final = 1_000_000
 
 
 class Bucket(NamedTuple):
-    """The number of requests left at some time."""
+    """The number of requests that are left at a time."""
 
     left: float
     at: int

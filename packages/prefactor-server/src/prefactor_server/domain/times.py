@@ -16,7 +16,7 @@ _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 MAX_TIME_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 # `datetime.fromisoformat` accepts any separator and a trailing NUL, and differs between versions of
-# Python. The form is checked here, and it checks the calendar.
+# Python. It is only used to check the calendar.
 _CLOCK: Final = r"\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?"
 _TIMESTAMP: Final = re.compile(
     rf"(?:\d{{4}}-?\d\d-?\d\d|\d{{4}}-?W\d\d(?:-?\d)?)(?:[T ]{_CLOCK}(?:Z|[+-]{_CLOCK})?)?",
@@ -32,25 +32,25 @@ def parse_time(text: str) -> int:
     """
     if _TIMESTAMP.fullmatch(text) is None:
         raise ValueError("must be an ISO 8601 timestamp")
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    us = (moment - _EPOCH) // _MICROSECOND
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    us = (parsed - _EPOCH) // _MICROSECOND
     if not _FIRST <= us <= MAX_TIME_US:
         # An offset can move the first and last days outside the calendar, where they cannot be
         # shown.
-        raise ValueError("a timestamp must be in the years 1 to 9999, in UTC")
+        raise ValueError("must be in the years 1 to 9999, in UTC")
     return us
 
 
 def format_time(us: int) -> str:
     """Format as ISO 8601 in UTC, always with six decimal places and a Z."""
-    seconds, rest = divmod(us, 1_000_000)
-    return f"{_format_second(seconds)}.{rest:06d}Z"
+    seconds, fraction = divmod(us, 1_000_000)
+    return f"{_format_second(seconds)}.{fraction:06d}Z"
 
 
-# Times of the same second are formatted again and again.
+# Most times to format share their second with others.
 @lru_cache(maxsize=1024)
 def _format_second(seconds: int) -> str:
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return moment.isoformat(timespec="seconds")[:-6]
+    at = _EPOCH + timedelta(seconds=seconds)
+    return at.isoformat(timespec="seconds")[:-6]

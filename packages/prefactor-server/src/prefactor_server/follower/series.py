@@ -53,7 +53,7 @@ class _Ends(NamedTuple):
         """Count a run with the end that it has now, in place of an earlier one."""
         self.counted.append(run)
         if before is not None:
-            self.replaced.append(before.put_into(run))
+            self.replaced.append(before.apply_to(run))
         if before is not None or may_end_again(run):
             self.known.append(CountedEnd.of(run))
 

@@ -9,6 +9,7 @@ from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import ALERTS_CONSUMER, MAX_RAISED, Alert
+from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
 
@@ -41,7 +42,8 @@ class AlertQueries:
         return alert
 
     async def page(self, principal: Principal, listing: Listing) -> Page[Alert]:
-        """Return a page of the account's alerts."""
+        """Return a page of alerts."""
+        listing = scoped_to(principal, listing)
         return await self._storage.rows(Alert, principal.account_id, listing)
 
     async def freshness(self, now: int) -> Freshness:

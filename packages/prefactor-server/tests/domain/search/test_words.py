@@ -8,10 +8,10 @@ from prefactor_server.domain.search.words import (
     MAX_WORD,
     Term,
     matches,
-    places_in,
     scope_word,
     terms_of,
     words_in,
+    words_with_positions,
 )
 
 
@@ -78,7 +78,7 @@ def test_positions_are_those_of_the_words() -> None:
     """A word's place is its first character in the recorded text."""
     text = "Ein CAFÉ in 東京"
 
-    assert [(place.word, text[place.start]) for place in places_in(text)] == [
+    assert [(place.word, text[place.start]) for place in words_with_positions(text)] == [
         ("ein", "E"),
         ("cafe", "C"),
         ("in", "i"),

@@ -10,8 +10,8 @@ from prefactor_server.domain.people.role import Role
 class AdminUser(NamedTuple):
     """One person, with an e-mail address that is unique in the account.
 
-    ``password_hash`` is None for people without a password. The issuer and the subject are those of
-    OpenID Connect, and None for people who have not signed in that way.
+    ``password_hash`` is None for people without a password. The issuer and the subject are from
+    OpenID Connect, and None for people who have never signed in with it.
     """
 
     id: str
@@ -26,5 +26,5 @@ class AdminUser(NamedTuple):
     openid_subject: str | None = None
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)

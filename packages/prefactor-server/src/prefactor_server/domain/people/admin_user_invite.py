@@ -23,7 +23,6 @@ LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
 
 PREFIX: Final = "pf_invite_"
 
-
 MAX_EMAIL: Final = 254
 EMAIL_PATTERN: Final = r"^[^@\s\u0000]+@[^@\s\u0000]+$"
 
@@ -41,7 +40,7 @@ class AdminUserInvite(NamedTuple):
     role: Role
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     @property
@@ -53,7 +52,7 @@ class AdminUserInvite(NamedTuple):
         """Return the used invitation.
 
         Raises:
-            InvalidAction: it is not pending, or too old.
+            InvalidAction: it is not pending, or has expired.
         """
         if self.status != "pending":
             raise InvalidAction(f"Invite is already {self.status}")
@@ -78,5 +77,5 @@ def is_email(text: str) -> bool:
 
 
 def invite_url(base: str, token: str) -> str:
-    """Return the URL of an invitation. The part after # reaches no server and no log."""
+    """Return the URL of an invitation. Browsers do not send the part after # to servers."""
     return f"{base.rstrip('/')}/#/invite?token={token}"

@@ -3,9 +3,10 @@
 A person is known by the provider's issuer and subject, which never change. An e-mail finds a
 person only once, to connect them:
 
-* It must be verified, and the person must have no other subject yet: providers reassign addresses.
+* It must be verified, and the person must not have another subject, because providers reassign
+  addresses.
 * The person must have no password. Otherwise an account at the provider would be enough to take
-  over the person. People with a password sign in with it first, and connect then.
+  over theirs. People with a password sign in with it first, and then connect the provider.
 """
 
 from __future__ import annotations
@@ -33,24 +34,24 @@ OpenIdFailure: TypeAlias = Literal[
 """Why a sign-in failed, as reported to the browser's page."""
 
 _EXPLANATIONS: Final[dict[OpenIdFailure, str]] = {
-    "cancelled": "The provider did not sign anybody in",
+    "cancelled": "The provider did not sign anyone in",
     "expired": "The attempt has expired, or was started in another browser: start again",
-    "provider": "The provider cannot be reached, or its answer is not valid",
-    "email_not_verified": "The provider does not say that the e-mail is verified",
+    "provider": "The provider cannot be reached, or its response is invalid",
+    "email_not_verified": "The provider does not confirm that the e-mail is verified",
     "not_invited": "This e-mail has no invitation: ask an admin for one",
-    "not_allowed": "No rule of openid_roles admits this person",
-    "has_password": "There is a person with this e-mail and a password: sign in with it, then "
-    "connect the provider",
-    "other_identity": "The person is connected to another account of a provider",
-    "too_many": "Too many attempts to sign in: wait",
-    "unavailable": "The server cannot store anything at the moment: try again later",
+    "not_allowed": "No rule in openid_roles admits this person",
+    "has_password": "A person with this e-mail has a password: sign in with it, then connect "
+    "the provider",
+    "other_identity": "The person is connected to a different account at a provider",
+    "too_many": "Too many sign-in attempts: try again later",
+    "unavailable": "The server cannot write now: try again later",
 }
 MAX_SUBJECT: Final = 255
 """The longest subject that OpenID Connect allows."""
 
 
 class OpenIdRefused(BadCredentials):
-    """Sign-in was refused; the page shows ``reason``."""
+    """Sign-in was refused. The page shows a text for ``reason``."""
 
     def __init__(self, reason: OpenIdFailure, detail: str = "") -> None:
         super().__init__(f"{_EXPLANATIONS[reason]}{f': {detail}' if detail else ''}")
@@ -91,24 +92,24 @@ def read_role_rules(text: str) -> Sequence[RoleRule]:
 
 
 def _read_rule(text: str) -> RoleRule:
-    whom, _, role = (part.strip() for part in text.rpartition("="))
-    group, domain = whom.removeprefix("group:"), whom.removeprefix("@")
+    subject, _, name = (part.strip() for part in text.rpartition("="))
+    group, domain = subject.removeprefix("group:"), subject.removeprefix("@")
     roles: dict[str, Role] = {one: one for one in RIGHTS}
-    named = roles.get(role)
-    if named is not None and whom.startswith("group:") and group:
-        return RoleRule(None, group, named)
-    if named is not None and whom.startswith("@") and domain and "@" not in domain:
-        return RoleRule(domain.lower(), None, named)
+    role = roles.get(name)
+    if role is not None and subject.startswith("group:") and group:
+        return RoleRule(None, group, role)
+    if role is not None and subject.startswith("@") and domain and "@" not in domain:
+        return RoleRule(domain.lower(), None, role)
     raise ValueError(
-        f"{text!r} is no rule; write @domain=role or group:name=role, with the role "
+        f"{text!r} is not a rule: write @domain=role or group:name=role, where the role is one of "
         f"{', '.join(RIGHTS)}"
     )
 
 
 def role_by_rules(rules: Sequence[RoleRule], identity: Identity) -> Role | None:
     """Return the highest role that the rules give an identity, or None."""
-    given = {rule.role for rule in rules if rule.admits(identity)}
-    return next((role for role in reversed(tuple(RIGHTS)) if role in given), None)
+    granted = {rule.role for rule in rules if rule.admits(identity)}
+    return next((role for role in reversed(tuple(RIGHTS)) if role in granted), None)
 
 
 class Admission(NamedTuple):
@@ -130,8 +131,8 @@ def admit(
     """Return the person who signs in.
 
     ``found`` is the person with the identity, else the one who is connecting, else the one with
-    the e-mail. ``new`` is the person to create if there is none. With rules, these decide who may
-    sign in, and their role. Without rules, people must exist or have a pending invitation.
+    the e-mail. ``new`` is the person to create otherwise. Rules decide who may sign in, and their
+    role. Without rules, people must exist or have a pending invitation.
 
     Raises:
         OpenIdRefused: they may not sign in.

@@ -2,7 +2,7 @@
 
 The browser keeps it in a cookie, signed with a key that all replicas share, so nothing is stored
 for people who are not signed in. Only the browser that started an attempt can finish it. The
-provider ensures that its code works once.
+provider ensures that its code works only once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RANDOM_BYTES: Final = 32
 _SECOND_US: Final = 1_000_000
 HOME: Final = "#/"
 MAX_RETURN: Final = 1000
-# The fragment of a URL. Anything else could lead away from the pages.
+# The fragment of a URL. Anything else could lead to another site.
 _RETURN: Final = re.compile(rf"#/[!-~]{{0,{MAX_RETURN - 2}}}")
 
 
@@ -65,11 +65,11 @@ class Attempt(NamedTuple):
 
     @property
     def challenge(self) -> str:
-        """The hash of the verifier that the provider gets first (PKCE, S256)."""
+        """The hash of the verifier, which the provider receives first (PKCE, S256)."""
         return _text(hashlib.sha256(self.verifier.encode()).digest())
 
     def is_answered_by(self, state: str) -> bool:
-        """Return whether an answer of the provider belongs to this attempt."""
+        """Return whether a response of the provider with this state belongs to the attempt."""
         return hmac.compare_digest(self.state.encode(), state.encode())
 
 

@@ -1,7 +1,7 @@
 """The rules for passwords.
 
-Length matters most. Passwords that attackers guess first are rejected: common words and keyboard
-rows, also with digits around them, the person's own address, and a few repeated characters.
+Length matters most. Passwords that attackers guess first are rejected: common words, also with
+digits around them, keyboard rows, the person's own address, and a few repeated characters.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Final
 MIN_LENGTH: Final = 12
 MAX_LENGTH: Final = 200
 PASSWORD_RULE: Final = (
-    f"must be {MIN_LENGTH} to {MAX_LENGTH} characters, and no common word, row of keys or address"
+    f"must be {MIN_LENGTH} to {MAX_LENGTH} characters, and not a common word, "
+    "a row of keys or your address"
 )
 
 _MIN_DISTINCT: Final = 5
-# Compared without leading and trailing digits and signs, which pad words to 12 characters.
+# Compared without leading and trailing digits and signs, which often pad words.
 _COMMON_WORDS: Final = """
     access account admin administrator agent alexander andrew anthony asdfgh asdfghjkl ashley
     autumn azerty azertyuiop baseball basketball batman benjamin beautiful butterfly changeit
@@ -50,7 +51,7 @@ _NOT_A_LETTER: Final = re.compile(r"[^a-z]+")
 
 
 def normalized(password: str) -> str:
-    """Return the form to hash. Keyboards may encode the same letter differently."""
+    """Return the form to hash. The same letter may be encoded in several ways."""
     return unicodedata.normalize("NFC", password)
 
 
@@ -70,7 +71,7 @@ def is_acceptable(password: str, email: str) -> bool:
 
 
 def _is_common(plain: str) -> bool:
-    # Digits at the ends are appended; those within stand for letters.
+    # Digits at the ends are padding. Digits inside a word replace letters.
     core = plain.strip("0123456789!?.#*-_+$ ")
     spelled = {_NOT_A_LETTER.sub("", one) for one in (plain, core, core.translate(_LOOKALIKES))}
     halves = {one[: len(one) // 2] for one in spelled if one[: len(one) // 2] * 2 == one}

@@ -4,8 +4,8 @@
     member   read, operate
     admin    read, operate, administer
 
-``operate`` is for runs: record, evaluate and terminate them, clear their alerts, hold them.
-``administer`` is for the account, and for the declarations of agents.
+``operate`` covers runs: recording, evaluating and terminating them, clearing their alerts, and
+legal holds. ``administer`` covers the account, and the declarations of agents.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from prefactor_server.domain.ids import is_client_id
 
 _RANDOM_BYTES: Final = 24
-# Occurs in no id, and needs no escaping in URLs and cookies.
+# No id contains it, and it needs no escaping in URLs and cookies.
 _SEPARATOR: Final = "~"
 _PART_COUNT: Final = 3
 MAX_SECRET_LENGTH: Final = 200
-"""More than the longest ids need."""
+"""More than secrets with the longest ids have."""
 
 
 class SecretRef(NamedTuple):

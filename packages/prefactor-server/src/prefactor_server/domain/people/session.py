@@ -1,4 +1,4 @@
-"""Sessions, which cookies stand for.
+"""Sessions of the pages, identified by a cookie.
 
 A session belongs to a person, or to the API token that was exchanged for it or whose link was used.
 It ends when it is idle for too long or too old, when it is revoked, when its person is removed or
@@ -13,9 +13,9 @@ SignInMethod: TypeAlias = Literal["token", "link", "password", "openid"]
 
 PREFIX: Final = "pf_session_"
 MAX_PER_OWNER: Final = 100
-"""Sessions of one person or token. One more ends the one that was used longest ago."""
+"""The most sessions of one person or token. A new one ends the least recently used."""
 MAX_DESCRIPTION: Final = 200
-"""How many characters of a browser's name for itself are kept."""
+"""The most characters that are stored of a browser's User-Agent."""
 
 
 class Session(NamedTuple):
@@ -33,19 +33,19 @@ class Session(NamedTuple):
     last_used_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     @property
     def admin_user_id(self) -> str | None:
-        """The person whose session it is."""
+        """The person that the session belongs to, or None."""
         return None if self.method == "token" else self.owner_id
 
     @property
     def api_token_id(self) -> str | None:
-        """The token that it was exchanged for."""
+        """The token that the session belongs to, or None."""
         return self.owner_id if self.method == "token" else None
 
     def ends_at(self, idle_us: int) -> int:
-        """When the session ends if it is not used again."""
+        """Return when the session ends if it is not used again."""
         return min(self.expires_at, self.last_used_at + idle_us)

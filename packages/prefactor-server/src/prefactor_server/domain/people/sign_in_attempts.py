@@ -21,7 +21,7 @@ PER_ADDRESS: Final = Allowance(50, 18)
 
 
 class Attempts(NamedTuple):
-    """The number of attempts left at some time."""
+    """The number of attempts that are left at a time."""
 
     left: float
     at: int
@@ -42,7 +42,7 @@ class Attempts(NamedTuple):
 
 
 def address_group(address: str) -> str:
-    """Return the network that an address is counted as: a household has 2**64 IPv6 addresses."""
+    """Return the network that an address counts as, because a household has 2**64 of IPv6."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

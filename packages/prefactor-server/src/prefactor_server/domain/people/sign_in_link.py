@@ -1,4 +1,4 @@
-"""Sign-in links: for one person or API token and one use, valid for ten minutes."""
+"""Sign-in links, each for one use by a person or an API token within ten minutes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SignInLink(NamedTuple):
     used_at: int | None
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def works(self, now: int) -> bool:
@@ -33,7 +33,7 @@ class SignInLink(NamedTuple):
 def person_link_url(base: str, code: str) -> str:
     """Return the address at which a person signs in, and may set a new password.
 
-    The part after # reaches no server and no log.
+    Browsers do not send the part after # to servers.
     """
     return f"{base.rstrip('/')}/#/set-password?code={code}"
 

@@ -51,7 +51,7 @@ DEFAULT_TEMPLATE: Final = Ruleset(
     },
     thresholds=DEFAULT_THRESHOLDS,
 )
-"""A place to start from: special categories of personal data weigh most."""
+"""A template to start from, in which special categories of personal data weigh most."""
 
 TEMPLATES: Final[Mapping[str, Ruleset]] = {"default": DEFAULT_TEMPLATE}
 
@@ -76,16 +76,18 @@ class RiskProfile(NamedTuple):
     updated_at: int
 
     def lookup_keys(self) -> tuple[tuple[str, ...], ...]:
-        """Return keys by its id."""
+        """Return its key, its id."""
         return ((self.id,),)
 
     def weights(self) -> Weights:
         """Return the weights that scores are computed with."""
-        given: dict[str, Any] = json.loads(self.category_weights)
+        weights: dict[str, Any] = json.loads(self.category_weights)
         multipliers: dict[str, float] = json.loads(self.action_multipliers)
         bounds: dict[str, float] = json.loads(self.thresholds)
         return Weights(
-            categories={one: given[one]["weight"] for one in CATEGORIES if given[one]["included"]},
+            categories={
+                one: weights[one]["weight"] for one in CATEGORIES if weights[one]["included"]
+            },
             actions={one: multipliers[one] for one in ACTIONS},
             thresholds=(bounds["medium"], bounds["high"], bounds["critical"]),
         )
@@ -102,44 +104,44 @@ def require_profile(profile: RiskProfile | None, profile_id: str) -> RiskProfile
     return profile
 
 
-def weights_document(given: Mapping[str, tuple[float, bool]]) -> str:
-    """Return the weights of all categories, by default 0.
+def weights_document(weights: Mapping[str, tuple[float, bool]]) -> str:
+    """Return the weights of all categories in their stored form. A missing one is 0.
 
     Raises:
         ValidationFailed: there is an unknown category.
     """
-    _check_names("category_weights", given, CATEGORIES)
-    whole = {one: given.get(one, (0, True)) for one in CATEGORIES}
-    return json.dumps({one: {"weight": w, "included": on} for one, (w, on) in whole.items()})
+    _check_names("category_weights", weights, CATEGORIES)
+    complete = {one: weights.get(one, (0, True)) for one in CATEGORIES}
+    return json.dumps({one: {"weight": w, "included": on} for one, (w, on) in complete.items()})
 
 
-def multipliers_document(given: Mapping[str, float]) -> str:
-    """Return the multipliers of all actions, by default 1.
+def multipliers_document(multipliers: Mapping[str, float]) -> str:
+    """Return the multipliers of all actions in their stored form. A missing one is 1.
 
     Raises:
         ValidationFailed: there is an unknown action.
     """
-    _check_names("action_multipliers", given, ACTIONS)
-    return json.dumps({one: given.get(one, 1) for one in ACTIONS})
+    _check_names("action_multipliers", multipliers, ACTIONS)
+    return json.dumps({one: multipliers.get(one, 1) for one in ACTIONS})
 
 
-def thresholds_document(given: Mapping[str, float]) -> str:
-    """Return the three thresholds, completed by the defaults.
+def thresholds_document(thresholds: Mapping[str, float]) -> str:
+    """Return the three thresholds in their stored form, completed by the defaults.
 
     Raises:
-        ValidationFailed: they are not ascending.
+        ValidationFailed: there is an unknown threshold, or they are not ascending.
     """
-    _check_names("thresholds", given, THRESHOLDS)
-    whole = {one: given.get(one, DEFAULT_THRESHOLDS[one]) for one in THRESHOLDS}
-    if not whole["medium"] < whole["high"] < whole["critical"]:
-        shown = ", ".join(f"{name} {bound}" for name, bound in whole.items())
+    _check_names("thresholds", thresholds, THRESHOLDS)
+    complete = {one: thresholds.get(one, DEFAULT_THRESHOLDS[one]) for one in THRESHOLDS}
+    if not complete["medium"] < complete["high"] < complete["critical"]:
+        shown = ", ".join(f"{name} {bound}" for name, bound in complete.items())
         problem = FieldError("invalid_value", f"must ascend from medium to critical, got {shown}")
         raise ValidationFailed({"thresholds": problem})
-    return json.dumps(whole)
+    return json.dumps(complete)
 
 
-def _check_names(field: str, given: Mapping[str, object], known: tuple[str, ...]) -> None:
+def _check_names(field: str, values: Mapping[str, object], known: tuple[str, ...]) -> None:
     unknown = FieldError("invalid_value", f"must be one of {', '.join(known)}")
-    errors: FieldErrors = {name: unknown for name in given if name not in known}
+    errors: FieldErrors = {name: unknown for name in values if name not in known}
     if errors:
         raise ValidationFailed({field: errors})

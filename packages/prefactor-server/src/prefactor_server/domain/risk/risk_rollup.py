@@ -1,7 +1,7 @@
-"""Rollups: the risk of all of an agent's span types together.
+"""Rollups: the combined risk of an agent's span types.
 
-The theoretical rollup counts what its current versions declare, each type once. The observed one
-counts what was recorded, each span once.
+The theoretical rollup counts each type that the agent's current versions declare, once. The
+observed one counts each recorded span.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AgentTypes(NamedTuple):
 
 
 class RiskRollup(NamedTuple):
-    """The counts: of span types in a theoretical rollup, of spans in an observed one."""
+    """Counts of span types in a theoretical rollup, or of spans in an observed one."""
 
     data_categories: tuple[Category, ...]
     span_types_with_risk_data: int

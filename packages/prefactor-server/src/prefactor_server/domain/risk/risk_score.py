@@ -1,6 +1,6 @@
-"""Risk: the declarations of span types, and the score that a profile gives them.
+"""Risk: the declarations of span types, and their score by a profile.
 
-    a span type's score = weights of the data categories it includes, added up
+    a span type's score = sum of the weights of its data categories
                           × the largest multiplier among the actions it is allowed (1 if none)
     a run's score       = Σ over its span types: score × number of spans
 
@@ -60,7 +60,7 @@ _DIGITS: Final = 6
 
 
 class DataRisk(NamedTuple):
-    """What a span type declares about its data and actions. Anything else is unknown."""
+    """The declaration of a span type: its actions and its data."""
 
     actions: frozenset[Action] = frozenset()
     categories: frozenset[Category] = frozenset()
@@ -70,7 +70,7 @@ class DataRisk(NamedTuple):
 class Weights(NamedTuple):
     """The weights of a profile.
 
-    ``categories`` holds the enabled weights. A missing multiplier is 1. A score must exceed
+    ``categories`` contains the enabled weights. A missing multiplier is 1. A score must exceed
     ``thresholds`` to be medium, high and critical.
     """
 
@@ -104,9 +104,9 @@ NOTHING_DECLARED: Final = DataRisk()
 
 def read_data_risk(declared: object) -> DataRisk:
     """Parse a declaration. Anything invalid in it counts as unknown."""
-    whole = _object(declared)
-    allowed = _object(whole.get("action_profile"))
-    sides = [_object(whole.get(f"{side}_data_categories")) for side in ("params", "result")]
+    declaration = _object(declared)
+    allowed = _object(declaration.get("action_profile"))
+    sides = [_object(declaration.get(f"{side}_data_categories")) for side in ("params", "result")]
     return DataRisk(
         actions=frozenset(one for one in ACTIONS if allowed.get(one) == "allowed"),
         categories=frozenset(
@@ -165,7 +165,7 @@ def level_of(score: float, weights: Weights) -> RiskLevel:
 
 
 def exceeds(level: RiskLevel, agreed: RiskLevel | None) -> bool:
-    """Return whether a level exceeds the agreed one. Without one, only critical does."""
+    """Return whether a level exceeds the agreed one. Without an agreed level, critical does."""
     limit = "high" if agreed is None else agreed
     return LEVELS.index(level) > LEVELS.index(limit)
 

@@ -1,1 +1,1 @@
-"""Search for text in spans: its extraction, its words, and snippets."""
+"""Search for text in spans: extraction, words and snippets."""

@@ -9,14 +9,14 @@ NAME: Final = "search"
 """The consumer of the change feed that keeps the index up to date."""
 
 MAX_SPANS: Final = 5000
-"""How many matching spans a search reads, the newest first."""
+"""The most matching spans that a search reads, newest first."""
 
 MAX_RUNS: Final = 1000
-"""How many runs a search returns."""
+"""The most runs that a search returns."""
 
 
 class SearchDocument(NamedTuple):
-    """The words of a span for its index; ``is_cut`` if its text was too long."""
+    """The words of a span, for the index; ``is_cut`` if its text was too long."""
 
     account_id: str
     agent_instance_id: str
@@ -26,7 +26,7 @@ class SearchDocument(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A run in which all words were found together, and the newest span that has them."""
+    """A run with a span that contains all words; ``span_id`` is the newest such span."""
 
     agent_instance_id: str
     span_id: str
@@ -34,7 +34,7 @@ class Match(NamedTuple):
 
 
 class Matches(NamedTuple):
-    """The runs found, one match each; not ``complete`` if there may be more."""
+    """One match for each run that was found; not ``complete`` if there may be more."""
 
     found: Sequence[Match]
     complete: bool
@@ -43,8 +43,8 @@ class Matches(NamedTuple):
 def first_of_each_run(spans: Iterable[Match]) -> Matches:
     """Return one match for each run, from matching spans in order."""
     found: dict[str, Match] = {}
-    number = 0
-    for number, one in enumerate(spans, 1):  # noqa: B007 - it is used below
-        found.setdefault(one.agent_instance_id, one)
-    complete = number < MAX_SPANS and len(found) <= MAX_RUNS
+    count = 0
+    for count, match in enumerate(spans, 1):  # noqa: B007 - it is used below
+        found.setdefault(match.agent_instance_id, match)
+    complete = count < MAX_SPANS and len(found) <= MAX_RUNS
     return Matches(list(found.values())[:MAX_RUNS], complete)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 MAX_TEXT_BYTES: Final = 64 * 1024
-"""How much of a span's text is searched."""
+"""The most of a span's text that is searched."""
 
 _MARK: Final = "$sensitive"
 _MAX_DEPTH: Final = 200
@@ -20,14 +20,11 @@ class SpanText(NamedTuple):
 
 
 def span_text(summary: str | None, *payloads: object) -> SpanText:
-    """Return the text of a span.
-
-    Names of members are not included, and no part of a sensitive value is.
-    """
+    """Return the text of a span, without member names and sensitive values."""
     pieces: list[str] = []
     _add((summary, *payloads), pieces, MAX_TEXT_BYTES + 1, 0)
     text = "\n".join(pieces)
-    # Most texts are, and have as many bytes as characters.
+    # The most common case. An ASCII text has as many bytes as characters.
     if text.isascii() and len(text) <= MAX_TEXT_BYTES:
         return SpanText(text, is_cut=False)
     encoded = text.encode(errors="replace")
@@ -37,9 +34,9 @@ def span_text(summary: str | None, *payloads: object) -> SpanText:
 
 
 def _add(values: Iterable[Any], pieces: list[str], room: int, depth: int) -> int:
-    """Add the texts in values; return how many more characters fit, less than 0 if none do.
+    """Add the texts in values; return how many more characters fit, negative if too many.
 
-    It sees every value of every span, so common kinds come first, and a text takes no call.
+    Runs for every value of every span, so common types come first, and a text needs no call.
     """
     for value in values:
         if room < 0:
@@ -62,7 +59,7 @@ def _add(values: Iterable[Any], pieces: list[str], room: int, depth: int) -> int
 
 
 def _members(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
-    """Return what is in a list or an object, and nothing of one that is marked as sensitive."""
+    """Return the members of a list or an object, or nothing if it is marked as sensitive."""
     if isinstance(value, list):
         return value
     return () if _MARK in value else value.values()

@@ -1,8 +1,8 @@
 """Splits texts into words, in the same way for stored texts and queries, on every database.
 
-A word is a run of letters and digits, without regard to case, accents and compatibility forms.
-Chinese and Japanese have no spaces between words: a run of their characters becomes its pairs of
-neighbours, and its last character.
+A word is a sequence of letters and digits, regardless of case, accents and compatibility forms.
+Chinese and Japanese have no spaces between words, so a sequence of their characters is split into
+its pairs of neighbours and its last character.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ _UNSPACED: Final = (
     "\U00020000-\U0003ffff"
 )
 _RUN: Final = re.compile(f"([{_UNSPACED}]+)|[^\\W_{_UNSPACED}]+")
-# What an ASCII text becomes before it is split: small letters and digits, all else is a space.
+# Translates an ASCII text to lower case, and all but letters and digits to spaces.
 _ASCII_WORDS: Final = str.maketrans(
     {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 )
 _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 # Shorter prefixes match too many words.
 _MIN_PREFIX: Final = 3
-# Not a letter or digit of any script, so that no text contains a scope.
+# Not a letter or digit of any script, so no word of a text is equal to a scope.
 _SCOPE_MARK: Final = "\ue000"
 
 
 class Term(NamedTuple):
-    """A word of a query; a prefix also finds the words that begin with it."""
+    """A word of a query. A prefix also matches words that begin with it."""
 
     word: str
     is_prefix: bool
 
 
-class Place(NamedTuple):
+class WordAt(NamedTuple):
     """A word of a text, and its position."""
 
     word: str
@@ -57,36 +57,36 @@ class Place(NamedTuple):
 
 
 def words_in(text: str) -> set[str]:
-    """Return the different words of a text."""
+    """Return the distinct words of a text."""
     if text.isascii():
-        # Only functions in C: most texts are ASCII, and every span's text passes here.
+        # Runs for the text of every span. Most are ASCII, for which functions in C suffice.
         return {word[:MAX_WORD] for word in set(text.translate(_ASCII_WORDS).split())}
-    return {place.word for place in _places(_normal(text))}
+    return {found.word for found in _words(_normal(text))}
 
 
-def places_in(text: str) -> Iterator[Place]:
-    """Yield the words of a text in order, with their places in it."""
+def words_with_positions(text: str) -> Iterator[WordAt]:
+    """Yield the words of a text in order, with their positions."""
     for found in _RUN.finditer(text):
-        for word, start in _places(_normal(found[0])):
-            yield Place(word, found.start() + start)
+        for word, start in _words(_normal(found[0])):
+            yield WordAt(word, found.start() + start)
 
 
 def terms_of(query: str) -> tuple[Term, ...]:
-    """Return the words of a query, each once. A query is text: it has no operators.
+    """Return the distinct words of a query, which has no operators.
 
-    A word of three characters or more is also a prefix; a shorter one only matches itself.
+    A word of three or more characters is also a prefix. A shorter one only matches itself.
     """
     terms: dict[Term, None] = {}
     for found in _RUN.finditer(_normal(query)):
         run = found[0]
         if found[1] is None:
-            terms[Term(run[:MAX_WORD], _begins_others(run))] = None
+            terms[Term(run[:MAX_WORD], _is_prefix(run))] = None
         elif len(run) == 1:
             terms[Term(run, is_prefix=True)] = None
         else:
             terms.update(
-                (Term(run[place : place + 2], is_prefix=False), None)
-                for place in range(len(run) - 1)
+                (Term(run[index : index + 2], is_prefix=False), None)
+                for index in range(len(run) - 1)
             )
     return tuple(terms)
 
@@ -100,7 +100,7 @@ def scope_word(kind: str, row_id: str) -> str:
 
 @lru_cache(maxsize=1024)
 def scopes_of_span(account_id: str, agent_id: str, environment_id: str) -> tuple[str, ...]:
-    """Return the words that mark what a span belongs to."""
+    """Return the words that mark the account, agent and environment of a span."""
     return (
         scope_word("account", account_id),
         scope_word("agent", agent_id),
@@ -109,28 +109,28 @@ def scopes_of_span(account_id: str, agent_id: str, environment_id: str) -> tuple
 
 
 def matches(term: Term, word: str) -> bool:
-    """Return whether a word of a text is found by a term."""
+    """Return whether a term matches a word of a text."""
     return word.startswith(term.word) if term.is_prefix else word == term.word
 
 
-def _begins_others(run: str) -> bool:
+def _is_prefix(run: str) -> bool:
     return len(run) >= _MIN_PREFIX or not run.isascii()
 
 
-def _places(plain: str) -> Iterator[Place]:
+def _words(plain: str) -> Iterator[WordAt]:
     for found in _RUN.finditer(plain):
         run, start = found[0], found.start()
         if found[1] is None:
-            yield Place(run[:MAX_WORD], start)
+            yield WordAt(run[:MAX_WORD], start)
         else:
-            for place in range(len(run)):
-                yield Place(run[place : place + 2], start + place)
+            for index in range(len(run)):
+                yield WordAt(run[index : index + 2], start + index)
 
 
 def _normal(text: str) -> str:
     if text.isascii():
         return text.lower()
     # Some characters change case only once they are decomposed.
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     # Remove accents, and compose all other characters again.
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", apart))
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))

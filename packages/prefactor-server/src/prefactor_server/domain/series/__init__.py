@@ -1,1 +1,1 @@
-"""Series: what an account's agents did, bucket by bucket."""
+"""Series: the runs, spans and tokens of an account's agents, by bucket of time."""

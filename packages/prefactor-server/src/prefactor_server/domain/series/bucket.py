@@ -1,4 +1,4 @@
-"""Buckets of time in UTC: their sizes, how long they are kept, and ranges of them."""
+"""Buckets of time in UTC: their sizes, their retention, and ranges of buckets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BucketName: TypeAlias = Literal["minute", "hour", "day"]
 BUCKET_NAMES: Final[tuple[BucketName, ...]] = get_args(BucketName)
 
 MAX_BUCKETS: Final = 1500
-"""How many buckets a series may have: a day of minutes, two months of hours, four years of days."""
+"""The most buckets of a series: a day of minutes, two months of hours, four years of days."""
 
 _SECOND_US: Final = 1_000_000
 _DAY_S: Final = 24 * 3600
@@ -20,12 +20,12 @@ _LAST: Final = parse_time("9999-12-31T00:00:00Z")
 
 
 class Bucket(NamedTuple):
-    """A size of bucket: its length, how long it is kept (None is forever), and the usual range."""
+    """A bucket size: its length, its retention (None is forever), and the default range."""
 
     name: BucketName
     seconds: int
     kept_days: int | None
-    usual_buckets: int
+    default_buckets: int
 
     @property
     def length(self) -> int:
@@ -33,7 +33,7 @@ class Bucket(NamedTuple):
         return self.seconds * _SECOND_US
 
     def start_of(self, at: int) -> int:
-        """Return the start of the bucket that a moment is in."""
+        """Return the start of the bucket that contains a time."""
         return at // self.length * self.length
 
     def kept_from(self, now: int) -> int | None:
@@ -51,7 +51,7 @@ BY_NAME: Final = {bucket.name: bucket for bucket in BUCKETS}
 
 
 class Range(NamedTuple):
-    """Whole buckets, one after the other, from ``start`` to before ``end``."""
+    """Consecutive whole buckets from ``start`` to before ``end``."""
 
     bucket: Bucket
     start: int
@@ -64,14 +64,14 @@ class Range(NamedTuple):
 
 
 def read_range(bucket: Bucket, start: int | None, end: int | None, now: int) -> Range:
-    """Return the buckets that hold a range of time; without one, the latest.
+    """Return the buckets that contain a range of time, by default the latest ones.
 
     Raises:
-        ValidationFailed: it is empty, has too many buckets, begins before they are kept, or is not
-            within the years 1970 to 9999.
+        ValidationFailed: the range is empty, has too many buckets, begins before the oldest stored
+            bucket, or is not within the years 1970 to 9999.
     """
     last = bucket.start_of((now if end is None else end) - 1) + bucket.length
-    first = last - bucket.usual_buckets * bucket.length
+    first = last - bucket.default_buckets * bucket.length
     if start is not None:
         first = bucket.start_of(start)
     if end is not None and last > _LAST:
@@ -92,6 +92,6 @@ def read_range(bucket: Bucket, start: int | None, end: int | None, now: int) -> 
         raise invalid(
             "start_time",
             f"must be {format_time(kept)} or later, because buckets of a {bucket.name} are kept "
-            f"for {bucket.kept_days} days: choose larger buckets for what was before",
+            f"for {bucket.kept_days} days: choose larger buckets for earlier times",
         )
     return Range(bucket, first, last)

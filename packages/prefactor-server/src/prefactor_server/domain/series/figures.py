@@ -1,6 +1,6 @@
-"""What is counted in one bucket: runs that ended, spans that finished, and tokens.
+"""The figures of one bucket: runs that ended, spans that finished, and tokens.
 
-A run is counted in the bucket in which it ended, a span in that in which it finished, both by the
+A run is counted in the bucket in which it ended, and a span in the one in which it finished, by the
 times that their agent sent. All figures can be added up.
 """
 
@@ -20,10 +20,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MAX_NAMES: Final = 100
-"""How many span types, and models, a bucket has. The rest is added up as OTHERS."""
+"""The most span types, and models, of a bucket. The rest is added up as OTHERS."""
 
 OTHERS: Final = ""
-"""Stands for a name; no span type or model can have it."""
+"""The name of the rest. No span type or model can have it."""
 
 ENDED: Final = ("complete", "failed", "cancelled", "terminated")
 
@@ -48,7 +48,7 @@ class FinishedSpan(NamedTuple):
 
 
 class TypeFigures(NamedTuple):
-    """The spans of one type. ``durations`` leaves out those that end before they start."""
+    """The spans of one type. ``durations`` excludes spans that end before they start."""
 
     spans: int = 0
     failed: int = 0
@@ -64,7 +64,7 @@ class TypeFigures(NamedTuple):
 
 
 class ModelFigures(NamedTuple):
-    """The spans of one model with tokens; ``split_spans`` also have the parts of the total."""
+    """The spans of one model with tokens, ``split_spans`` of them with input and output."""
 
     counted_spans: int = 0
     split_spans: int = 0
@@ -74,10 +74,10 @@ class ModelFigures(NamedTuple):
 
     def plus(self, other: ModelFigures) -> ModelFigures:
         """Return the sum of two."""
-        return ModelFigures(*(one + more for one, more in zip(self, other, strict=True)))
+        return ModelFigures(*(one + another for one, another in zip(self, other, strict=True)))
 
     def use(self, model: str | None) -> TokenUse:
-        """Return the tokens to be priced."""
+        """Return the tokens to price."""
         return TokenUse(
             model,
             self.counted_spans,
@@ -89,9 +89,9 @@ class ModelFigures(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What is counted in a bucket: runs by status, spans by type, tokens by model.
+    """The figures of a bucket: runs by status, spans by type, tokens by model.
 
-    The model None is for spans with tokens but no model.
+    Spans with tokens but without a model are under None.
     """
 
     runs: Mapping[str, int] = {}
@@ -100,7 +100,7 @@ class Figures(NamedTuple):
     models: Mapping[str | None, ModelFigures] = {}
 
     def plus(self, other: Figures) -> Figures:
-        """Return the sum of two, with no more than MAX_NAMES names of each kind."""
+        """Return the sum of two, with at most MAX_NAMES names of each kind."""
         return Figures(
             _added(self.runs, other.runs, 0, int.__add__),
             self.run_durations.plus(other.run_durations),
@@ -109,7 +109,7 @@ class Figures(NamedTuple):
         )
 
     def without_runs_of(self, other: Figures) -> Figures:
-        """Return the figures without the runs that others hold."""
+        """Return the figures without the runs of others."""
         runs = Counter(dict(self.runs)) - Counter(dict(other.runs))
         return self._replace(
             runs=dict(runs), run_durations=self.run_durations.minus(other.run_durations)
@@ -120,12 +120,12 @@ NOTHING: Final = Figures()
 
 
 def sum_of(figures: Iterable[Figures]) -> Figures:
-    """Return the sum of any number."""
+    """Return the sum of any number of figures."""
     return reduce(Figures.plus, figures, NOTHING)
 
 
 class Tally:
-    """Counts runs and spans, one at a time. It has to be cheap, because every span is counted."""
+    """Counts runs and spans, one at a time. It must be cheap, because every span is counted."""
 
     __slots__ = ("_models", "_run_bins", "_runs", "_types")
 
@@ -166,7 +166,7 @@ class Tally:
         self._models[span.model] = [one + other for one, other in zip(known, more, strict=True)]
 
     def figures(self) -> Figures:
-        """Return what was counted."""
+        """Return the counted figures."""
         return Figures(
             dict(self._runs),
             Histogram.of_bins(self._run_bins),
@@ -199,18 +199,18 @@ def _added(one: Mapping[K, V], other: Mapping[K, V], nothing: V, plus: Any) -> d
 
 
 def _bounded(named: dict[K, V]) -> dict[K, V]:
-    """Add up the last of too many names under OTHERS."""
+    """Add up the names beyond MAX_NAMES under OTHERS."""
     if len(named) <= MAX_NAMES:
         return named
-    kept: dict[Any, Any] = dict(list(named.items())[:MAX_NAMES])
-    further = [value for key, value in named.items() if key not in kept]
-    for value in further:
-        kept[OTHERS] = value if OTHERS not in kept else kept[OTHERS].plus(value)
-    return kept
+    bounded: dict[Any, Any] = dict(list(named.items())[:MAX_NAMES])
+    rest = [value for key, value in named.items() if key not in bounded]
+    for value in rest:
+        bounded[OTHERS] = value if OTHERS not in bounded else bounded[OTHERS].plus(value)
+    return bounded
 
 
 def encode_figures(figures: Figures) -> bytes:
-    """Return figures as they are stored, the same bytes for the same figures."""
+    """Return figures in their stored form, which is the same for the same figures."""
     document = {
         "runs": dict(sorted(figures.runs.items())),
         "run_durations": figures.run_durations.encode(),
@@ -227,7 +227,7 @@ def encode_figures(figures: Figures) -> bytes:
 
 
 def decode_figures(stored: bytes) -> Figures:
-    """Read what ``encode_figures`` wrote."""
+    """Decode the result of ``encode_figures``."""
     document = cast("dict[str, Any]", json.loads(stored))
     return Figures(
         document["runs"],

@@ -1,8 +1,8 @@
 """Histograms of durations that can be added up, because percentiles cannot.
 
-Bin n holds the durations above GROWTH ** (n - 1) and up to GROWTH ** n microseconds; a duration of
-a microsecond or less is in bin 0. A quantile is reported as the middle of its bin. It is off by at
-most ERROR of itself, however many histograms were added up.
+Bin n counts the durations above GROWTH ** (n - 1) and up to GROWTH ** n microseconds; a duration of
+a microsecond or less is in bin 0. A quantile is reported as the middle of its bin. Its relative
+error is at most ERROR, however many histograms were added up.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ERROR: Final = 0.02
 
 GROWTH: Final = (1 + ERROR) / (1 - ERROR)
 MAX_BIN: Final = 1020
-"""The last bin. It is beyond the ten thousand years that two timestamps can be apart."""
+"""The last bin, which is beyond the ten thousand years that timestamps cover."""
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 """The quantiles that are stored with a histogram, to be read without its bins."""
@@ -36,10 +36,10 @@ _CODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Histogram:
-    """How many durations there are in each bin that has any; ``bins`` ascend.
+    """The number of durations in each bin that has any; ``bins`` ascend.
 
-    A series shows thousands of stored histograms by their totals and quantiles alone. So the bins
-    of a stored one are decoded when they are needed.
+    A series shows thousands of stored histograms by their totals and quantiles alone, so stored
+    bins are decoded on demand.
     """
 
     __slots__ = ("_bins", "_counts", "_stored", "_summary")
@@ -63,14 +63,14 @@ class Histogram:
 
     @classmethod
     def sum_of(cls, histograms: Iterable[Histogram]) -> Histogram:
-        """Return the histogram of the durations of all."""
+        """Return the histogram of the durations of several."""
         counts: dict[int, int] = {}
         for one in histograms:
             _add(counts, one)
         return cls.of_bins(counts)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether two hold the same counts."""
+        """Return whether two have the same counts."""
         if not isinstance(other, Histogram):
             return NotImplemented
         return (self.bins, self.counts) == (other.bins, other.counts)
@@ -87,13 +87,13 @@ class Histogram:
 
     @property
     def counts(self) -> Sequence[int]:
-        """How many durations each of the bins has."""
+        """The number of durations in each of the bins."""
         self._decode()
         return self._counts
 
     @property
     def total(self) -> int:
-        """How many durations it holds."""
+        """The number of all durations."""
         return self._summarise()[0]
 
     def plus(self, other: Histogram) -> Histogram:
@@ -112,14 +112,14 @@ class Histogram:
         return self.of_bins(counts - Counter(dict(zip(other.bins, other.counts, strict=True))))
 
     def quantiles(self, shares: Sequence[float] = QUANTILES) -> list[float | None]:
-        """Return quantiles in microseconds, each the nearest rank's; None of no durations."""
+        """Return quantiles in microseconds by nearest rank, each None without durations."""
         if not self.total:
             return [None for _ in shares]
         bins = self._summarise()[1:] if shares is QUANTILES else self._bins_at(shares)
         return [middle_of(number) for number in bins]
 
     def encode(self) -> tuple[str | int, ...]:
-        """Return what ``decode`` takes: bins and counts in base64, the total, bins of QUANTILES."""
+        """Return the stored form: bins and counts in base64, the total, the bins of QUANTILES."""
         if self._stored is None:
             width = next(size for size in _CODES if max(self._counts, default=0) < 256**size)
             self._stored = (_text("H", self._bins), _text(_CODES[width], self._counts))
@@ -127,11 +127,11 @@ class Histogram:
 
     @classmethod
     def decode(cls, bins: str, counts: str, *summary: int) -> Histogram:
-        """Read what ``encode`` wrote. Earlier versions stored no summary."""
+        """Decode the result of ``encode``. Earlier versions stored no summary."""
         histogram = cls()
         histogram._stored = (bins, counts)
         histogram._summary = summary
-        # Without one, it is to be stored in the present form.
+        # Without a summary, forget the stored form, so that `encode` adds one.
         return histogram if summary else cls(histogram.bins, histogram.counts)
 
     def _decode(self) -> None:
@@ -166,19 +166,19 @@ def bin_of(duration: int) -> int:
 
 @cache
 def middle_of(number: int) -> float:
-    """Return the duration with the same relative distance from both ends of a bin."""
+    """Return the duration whose relative distance from both ends of a bin is the same."""
     return 1.0 if number == 0 else 2 * GROWTH**number / (GROWTH + 1)
 
 
 def _add(counts: dict[int, int], histogram: Histogram) -> None:
-    # A series adds up thousands of histograms. A Counter takes twice as long.
+    # A series adds up thousands of histograms, and a Counter would take twice as long.
     known = counts.get
     for number, count in zip(histogram.bins, histogram.counts, strict=True):
         counts[number] = known(number, 0) + count
 
 
 def _numbers(code: str, packed: bytes) -> tuple[int, ...]:
-    # A Struct would parse its format for every other length.
+    # Faster than struct, which would parse a format for each length.
     numbers = array(code, packed)
     if sys.byteorder == "big":
         numbers.byteswap()

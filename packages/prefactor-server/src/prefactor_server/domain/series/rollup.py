@@ -23,14 +23,14 @@ from prefactor_server.domain.series.figures import (
 )
 
 ALL_AGENTS: Final = ""
-"""In place of an agent's id: the rollups of the account."""
+"""In scope of an agent's id, for the rollups of the account."""
 
 ALL_ENVIRONMENTS: Final = ""
-"""In place of an environment's id: the rollup of all, if there is more than one in the bucket."""
+"""In scope of an environment's id, for the sum of all, if the bucket has several."""
 
 
 class RollupKey(NamedTuple):
-    """What a rollup is about. ``start`` is in microseconds, ``bucket_seconds`` its length."""
+    """The key of a rollup. ``start`` is in microseconds."""
 
     account_id: str
     agent_id: str
@@ -40,12 +40,12 @@ class RollupKey(NamedTuple):
 
     @property
     def of_all(self) -> RollupKey:
-        """The key of the same bucket, of all environments."""
+        """The key of all environments in the same bucket."""
         return self._replace(environment_id=ALL_ENVIRONMENTS)
 
 
 class Rollup(NamedTuple):
-    """A rollup as it is stored; see ``encode_figures``."""
+    """A stored rollup; see ``encode_figures``."""
 
     account_id: str
     agent_id: str
@@ -56,12 +56,12 @@ class Rollup(NamedTuple):
 
     @property
     def key(self) -> RollupKey:
-        """What it is about."""
+        """The key of the rollup."""
         return RollupKey(*self[:-1])
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is counted in it any more."""
+        """Whether all its figures are zero."""
         return self.figures == _EMPTY
 
 
@@ -69,7 +69,7 @@ _EMPTY: Final = encode_figures(NOTHING)
 
 
 class RollupDue(NamedTuple):
-    """A bucket that an earlier version wrote: without ALL_ENVIRONMENTS, and slow to read."""
+    """A bucket from an earlier version, without ALL_ENVIRONMENTS and slow to read."""
 
     account_id: str
     agent_id: str
@@ -78,7 +78,7 @@ class RollupDue(NamedTuple):
 
 
 class CountedLateSpan(NamedTuple):
-    """A span that was closed by a termination and finished later, and has been counted."""
+    """A counted span that a termination closed and its agent finished later."""
 
     account_id: str
     agent_instance_id: str
@@ -87,7 +87,7 @@ class CountedLateSpan(NamedTuple):
 
 
 class CountedEnd(NamedTuple):
-    """The end with which a run was counted that may get another one."""
+    """The end with which a run was counted, kept because the run may end again."""
 
     account_id: str
     agent_instance_id: str
@@ -100,7 +100,7 @@ class CountedEnd(NamedTuple):
         """Return the end that a run has now."""
         return cls(run.account_id, run.id, run.status, run.started_at, run.finished_at)
 
-    def put_into(self, run: AgentInstance) -> AgentInstance:
+    def apply_to(self, run: AgentInstance) -> AgentInstance:
         """Return the run as it was counted."""
         return run._replace(
             status=self.status, started_at=self.started_at, finished_at=self.finished_at
@@ -109,11 +109,11 @@ class CountedEnd(NamedTuple):
 
 _TRACE_ID: Final = re.compile(r"[0-9a-fA-F]{32}")
 
-_Place: TypeAlias = tuple[str, str, str, int]
-"""Account, agent, environment and the start of a minute."""
+_TallyKey: TypeAlias = tuple[str, str, str, int]
+"""An account, agent, environment and the start of a minute."""
 
 Added: TypeAlias = Mapping[RollupKey, Figures]
-"""Figures to add to the stored ones, or to take away from them."""
+"""Figures to add to the stored ones, or to subtract from them."""
 
 _NO_CHANGE: Final[Added] = {}
 
@@ -121,8 +121,8 @@ _NO_CHANGE: Final[Added] = {}
 def is_counted(span: FinishedSpan) -> bool:
     """Return whether a span counts in its current state.
 
-    The end that a termination gave a span is not how long its work took. Such a span counts once
-    its agent finishes it.
+    A span that a termination closed counts once its agent finishes it, because until then its end
+    does not say how long the work took.
     """
     return span.status in FINISHED and not span.flags & CLOSED_BY_TERMINATION
 
@@ -130,31 +130,31 @@ def is_counted(span: FinishedSpan) -> bool:
 def is_late(span: FinishedSpan) -> bool:
     """Return whether a span was finished by its agent after a termination had closed it.
 
-    The change feed does not distinguish that from later changes of the span, so such a span is
-    remembered once it is counted.
+    The change feed does not distinguish that from later changes of the span, so the ids of such
+    spans are stored once they are counted.
     """
     return bool(span.flags & FINISHED_LATE)
 
 
 def may_end_again(run: AgentInstance) -> bool:
-    """Return whether the end of a run may be replaced.
+    """Return whether the end of a run may be rescoped.
 
-    A provisional end may be. So may every end of a run that OTLP can write to: each further root of
-    its trace may end it later, and each further span may start it earlier.
+    A provisional end may be replaced. So may any end of a run that OTLP can write to, because each
+    further root of its trace may end it later, and each further span may start it earlier.
     """
     return run.ended_by is not None or bool(_TRACE_ID.fullmatch(run.external_identifier or ""))
 
 
 def added_by(runs: Iterable[AgentInstance], spans: Iterable[FinishedSpan], now: int) -> Added:
     """Return the figures that ended runs and finished spans add to the rollups."""
-    tallies: dict[_Place, Tally] = {}
+    tallies: dict[_TallyKey, Tally] = {}
     for run in runs:
         if run.finished_at is not None:
-            place = (run.account_id, run.agent_id, run.environment_id)
-            _tally(tallies, place, run.finished_at).add_run(run)
+            scope = (run.account_id, run.agent_id, run.environment_id)
+            _tally(tallies, scope, run.finished_at).add_run(run)
     for span in spans:
-        place = (span.account_id, span.agent_id, span.environment_id)
-        _tally(tallies, place, span.finished_at).add_span(span)
+        scope = (span.account_id, span.agent_id, span.environment_id)
+        _tally(tallies, scope, span.finished_at).add_span(span)
     added: dict[RollupKey, Figures] = {}
     for (account_id, agent_id, environment_id, minute), tally in tallies.items():
         figures = tally.figures()
@@ -167,8 +167,8 @@ def added_by(runs: Iterable[AgentInstance], spans: Iterable[FinishedSpan], now: 
     return added
 
 
-def _tally(tallies: dict[_Place, Tally], place: tuple[str, str, str], at: int) -> Tally:
-    key = (*place, MINUTE.start_of(at))
+def _tally(tallies: dict[_TallyKey, Tally], scope: tuple[str, str, str], at: int) -> Tally:
+    key = (*scope, MINUTE.start_of(at))
     tally = tallies.get(key)
     if tally is None:
         tally = tallies[key] = Tally()
@@ -176,7 +176,7 @@ def _tally(tallies: dict[_Place, Tally], place: tuple[str, str, str], at: int) -
 
 
 def keys_to_read(*changed: Added) -> Sequence[RollupKey]:
-    """Return the keys of the stored rollups that ``merged`` needs."""
+    """Return the keys of the stored rollups that ``merged`` reads."""
     keys = {key for figures in changed for key in figures}
     return sorted({*keys, *(key.of_all for key in keys)})
 
@@ -184,8 +184,8 @@ def keys_to_read(*changed: Added) -> Sequence[RollupKey]:
 def merged(added: Added, stored: Sequence[Rollup], removed: Added = _NO_CHANGE) -> list[Rollup]:
     """Return the stored rollups with the added figures, without the removed runs, and new ones.
 
-    ALL_ENVIRONMENTS is a stored sum, to which the same is done. If it is not stored, it is computed
-    from the rollups of each environment.
+    The stored sum under ALL_ENVIRONMENTS changes in the same way. A missing one is computed from
+    the rollups of the environments.
     """
     known = {row.key: decode_figures(row.figures) for row in stored}
     written = {
@@ -204,7 +204,7 @@ def merged(added: Added, stored: Sequence[Rollup], removed: Added = _NO_CHANGE) 
 
 
 def _by_bucket(changed: Added) -> Mapping[RollupKey, Sequence[Figures]]:
-    """Return the figures of each environment by the key of all."""
+    """Return the figures of each environment, by the key of all environments."""
     found: dict[RollupKey, list[Figures]] = defaultdict(list)
     for key, figures in changed.items():
         found[key.of_all].append(figures)
@@ -212,17 +212,17 @@ def _by_bucket(changed: Added) -> Mapping[RollupKey, Sequence[Figures]]:
 
 
 def rewritten(stored: Sequence[Rollup]) -> list[Rollup]:
-    """Return rollups of an earlier version as this one stores them, with ALL_ENVIRONMENTS."""
+    """Return rollups of an earlier version in the current form, with ALL_ENVIRONMENTS."""
     known = {row.key: decode_figures(row.figures) for row in stored}
     return _encoded(known | _missing_sums(known, {key.of_all for key in known} - known.keys()))
 
 
 def _missing_sums(
-    known: Mapping[RollupKey, Figures], wanted: AbstractSet[RollupKey]
+    known: Mapping[RollupKey, Figures], missing: AbstractSet[RollupKey]
 ) -> dict[RollupKey, Figures]:
     parts: dict[RollupKey, list[Figures]] = defaultdict(list)
     for key, figures in sorted(known.items(), key=itemgetter(0)):
-        if key.of_all in wanted:
+        if key.of_all in missing:
             parts[key.of_all].append(figures)
     return {key: sum_of(figures) for key, figures in parts.items() if len(figures) > 1}
 

@@ -1,4 +1,4 @@
-"""A series: the columns of a chart, made from rollups, with one entry for each bucket."""
+"""A series: the columns of a chart, computed from rollups, with one entry per bucket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from prefactor_server.domain.series.rollup import Rollup
 V = TypeVar("V")
 
 MAX_LINES: Final = 50
-"""How many span types, and models, a series has. The rest is added up in one line."""
+"""The most lines for span types, and for models. The rest is added up in one line."""
 
 _MILLISECOND_US: Final = 1000
 _DIGITS: Final = 3
@@ -32,14 +32,14 @@ class Durations(NamedTuple):
     """Columns of durations in milliseconds, None in a bucket without any."""
 
     measured: Sequence[int]
-    """The number of durations behind the quantiles."""
+    """The number of durations that the quantiles are computed from."""
     p50: Sequence[float | None]
     p95: Sequence[float | None]
     p99: Sequence[float | None]
 
 
 class TypeLine(NamedTuple):
-    """The columns of one span type, or of several added up under no name."""
+    """The columns of one span type, or the sum of several without a name."""
 
     schema_name: str | None
     merged_names: int
@@ -49,9 +49,9 @@ class TypeLine(NamedTuple):
 
 
 class ModelLine(NamedTuple):
-    """The columns of one model, or of several added up under no name.
+    """The columns of one model, or the sum of several without a name.
 
-    ``cost`` is what the tokens that have a price cost; ``unpriced_spans`` have none.
+    ``cost`` covers the tokens that have a price. ``unpriced_spans`` counts spans without one.
     """
 
     model: str | None
@@ -66,8 +66,8 @@ class ModelLine(NamedTuple):
 class Buckets:
     """The figures of every bucket of a range. Rollups of several environments are added up."""
 
-    def __init__(self, asked: Range) -> None:
-        self._asked = asked
+    def __init__(self, requested: Range) -> None:
+        self._range = requested
         self._by_start: dict[int, Figures] = {}
 
     def add(self, row: Rollup) -> None:
@@ -78,7 +78,7 @@ class Buckets:
 
     def figures(self) -> Sequence[Figures]:
         """Return the figures of each bucket, including empty ones."""
-        return [self._by_start.get(start, NOTHING) for start in self._asked.starts]
+        return [self._by_start.get(start, NOTHING) for start in self._range.starts]
 
 
 def runs_by_status(buckets: Sequence[Figures], status: str) -> Sequence[int]:
@@ -97,7 +97,7 @@ def overall_durations(buckets: Sequence[Figures]) -> Durations:
 
 
 def type_lines(buckets: Sequence[Figures]) -> Iterator[TypeLine]:
-    """Yield the span types, those with the most spans first."""
+    """Yield the span types, by descending number of spans."""
     columns = [one.span_types for one in buckets]
     for name, names in _lines(columns, lambda figures: figures.spans):
         column = [_sum(one, names, TypeFigures(), TypeFigures.plus) for one in columns]
@@ -111,7 +111,7 @@ def type_lines(buckets: Sequence[Figures]) -> Iterator[TypeLine]:
 
 
 def model_lines(buckets: Sequence[Figures], prices: PriceTable) -> Iterator[ModelLine]:
-    """Yield the models, those with the most tokens first."""
+    """Yield the models, by descending number of tokens."""
     columns = [one.models for one in buckets]
     for name, names in _lines(columns, lambda figures: figures.total_tokens):
         column = [_sum(one, names, ModelFigures(), ModelFigures.plus) for one in columns]
@@ -130,7 +130,7 @@ def model_lines(buckets: Sequence[Figures], prices: PriceTable) -> Iterator[Mode
 def _lines(
     columns: Iterable[Mapping[Any, V]], weight: Callable[[V], int]
 ) -> Iterator[tuple[str | None, Sequence[str | None]]]:
-    """Yield each line's name with the names that it adds up, the heaviest first."""
+    """Yield each line's name and the names that it adds up, by descending weight."""
     weights: dict[str | None, int] = {}
     for column in columns:
         for name, value in column.items():
@@ -140,7 +140,7 @@ def _lines(
     for name in named:
         yield name, [name]
     if rest := ranked[len(named) :]:
-        # OTHERS stands for more than one name.
+        # OTHERS in the list makes the count of names more than one, as it stands for several.
         yield None, rest if len(rest) > 1 else [*rest, OTHERS]
 
 
@@ -180,6 +180,6 @@ def _durations(column: Sequence[Histogram]) -> Durations:
     return Durations([one.total for one in column], p50, p95, p99)
 
 
-@cache  # There are as many values as bins.
+@cache  # Bounded by the number of bins.
 def _shown(us: float | None) -> float | None:
     return None if us is None else round(us / _MILLISECOND_US, _DIGITS)
