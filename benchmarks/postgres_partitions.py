@@ -253,9 +253,9 @@ async def main(server: PostgresServer) -> list[Figure]:
     return [
         Figure("ingest in bulk, plain ÷ thirty partitions", 1 / bulk.ratio, 0.95, 0.9),
         Figure("single writes, plain ÷ thirty partitions", 1 / single.ratio, 0.95, 0.8),
-        Figure("skeleton, thirty partitions ÷ plain", whole.ratio, 2, 6),
-        Figure("newest spans, thirty partitions ÷ plain", page.ratio, 2, 6),
-        Figure("spans of a run, thirty partitions ÷ plain", spans.ratio, 2, 6),
+        Figure("skeleton, thirty partitions ÷ plain", whole.ratio, 2, 3),
+        Figure("newest spans, thirty partitions ÷ plain", page.ratio, 2, 3),
+        Figure("spans of a run, thirty partitions ÷ plain", spans.ratio, 2, 3),
         Figure(
             "WAL of deleting a day, partition ÷ rows",
             whole_day.wal_bytes / by_rows.wal_bytes,

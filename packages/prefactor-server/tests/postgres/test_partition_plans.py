@@ -31,12 +31,26 @@ async def filled(storage: PostgresStorage) -> list[str]:
 
 
 async def touched(connection: Any, sql: str, *values: object) -> set[str]:
-    """Return the partitions of spans that a statement reads rows of, by their days."""
-    explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}"
-    plan = json.loads(await connection.fetchval(explained, *values))[0]["Plan"]
+    """Return the partitions of spans that a statement reads rows of, by their days.
+
+    A statement that is prepared has the plan that its connection would use.
+    """
+    given = f"({', '.join(map(_literal, values))})" if values else ""
+    await connection.execute(f"PREPARE asked AS {sql}")
+    try:
+        explained = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked {given}"
+        plan = json.loads(await connection.fetchval(explained))[0]["Plan"]
+    finally:
+        await connection.execute("DEALLOCATE asked")
     scans = [node for node in _nodes(plan) if "Relation Name" in node and node["Actual Loops"] > 0]
     names = {node["Relation Name"] for node in scans}
     return {name.removeprefix("agent_span_") for name in names if name.startswith("agent_span")}
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"ARRAY[{', '.join(map(_literal, value))}]"
+    return str(value) if isinstance(value, int) else f"'{value}'"
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -52,7 +66,6 @@ async def test_a_batch_loads_from_the_partitions_of_its_spans(
     query = query_for({ACCOUNT: Needs(spans={filled[7]})})
 
     async with storage._writing.connection() as connection:
-        # Plans of writes are kept, and made for every id.
         found = await touched(connection, query.sql, *query.values)
 
     assert found == {date(7)}
@@ -62,9 +75,10 @@ async def test_spans_by_id_are_read_from_their_partitions(
     storage: PostgresStorage, filled: list[str]
 ) -> None:
     """Spans that are named are read from the partitions of their days."""
-    async with storage._reading.connection() as connection:
+    async with storage._span_reading.connection() as connection:
         one = await touched(connection, read._read("span.by_id"), ACCOUNT, filled[3])
-        two = await touched(connection, read._read("span.by_ids"), ACCOUNT, [filled[3], filled[9]])
+        ids = [filled[3], filled[9]]
+        two = await touched(connection, read._read("span.by_ids"), ACCOUNT, ids, *ids)
 
     assert (one, two) == ({date(3)}, {date(3), date(9)})
 
@@ -72,7 +86,7 @@ async def test_spans_by_id_are_read_from_their_partitions(
 async def _page(storage: PostgresStorage, listing: Listing) -> set[str]:
     clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
     sql = f"SELECT id FROM agent_span {clause.sql}"  # noqa: S608 - ours
-    async with storage._reading.connection() as connection:
+    async with storage._span_reading.connection() as connection:
         return await touched(connection, read.numbered(sql), *clause.parameters)
 
 
@@ -90,9 +104,29 @@ async def test_a_run_may_have_spans_in_every_partition(
 ) -> None:
     """A run's spans are looked for in all partitions, because clients may bring any ids."""
     of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
-    async with storage._reading.connection() as connection:
+    async with storage._span_reading.connection() as connection:
         found = await touched(connection, read._read("instance.skeleton"), ACCOUNT, "run-1")
 
     assert found >= {date(day) for day in range(DAYS)}
     assert {span.id for span in await storage.skeleton(ACCOUNT, "run-1")} == set(filled)
     assert [one.span.id for one in (await storage.spans(ACCOUNT, of_run)).rows] == filled
+
+
+async def test_reads_of_spans_are_planned_once(storage: PostgresStorage, filled: list[str]) -> None:
+    """A read of spans that is repeated does not plan all partitions again."""
+    of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
+    for _ in range(9):
+        assert len(await storage.skeleton(ACCOUNT, "run-1")) == DAYS
+        assert len((await storage.spans(ACCOUNT, of_run)).rows) == DAYS
+        assert await storage.span(ACCOUNT, filled[3]) is not None
+        assert len(await storage.spans_by_id(ACCOUNT, filled[3:5])) == 2
+        assert len(await storage.span_usage(ACCOUNT, ["run-1"])) == 1
+        await storage.run_totals.first_summaries(ACCOUNT, ["run-1"])
+        assert len(await storage.finder.each_text(ACCOUNT, filled[3:5], lambda one: one.id)) == 2
+
+    async with storage._span_reading.connection() as connection:
+        plans = await connection.fetch(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+            "WHERE statement ~ 'FROM agent_span' AND statement !~ 'pg_prepared'"
+        )
+    assert [tuple(one) for one in plans] == [(9, 0)] * 7

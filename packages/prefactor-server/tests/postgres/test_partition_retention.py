@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,8 @@ from partitions import DAY, TODAY, add_span, check_without_gaps, date, migrate_t
 from postgres_database import PostgresDatabase, do, fill
 from rows import ACCOUNT, OTHER_ACCOUNT, register, start
 
+from live_server import start_server
+from patience import patience
 from prefactor_server.cli.maintenance import prune
 from prefactor_server.domain.runs.retention import Deletion, Retention
 from prefactor_server.storage.maintenance import prune_record
@@ -269,3 +272,43 @@ def test_the_prune_command_empties_partitions(database: PostgresDatabase) -> Non
     runs, after = asyncio.run(left())
     assert runs == {young}
     assert emptied(before, after) == {partition(FIRST)}
+
+
+LOCKS = "SELECT count(*) FROM pg_locks WHERE relation = 'audit_entry'::regclass"
+
+
+async def _locks(database: PostgresDatabase, number: int) -> None:
+    async with asyncio.timeout(patience(30)):
+        while await database.value(LOCKS) != number:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+
+
+async def test_a_server_killed_while_it_empties_a_partition(
+    database: PostgresDatabase, storage: PostgresStorage, tmp_path: Path
+) -> None:
+    """What a killed server was deleting is all there, and goes later, in the audit log once."""
+    old = [await add_run(storage, FIRST) for _ in range(2)]
+    everything = await database.everything()
+    # Without the audit log, the server waits when it has deleted the runs.
+    owner = await asyncpg.connect(database.url)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE audit_entry IN SHARE MODE")
+        serving = start_server(tmp_path, "--retention-interval-seconds", "1", database=database.url)
+        await _locks(database, 2)
+        serving.kill()
+    await owner.close()
+    await _locks(database, 0)
+
+    before, after = await files(database), await database.everything()
+    for table in ("agent_instance", "agent_span", "span_payload", "audit_entry"):
+        assert after[table] == everything[table]
+    assert await upkeep.findings(storage) == []
+
+    # By then, the lease of the killed server has ended.
+    await apply(storage, 1)
+
+    assert partition(FIRST) in emptied(before, await files(database))
+    assert await upkeep.runs(storage, *old) == set()
+    assert await upkeep.findings(storage) == []
+    ((detail,),) = await database.rows(ENTRIES)
+    assert "all runs, kept 30 days: 2 runs, 6 spans, " in detail

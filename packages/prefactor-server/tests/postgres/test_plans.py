@@ -195,7 +195,7 @@ async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage
     clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
     sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
 
-    async with filled._reading.connection() as connection:
+    async with filled._span_reading.connection() as connection:
         plan = await explained(connection, read.numbered(sql), *clause.parameters)
 
     assert SCANNED.findall(plan) == []
@@ -205,7 +205,7 @@ async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
     """The spans of a run are read through the index of runs, without touching others."""
     sql = read._read("instance.skeleton")
 
-    async with filled._reading.connection() as connection:
+    async with filled._span_reading.connection() as connection:
         plan = await explained(connection, sql, ACCOUNT, "run-7")
 
     assert SCANNED.findall(plan) == []

@@ -117,6 +117,7 @@ ROWS_AS_ARRAY = {
     "reads/instance.page": "a list over all runs would be merged by the server",
     "reads/row.page": "a list over all runs would be merged by the server",
     "reads/span.page": "a list over all runs would be merged by the server",
+    "reads/span.payloads": "the payloads of one span, which are in the place of the span",
 }
 
 

@@ -33,6 +33,7 @@ from prefactor_server.storage.base import (
 from prefactor_server.storage.postgres import read, risk
 from prefactor_server.storage.postgres.announcements import Announcements
 from prefactor_server.storage.postgres.connection import (
+    PoolUse,
     ReadPool,
     RetryingPool,
     connect,
@@ -73,21 +74,26 @@ class PostgresStorage:
         self,
         writing: RetryingPool,
         reading: RetryingPool,
+        span_reading: RetryingPool,
         announcements: Announcements,
         *,
         concurrency: int,
         standby: Standby | None = None,
     ) -> None:
         self._writing = writing
-        self._primary = reading
+        self._primary = (reading, span_reading)
         self._standby = standby
         # Everything else decides or derives something, and reads the primary.
-        reads: ReadPool = reading if standby is None else StandbyReads(reading, standby)
+        reads: ReadPool = reading
+        self._span_reading: ReadPool = span_reading
+        if standby is not None:
+            reads = StandbyReads(reading, standby, PoolUse.READS)
+            self._span_reading = StandbyReads(span_reading, standby, PoolUse.SPAN_READS)
         self._reading = reads
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
-        self.run_totals = PostgresRunTotals(reads)
-        self.finder = PostgresRunFinder(reads)
+        self.run_totals = PostgresRunTotals(reads, self._span_reading)
+        self.finder = PostgresRunFinder(reads, self._span_reading)
         self.feed = PostgresFeed(writing, reading, announcements)
         self.series = PostgresSeries(reads)
         self.heartbeats = PostgresHeartbeats(writing, reading)
@@ -114,7 +120,7 @@ class PostgresStorage:
         Args:
             url: ``postgresql://user:password@host:port/database``, or anything that libpq takes.
             concurrency: how many batches may be written at a time.
-            readers: how many connections read.
+            readers: how many connections read spans, and how many read everything else.
             retry_seconds: how long to retry while the database is unreachable.
             read_url: a hot standby of the database to read from; empty for none.
 
@@ -132,11 +138,13 @@ class PostgresStorage:
         if read_url:
             standby = Standby(read_url, url, readers=readers)
             await standby.open()
-        writing = await open_pool(url, concurrency + _OTHER_WRITERS, writes=True)
-        reading = await open_pool(url, readers, writes=False)
+        writing = await open_pool(url, concurrency + _OTHER_WRITERS, PoolUse.WRITES)
+        reading = await open_pool(url, readers, PoolUse.READS)
+        span_reading = await open_pool(url, readers, PoolUse.SPAN_READS)
         return cls(
             RetryingPool(writing, retry_seconds),
             RetryingPool(reading, retry_seconds),
+            RetryingPool(span_reading, retry_seconds),
             Announcements(url),
             concurrency=concurrency,
             standby=standby,
@@ -212,7 +220,7 @@ class PostgresStorage:
 
     async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:
         """See ``Storage.skeleton``."""
-        return await self._read(read.skeleton, account_id, instance_id)
+        return await self._read_spans(read.skeleton, account_id, instance_id)
 
     async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
         """See ``Storage.instances``."""
@@ -220,19 +228,19 @@ class PostgresStorage:
 
     async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
         """See ``Storage.span``."""
-        return await self._read(read.span, account_id, span_id)
+        return await self._read_spans(read.span, account_id, span_id)
 
     async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
         """See ``Storage.spans_by_id``."""
-        return await self._read(read.spans_by_id, account_id, ids)
+        return await self._read_spans(read.spans_by_id, account_id, ids)
 
     async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
         """See ``Storage.spans``."""
-        return await self._read(read.spans, account_id, listing)
+        return await self._read_spans(read.spans, account_id, listing)
 
     async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:
         """See ``Storage.span_usage``."""
-        return await self._read(risk.span_usage, account_id, run_ids)
+        return await self._read_spans(risk.span_usage, account_id, run_ids)
 
     async def risk_profiles_of(
         self, account_id: str, agent_ids: Sequence[str]
@@ -272,7 +280,8 @@ class PostgresStorage:
         """See ``Storage.close``."""
         if self._standby is not None:
             await self._standby.close()
-        await self._primary.close()
+        for pool in self._primary:
+            await pool.close()
         await self._writing.close()
 
     async def _read(
@@ -281,9 +290,21 @@ class PostgresStorage:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        try:
-            return await self._reading.run(lambda connection: work(connection, *args, **kwargs))
-        except Exception as error:
-            if (refused := invalid_value(error)) is not None:
-                raise refused from error
-            raise
+        return await _run(self._reading, lambda connection: work(connection, *args, **kwargs))
+
+    async def _read_spans(
+        self,
+        work: Callable[Concatenate[Connection, P], Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        return await _run(self._span_reading, lambda connection: work(connection, *args, **kwargs))
+
+
+async def _run(pool: ReadPool, work: Callable[[Connection], Awaitable[T]]) -> T:
+    try:
+        return await pool.run(work)
+    except Exception as error:
+        if (refused := invalid_value(error)) is not None:
+            raise refused from error
+        raise

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import Final, Protocol, TypeVar
 
 from prefactor_server.domain.errors import SettingError
@@ -35,21 +36,46 @@ _COMMON_SETTINGS: Final[Mapping[str, str]] = {
     "default_transaction_isolation": "read committed",
     "jit": "off",
 }
-# Writes find rows by key, so one generic plan fits all. It is cached, and renewed as tables grow.
-_WRITE_SETTINGS: Final[Mapping[str, str]] = {
+_READ_SETTINGS: Final[Mapping[str, str]] = {
     **_COMMON_SETTINGS,
-    "statement_timeout": "30s",
+    "statement_timeout": "15s",
+    "default_transaction_read_only": "on",
+}
+# One plan for all values. It is cached, and renewed as tables grow.
+_GENERIC_PLANS: Final[Mapping[str, str]] = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-_READ_SETTINGS: Final[Mapping[str, str]] = {
-    **_COMMON_SETTINGS,
-    "statement_timeout": "15s",
-    "default_transaction_read_only": "on",
-    # For reads, accounts and runs differ too much in size for one generic plan.
-    "plan_cache_mode": "force_custom_plan",
+
+
+class PoolUse(Enum):
+    """What the connections of a pool are used for."""
+
+    WRITES = "writes"
+    READS = "reads"
+    SPAN_READS = "reads of spans"
+
+    @property
+    def has_generic_plans(self) -> bool:
+        """Whether connections cache one plan for each statement."""
+        return self is not PoolUse.READS
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The session settings of the connections."""
+        return _SETTINGS[self]
+
+
+_SETTINGS: Final[Mapping[PoolUse, Mapping[str, str]]] = {
+    # Writes find rows by key.
+    PoolUse.WRITES: {**_COMMON_SETTINGS, "statement_timeout": "30s", **_GENERIC_PLANS},
+    # Accounts and agents differ too much in size for one plan.
+    PoolUse.READS: {**_READ_SETTINGS, "plan_cache_mode": "force_custom_plan"},
+    # Spans are found by their ids, their run or their agent, each by its index. Planning a read
+    # for every partition takes several times as long as reading.
+    PoolUse.SPAN_READS: {**_READ_SETTINGS, **_GENERIC_PLANS},
 }
 
 
@@ -102,7 +128,7 @@ async def _check_server(connection: Connection) -> None:
 
 
 async def open_pool(
-    url: str, size: int, *, writes: bool, connect_seconds: float = _CONNECT_SECONDS
+    url: str, size: int, use: PoolUse, *, connect_seconds: float = _CONNECT_SECONDS
 ) -> Pool:
     """Open a pool of at most ``size`` connections, each opened on first use."""
     plans = PlanRenewal(asyncio.get_running_loop().time)
@@ -114,9 +140,9 @@ async def open_pool(
         max_inactive_connection_lifetime=0,
         timeout=connect_seconds,
         command_timeout=_ANSWER_SECONDS,
-        server_settings=dict(_WRITE_SETTINGS if writes else _READ_SETTINGS),
-        init=plans.begin if writes else None,
-        setup=plans.before_use if writes else None,
+        server_settings=dict(use.settings),
+        init=plans.begin if use.has_generic_plans else None,
+        setup=plans.before_use if use.has_generic_plans else None,
         reset=_skip_reset,
     )
 

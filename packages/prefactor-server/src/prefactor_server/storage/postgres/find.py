@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance_facets import MetadataCount, RunGroup
-from prefactor_server.payloads import decode_document
 from prefactor_server.storage.find import (
     SpanTexts,
     metadata_counts_sql,
@@ -17,7 +16,7 @@ from prefactor_server.storage.find import (
     span_types_sql,
 )
 from prefactor_server.storage.postgres.connection import ReadPool
-from prefactor_server.storage.postgres.read import numbered
+from prefactor_server.storage.postgres.read import decode_payloads, fetch_by_ids, numbered
 
 T = TypeVar("T")
 
@@ -30,11 +29,15 @@ WHERE account_id = $1 AND id = ANY($2::text[])
 _TEXTS: Final = """
 SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.environment_id,
        span.summary,
-       (SELECT ROW(codec, body) FROM span_payload
-        WHERE account_id = $1 AND span_id = span.id AND part = 0),
-       (SELECT ROW(codec, body) FROM span_payload
-        WHERE account_id = $1 AND span_id = span.id AND part = 1)
-FROM agent_span AS span WHERE span.account_id = $1 AND span.id = ANY ($2::text[])
+       ARRAY(SELECT ROW(part, codec, body) FROM span_payload
+             WHERE account_id = $1 AND span_id = span.id AND span_id >= $3 AND span_id <= $4)
+FROM unnest($2::text[]) AS named (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM agent_span
+    WHERE account_id = $1 AND agent_span.id = named.id AND agent_span.id >= $3
+        AND agent_span.id <= $4
+    LIMIT 1
+) AS span
 """
 # Payloads are read as a whole, and may be megabytes.
 _TEXTS_AT_ONCE: Final = 20
@@ -43,8 +46,9 @@ _TEXTS_AT_ONCE: Final = 20
 class PostgresRunFinder:
     """See ``RunFinder``."""
 
-    def __init__(self, reading: ReadPool) -> None:
+    def __init__(self, reading: ReadPool, span_reading: ReadPool) -> None:
         self._reading = reading
+        self._span_reading = span_reading
 
     async def run_groups(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
@@ -90,7 +94,9 @@ class PostgresRunFinder:
         return made
 
     async def _fetch(self, account_id: str, ids: list[str]) -> Sequence[Any]:
-        return await self._reading.run(lambda connection: connection.fetch(_TEXTS, account_id, ids))
+        return await self._span_reading.run(
+            lambda connection: fetch_by_ids(connection, _TEXTS, account_id, ids)
+        )
 
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
@@ -107,5 +113,4 @@ def _make_each(make: Callable[[SpanTexts], T], records: Sequence[Any]) -> list[T
 
 
 def _texts(record: Sequence[Any]) -> SpanTexts:
-    payload, result = (None if one is None else decode_document(*one) for one in record[6:8])
-    return SpanTexts._make((*record[:6], payload, result))
+    return SpanTexts._make((*record[:6], *decode_payloads(record[6])))

@@ -157,8 +157,19 @@ async def spans_by_id(
     connection: Connection, account_id: str, ids: Collection[str]
 ) -> Sequence[SpanRecord]:
     """Return spans with their payloads, by id."""
-    records = await connection.fetch(_read("span.by_ids"), account_id, list(ids))
-    return [_span(tuple(record)) for record in records]
+    return [
+        _span(tuple(record))
+        for record in await fetch_by_ids(connection, _read("span.by_ids"), account_id, ids)
+    ]
+
+
+async def fetch_by_ids(
+    connection: Connection, sql: str, account_id: str, ids: Collection[str]
+) -> Sequence[Sequence[Any]]:
+    """Fetch from spans, by their ids and by the lowest and the highest of them."""
+    if not ids:
+        return ()
+    return await connection.fetch(sql, account_id, [*{*ids}], min(ids), max(ids))
 
 
 async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
@@ -239,26 +250,28 @@ def _agent(record: Sequence[Any]) -> AgentRecord:
 
 
 def _span(record: Sequence[Any]) -> SpanRecord:
-    payload, result = record[-2:]
+    payload, result = decode_payloads(record[-1])
     return SpanRecord(
-        tables.AGENT_SPAN.row(record),
-        _NO_PAYLOAD if payload is None else decode_document(*payload),
-        None if result is None else decode_document(*result),
+        tables.AGENT_SPAN.row(record), _NO_PAYLOAD if payload is None else payload, result
     )
+
+
+def decode_payloads(records: Sequence[Sequence[Any]]) -> tuple[bytes | None, bytes | None]:
+    """Return the payload and the result payload of a span, from records of its payloads."""
+    documents = {part: decode_document(codec, body) for part, codec, body in records}
+    return documents.get(PARAMS), documents.get(RESULT)
 
 
 @cache
 def _read(name: str) -> str:
     """Return a read with the columns of its rows; a page fills in the rest."""
-    payload = _READS["span.payload"]
     slots = {
         "token": _columns(tables.API_TOKEN),
         "agent": _columns(tables.AGENT),
         "use": "\n" + _READS["agent.use"],
         "instance": _columns(tables.AGENT_INSTANCE),
         "span": _columns(tables.AGENT_SPAN),
-        "payload": "\n" + payload.replace("{part}", str(PARAMS)),
-        "result": "\n" + payload.replace("{part}", str(RESULT)),
+        "payloads": "\n" + _READS["span.payloads"],
     }
     return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
 

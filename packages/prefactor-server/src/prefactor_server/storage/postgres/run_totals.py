@@ -23,8 +23,9 @@ _SQL: Final[Mapping[str, str]] = {
 class PostgresRunTotals:
     """See ``RunTotals``."""
 
-    def __init__(self, reading: ReadPool) -> None:
+    def __init__(self, reading: ReadPool, span_reading: ReadPool) -> None:
         self._reading = reading
+        self._span_reading = span_reading
 
     async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:
         """See ``RunTotals.totals``."""
@@ -32,7 +33,10 @@ class PostgresRunTotals:
 
     async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
         """See ``RunTotals.first_summaries``."""
-        found = await self._all(tuple, "totals.first_summaries", account_id, list(run_ids))
+        sql = _SQL["totals.first_summaries"]
+        found = await self._span_reading.run(
+            lambda connection: connection.fetch(sql, account_id, list(run_ids))
+        )
         return {run_id: summary for run_id, summary in found if summary is not None}
 
     async def runs(self, account_id: str, run_ids: Sequence[str]) -> Sequence[AgentInstance]:

@@ -17,7 +17,7 @@ import structlog
 from prefactor_server.domain.change import MAX_POSITION, current_position
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.storage.postgres import driver
-from prefactor_server.storage.postgres.connection import RetryingPool, open_pool
+from prefactor_server.storage.postgres.connection import PoolUse, RetryingPool, open_pool
 from prefactor_server.storage.postgres.driver import Connection, Pool
 from prefactor_server.storage.postgres.failures import is_lost
 from prefactor_server.storage.postgres.feed import reached
@@ -40,13 +40,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Standby:
-    """A standby of a database. Its pool exists while it can be used."""
+    """A standby of a database. Its pools exist while it can be used."""
 
     def __init__(self, url: str, primary_url: str, *, readers: int) -> None:
         self.use = StandbyUse()
         self._urls = (primary_url, url)
         self._readers = readers
-        self._pool: Pool | None = None
+        self._pools: Mapping[PoolUse, Pool] = {}
         self._connections: list[Connection] = []
         self._lag = StandbyLag(_MAX_LAG_SECONDS)
         self._problem: str | None = ""
@@ -62,10 +62,10 @@ class Standby:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def read(
-        self, needed: int, work: Callable[[Connection], Awaitable[T]]
+        self, use: PoolUse, needed: int, work: Callable[[Connection], Awaitable[T]]
     ) -> tuple[T] | None:
         """Return the result of a read that sees ``needed``, or None to read from the primary."""
-        pool = self._pool
+        pool = self._pools.get(use)
         if pool is None:
             self.use.count("unusable")
             return None
@@ -95,8 +95,8 @@ class Standby:
             with suppress(asyncio.CancelledError):
                 await self._watching
         self._disconnect()
-        if self._pool is not None:
-            await self._pool.close()
+        for pool in self._pools.values():
+            await pool.close()
 
     async def _watch(self) -> None:
         while True:
@@ -129,19 +129,20 @@ class Standby:
         return self._lag.problem(now, latest, replayed)
 
     async def _judge(self, problem: str | None) -> None:
-        """Open the pool if there is no problem. Otherwise discard it, and fail its reads."""
-        use, pool = self.use, self._pool
-        if problem is None and pool is None:
-            self._pool = await open_pool(
-                self._urls[1],
-                self._readers,
-                writes=False,
-                connect_seconds=_CONNECTION_SECONDS,
-            )
-        elif problem is not None and pool is not None:
-            self._pool = None
-            pool.terminate()
-        use.usable, use.lag_seconds = self._pool is not None, self._lag.seconds
+        """Open the pools if there is no problem. Otherwise discard them, and fail their reads."""
+        use, pools = self.use, self._pools
+        if problem is None and not pools:
+            self._pools = {
+                of: await open_pool(
+                    self._urls[1], self._readers, of, connect_seconds=_CONNECTION_SECONDS
+                )
+                for of in (PoolUse.READS, PoolUse.SPAN_READS)
+            }
+        elif problem is not None and pools:
+            self._pools = {}
+            for pool in pools.values():
+                pool.terminate()
+        use.usable, use.lag_seconds = bool(self._pools), self._lag.seconds
         if problem is None and self._problem is not None:
             _log.info("standby_usable")
         elif problem is not None and self._problem in (None, ""):
@@ -159,9 +160,10 @@ class Standby:
 class StandbyReads:
     """Reads from the standby if the caller's position allows it, otherwise from the primary."""
 
-    def __init__(self, primary: RetryingPool, standby: Standby) -> None:
+    def __init__(self, primary: RetryingPool, standby: Standby, use: PoolUse) -> None:
         self._primary = primary
         self._standby = standby
+        self._use = use
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """See ``ReadPool.run``."""
@@ -169,7 +171,7 @@ class StandbyReads:
         if position is None or position.needed is None:
             return await self._primary.run(work)
         if position.needed < MAX_POSITION:
-            found = await self._standby.read(position.needed, work)
+            found = await self._standby.read(self._use, position.needed, work)
             if found is not None:
                 return found[0]
         # The rest of the request is read here too. On the standby, it might go back in time.

@@ -84,24 +84,31 @@ WHERE deployment.account_id = $1 AND deployment.agent_id = $2
 ORDER BY deployment.id
 
 -- name: span.by_id
--- A span with its payload and its result payload, either of which may not be there.
-SELECT {span}, {payload}, {result} FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
+-- A span with its payloads.
+SELECT {span}, {payloads}
+FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: span.by_ids
--- Spans with their payloads, by their ids. Not a join, so that other partitions are left out.
-SELECT {span}, {payload}, {result} FROM agent_span AS t
-WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
+-- Spans with their payloads, by their ids. One at a time, so that only the partitions of the ids are
+-- read; the lowest and the highest id leave out others before the statement begins.
+SELECT {span}, {payloads}
+FROM unnest($2::text[]) AS named (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM agent_span AS span
+    WHERE span.account_id = $1 AND span.id = named.id AND span.id >= $3 AND span.id <= $4
+    LIMIT 1
+) AS t
 
 -- name: span.page
 -- A page of spans with their payloads, and how many there are in all.
 SELECT ({total}), ARRAY(
-    SELECT ROW({span}, {payload}, {result}) FROM (SELECT * FROM agent_span {page}) AS t
+    SELECT ROW({span}, {payloads}) FROM (SELECT * FROM agent_span {page}) AS t
 )
 
--- name: span.payload
--- One payload of a span, as a piece of the statements above.
-(SELECT ROW(codec, body) FROM span_payload
- WHERE span_payload.account_id = t.account_id AND span_id = t.id AND part = {part})
+-- name: span.payloads
+-- The payloads of a span, each with its part, as a piece of the statements above.
+ARRAY(SELECT ROW(part, codec, body) FROM span_payload
+      WHERE span_payload.account_id = t.account_id AND span_id = t.id)
 
 -- name: schema_content.of_version
 -- What a schema version declares.
