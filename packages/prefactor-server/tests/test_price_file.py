@@ -1,6 +1,7 @@
 """The operator's price table: two formats, and clear errors."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def test_both_formats_are_equivalent(tmp_path: Path) -> None:
 
     table = PriceTable("USD", (Price("small-*", Decimal("0.15"), Decimal(1)),), "prices.toml")
     assert load_prices(str(toml)) == table
-    assert load_prices(str(document)) == table._replace(file="prices.json")
+    assert load_prices(str(document)) == replace(table, file="prices.json")
     assert load_prices("") == NO_PRICES
 
 

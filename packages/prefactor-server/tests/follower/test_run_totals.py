@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -250,7 +251,7 @@ async def test_a_long_run_is_not_recounted_with_every_slice(
 
 def test_different_prices_have_different_revisions() -> None:
     """Different prices or another currency give another revision; equal ones the same."""
-    tables = (NO_PRICES, PRICES, DEARER, PRICES._replace(currency="EUR"))
+    tables = (NO_PRICES, PRICES, DEARER, replace(PRICES, currency="EUR"))
 
     assert len({table.revision for table in tables}) == len(tables)
     assert PRICES.revision == PriceTable("USD", PRICES.prices).revision

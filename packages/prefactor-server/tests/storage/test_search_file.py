@@ -13,6 +13,7 @@ from rows import ACCOUNT
 
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.search.index import SearchDocument
+from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import Term
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 from prefactor_server.storage.sqlite.search import _SQL, SqliteSearch, search_path
@@ -112,7 +113,10 @@ async def test_the_index_has_the_words_of_the_texts_and_no_others(tmp_path: Path
             )
             for _ in range(chance.randrange(120))
         }
-        put = [SearchDocument(*key, len(text) > 100, text) for key, text in some.items()]
+        put = [
+            search.document(key, SpanText(text, is_cut=len(text) > 100), ())
+            for key, text in some.items()
+        ]
         moved = await search.advance(state, state, Derived(upserted=put, deleted=gone))
         assert moved
         state = moved

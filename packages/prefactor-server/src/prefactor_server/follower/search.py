@@ -17,7 +17,7 @@ from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.find import SpanTexts
 
 # Small enough that other readers do not wait for long.
-_READ_AT_A_TIME: Final = 250
+_READ_AT_A_TIME: Final = 500
 _DELETED_AT_A_TIME: Final = 1000
 
 
@@ -40,16 +40,17 @@ class SearchConsumer(Consumer):
                 deleted.append(Deleted(SearchDocument, run))
             spans = named.setdefault(change.account_id, {})
             spans.update(dict.fromkeys(change.span_ids, change.agent_instance_id))
-        documents: list[SearchDocument] = []
+        documents: list[tuple[Any, ...]] = []
         for account_id, spans in named.items():
             found = await self._documents(account_id, tuple(spans))
             documents += found
-            there = {document.span_id for document in found}
-            deleted += [
-                Deleted(SearchDocument, (account_id, run_id, span_id))
-                for span_id, run_id in spans.items()
-                if span_id not in there
-            ]
+            if len(found) < len(spans):
+                there = {span_id for _, _, span_id, *_ in found}
+                deleted += [
+                    Deleted(SearchDocument, (account_id, run_id, span_id))
+                    for span_id, run_id in spans.items()
+                    if span_id not in there
+                ]
         return Derived(upserted=documents, deleted=list(dict.fromkeys(deleted)))
 
     async def reset(self) -> Derived | None:
@@ -57,17 +58,16 @@ class SearchConsumer(Consumer):
         deleted = await self._storage.search.some(_DELETED_AT_A_TIME)
         return Derived(deleted=deleted) if deleted else None
 
-    async def _documents(self, account_id: str, ids: Sequence[str]) -> list[SearchDocument]:
-        documents: list[SearchDocument] = []
+    async def _documents(self, account_id: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        documents: list[tuple[Any, ...]] = []
         for place in range(0, len(ids), _READ_AT_A_TIME):
             chunk = ids[place : place + _READ_AT_A_TIME]
             documents += await self._storage.finder.each_text(account_id, chunk, self._document)
         return documents
 
-    def _document(self, span: SpanTexts) -> SearchDocument:
+    def _document(self, span: SpanTexts) -> tuple[Any, ...]:
         payload: Any = {} if span.payload is None else msgspec.json.decode(span.payload)
         result: Any = None if span.result is None else msgspec.json.decode(span.result)
-        text, is_cut = span_text(span.summary, payload, result)
+        text = span_text(span.summary, payload, result)
         scopes = scopes_of_span(span.account_id, span.agent_id, span.environment_id)
-        words = self._storage.search.words(text, scopes)
-        return SearchDocument(span.account_id, span.agent_instance_id, span.id, is_cut, words)
+        return self._storage.search.document(span[:3], text, scopes)

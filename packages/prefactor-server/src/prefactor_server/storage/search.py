@@ -5,10 +5,11 @@ It is derived from the change feed. SQLite keeps it in a separate file, PostgreS
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from prefactor_server.domain.search.index import Matches
+from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import Term
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 
@@ -43,8 +44,13 @@ class SearchIndex(Protocol):
         """The store of the words, if they are not in the database itself."""
         ...
 
-    def words(self, text: str, scopes: Collection[str]) -> str:
-        """Return a text with the words of its scopes, as ``SearchDocument.words``."""
+    def document(
+        self, key: tuple[str, str, str], text: SpanText, scopes: tuple[str, ...]
+    ) -> tuple[Any, ...]:
+        """Return the row that indexes a span under the words of its text and of its scopes.
+
+        ``key`` are the ids of the account, the run and the span, with which the row begins.
+        """
         ...
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:

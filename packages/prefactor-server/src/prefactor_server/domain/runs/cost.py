@@ -7,13 +7,17 @@ of tokens, is counted as unpriced, and its cost is never estimated.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 _MILLION: Final = Decimal(1_000_000)
 _DIGITS: Final = 9
+_MODELS: Final = 1024
+"""How many models keep their price in memory, because agents may name any number of them."""
 
 
 class Price(NamedTuple):
@@ -24,7 +28,8 @@ class Price(NamedTuple):
     completion: Decimal
 
 
-class PriceTable(NamedTuple):
+@dataclass(frozen=True)
+class PriceTable:
     """Prices in one currency. The first pattern that matches a model applies.
 
     ``file`` is the name of the file that they were read from.
@@ -34,14 +39,18 @@ class PriceTable(NamedTuple):
     prices: tuple[Price, ...] = ()
     file: str = ""
 
-    @property
+    @cached_property
     def revision(self) -> int:
         """A number that identifies the content of the table."""
         text = repr((self.currency, self.prices))
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())
 
-    def price_of(self, model: str | None) -> Price | None:
+    @cached_property
+    def price_of(self) -> Callable[[str | None], Price | None]:
         """Return the price of a model, ignoring case."""
+        return lru_cache(_MODELS)(self._price_of)
+
+    def _price_of(self, model: str | None) -> Price | None:
         if model is None:
             return None
         name = model.lower()

@@ -22,8 +22,9 @@ class SpanText(NamedTuple):
 def span_text(summary: str | None, *payloads: object) -> SpanText:
     """Return the text of a span, without member names and sensitive values."""
     pieces: list[str] = []
-    _add((summary, *payloads), pieces, MAX_TEXT_BYTES + 1, 0)
-    text = "\n".join(pieces)
+    _add((summary, *payloads), pieces, 0)
+    # A character has at least one byte, so this keeps all characters within the limit.
+    text = "\n".join(pieces)[: MAX_TEXT_BYTES + 1]
     # The most common case. An ASCII text has as many bytes as characters.
     if text.isascii() and len(text) <= MAX_TEXT_BYTES:
         return SpanText(text, is_cut=False)
@@ -33,33 +34,27 @@ def span_text(summary: str | None, *payloads: object) -> SpanText:
     return SpanText(encoded[:MAX_TEXT_BYTES].decode(errors="ignore"), is_cut=True)
 
 
-def _add(values: Iterable[Any], pieces: list[str], room: int, depth: int) -> int:
-    """Add the texts in values; return how many more characters fit, negative if too many.
+def _add(values: Iterable[Any], pieces: list[str], depth: int) -> None:
+    """Add the texts in values, except for what is marked as sensitive.
 
     Runs for every value of every span, so common types come first, and a text needs no call.
+    Texts are in memory already. Numbers become texts here, so their number is limited.
     """
+    if len(pieces) > MAX_TEXT_BYTES:
+        return
     for value in values:
-        if room < 0:
-            break
         kind: type[Any] = value.__class__
         if kind is str:
-            # A character has at least one byte, so this keeps all characters within the limit.
-            text = value[: MAX_TEXT_BYTES + 1]
+            if value:
+                pieces.append(value)
         elif value is None or kind is bool or depth > _MAX_DEPTH:
             continue
-        elif kind is dict or kind is list:
-            room = _add(_members(value), pieces, room, depth + 1)
-            continue
+        elif kind is dict:
+            if _MARK not in value:
+                _add(value.values(), pieces, depth + 1)
+        elif kind is list:
+            _add(value, pieces, depth + 1)
         else:
-            text = str(value)
-        if text:
-            pieces.append(text)
-            room -= len(text) + 1
-    return room
-
-
-def _members(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
-    """Return the members of a list or an object, or nothing if it is marked as sensitive."""
-    if isinstance(value, list):
-        return value
-    return () if _MARK in value else value.values()
+            pieces.append(str(value))
+            if len(pieces) > MAX_TEXT_BYTES:
+                break

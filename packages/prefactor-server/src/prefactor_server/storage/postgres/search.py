@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prefactor_server.domain.search.index import (
@@ -13,6 +13,7 @@ from prefactor_server.domain.search.index import (
     SearchDocument,
     first_of_each_run,
 )
+from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import Term, words_in
 from prefactor_server.storage.feed import ConsumerState, Deleted
 from prefactor_server.storage.postgres.connection import ReadPool
@@ -35,9 +36,12 @@ class PostgresSearch:
         """See ``SearchIndex.store``: the words are in the database."""
         return
 
-    def words(self, text: str, scopes: Collection[str]) -> str:
-        """See ``SearchIndex.words``: distinct words, separated by spaces."""
-        return " ".join(sorted(words_in(text).union(scopes)))
+    def document(
+        self, key: tuple[str, str, str], text: SpanText, scopes: tuple[str, ...]
+    ) -> SearchDocument:
+        """See ``SearchIndex.document``: with distinct words, separated by spaces."""
+        words = " ".join(sorted(words_in(text.text).union(scopes)))
+        return SearchDocument(*key, text.is_cut, words)
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""

@@ -18,7 +18,7 @@ from prefactor_server.storage.find import (
     run_groups_sql,
     span_types_sql,
 )
-from prefactor_server.storage.recent_spans import RecentSpan, RecentSpans
+from prefactor_server.storage.recent_spans import Body, RecentSpan, RecentSpans
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 """
 
 
+_COLUMNS: Final = attrgetter(*SpanTexts._fields[:6])
 _TYPE: Final = attrgetter("span.agent_instance_id", "span.schema_name")
 
 
@@ -119,22 +120,16 @@ class SqliteRunFinder:
 
 
 def _texts_of_recent(one: RecentSpan) -> SpanTexts:
-    span = one.span
-    return SpanTexts(
-        span.account_id,
-        span.agent_instance_id,
-        span.id,
-        span.agent_id,
-        span.environment_id,
-        span.summary,
-        None if one.payload is None else decode_document(*one.payload),
-        None if one.result is None else decode_document(*one.result),
-    )
+    return SpanTexts._make((*_COLUMNS(one.span), _decoded(one.payload), _decoded(one.result)))
 
 
 def _texts(record: Sequence[Any]) -> SpanTexts:
     payload, result = (
-        None if body is None else decode_document(codec, body)
+        _decoded(None if body is None else (codec, body))
         for codec, body in (record[6:8], record[8:10])
     )
     return SpanTexts._make((*record[:6], payload, result))
+
+
+def _decoded(body: Body | None) -> bytes | None:
+    return None if body is None else decode_document(*body)

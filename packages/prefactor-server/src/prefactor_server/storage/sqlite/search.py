@@ -9,28 +9,29 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.search.index import (
     NAME,
     Matches,
-    SearchDocument,
     first_of_each_run,
 )
+from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import Term, words_in
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 from prefactor_server.storage.sql import load_sql
-from prefactor_server.storage.sqlite.search_blocks import BlockWriter, matching_spans
+from prefactor_server.storage.sqlite.search_blocks import BlockWriter, SpanWords, matching_spans
 
 T = TypeVar("T")
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _BUSY_TIMEOUT_MS: Final = 5000
 _ENDINGS: Final = ("", "-wal", "-shm")
 
@@ -57,9 +58,12 @@ class SqliteSearch:
         """See ``SearchIndex.store``: the file contains the words and the state."""
         return self
 
-    def words(self, text: str, scopes: Collection[str]) -> str:
-        """See ``SearchIndex.words``: the index splits ASCII text itself, in the same way."""
-        return " ".join((text if text.isascii() else " ".join(words_in(text)), *scopes))
+    def document(
+        self, key: tuple[str, str, str], text: SpanText, scopes: tuple[str, ...]
+    ) -> SpanWords:
+        """See ``SearchIndex.document``: the index splits ASCII text itself, in the same way."""
+        words = text.text if text.text.isascii() else " ".join(words_in(text.text))
+        return SpanWords(*key, text.is_cut, words, _joined(scopes))
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""
@@ -78,7 +82,7 @@ class SqliteSearch:
         (number,) = await self._run(
             lambda connection: connection.execute(_SQL["block.any"]).fetchone()
         )
-        return [Deleted(SearchDocument, ())] if number else []
+        return [Deleted(SpanWords, ())] if number else []
 
     async def states(self) -> Mapping[str, ConsumerState]:
         """See ``StateStore.states``."""
@@ -224,9 +228,15 @@ def _advance(
             connection.execute(_SQL[name])
     writer = BlockWriter(connection)
     writer.delete([key for key in keys if key])
-    writer.put([SearchDocument(*document) for document in derived.upserted])
+    writer.put(cast("Sequence[SpanWords]", derived.upserted))
     writer.write()
     return after._replace(revision=before.revision + 1)
+
+
+@lru_cache(maxsize=1024)
+def _joined(scopes: tuple[str, ...]) -> str:
+    """Return one object for the scopes of all spans of a run, which is encoded once."""
+    return " ".join(scopes)
 
 
 def _match(terms: Sequence[Term], scopes: Sequence[str]) -> str:

@@ -8,20 +8,22 @@ its row in FTS5, when its text changes.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import count, groupby, repeat
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from prefactor_server.domain.search.index import MAX_SPANS, Match, SearchDocument
+from prefactor_server.domain.search.index import MAX_SPANS, Match
 from prefactor_server.payloads import decode_document, encode_document
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.statements import Statement
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
-_ADD_BLOCKS: Final = Statement(10, _SQL["block.add"])
-_WRITE_WORDS: Final = Statement(3, _SQL["word.write"])
+_ADD_BLOCKS: Final = Statement(11, _SQL["block.add"])
+_WRITE_WORDS: Final = Statement(4, _SQL["word.write"])
+_FIND_BLOCKS: Final = Statement(4, _SQL["block.between"])
 
 # A changed span rewrites its block, so neither may be large.
 _MAX_BLOCK_SPANS: Final = 50
@@ -31,23 +33,41 @@ _ID_SEPARATOR: Final = "\n"
 _TEXT_SEPARATOR: Final = "\x1f"
 _DELETE: Final = "delete"
 
+_Run: TypeAlias = tuple[str, str]
+
+
+class SpanWords(NamedTuple):
+    """The text of a span for the index, and its scopes, which all spans of its run have.
+
+    The two are apart because a scope is not ASCII, and most texts are.
+    """
+
+    account_id: str
+    agent_instance_id: str
+    span_id: str
+    is_cut: bool
+    text: str
+    scopes: str
+
 
 @dataclass(slots=True)
 class _Block:
     """Spans of one run with consecutive numbers. A span that is gone has an empty id and text."""
 
-    run: tuple[str, str]
+    run: _Run
     first: int
-    span_ids: list[str] = field(default_factory=list[str])
-    are_cut: list[bool] = field(default_factory=list[bool])
-    texts: list[str] = field(default_factory=list[str])
+    scopes: str
+    span_ids: list[str]
+    are_cut: list[bool]
+    texts: list[str]
 
     @classmethod
-    def read(cls, run: tuple[str, str], record: Sequence[Any]) -> _Block:
-        first, span_ids, are_cut, codec, texts = record
+    def read(cls, run: _Run, record: Sequence[Any]) -> _Block:
+        first, span_ids, are_cut, scopes, codec, texts = record
         return cls(
             run,
             first,
+            scopes,
             span_ids.split(_ID_SEPARATOR),
             [one == "1" for one in are_cut],
             decode_document(codec, texts).decode().split(_TEXT_SEPARATOR),
@@ -57,7 +77,7 @@ class _Block:
         """Yield the rows of the block, which are several if it is too large for one."""
         for start, end in _parts(self.texts):
             ids = self.span_ids[start:end]
-            named = [span_id for span_id in ids if span_id]
+            named = [*filter(None, ids)]
             if named:
                 are_cut = "".join("1" if one else "0" for one in self.are_cut[start:end])
                 yield (
@@ -68,6 +88,7 @@ class _Block:
                     max(named),
                     _ID_SEPARATOR.join(ids),
                     are_cut,
+                    self.scopes,
                     *encode_document(_TEXT_SEPARATOR.join(self.texts[start:end]).encode()),
                 )
 
@@ -77,36 +98,39 @@ class BlockWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._words: list[tuple[str | None, int, str]] = []
+        self._words: list[tuple[str | None, int, str, str]] = []
 
     def delete(self, keys: Sequence[Sequence[Any]]) -> None:
         """Remove runs and spans, by account and run, and span if there is a third value."""
+        spans: dict[_Run, set[str]] = {}
         for run, of_run in groupby(sorted(map(tuple, keys)), key=itemgetter(0, 1)):
             named = [key[2:] for key in of_run]
             if () in named:
                 self._delete_run(run)
             else:
-                self._delete_spans(run, {span_id for (span_id,) in named})
+                spans[run] = {span_id for (span_id,) in named}
+        for block in self._blocks(spans):
+            self._delete_spans(block, spans[block.run])
 
-    def put(self, documents: Sequence[SearchDocument]) -> None:
+    def put(self, documents: Sequence[SpanWords]) -> None:
         """Add spans, or replace the texts of those that are there."""
         (number,) = self._connection.execute(_SQL["block.next"]).fetchone()
-        runs: dict[tuple[str, str], dict[str, SearchDocument]] = {}
+        runs: dict[_Run, dict[str, SpanWords]] = {}
         for document in documents:
-            runs.setdefault(document[:2], {})[document.span_id] = document
+            runs.setdefault(document[:2], {})[document[2]] = document
+        for block in self._blocks({run: by_id.keys() for run, by_id in runs.items()}):
+            self._replace(block, runs[block.run])
         rows: list[tuple[Any, ...]] = []
         for run, by_id in runs.items():
-            for block in self._blocks(run, by_id):
-                self._replace(block, by_id)
-            added = _Block(run, number)
-            for span_id, document in by_id.items():
-                text = document.words.replace(_TEXT_SEPARATOR, " ")
-                added.span_ids.append(span_id)
-                added.are_cut.append(document.is_cut)
-                added.texts.append(text)
-                self._words.append((None, number, text))
-                number += 1
-            rows += added.rows()
+            if not by_id:
+                continue
+            new = by_id.values()
+            scopes = next(iter(new)).scopes
+            texts = [document.text.replace(_TEXT_SEPARATOR, " ") for document in new]
+            self._words += zip(repeat(None), count(number), texts, repeat(scopes))
+            are_cut = [document.is_cut for document in new]
+            rows += _Block(run, number, scopes, [*by_id], are_cut, texts).rows()
+            number += len(texts)
         _ADD_BLOCKS.run(self._connection, rows)
 
     def write(self) -> None:
@@ -115,14 +139,14 @@ class BlockWriter:
         _WRITE_WORDS.run(self._connection, self._words)
         self._words = []
 
-    def _replace(self, block: _Block, by_id: dict[str, SearchDocument]) -> None:
+    def _replace(self, block: _Block, by_id: dict[str, SpanWords]) -> None:
         """Replace what a block has of spans, and take these out of ``by_id``."""
         is_changed = False
         for place, span_id in enumerate(block.span_ids):
             document = by_id.pop(span_id, None)
             if document is None:
                 continue
-            text = document.words.replace(_TEXT_SEPARATOR, " ")
+            text = document.text.replace(_TEXT_SEPARATOR, " ")
             if (text, document.is_cut) != (block.texts[place], block.are_cut[place]):
                 self._change(block, place, text)
                 block.are_cut[place] = document.is_cut
@@ -130,7 +154,7 @@ class BlockWriter:
         if is_changed:
             self._store(block)
 
-    def _delete_run(self, run: tuple[str, str]) -> None:
+    def _delete_run(self, run: _Run) -> None:
         for record in self._connection.execute(_SQL["block.of_run"], run).fetchall():
             block = _Block.read(run, record)
             for place, span_id in enumerate(block.span_ids):
@@ -138,29 +162,30 @@ class BlockWriter:
                     self._change(block, place, None)
         self._connection.execute(_SQL["block.delete_run"], run)
 
-    def _delete_spans(self, run: tuple[str, str], span_ids: set[str]) -> None:
-        for block in self._blocks(run, span_ids):
-            for place, span_id in enumerate(block.span_ids):
-                if span_id in span_ids:
-                    self._change(block, place, None)
-                    block.span_ids[place] = ""
-            self._store(block)
+    def _delete_spans(self, block: _Block, span_ids: set[str]) -> None:
+        for place, span_id in enumerate(block.span_ids):
+            if span_id in span_ids:
+                self._change(block, place, None)
+                block.span_ids[place] = ""
+        self._store(block)
 
     def _change(self, block: _Block, place: int, text: str | None) -> None:
         number = block.first + place
-        self._words.append((_DELETE, number, block.texts[place]))
+        self._words.append((_DELETE, number, block.texts[place], block.scopes))
         if text is not None:
-            self._words.append((None, number, text))
+            self._words.append((None, number, text, block.scopes))
         block.texts[place] = text or ""
 
-    def _blocks(self, run: tuple[str, str], span_ids: Collection[str]) -> list[_Block]:
-        """Return the blocks of a run that have any of these spans."""
-        between = (*run, min(span_ids), max(span_ids))
-        return [
-            _Block.read(run, record)
-            for record in self._connection.execute(_SQL["block.between"], between).fetchall()
-            if any(span_id in span_ids for span_id in record[1].split(_ID_SEPARATOR))
-        ]
+    def _blocks(self, spans: Mapping[_Run, AbstractSet[str]]) -> list[_Block]:
+        """Return the blocks that have any of these spans of runs."""
+        between = [(*run, min(ids), max(ids)) for run, ids in spans.items()]
+        found: list[_Block] = []
+        # Blocks are stored again meanwhile, so all are read first.
+        for account_id, run_id, *record in [*_FIND_BLOCKS.find(self._connection, between)]:
+            run = (account_id, run_id)
+            if not spans[run].isdisjoint(record[1].split(_ID_SEPARATOR)):
+                found.append(_Block.read(run, record))
+        return found
 
     def _store(self, block: _Block) -> None:
         self._connection.execute(_SQL["block.delete"], (block.first,))

@@ -8,7 +8,7 @@ statement for a hundred rows does all their work while the event loop does its o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -26,9 +26,16 @@ class Statement:
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Execute the statement over all rows, in order."""
+        for _ in self.find(connection, rows):
+            pass
+
+    def find(
+        self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]
+    ) -> Iterator[Sequence[Any]]:
+        """Execute the statement over all rows, in order, and yield what it returns."""
         start = 0
         for size in _SIZES:
             while start + size <= len(rows):
                 values = list(chain.from_iterable(rows[start : start + size]))
-                connection.execute(self._texts[size], values)
+                yield from connection.execute(self._texts[size], values)
                 start += size

@@ -2,7 +2,7 @@
 
 -- name: create.block
 -- Spans of one run with consecutive numbers: ids by line breaks, a digit each for whether the text
--- was cut, and the indexed texts, because deleting from the index needs them.
+-- was cut, and the indexed texts and scopes, because deleting from the index needs them.
 CREATE TABLE block (
     first             INTEGER PRIMARY KEY,
     size              INTEGER NOT NULL,
@@ -12,6 +12,7 @@ CREATE TABLE block (
     highest_id        TEXT NOT NULL,
     span_ids          TEXT NOT NULL,
     are_cut           TEXT NOT NULL,
+    scopes            TEXT NOT NULL,
     codec             INTEGER NOT NULL,
     texts             BLOB NOT NULL
 ) STRICT
@@ -21,8 +22,9 @@ CREATE TABLE block (
 CREATE INDEX block_of_run ON block (account_id, agent_instance_id, highest_id, lowest_id)
 
 -- name: create.word
--- Its rows have the numbers of spans. What is not ASCII arrives as words.
-CREATE VIRTUAL TABLE word USING fts5 (words, content = '', columnsize = 0, detail = none,
+-- Its rows have the numbers of spans. What is not ASCII arrives as words. Without details, a word
+-- is found in either column.
+CREATE VIRTUAL TABLE word USING fts5 (words, scopes, content = '', columnsize = 0, detail = none,
                                       tokenize = 'ascii')
 
 -- name: create.consumer
@@ -53,19 +55,21 @@ SELECT coalesce((SELECT first + size FROM block ORDER BY first DESC LIMIT 1), 1)
 
 -- name: block.of_run
 -- The blocks of a run.
-SELECT first, span_ids, are_cut, codec, texts FROM block
+SELECT first, span_ids, are_cut, scopes, codec, texts FROM block
 WHERE account_id = ? AND agent_instance_id = ? ORDER BY first
 
 -- name: block.between
--- The blocks of a run that may have ids from the first to the second.
-SELECT first, span_ids, are_cut, codec, texts FROM block
-WHERE account_id = ? AND agent_instance_id = ? AND highest_id >= ? AND lowest_id <= ?
-ORDER BY first
+-- The blocks of runs that may have ids of spans from the third value to the fourth.
+WITH named (account_id, run_id, lowest_id, highest_id) AS (VALUES {rows})
+SELECT block.account_id, block.agent_instance_id, first, span_ids, are_cut, scopes, codec, texts
+FROM named CROSS JOIN block ON block.account_id = named.account_id
+    AND block.agent_instance_id = named.run_id
+    AND block.highest_id >= named.lowest_id AND block.lowest_id <= named.highest_id
 
 -- name: block.add
 -- New blocks.
 INSERT INTO block (first, size, account_id, agent_instance_id, lowest_id, highest_id,
-                   span_ids, are_cut, codec, texts)
+                   span_ids, are_cut, scopes, codec, texts)
 VALUES {rows}
 
 -- name: block.delete
@@ -82,7 +86,7 @@ DELETE FROM block
 
 -- name: word.write
 -- Words of spans: those to delete, as they were added, with that command, and those to add.
-INSERT INTO word (word, rowid, words) VALUES {rows}
+INSERT INTO word (word, rowid, words, scopes) VALUES {rows}
 
 -- name: word.delete_all
 -- Delete all words.
