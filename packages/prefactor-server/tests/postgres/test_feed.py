@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from postgres_database import PostgresDatabase, do
-from rows import ACCOUNT, register
+from indexing import follower_of_all
+from postgres_database import PostgresDatabase, do, submit
+from rows import ACCOUNT, register, start
+from tally import catch_up
 
 from postgres_server import PostgresServer, start_postgres
 from prefactor_server.storage.postgres.backend import PostgresStorage
@@ -39,6 +41,28 @@ async def test_a_late_commit_is_not_skipped(
         assert await storage.feed.position() == 0
         await transaction.commit()
         assert await named(storage) == ["early", "late"]
+    finally:
+        await early.close()
+
+
+async def test_a_change_that_is_not_settled_is_counted(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A run's stored total is not used while the feed holds back a change of the run."""
+    follower = follower_of_all(storage)
+    await submit(storage, register("run-1"), register("run-2"))
+    await catch_up(follower)
+    assert await storage.run_totals.exact(ACCOUNT, "run-1", 10) is not None
+    early = await asyncpg.connect(database.url)
+    try:
+        transaction = early.transaction()
+        await transaction.start()
+        await early.execute(INSERT)
+        await do(storage, start("run-1"))
+        await catch_up(follower)
+
+        assert await storage.run_totals.exact(ACCOUNT, "run-1", 10) is None
+        assert await storage.run_totals.exact(ACCOUNT, "run-2", 10) is not None
     finally:
         await early.close()
 

@@ -18,9 +18,10 @@ from prefactor_server.domain.risk.risk_score import DataRisk
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.domain.runs.run_total import (
+    RUN_TOTALS,
     RunTotal,
     RunTotalDue,
-    TypeUse,
+    RunUse,
     read_usage,
     total_of,
 )
@@ -30,8 +31,6 @@ from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import Deleted, Derived
 
 T = TypeVar("T")
-
-RUN_TOTALS: Final = "run_totals"
 
 _DUE_RUNS: Final = 50
 _SPANS_AT_ONCE: Final = 5000
@@ -160,7 +159,7 @@ class RunTotalsConsumer(Consumer):
         upserted: list[RunTotal] = []
         for account_id, totals in _by_account((one.account_id, one) for one in outdated).items():
             runs = await self._totals.runs(account_id, [one.id for one in totals])
-            uses = {one.id: (read_usage(one.usage), one.last_activity_at) for one in totals}
+            uses = {one.id: RunUse(read_usage(one.usage), one.last_activity_at) for one in totals}
             upserted += await self._made(account_id, runs, uses)
         return Derived(upserted=upserted)
 
@@ -185,28 +184,16 @@ class RunTotalsConsumer(Consumer):
                     chosen.append(run)
                 else:
                     left.add((account_id, run.id))
-            for total in await self._made(account_id, chosen, await self._uses(account_id, chosen)):
+            uses = await self._risks.counted(account_id, [run.id for run in chosen])
+            for total in await self._made(account_id, chosen, uses):
                 counted[account_id, total.id] = total
         return counted, left
-
-    async def _uses(
-        self, account_id: str, runs: Sequence[AgentInstance]
-    ) -> Mapping[str, tuple[Sequence[TypeUse], int | None]]:
-        uses: dict[str, list[TypeUse]] = {run.id: [] for run in runs}
-        last: dict[str, int] = {}
-        for one in await self._storage.span_usage(account_id, [run.id for run in runs]):
-            tokens = (int(one.prompt_tokens), int(one.completion_tokens))
-            uses[one.agent_instance_id].append(TypeUse(*one[1:6], *tokens))
-            if one.last_activity_at is not None:
-                known = last.get(one.agent_instance_id, one.last_activity_at)
-                last[one.agent_instance_id] = max(known, one.last_activity_at)
-        return {run_id: (found, last.get(run_id)) for run_id, found in uses.items()}
 
     async def _made(
         self,
         account_id: str,
         runs: Sequence[AgentInstance],
-        uses: Mapping[str, tuple[Sequence[TypeUse], int | None]],
+        uses: Mapping[str, RunUse],
     ) -> list[RunTotal]:
         profiles = await self._risks.profiles(account_id, {run.agent_id for run in runs})
         made: list[RunTotal] = []

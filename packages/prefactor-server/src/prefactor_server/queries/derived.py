@@ -7,13 +7,14 @@ from typing import Final
 
 from prefactor_server.domain.derived import DerivedState
 from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.runs.run_total import RUN_TOTALS
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import ConsumerState
 
 _CONSUMERS: Final[Mapping[str, str]] = {
     "schema_name": "span_types",
-    "risk_level": "run_totals",
-    "cost": "run_totals",
+    "risk_level": RUN_TOTALS,
+    "cost": RUN_TOTALS,
 }
 
 

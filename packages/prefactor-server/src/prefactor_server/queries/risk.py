@@ -1,7 +1,8 @@
 """The reads of risk: scores, computed from declarations, recorded spans and profiles.
 
 Scores are computed when they are asked for, so a changed profile changes every score at once, and
-without a profile there is none. Of a run that was counted, the number of its spans costs nothing.
+without a profile there is none. Of a run that was counted, the number of its spans costs nothing,
+unless the run has changed since.
 A page costs at most three statements, and one more per schema version that is not cached.
 """
 
@@ -27,12 +28,20 @@ from prefactor_server.domain.risk.risk_score import (
 )
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import TokenUse
-from prefactor_server.domain.runs.run_total import RunTotal, read_usage, span_counts
+from prefactor_server.domain.runs.run_total import (
+    RunTotal,
+    RunUse,
+    TypeUse,
+    read_usage,
+    span_counts,
+)
 from prefactor_server.storage.base import SpanUsage, Storage
 
 # Schema versions never change. Only names and a few flags are cached of each.
 _MAX_KEPT: Final = 500
 _MAX_TYPES: Final = 1000
+_FEW_SPANS: Final = 200
+"""Counting the spans of a run costs less than looking whether its total is exact, up to here."""
 
 
 class ScoredRun(NamedTuple):
@@ -131,23 +140,26 @@ class RiskQueries:
 
     async def for_run(self, run: AgentInstance) -> RunFigures:
         """Return the score of a run, the tokens it used, and its spans per type."""
-        usage = await self._storage.span_usage(run.account_id, [run.id])
+        uses, last_activity_at = (
+            await self._exact(run) or (await self.counted(run.account_id, [run.id]))[run.id]
+        )
         profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
-        tokens = [
-            TokenUse(
-                one.model,
-                one.spans,
-                one.counted_spans,
-                one.split_spans,
-                int(one.prompt_tokens),
-                int(one.completion_tokens),
-            )
-            for one in usage
-        ]
-        counts = _counts(usage)[run.id]
+        counts = span_counts(uses)
         scored = None if profile is None else await self._scored(run, profile, counts)
-        moments = [one.last_activity_at for one in usage if one.last_activity_at is not None]
-        return RunFigures(scored, tokens, dict(sorted(counts.items())), max(moments, default=None))
+        tokens = [TokenUse(*use[1:]) for use in uses]
+        return RunFigures(scored, tokens, dict(sorted(counts.items())), last_activity_at)
+
+    async def counted(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, RunUse]:
+        """Count the spans of runs, by run."""
+        uses: dict[str, list[TypeUse]] = {run_id: [] for run_id in run_ids}
+        last: dict[str, int] = {}
+        for one in await self._storage.span_usage(account_id, run_ids):
+            tokens = (int(one.prompt_tokens), int(one.completion_tokens))
+            uses[one.agent_instance_id].append(TypeUse(*one[1:6], *tokens))
+            if one.last_activity_at is not None:
+                known = last.get(one.agent_instance_id, one.last_activity_at)
+                last[one.agent_instance_id] = max(known, one.last_activity_at)
+        return {run_id: RunUse(found, last.get(run_id)) for run_id, found in uses.items()}
 
     async def for_spans(
         self, account_id: str, spans: Sequence[SpanRef]
@@ -234,6 +246,14 @@ class RiskQueries:
         if not agents:
             return {}
         return await self._storage.risk_profiles_of(account_id, sorted(agents))
+
+    async def _exact(self, run: AgentInstance) -> RunUse | None:
+        """Return the use of a run's spans from its total, or None if it must be counted."""
+        if run.span_total <= _FEW_SPANS:
+            return None
+        # Examining a change costs no more than counting a span.
+        total = await self._storage.run_totals.exact(run.account_id, run.id, run.span_total)
+        return None if total is None else RunUse(read_usage(total.usage), total.last_activity_at)
 
     async def _span_counts(
         self, account_id: str, runs: Sequence[AgentInstance]

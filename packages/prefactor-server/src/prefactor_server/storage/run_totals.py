@@ -20,6 +20,14 @@ class RunTotals(Protocol):
         """Return the stored totals of runs, in no particular order."""
         ...
 
+    async def exact(self, account_id: str, run_id: str, changes: int) -> RunTotal | None:
+        """Return a run's stored total if it counts all of the run's spans as they are now.
+
+        At most ``changes`` changes of the feed are examined. None if the run may have changed since
+        it was counted, or has no total.
+        """
+        ...
+
     async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
         """Return the summary of the first span of each run, if it has one.
 

@@ -14,6 +14,9 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_score import DataRisk, RiskLevel, run_risk
 from prefactor_server.domain.runs.cost import PriceTable, TokenUse, cost_of
 
+RUN_TOTALS: Final = "run_totals"
+"""The name of the consumer of the change feed that keeps totals."""
+
 COST_UNITS: Final = 10**9
 """Costs are stored as integers, in billionths of the currency."""
 _MAX_COST: Final = 2**62
@@ -29,6 +32,13 @@ class TypeUse(NamedTuple):
     split_spans: int
     prompt_tokens: int
     completion_tokens: int
+
+
+class RunUse(NamedTuple):
+    """The spans of a run by type and model, and when the last of them started or finished."""
+
+    uses: Sequence[TypeUse]
+    last_activity_at: int | None
 
 
 class RunTotal(NamedTuple):

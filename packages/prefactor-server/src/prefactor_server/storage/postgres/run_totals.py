@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
+from prefactor_server.domain.runs.run_total import RUN_TOTALS, RunTotal, RunTotalDue
 from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.sql import load_sql
 
@@ -30,6 +30,12 @@ class PostgresRunTotals:
     async def totals(self, account_id: str, run_ids: Sequence[str]) -> Sequence[RunTotal]:
         """See ``RunTotals.totals``."""
         return await self._all(RunTotal._make, "totals.of", account_id, list(run_ids))
+
+    async def exact(self, account_id: str, run_id: str, changes: int) -> RunTotal | None:
+        """See ``RunTotals.exact``."""
+        values = (account_id, run_id, RUN_TOTALS, changes)
+        found = await self._all(RunTotal._make, "totals.exact", *values)
+        return found[0] if found else None
 
     async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
         """See ``RunTotals.first_summaries``."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
+from prefactor_server.domain.runs.run_total import RUN_TOTALS, RunTotal, RunTotalDue
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
@@ -36,6 +36,12 @@ class SqliteRunTotals:
         """See ``RunTotals.totals``."""
         named = {"account_id": account_id, "ids": json.dumps(list(run_ids))}
         return await self._all(RunTotal._make, "totals.of", named)
+
+    async def exact(self, account_id: str, run_id: str, changes: int) -> RunTotal | None:
+        """See ``RunTotals.exact``."""
+        named = {"account_id": account_id, "id": run_id, "consumer": RUN_TOTALS, "changes": changes}
+        found = await self._all(RunTotal._make, "totals.exact", named)
+        return found[0] if found else None
 
     async def first_summaries(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, str]:
         """See ``RunTotals.first_summaries``."""

@@ -5,6 +5,27 @@
 SELECT {total} FROM run_total AS t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
+-- name: totals.exact
+-- The total of a run if the consumer of totals has seen every change of the run and counted it since.
+-- Some of the changes that it has not seen are examined; the run may be among the others.
+SELECT {total} FROM run_total AS t
+WHERE t.account_id = $1 AND t.id = $2
+  AND NOT EXISTS (SELECT 1 FROM run_total_due WHERE account_id = $1 AND id = $2)
+  AND EXISTS (
+      SELECT 1 FROM feed_consumer
+      WHERE name = $3 AND backfill IS NULL
+        AND position >= coalesce((SELECT max(pruned_to) FROM feed_state), 0)
+  )
+  AND (
+      SELECT count(*) <= $4::bigint
+          AND NOT coalesce(bool_or(account_id = $1 AND agent_instance_id = $2), false)
+      FROM (
+          SELECT account_id, agent_instance_id FROM feed_change
+          WHERE position > (SELECT position FROM feed_consumer WHERE name = $3)
+          ORDER BY position LIMIT $4::bigint + 1
+      ) AS examined
+  )
+
 -- name: totals.first_summaries
 -- What the earliest root among the first spans of some runs says.
 SELECT run.id, (

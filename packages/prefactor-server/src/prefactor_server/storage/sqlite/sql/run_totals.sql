@@ -5,6 +5,27 @@
 SELECT {total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
+-- name: totals.exact
+-- The total of a run if the consumer of totals has seen every change of the run and counted it since.
+-- Some of the changes that it has not seen are examined; the run may be among the others.
+SELECT {total} FROM run_total AS t
+WHERE t.account_id = :account_id AND t.id = :id
+  AND NOT EXISTS (SELECT 1 FROM run_total_due WHERE account_id = :account_id AND id = :id)
+  AND EXISTS (
+      SELECT 1 FROM feed_consumer
+      WHERE name = :consumer AND backfill IS NULL
+        AND position >= coalesce((SELECT max(pruned_to) FROM feed_state), 0)
+  )
+  AND (
+      SELECT count(*) <= :changes
+          AND coalesce(max(account_id = :account_id AND agent_instance_id = :id), 0) = 0
+      FROM (
+          SELECT account_id, agent_instance_id FROM feed_change
+          WHERE position > (SELECT position FROM feed_consumer WHERE name = :consumer)
+          ORDER BY position LIMIT :changes + 1
+      ) AS examined
+  )
+
 -- name: totals.first_summaries
 -- What the earliest root among the first spans of some runs says.
 SELECT run.value, (
