@@ -1,4 +1,4 @@
-"""Claim: what a span costs does not grow with what is stored already, and a page stays quick.
+"""Claim: what a span costs does not grow with what is already stored, and a page stays quick.
 
 A SQLite database is filled to a thousand spans, to ten thousand, a hundred thousand and a million.
 At each size a server is started on it, and its own CPU per span is taken while clients send some

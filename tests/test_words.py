@@ -45,6 +45,9 @@ PHRASES = {
     r"\bin the words of\b": "say 'as X names it' or 'in the form of X'",
     r"\bis let go\b": "say 'is released'",
     r"\bkeeps? (?:its|their) word\b": "say what is kept",
+    r"\bexists? already\b": "say 'already exists'",
+    r"\bNotFound: there is none\b": "say 'no such X'",
+    r"\b(?:is|are) no (?:agent|environment|export|rule|URL) (?:as|of|that)\b": "say 'is not a'",
 }
 """What is not said here, each with what to say instead."""
 

@@ -9,7 +9,7 @@ from database import Database
 from pfids import partition_of
 from rows import NOW, register, request
 
-from prefactor_server.bootstrap import bootstrap, check_given_token
+from prefactor_server.bootstrap import bootstrap, check_bootstrap_token
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import hash_token, looks_mistyped, make_token
 from prefactor_server.domain.errors import SettingError
@@ -92,15 +92,15 @@ async def test_a_short_token_that_begins_like_ours_is_not_stored(tmp_path: Path)
         ("with-a-null-in-it\0", "printable ASCII"),
         ("mit-einem-ümlaut-darin", "printable ASCII"),
         ("with a space in it", "spaces"),
-        ("pf_account_of_my_own_making", "mistyped, or made up"),
-        ("pf_deployment_abcdefghijkl", "mistyped, or made up"),
-        (MADE[:-1] + "-", "mistyped, or made up"),
+        ("pf_account_of_my_own_making", "wrong checksum"),
+        ("pf_deployment_abcdefghijkl", "wrong checksum"),
+        (MADE[:-1] + "-", "wrong checksum"),
     ],
 )
 def test_unsuitable_tokens(text: str, message: str) -> None:
     """A token that is guessable, unsendable or invalid is refused."""
     with pytest.raises(SettingError, match=message) as refused:
-        check_given_token(text)
+        check_bootstrap_token(text)
 
     assert refused.value.message.startswith("PREFACTOR_BOOTSTRAP_TOKEN")
     assert text not in refused.value.message
@@ -109,7 +109,7 @@ def test_unsuitable_tokens(text: str, message: str) -> None:
 @pytest.mark.parametrize("text", ["", OWN, "x" * 16, "pf_0123456789abcdef", MADE])
 def test_suitable_tokens(text: str) -> None:
     """A long enough token of any form is accepted, and so is one in our form."""
-    check_given_token(text)
+    check_bootstrap_token(text)
 
     assert not looks_mistyped(text)
 

@@ -186,7 +186,7 @@ def test_pruning_works_on_a_full_disk(server: LiveServer, run: Run) -> None:
         (["hold", "remove", "one"], "Run 'one' has no hold"),
         (["prune", "--days", "1", "--agent", "nobody"], "There is no agent 'nobody'"),
         (["prune", "--days", "-1"], "--days"),
-        (["backup", "server.db"], "server.db is there already"),
+        (["backup", "server.db"], "server.db already exists"),
         (["backup", "nowhere/copy.db"], "Cannot write"),
         (["verify", "--database", "sqlite:///other.db"], "start the server once first"),
         (["backup", "copy.db", "--database", "sqlite:///other.db"], "start the server once first"),
@@ -234,6 +234,7 @@ def test_every_setting_is_shown_with_its_source(run: Run) -> None:
     shown = run(
         *("config", "show", "--port", "9000"),
         PREFACTOR_DATABASE="postgresql://someone:the-password@db/prefactor",
+        PREFACTOR_READ_DATABASE="postgresql://standby/prefactor?user=a&password=the-password",
         PREFACTOR_BOOTSTRAP_TOKEN="the-bootstrap-token",
         PREFACTOR_METRICS="no",
     ).stdout
@@ -247,7 +248,8 @@ def test_every_setting_is_shown_with_its_source(run: Run) -> None:
     assert rows["metrics"] == ["false", "PREFACTOR_METRICS"]
     assert rows["host"] == ["127.0.0.1", "default"]
     assert rows["bootstrap_token"] == ["(hidden)", "PREFACTOR_BOOTSTRAP_TOKEN"]
-    assert rows["database"][1] == "PREFACTOR_DATABASE"
+    assert rows["database"] == ["postgresql://someone:...@db/prefactor", "PREFACTOR_DATABASE"]
+    assert rows["read_database"][0] == "postgresql://...@standby/prefactor"
     assert "the-password" not in shown
     assert "the-bootstrap-token" not in shown
 

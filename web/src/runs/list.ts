@@ -91,7 +91,7 @@ export function reveal(list: RunList): RunList {
   return { ...list, shown, waiting: [] };
 }
 
-/** Append an older page, leaving out runs that are there already. */
+/** Append an older page, leaving out runs that it already has. */
 export function append(list: RunList, older: readonly Run[]): RunList {
   const known = new Set(list.shown.map((run) => run.id));
   return { ...list, shown: [...list.shown, ...older.filter((run) => !known.has(run.id))] };

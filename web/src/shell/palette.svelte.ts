@@ -22,7 +22,7 @@ export function palette(): Palette | null {
   return loaded;
 }
 
-/** Load the palette; repeated, it is there already. */
+/** Load the palette, once. */
 export async function loadPalette(): Promise<{ default: Palette }> {
   const found = await import("./Palette.svelte");
   loaded = found.default;

@@ -1,6 +1,6 @@
 """The self-hosted server of the Prefactor API: one process on SQLite, started by one command.
 
-Use the ``prefactor-server`` command; nothing in here is meant to be imported by other programs.
+Use the ``prefactor-server`` command. No module of this package is meant for import by others.
 """
 
 from prefactor_server._version import __version__

@@ -71,9 +71,9 @@ _GRACE_SECONDS: Final = 20  # for requests in flight after a SIGTERM
 class Started(NamedTuple):
     """What to announce once the server accepts requests.
 
-    ``new_token`` is the account token of a new database. ``unknown_token`` means that a bootstrap
-    token was given that an existing database does not know. ``sign_in_url`` opens the pages signed
-    in, once.
+    ``new_token`` is the account token of a new database. ``unknown_token`` means that an
+    existing database does not have the bootstrap token. ``sign_in_url`` opens the pages signed in,
+    once.
     """
 
     url: str
@@ -95,15 +95,15 @@ async def serve(
 ) -> None:
     """Run the server until a signal stops it, then finish the requests that it accepted.
 
-    ``make_link`` makes the ``sign_in_url``, if there is to be one. ``on_started`` is called once,
+    ``make_link`` returns the ``sign_in_url``, or None. ``on_started`` is called once,
     when the server answers.
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.
-        OSError: the address cannot be listened on.
+        OSError: the server cannot listen on the address.
     """
     _remove_ready_file(settings)
-    # Before the database is created: only a server that starts can print a new one's token.
+    # Before a database is created, because a server that fails to start cannot print its token.
     parts = _Parts.of(settings)
     with listen(settings.host, settings.port) as listener:
         storage = await open_storage(settings)
@@ -117,7 +117,7 @@ async def serve(
 
 
 class _Parts(NamedTuple):
-    """What the settings alone decide."""
+    """The parts that depend on nothing but the settings."""
 
     prices: PriceTable
     provider: Provider | None
@@ -129,7 +129,7 @@ class _Parts(NamedTuple):
         """Return the parts.
 
         Raises:
-            SettingError: one of the settings cannot be used.
+            SettingError: a setting is invalid.
         """
         openid = read_config(settings.openid, settings.public_url)
         return cls(
@@ -204,7 +204,7 @@ async def _serve_on(
 
     def begin_stop() -> None:
         readiness.stop()
-        # The clients of streams come back, to another replica if there is one.
+        # The clients of streams reconnect, to another replica if there is one.
         api.events.close()
 
     server = GracefulServer(
@@ -265,20 +265,20 @@ def _upkeep(
 
 
 def _remove_ready_file(settings: Settings) -> None:
-    # A file left behind by an earlier server would send its readers to the wrong address.
+    # A file left by an earlier server would lead its readers to the wrong address.
     if settings.ready_file:
         Path(settings.ready_file).unlink(missing_ok=True)
 
 
 def _holder(settings: Settings) -> str:
-    # A file has one server: started again, it need not wait for its own lease to end.
+    # A file has one server, which need not wait for its own lease to expire after a restart.
     return secrets.token_hex(8) if is_on_server(settings.database) else "server"
 
 
-async def _token_exists(storage: Storage, given_token: str) -> bool:
-    if not given_token:
+async def _token_exists(storage: Storage, token: str) -> bool:
+    if not token:
         return True
-    return await storage.token_by_hash(hash_token(given_token)) is not None
+    return await storage.token_by_hash(hash_token(token)) is not None
 
 
 def _memory_budget(settings: Settings) -> MemoryBudget:
@@ -371,16 +371,16 @@ def _uvicorn_config(
             observe=observe,
             budget=budget,
         ),
-        # A request to upgrade to websockets is answered like any other.
+        # A request to upgrade to WebSocket is answered like any other.
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        # The address behind a proxy does not matter: callers are identified by their tokens.
+        # The API reads forwarding headers itself, from trusted proxies only.
         proxy_headers=False,
-        # Longer than the idle timeouts of common clients, so that they close first: a server that
-        # closes first races with the next request.
+        # Longer than the idle timeouts of common clients, so that they close first. A server that
+        # closes first may cut off a request that is on its way.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
@@ -393,7 +393,7 @@ def _announce_start(
     _log.info("started", version=__version__, url=started.url, pid=os.getpid())
     on_started(started)
     if settings.ready_file:
-        # Replaced atomically, so that nobody reads half of it.
+        # Replaced atomically, so that readers never see a partial file.
         path = Path(settings.ready_file)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.write_text(json.dumps({"url": started.url, "pid": os.getpid()}), encoding="utf-8")

@@ -24,7 +24,7 @@ CLI_ACTOR: Final = "cli"
 
 async def bootstrap(
     storage: Storage,
-    given_token: str,
+    bootstrap_token: str,
     *,
     ids: PfidMaker,
     now: int,
@@ -34,22 +34,22 @@ async def bootstrap(
 
     Args:
         storage: the database.
-        given_token: the account token, or empty to generate one.
+        bootstrap_token: the account token, or empty to generate one.
         ids: generates the ids.
         now: microseconds since 1970.
         random_bytes: a cryptographically secure source of random bytes.
 
     Returns:
-        The token, which is stored nowhere in plain text; None if an account exists already.
+        The token, which is not stored in plain text, or None if an account already exists.
 
     Raises:
-        SettingError: see ``check_given_token``.
+        SettingError: see ``check_bootstrap_token``.
     """
-    check_given_token(given_token)
+    check_bootstrap_token(bootstrap_token)
     if await storage.accounts():
         # Nothing is written, so a server whose disk is full can still start and serve reads.
         return None
-    text = given_token or make_token("account", random_bytes)
+    text = bootstrap_token or make_token("account", random_bytes)
     partition = int.from_bytes(random_bytes(4), "big") & MAX_PARTITION
     account = Account(ids.make(partition), _DEFAULT, partition, now, now)
     environment = Environment(
@@ -66,7 +66,7 @@ async def bootstrap(
     return text if created else None
 
 
-def check_given_token(text: str) -> None:
+def check_bootstrap_token(text: str) -> None:
     """Reject a bootstrap token that could be guessed or would not work.
 
     Raises:
@@ -82,6 +82,6 @@ def check_given_token(text: str) -> None:
     if looks_mistyped(text):
         # It would be stored, but rejected by every request.
         raise SettingError(
-            "PREFACTOR_BOOTSTRAP_TOKEN begins like a token of prefactor-server but its checksum is "
-            "wrong: it was mistyped, or made up. Make one up that does not begin with pf_"
+            "PREFACTOR_BOOTSTRAP_TOKEN has the form of a token of prefactor-server, but a wrong "
+            "checksum: correct it, or choose a text that does not begin with pf_"
         )

@@ -35,13 +35,13 @@ def database_path(database: str) -> Path:
     """Return the file that the setting names.
 
     Raises:
-        SettingError: the setting names no file.
+        SettingError: the setting does not name a file.
     """
     path = database.removeprefix(_FILE)
     if not database.startswith(_FILE) or path in ("", ":memory:"):
         raise SettingError(
             f"--database must be {_FILE} and the path of a file, or {_SERVERS[0]} and the address "
-            f"of a database; got {shown_database(database)!r}"
+            f"of a database, got {shown_database(database)!r}"
         )
     return Path(path)
 
@@ -54,16 +54,16 @@ def shown_database(database: str) -> str:
         return "an address that cannot be read"
     if "@" not in parts.netloc and "password" not in parts.query:
         return database
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.netloc.partition(":")[0].partition("@")[0]
-    return urlunsplit((parts.scheme, f"{user}:...@{host}", parts.path, "", ""))
+    login, at, host = parts.netloc.rpartition("@")
+    user = f"{login.partition(':')[0]}:..." if at else "..."
+    return urlunsplit((parts.scheme, f"{user}@{host}", parts.path, "", ""))
 
 
 def existing_database_file(database: str) -> Path:
     """Return the file that the setting names, which must exist.
 
     Raises:
-        SettingError: the setting names no file.
+        SettingError: the setting does not name a file.
         NotFound: the file does not exist.
     """
     path = database_path(database)
@@ -76,7 +76,7 @@ async def open_storage(settings: Settings) -> OpenStorage:
     """Open the database for a server, and bring its schema up to date.
 
     Raises:
-        SettingError: the setting names no database, or ``read_database`` none to read from.
+        SettingError: the setting does not name a database, or ``read_database`` not a standby.
         DatabaseError: the database cannot be used, was written by a newer server, or is a file in
             use by another server.
     """
@@ -85,7 +85,7 @@ async def open_storage(settings: Settings) -> OpenStorage:
         if read_url and not is_on_server(read_url):
             raise SettingError(
                 f"--read-database must be {_SERVERS[0]} and the address of a standby of "
-                f"--database; got {shown_database(read_url)!r}"
+                f"--database, got {shown_database(read_url)!r}"
             )
         return await PostgresStorage.open(settings.database, read_url=read_url)
     if read_url:
@@ -103,7 +103,7 @@ async def open_alongside(settings: Settings) -> OpenStorage:
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.
-        NotFound: there is no such file yet.
+        NotFound: the file does not exist.
     """
     if is_on_server(settings.database):
         return await PostgresStorage.open(settings.database, concurrency=1, readers=1)
@@ -119,8 +119,8 @@ def back_up_database(database: str, target: Path, environ: Mapping[str, str]) ->
     """Copy a database in use to a new file, and verify the copy by reading it.
 
     Raises:
-        SettingError: the setting names no database.
-        NotFound: there is no such file yet.
+        SettingError: the setting does not name a database.
+        NotFound: the file does not exist.
         DatabaseError: the copy failed.
     """
     if is_on_server(database):
@@ -130,9 +130,9 @@ def back_up_database(database: str, target: Path, environ: Mapping[str, str]) ->
 
 
 async def migrate_database(database: str, *, dry_run: bool) -> Sequence[Migration]:
-    """Bring a database's schema up to date, or only report how with ``dry_run``.
+    """Bring a database's schema up to date, and return the applied migrations.
 
-    Return the migrations that were, or would be, applied.
+    With ``dry_run``, only return the migrations that would be applied.
 
     Raises:
         SettingError, DatabaseError: see ``open_storage``.

@@ -16,7 +16,7 @@ _log = structlog.get_logger("prefactor_server")
 
 
 def log_to_stderr() -> None:
-    """Log everything in this process to stderr as JSON."""
+    """Log to stderr as JSON, including the records and warnings of libraries."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

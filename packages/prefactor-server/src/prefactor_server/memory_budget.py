@@ -1,6 +1,6 @@
-"""A memory budget for the bodies and answers of all requests together.
+"""A memory budget for the bodies of all requests and responses together.
 
-Each request alone is bounded by the limits of its operation. This budget bounds their sum.
+The limits of an operation bound each request. This budget bounds their sum.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Lease:
         budget = self._budget
         if budget.limit and budget.held + size > budget.limit:
             raise BudgetExhausted(
-                f"The server holds as many bytes of requests and answers as it may "
-                f"({budget.limit}): send this request again later"
+                f"The requests in progress hold as much memory as they may ({budget.limit} bytes): "
+                "send this request again later"
             )
         self.hold(size)
 
     def hold(self, size: int) -> None:
-        """Hold more or fewer bytes regardless of the limit, for the answer of a finished write."""
+        """Hold more or fewer bytes regardless of the limit, for the response to a write."""
         self._size += size
         self._budget.held += size
 

@@ -13,7 +13,7 @@ import zstandard
 RAW: Final = 0
 ZSTD: Final = 1
 
-# Smaller documents hardly shrink, and are slower to read compressed.
+# Smaller documents hardly shrink, and are slower to read when compressed.
 _WORTH_COMPRESSING: Final = 256
 # Level 1 is twice as fast as level 3, and its output about 2 % larger on JSON.
 _LEVEL: Final = 1
@@ -51,7 +51,7 @@ def decode_document(codec: int, body: bytes) -> bytes:
     if codec != ZSTD:
         raise ValueError(f"document codec {codec} is unknown to this version of the server")
     try:
-        # Decompression allocates the declared size before it looks at the data.
+        # Decompression allocates the declared size before it reads the data.
         if zstandard.frame_content_size(body) > _MAX_SIZE:
             raise ValueError("a stored document is damaged")
         return _contexts.decompressor.decompress(body, max_output_size=_MAX_SIZE)

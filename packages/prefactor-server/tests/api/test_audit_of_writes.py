@@ -107,7 +107,7 @@ async def test_every_administering_write_leaves_an_entry(api_client: Any) -> Non
 
 
 async def test_a_write_that_changes_nothing_leaves_no_entry(api_client: Any) -> None:
-    """A schema version and a version that exist already are found, and a repeat is not done."""
+    """A schema version and a version that already exist are found, and a repeat is not done."""
     agent = (await api_client.post("/agent", {"details": {"name": "A"}})).details["id"]
     sent = {"details": {"agent_id": agent, **SCHEMA}}
     staging = {"details": {"name": "Staging"}, "idempotency_key": "make-staging"}

@@ -41,7 +41,7 @@ class Make(NamedTuple):
         if self.ending == "bug":
             raise ZeroDivisionError
         if snapshot.get(AgentInstance, self.id) is not None or self.ending == "refused":
-            raise InvalidAction(f"{self.id} exists already")
+            raise InvalidAction(f"{self.id} already exists")
         run = instance(id=self.id, account_id=self.request.account_id)
         return Decision(Changes(inserted=(run,)), Done(run.id, run))
 
@@ -122,7 +122,7 @@ def test_later_commands_see_earlier_ones() -> None:
 
     (outcome,) = decided.outcomes[1]
     assert isinstance(outcome, Refused)
-    assert outcome.refusal.message == "a exists already"
+    assert outcome.refusal.message == "a already exists"
 
 
 def test_a_repeat_is_replayed() -> None:

@@ -51,4 +51,4 @@ def test_a_backup_is_an_archive(run: Run, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "copy.dump").read_bytes().startswith(b"PGDMP")
     again = run("backup", "copy.dump")
-    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (again.returncode, "already exists" in again.stderr) == (1, True)

@@ -185,7 +185,7 @@ async def test_a_failed_copy_leaves_no_file(database: Database, tmp_path: Path) 
         other.execute("CREATE TABLE mine (x)")
 
     for source, target, says in (
-        (database.path, there, "is there already"),
+        (database.path, there, "already exists"),
         (database.path, tmp_path / "nowhere" / "copy.db", "Cannot write"),
         (notes, tmp_path / "copy.db", "Cannot copy"),
         (tmp_path / "other.db", tmp_path / "copy.db", "no database of prefactor-server"),

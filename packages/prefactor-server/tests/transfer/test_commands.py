@@ -33,12 +33,12 @@ async def test_an_export_is_imported_elsewhere(source: Any, target: Any, tmp_pat
 
     refused = await call("export", "--output", file, database=source.database)
     assert refused.returncode == 1
-    assert refused.stderr.endswith(f"{file} exists already: choose another name\n")
+    assert refused.stderr.endswith(f"{file} already exists: choose another name\n")
     text = file.read_text(encoding="utf-8").replace('"n":1', '"n":7')
     file.write_text(text[:-10], encoding="utf-8")
     differs = await call("import", file, database=target.database)
     assert differs.returncode == 1
-    assert "agent_span 'run-1-1' is stored already and differs in payload" in differs.stderr
+    assert "agent_span 'run-1-1' is already stored and differs in payload" in differs.stderr
     assert differs.stderr.endswith("is cut off: it does not end with a line break\n")
 
 

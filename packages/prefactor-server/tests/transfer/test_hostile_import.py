@@ -41,7 +41,7 @@ def changed(kind: str, **members: Any) -> Callable[[list[dict[str, Any]]], bytes
 
 CASES: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], str]] = {
     "nothing": (lambda _: b"", "line 1: the file ends without a line of the type export_end"),
-    "no first line": (lambda lines: written(lines[1:]), "line 1: an export begins with"),
+    "no first line": (lambda lines: written(lines[1:]), "line 1: is not an export"),
     "a newer version": (changed("export", format_version=2), "line 1: the export has the format"),
     "no last line": (lambda lines: written(lines[:-1]), "ends without a line of the type"),
     "cut off": (lambda lines: written(lines)[:-200], "is cut off"),
@@ -71,7 +71,7 @@ FORMATS: dict[str, bytes] = {
     "is compressed with xz: decompress it first": lzma.compress(LINE),
     "is compressed with zstd: decompress it first": b"\x28\xb5\x2f\xfd\x04",
     "is a ZIP archive: extract it first": b"PK\x03\x04\x14",
-    "is in the format Parquet, which is only written: import an export in": b"PAR1\x15\x04",
+    "is in the format Parquet, which cannot be imported: import an export in": b"PAR1\x15\x04",
     "is text in UTF-16: convert it to UTF-8": LINE.decode().encode("utf-16"),
     "begins with a byte order mark: remove": b"\xef\xbb\xbf" + LINE,
 }
@@ -160,10 +160,10 @@ async def test_different_rows_are_reported_and_unchanged(source: Any, target: An
     done = await imported(target, written(lines))
 
     assert [(one.line, one.message) for one in done.problems] == [
-        (runs[0] + 1, "agent_instance 'run-1' is stored already and differs in status"),
+        (runs[0] + 1, "agent_instance 'run-1' is already stored and differs in status"),
         (
             spans[-1] + 1,
-            "agent_span 'run-2-2' is stored already and differs in payload or result_payload",
+            "agent_span 'run-2-2' is already stored and differs in payload or result_payload",
         ),
     ]
     assert done.left_out == 2
@@ -184,7 +184,7 @@ async def test_inconsistent_rows_are_reported(source: Any, target: Any) -> None:
             line |= {"external_identifier": None}
     done = await imported(target, written(lines))
     messages = " ".join(one.message for one in done.problems)
-    assert "there is no agent_version" in messages
+    assert "belongs to agent_version" in messages
     assert done.added["agent_span"] == 0
 
 

@@ -132,5 +132,5 @@ async def test_a_folder_in_use_is_refused(source: Any, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match=f"continue with --after {run['id']}, or choose"):
         await export(source, tmp_path / "out")
     (tmp_path / "out" / parquet.MANIFEST).unlink()
-    with pytest.raises(BadRequest, match="is not empty, and no export that can continue"):
+    with pytest.raises(BadRequest, match="is not empty, and not an export that can continue"):
         await export(source, tmp_path / "out")

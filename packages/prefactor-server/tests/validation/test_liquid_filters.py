@@ -38,6 +38,9 @@ CASES = {
         ("'yesterday' | date: '%Y'", "yesterday"),
         ("'now' | date: '%Y'", "now"),
         ("true | date: '%Y'", "true"),
+        ("1714979289000000000 | date: '%Y'", ""),
+        ("'2024-05-06' | date: budget: 1", ""),
+        ("'2024-05-06' | date: function: 1", ""),
         ("'2024-05-06' | date: '%1000000000d%Q%'", "%1000000000d%Q%"),
     ],
     "default": [

@@ -262,7 +262,7 @@ def _opened_output(target: Path | None) -> Generator[Callable[[bytes], object]]:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError as error:
-        raise BadRequest(f"--output: {target} exists already: choose another name") from error
+        raise BadRequest(f"--output: {target} already exists: choose another name") from error
     except OSError as error:
         raise BadRequest(f"--output: cannot write {target}: {error.strerror}") from error
 

@@ -59,7 +59,7 @@ class RecordTrace(NamedTuple):
             needs.spans.add(span.id)
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
-        """Store the run with its new spans. Spans that exist already change nothing."""
+        """Store the run with its new spans. Spans that already exist change nothing."""
         if snapshot.get(OtlpTrace, self.key) != self.seen:
             return Stale()
         registered = self._registered(snapshot)

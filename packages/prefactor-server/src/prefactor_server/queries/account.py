@@ -19,7 +19,7 @@ class AccountQueries:
         """Return an account by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such account, or the caller may not see it.
         """
         own = account_id == principal.account_id
         found = await self._storage.account(account_id) if own else None

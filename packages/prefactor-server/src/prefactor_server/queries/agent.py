@@ -21,7 +21,7 @@ class AgentQueries:
         """Return an agent by its id or its external identifier.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such agent, or the caller may not see it.
         """
         record = await self._storage.agent(principal.account_id, ref)
         hidden = record is not None and principal.agent_id not in (None, record.agent.id)
@@ -30,7 +30,7 @@ class AgentQueries:
         return record
 
     async def resolve_id(self, principal: Principal, ref: str) -> str:
-        """Return the id of the agent that a text names, or the text itself if there is none."""
+        """Return the id of the agent with this id or external identifier, or ``ref`` itself."""
         record = await self._storage.agent(principal.account_id, ref)
         return ref if record is None else record.agent.id
 
@@ -44,7 +44,7 @@ class AgentQueries:
     async def instance_counts(
         self, principal: Principal, agent_id: str, environment_id: str | None
     ) -> InstanceCounts:
-        """Count an agent's runs by status; for a deployment token, in its environment only."""
+        """Count an agent's runs by status, for a deployment token in its environment only."""
         return await self._storage.instance_counts(
             principal.account_id, agent_id, principal.environment_id or environment_id
         )

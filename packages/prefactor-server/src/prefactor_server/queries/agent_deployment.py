@@ -20,7 +20,7 @@ class AgentDeploymentQueries:
         """Return a deployment by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such deployment, or the caller may not see it.
         """
         found = await self._storage.row(AgentDeployment, principal.account_id, deployment_id)
         if found is None or not principal.can_see(found.agent_id, found.environment_id):

@@ -23,7 +23,7 @@ class AgentInstanceQueries:
         self._storage = storage
 
     async def find(self, principal: Principal, instance_id: str) -> AgentInstance | None:
-        """Return a run by its id, or None if there is none that the caller may see."""
+        """Return a run by its id, or None if it does not exist or the caller may not see it."""
         run = await self._storage.instance(principal.account_id, instance_id)
         if run is None or not principal.can_see(run.agent_id, run.environment_id):
             return None
@@ -33,7 +33,7 @@ class AgentInstanceQueries:
         """Return a run by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such run, or the caller may not see it.
         """
         run = await self.find(principal, instance_id)
         if run is None:
@@ -52,10 +52,10 @@ class AgentInstanceQueries:
 
         Raises:
             NotFound: the caller sees no such run.
-            InvalidAction: several agents have one.
+            InvalidAction: several agents have such a run.
         """
-        of_name = Filter("external_identifier", "=", external_identifier)
-        page = await self.page(principal, Listing((of_name,), page_size=2))
+        condition = Filter("external_identifier", "=", external_identifier)
+        page = await self.page(principal, Listing((condition,), page_size=2))
         if not page.rows:
             raise NotFound(f"Agent instance {external_identifier!r} not found")
         if len(page.rows) > 1:
@@ -72,7 +72,7 @@ class AgentInstanceQueries:
     async def metadata(
         self, account_id: str, run_ids: Sequence[str]
     ) -> Mapping[str, InstanceMetadata]:
-        """Return the metadata of the runs that have any, by run."""
+        """Return the metadata of runs, by run. Runs without metadata are left out."""
         found = await self._storage.rows_by_id(InstanceMetadata, account_id, run_ids)
         return {one.id: one for one in found}
 
@@ -84,16 +84,16 @@ class AgentInstanceQueries:
         totals = await self._storage.run_totals.totals(account_id, run_ids)
         found = {one.id: one for one in await self._storage.run_totals.runs(account_id, run_ids)}
         runs = [found[one] for one in run_ids if one in found]
-        seen = [run for run in runs if principal.can_see(run.agent_id, run.environment_id)]
-        return seen, {one.id: one for one in totals}
+        visible = [run for run in runs if principal.can_see(run.agent_id, run.environment_id)]
+        return visible, {one.id: one for one in totals}
 
     async def totals(
         self, account_id: str, run_ids: Sequence[str]
     ) -> tuple[Mapping[str, RunTotal], Mapping[str, str]]:
-        """Return the totals of runs, if counted already, and the summaries of their first spans."""
+        """Return the totals of runs that have been counted, and the summaries of first spans."""
         totals = await self._storage.run_totals.totals(account_id, run_ids)
-        says = await self._storage.run_totals.first_summaries(account_id, run_ids)
-        return {one.id: one for one in totals}, says
+        summaries = await self._storage.run_totals.first_summaries(account_id, run_ids)
+        return {one.id: one for one in totals}, summaries
 
     async def page(
         self, principal: Principal, listing: Listing, found: Found | None = None
@@ -103,7 +103,7 @@ class AgentInstanceQueries:
             return await self._storage.instances(
                 principal.account_id, scoped_to(principal, listing)
             )
-        # The cursor of a page belongs to the text, not to the runs found for it now.
-        wanted = listing._replace(filters=with_found(listing.filters, found))
-        page = await self._storage.instances(principal.account_id, scoped_to(principal, wanted))
+        # The cursor belongs to the list with the text filter, so only the query has the found runs.
+        query = listing._replace(filters=with_found(listing.filters, found))
+        page = await self._storage.instances(principal.account_id, scoped_to(principal, query))
         return page._replace(total_is_exact=page.total_is_exact and found.complete)

@@ -20,7 +20,7 @@ class AgentSchemaVersionQueries:
         """Return a schema version by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such schema version, or the caller may not see it.
         """
         found = await self._storage.row(AgentSchemaVersion, principal.account_id, version_id)
         if found is None or principal.agent_id not in (None, found.agent_id):
@@ -38,7 +38,7 @@ class AgentSchemaVersionQueries:
         return page, uses
 
     async def newest(self, principal: Principal, agent_ref: str) -> str | None:
-        """Return the id of the schema version that an agent declared last, or None."""
+        """Return the id of an agent's newest schema version, or None."""
         agent = await self._storage.agent(principal.account_id, agent_ref)
         if agent is None:
             return None
@@ -51,7 +51,7 @@ class AgentSchemaVersionQueries:
         return page.rows[0].id if page.rows else None
 
     async def content(self, account_id: str, schema_version_id: str) -> bytes | None:
-        """Return the JSON that a schema version declares. It never changes."""
+        """Return the JSON of a schema version, which never changes, or None."""
         return await self._storage.schema_content(account_id, schema_version_id)
 
 

@@ -20,7 +20,7 @@ class AgentSpanQueries:
         self._storage = storage
 
     async def find(self, principal: Principal, span_id: str) -> SpanRecord | None:
-        """Return a span by its id, or None if there is none that the caller may see."""
+        """Return a span by its id, or None if it does not exist or the caller may not see it."""
         record = await self._storage.span(principal.account_id, span_id)
         if record is None or not principal.can_see(
             record.span.agent_id, record.span.environment_id
@@ -32,7 +32,7 @@ class AgentSpanQueries:
         """Return a span by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such span, or the caller may not see it.
         """
         record = await self.find(principal, span_id)
         if record is None:

@@ -11,7 +11,7 @@ from prefactor_server.storage.base import CurrentVersion, Storage
 
 
 class AgentVersionQueries:
-    """Reads versions. A deployment token sees those of its own agent."""
+    """Reads versions. A deployment token sees only those of its own agent."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -20,7 +20,7 @@ class AgentVersionQueries:
         """Return a version by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such version, or the caller may not see it.
         """
         found = await self._storage.row(AgentVersion, principal.account_id, version_id)
         if found is None or principal.agent_id not in (None, found.agent_id):

@@ -16,8 +16,8 @@ from prefactor_server.storage.base import Storage
 class Freshness(NamedTuple):
     """How up to date the server's own alerts are.
 
-    They are ``complete`` once the runs from before the alerts feature were evaluated. ``behind`` is
-    the age, in microseconds, of the oldest commit that they do not reflect yet.
+    They are ``complete`` once the runs of older versions have been evaluated. ``behind`` is the age
+    of the oldest commit that they do not reflect yet, in microseconds.
     """
 
     complete: bool
@@ -34,7 +34,7 @@ class AlertQueries:
         """Return an alert by its id.
 
         Raises:
-            NotFound: there is none, or the caller may not see it.
+            NotFound: no such alert, or the caller may not see it.
         """
         alert = await self._storage.row(Alert, principal.account_id, alert_id)
         if alert is None or not principal.can_see(alert.agent_id, alert.environment_id):
@@ -61,7 +61,7 @@ class AlertQueries:
         return await self._raised(run.account_id, run.id)
 
     async def is_full(self, account_id: str, run_id: str) -> bool:
-        """Return whether a run has as many raised alerts as it may have."""
+        """Return whether a run has the maximum number of raised alerts."""
         return await self._raised(account_id, run_id) >= MAX_RAISED
 
     async def _raised(self, account_id: str, run_id: str) -> int:

@@ -19,7 +19,7 @@ class ApiTokenQueries:
         """Return a token by its id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such token.
         """
         found = await self._storage.row(ApiToken, principal.account_id, token_id)
         if found is None:
@@ -31,5 +31,5 @@ class ApiTokenQueries:
         return await self._storage.rows(ApiToken, principal.account_id, listing)
 
     async def by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
-        """Return the token with this hash, and its account; or None."""
+        """Return the token with this hash and its account, or None."""
         return await self._storage.token_by_hash(token_hash)

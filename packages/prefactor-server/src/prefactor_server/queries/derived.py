@@ -34,7 +34,7 @@ class DerivedQueries:
         return await self._of(set(_CONSUMERS.values()), now)
 
     async def of_totals(self, now: int) -> DerivedState:
-        """Return how far behind the totals of runs are."""
+        """Return the lag of the totals of runs."""
         return await self._of({_CONSUMERS["cost"]}, now)
 
     async def of_search(self, now: int) -> DerivedState:

@@ -19,7 +19,7 @@ class EnvironmentQueries:
         """Return an environment by its id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such environment.
         """
         found = await self._storage.row(Environment, principal.account_id, environment_id)
         if found is None:

@@ -1,4 +1,4 @@
-"""The reads behind live events: the change feed, and the rows that changed."""
+"""The reads for live events: the change feed, and the rows that changed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.storage.base import Storage
 
 MAX_SPANS: Final = 5000
-"""The most changed spans of an account that are read at a time."""
+"""The most changed spans of an account that are read at once."""
 
 
 class EventQueries:
-    """Reads the feed of all accounts, and rows of one account at a time."""
+    """Reads the change feed of all accounts, and changed rows of one account at a time."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -34,9 +34,9 @@ class EventQueries:
         """Return the changes after a position: whole commits, of about ``limit`` rows."""
         return await self._storage.feed.changes(after, limit)
 
-    async def hear(self, heard: Callable[[], None]) -> None:
+    async def listen(self, on_commit: Callable[[], None]) -> None:
         """Call a function after each commit of another server, until cancelled."""
-        await self._storage.feed.hear(heard)
+        await self._storage.feed.hear(on_commit)
 
     async def rows(
         self, account_id: str, changes: Iterable[Change], filters: Collection[EventFilter]
@@ -48,23 +48,25 @@ class EventQueries:
         merged = {
             run_id: span_ids
             for run_id, span_ids in merge_changes(changes).items()
-            if any(which.may_pass(run_id) for which in filters)
+            if any(one.may_pass(run_id) for one in filters)
         }
         found = await self._storage.rows_by_id(AgentInstance, account_id, merged) if merged else ()
         runs = {run.id: run for run in found}
-        wanted = [
+        passing = [
             span_id
             for run_id, span_ids in merged.items()
             if run_id in runs
             and any(one.wants_spans(run_id) and one.passes(runs[run_id]) for one in filters)
             for span_id in span_ids
         ]
-        read = 0 < len(wanted) <= MAX_SPANS
-        found_spans = await self._storage.rows_by_id(AgentSpan, account_id, wanted) if read else ()
-        about = await self._storage.rows_by_id(InstanceMetadata, account_id, runs) if runs else ()
+        can_read = 0 < len(passing) <= MAX_SPANS
+        spans = await self._storage.rows_by_id(AgentSpan, account_id, passing) if can_read else ()
+        metadata = (
+            await self._storage.rows_by_id(InstanceMetadata, account_id, runs) if runs else ()
+        )
         return ChangedRows(
             merged,
             runs,
-            None if len(wanted) > MAX_SPANS else {span.id: span for span in found_spans},
-            {metadata.id: metadata for metadata in about},
+            None if len(passing) > MAX_SPANS else {span.id: span for span in spans},
+            {one.id: one for one in metadata},
         )

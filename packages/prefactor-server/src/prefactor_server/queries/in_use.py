@@ -1,4 +1,4 @@
-"""The use of versions and schema versions: name duplicates, and deployments where current."""
+"""The use of versions: how often a name repeats, and where a version is current."""
 
 from __future__ import annotations
 
@@ -41,20 +41,22 @@ async def find_uses(
     rows: Sequence[V],
     version_id: Callable[[CurrentVersion], str],
 ) -> list[VersionUse[V]]:
-    """Return the use of each of these, as far as the caller may see it."""
+    """Return the use of each version, as far as the caller may see it."""
     by_agent: dict[str, list[V]] = defaultdict(list)
     for row in rows:
         by_agent[row.agent_id].append(row)
     repeats: dict[tuple[str, str | None], int] = {}
-    places: dict[str, list[str]] = defaultdict(list)
+    deployments: dict[str, list[str]] = defaultdict(list)
     for agent_id, own in by_agent.items():
         counts = await _counts(storage, principal.account_id, own)
         repeats |= {(agent_id, name): number for name, number in counts.items()}
         for current in await storage.current_versions(principal.account_id, agent_id):
             if principal.agent_deployment_id in (None, current.agent_deployment_id):
-                places[version_id(current)].append(current.agent_deployment_id)
+                deployments[version_id(current)].append(current.agent_deployment_id)
     return [
-        VersionUse(row, repeats.get((row.agent_id, row.external_identifier), 0), places[row.id])
+        VersionUse(
+            row, repeats.get((row.agent_id, row.external_identifier), 0), deployments[row.id]
+        )
         for row in rows
     ]
 

@@ -12,7 +12,7 @@ from prefactor_server.storage.base import Storage
 
 
 class OtlpTraceQueries:
-    """Reads traces, and what their runs belong to."""
+    """Reads traces, their runs and environments."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -24,7 +24,7 @@ class OtlpTraceQueries:
     async def run(
         self, principal: Principal, agent_ref: str, trace_id: str
     ) -> AgentInstance | None:
-        """Return the run of an agent's trace, or None if there is none that the caller may see."""
+        """Return the run of an agent's trace, or None if the caller sees no such run."""
         record = await self._storage.agent(principal.account_id, agent_ref)
         if record is None:
             return None
@@ -37,7 +37,7 @@ class OtlpTraceQueries:
         return page.rows[0] if page.rows else None
 
     async def environment(self, principal: Principal, name: str) -> Environment | None:
-        """Return the environment with this name; of several, the oldest."""
+        """Return the oldest environment with this name, or None."""
         listing = Listing((Filter("name", "=", name),), page_size=1)
         page = await self._storage.rows(Environment, principal.account_id, listing)
         return page.rows[0] if page.rows else None

@@ -1,9 +1,9 @@
 """The reads of risk: scores, computed from declarations, recorded spans and profiles.
 
-Scores are computed when they are asked for, so a changed profile changes every score at once, and
-without a profile there is none. Of a run that was counted, the number of its spans costs nothing,
-unless the run has changed since.
-A page costs at most three statements, and one more per schema version that is not cached.
+Scores are computed on demand, so a changed profile changes every score at once. Without a profile
+there is no score. For a run that was counted and has not changed since, the cost does not depend on
+the number of its spans. A page takes at most three statements, and one more for each schema version
+that is not cached.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from prefactor_server.domain.runs.run_total import (
 )
 from prefactor_server.storage.base import SpanUsage, Storage
 
-# Schema versions never change. Only names and a few flags are cached of each.
-_MAX_KEPT: Final = 500
+# Schema versions never change. Their type names and a few flags are cached.
+_MAX_CACHED: Final = 500
 _MAX_TYPES: Final = 1000
 _FEW_SPANS: Final = 200
-"""Counting the spans of a run costs less than looking whether its total is exact, up to here."""
+"""Up to this many spans, counting them costs less than checking whether a total is exact."""
 
 
 class ScoredRun(NamedTuple):
@@ -61,7 +61,7 @@ class ScoredSpan(NamedTuple):
 class PreviewedRun(NamedTuple):
     """A run with its current score, and its score by another profile.
 
-    ``now`` is None if the agent has no profile, and both are None if the run is not counted yet.
+    ``now`` is None if the agent has no profile. Both are None if the run is not counted yet.
     """
 
     run: AgentInstance
@@ -96,33 +96,33 @@ class RiskQueries:
     async def for_runs(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, ScoredRun]:
-        """Return the scores of the runs whose agents have a profile, by run."""
+        """Return the scores of runs, by run. Runs whose agents have no profile are left out."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
-        weighed = [run for run in runs if run.agent_id in profiles]
-        if not weighed:
+        with_profile = [run for run in runs if run.agent_id in profiles]
+        if not with_profile:
             return {}
-        counts = await self._span_counts(account_id, weighed)
+        counts = await self._span_counts(account_id, with_profile)
         return {
             run.id: await self._scored(run, profiles[run.agent_id], counts.get(run.id, {}))
-            for run in weighed
+            for run in with_profile
         }
 
     async def may_exceed(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Sequence[AgentInstance]:
-        """Return the runs that would exceed their limit if all their spans had the worst type."""
+        """Return the runs that would exceed the agreed level if all spans had the worst type."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
-        weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
+        all_weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
         found: list[AgentInstance] = []
         for run in runs:
             if run.agent_id not in profiles:
                 continue
-            weighing = weights[run.agent_id]
+            weights = all_weights[run.agent_id]
             declared = await self.declared(account_id, run.agent_schema_version_id)
             worst = max(
-                (type_risk(name, one, weighing).score for name, one in declared.items()), default=0
+                (type_risk(name, one, weights).score for name, one in declared.items()), default=0
             )
-            level = level_of(worst * run.span_total, weighing)
+            level = level_of(worst * run.span_total, weights)
             if exceeds(level, profiles[run.agent_id].agreed_risk):
                 found.append(run)
         return found
@@ -130,16 +130,16 @@ class RiskQueries:
     async def watched(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, ScoredRun | None]:
-        """Return the runs whose agents have a profile, scored if they may exceed their limit."""
+        """Return the runs whose agents have a profile, with scores if they may exceed its level."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
-        weighed = [run for run in runs if run.agent_id in profiles]
-        if not weighed:
+        with_profile = [run for run in runs if run.agent_id in profiles]
+        if not with_profile:
             return {}
-        scores = await self.for_runs(account_id, await self.may_exceed(account_id, weighed))
-        return {run.id: scores.get(run.id) for run in weighed}
+        scores = await self.for_runs(account_id, await self.may_exceed(account_id, with_profile))
+        return {run.id: scores.get(run.id) for run in with_profile}
 
     async def for_run(self, run: AgentInstance) -> RunFigures:
-        """Return the score of a run, the tokens it used, and its spans per type."""
+        """Return the score of a run, its tokens, and its spans per type."""
         uses, last_activity_at = (
             await self._exact(run) or (await self.counted(run.account_id, [run.id]))[run.id]
         )
@@ -166,21 +166,21 @@ class RiskQueries:
     ) -> Sequence[ScoredSpan | None]:
         """Return the scores of single spans, None if the agent has no profile."""
         profiles = await self._profiles(account_id, {span.agent_id for span in spans})
-        weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
+        all_weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
         scored: list[ScoredSpan | None] = []
         for span in spans:
-            weighing = weights.get(span.agent_id)
-            if weighing is None:
+            weights = all_weights.get(span.agent_id)
+            if weights is None:
                 scored.append(None)
                 continue
             declared = await self.declared(account_id, span.schema_version_id)
             risk = declared.get(span.schema_name, NOTHING_DECLARED)
-            score = type_risk(span.schema_name, risk, weighing).score
-            scored.append(ScoredSpan(score, level_of(score, weighing)))
+            score = type_risk(span.schema_name, risk, weights).score
+            scored.append(ScoredSpan(score, level_of(score, weights)))
         return scored
 
     async def rollups(self, account_id: str, agent_id: str, environment_id: str | None) -> Rollups:
-        """Return what an agent's current versions declare, and what its runs recorded."""
+        """Return the risk that an agent's current versions declare, and that of recorded spans."""
         types = await self._storage.agent_types(account_id, agent_id, environment_id)
         current: dict[str, DataRisk] = {}
         for version in types.current:
@@ -205,9 +205,9 @@ class RiskQueries:
         totals: Mapping[str, RunTotal],
         profile: RiskProfile,
     ) -> AsyncIterator[PreviewedRun]:
-        """Score runs by the profiles that their agents have and by another one, one by one.
+        """Score runs one by one, by the profiles of their agents and by another one.
 
-        The spans of a run are read from its total, so the cost does not depend on their number.
+        Span counts come from the totals of the runs, so the cost does not depend on them.
         """
         current = await self._profiles(account_id, {run.agent_id for run in runs})
         for run in runs:
@@ -234,7 +234,7 @@ class RiskQueries:
         types: Mapping[str, DataRisk] = {} if document is None else _declared(document)
         if len(types) <= _MAX_TYPES:
             self._declared[key] = types
-            while len(self._declared) > _MAX_KEPT:
+            while len(self._declared) > _MAX_CACHED:
                 self._declared.popitem(last=False)
         return types
 
@@ -258,9 +258,9 @@ class RiskQueries:
     async def _span_counts(
         self, account_id: str, runs: Sequence[AgentInstance]
     ) -> Mapping[str, Mapping[str, int]]:
-        """Return how many spans of each type runs have, from their totals where these are current.
+        """Return the number of spans of each type, from the totals of runs if these are current.
 
-        A span never changes its type, so a total that has as many spans as its run is current.
+        A span never changes its type, so a total with as many spans as its run is current.
         """
         sizes = {run.id: run.span_total for run in runs}
         counts: dict[str, Mapping[str, int]] = {}

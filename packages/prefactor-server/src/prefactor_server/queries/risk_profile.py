@@ -10,7 +10,7 @@ from prefactor_server.storage.base import Storage
 
 
 class RiskProfileQueries:
-    """Reads profiles. Deleted ones are not found."""
+    """Reads profiles, except deleted ones."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -19,7 +19,7 @@ class RiskProfileQueries:
         """Return a profile by its id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such profile.
         """
         found = await self._storage.row(RiskProfile, principal.account_id, profile_id)
         return require_profile(found, profile_id)
@@ -28,7 +28,7 @@ class RiskProfileQueries:
         """Return a profile by its id, even if it was deleted.
 
         Raises:
-            NotFound: there never was one.
+            NotFound: no such profile, not even a deleted one.
         """
         found = await self._storage.row(RiskProfile, principal.account_id, profile_id)
         if found is None:
@@ -37,6 +37,6 @@ class RiskProfileQueries:
 
     async def page(self, principal: Principal, listing: Listing) -> Page[RiskProfile]:
         """Return a page of profiles."""
-        there = Filter("deleted_at", "is null", None)
-        listing = listing._replace(filters=(*listing.filters, there))
+        not_deleted = Filter("deleted_at", "is null", None)
+        listing = listing._replace(filters=(*listing.filters, not_deleted))
         return await self._storage.rows(RiskProfile, principal.account_id, listing)

@@ -18,11 +18,11 @@ from prefactor_server.queries.derived import DerivedQueries
 from prefactor_server.storage.base import SpanRecord, Storage
 
 TEXT = "text"
-"""The filter that asks for words."""
+"""The name of the filter for text."""
 
 
 class Found(NamedTuple):
-    """The result of a search: a filter on runs, and where the words were found."""
+    """The result of a search: a filter on runs, and their matches by run."""
 
     terms: Sequence[Term]
     filter: Filter
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """Where a run contains the words. ``is_cut`` means that the span has text not indexed."""
+    """The match to show for a run. ``is_cut`` means that part of the span is not indexed."""
 
     span_id: str
     snippet: str
@@ -52,7 +52,7 @@ class SearchQueries:
         if query is None:
             return None
         terms = terms_of(query)
-        # Read before the index, so that the index is at least as fresh as this says.
+        # Read before the index, so that the index is at least this fresh.
         state = await self._derived.of_search(now)
         matches = await self._storage.search.find(
             principal.account_id, terms, _scopes(principal, filters)
@@ -64,7 +64,7 @@ class SearchQueries:
     async def show(
         self, principal: Principal, found: Found, run_ids: Sequence[str]
     ) -> Mapping[str, Shown]:
-        """Return where runs contain the words, by run, without runs deleted meanwhile."""
+        """Return the matches to show, by run. Spans that were deleted meanwhile are left out."""
         spans = {
             found.matches[run_id].span_id: found.matches[run_id]
             for run_id in run_ids
@@ -82,12 +82,12 @@ class SearchQueries:
 
 
 def with_found(filters: Sequence[Filter], found: Found) -> tuple[Filter, ...]:
-    """Return the filters, with the text filter replaced by the runs found."""
+    """Return the filters with the found runs in place of the text filter."""
     return (*(one for one in filters if one.column != TEXT), found.filter)
 
 
 def _scopes(principal: Principal, filters: Sequence[Filter]) -> Sequence[str]:
-    """Return the words that restrict a search to what the caller may see and asks for."""
+    """Return the words that restrict a search to what the caller may see and filters by."""
     scopes = [scope_word("account", principal.account_id)]
     if principal.scope != "account":
         scopes.append(scope_word("agent", str(principal.agent_id)))

@@ -13,7 +13,7 @@ from prefactor_server.storage.base import Storage
 from prefactor_server.storage.series import RollupRange
 
 MAX_ROLLUPS: Final = 10_000
-"""The most stored rollups that one series may sum: one for each bucket and environment."""
+"""The most stored rollups of one series, which has one per bucket and environment."""
 
 _CONSUMER: Final = "series"
 _SECOND_US: Final = 1_000_000
@@ -22,7 +22,7 @@ _SECOND_US: Final = 1_000_000
 class Progress(NamedTuple):
     """The progress of the rollups. ``complete_from`` is None during the backfill of older runs.
 
-    After that, only the last ``behind_seconds`` may be missing.
+    After the backfill, only the last ``behind_seconds`` may be missing.
     """
 
     complete_from: int | None
@@ -30,33 +30,33 @@ class Progress(NamedTuple):
 
 
 class SeriesQueries:
-    """Reads rollups. A deployment token sees those of its agent and environment."""
+    """Reads rollups. A deployment token sees only those of its agent and environment."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def rollups(
-        self, principal: Principal, agent_id: str, environment_id: str | None, asked: Range
+        self, principal: Principal, agent_id: str, environment_id: str | None, requested: Range
     ) -> Sequence[Rollup]:
         """Return the rollups of an agent, or of ALL_AGENTS, in a range.
 
         Raises:
             ValidationFailed: there are too many, because of many environments.
         """
-        wanted = RollupRange(
+        rollup_range = RollupRange(
             principal.account_id,
             agent_id,
-            asked.bucket.seconds,
-            asked.start,
-            asked.end,
+            requested.bucket.seconds,
+            requested.start,
+            requested.end,
             principal.environment_id or environment_id,
         )
-        found = await self._storage.series.rollups(wanted, MAX_ROLLUPS + 1)
+        found = await self._storage.series.rollups(rollup_range, MAX_ROLLUPS + 1)
         if len(found) > MAX_ROLLUPS:
             raise invalid(
                 "environment_id",
-                f"is required here: all environments together have more than {MAX_ROLLUPS} "
-                "rollups in this range. A shorter range or larger buckets help, too",
+                f"is required here, because all environments together have more than {MAX_ROLLUPS} "
+                "rollups in this range: name one, or choose a shorter range or larger buckets",
             )
         return found
 

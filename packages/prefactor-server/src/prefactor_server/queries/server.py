@@ -1,4 +1,4 @@
-"""The reads about the database as a whole, for operators."""
+"""The reads of the state of the database, for operators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FeedStatus(NamedTuple):
 
 
 class ServerQueries:
-    """Reads the state of the database for operators, across accounts and without any data."""
+    """Reads the state of the database across accounts, without any of their data."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

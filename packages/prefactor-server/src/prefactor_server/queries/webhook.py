@@ -9,39 +9,39 @@ from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS, Webhook, require_webhook
 from prefactor_server.storage.base import Storage
 
-_THERE = Filter("deleted_at", "is null", None)
+_NOT_DELETED = Filter("deleted_at", "is null", None)
 
 
 class WebhookQueries:
-    """Reads webhooks; deleted ones do not exist."""
+    """Reads webhooks, except deleted ones."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def show(self, principal: Principal, webhook_id: str) -> Webhook:
-        """A webhook by its id.
+        """Return a webhook by its id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such webhook.
         """
         found = await self._storage.row(Webhook, principal.account_id, webhook_id)
         return require_webhook(found, webhook_id)
 
     async def page(self, principal: Principal, listing: Listing) -> Page[Webhook]:
-        """A page of webhooks."""
-        listing = listing._replace(filters=(*listing.filters, _THERE))
+        """Return a page of webhooks."""
+        listing = listing._replace(filters=(*listing.filters, _NOT_DELETED))
         return await self._storage.rows(Webhook, principal.account_id, listing)
 
     async def is_full(self, principal: Principal) -> bool:
-        """Whether the account has as many webhooks as it may have."""
+        """Return whether the account has the maximum number of webhooks."""
         page = await self.page(principal, Listing(page_size=1))
         return page.total >= MAX_WEBHOOKS
 
     async def delivery(self, principal: Principal, delivery_id: str) -> WebhookDelivery:
-        """A delivery by its id.
+        """Return a delivery by its id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such delivery.
         """
         found = await self._storage.row(WebhookDelivery, principal.account_id, delivery_id)
         if found is None:
@@ -49,9 +49,9 @@ class WebhookQueries:
         return found
 
     async def deliveries(self, principal: Principal, listing: Listing) -> Page[WebhookDelivery]:
-        """A page of deliveries."""
+        """Return a page of deliveries."""
         return await self._storage.rows(WebhookDelivery, principal.account_id, listing)
 
     async def next_inserted_at(self, now: int) -> int:
-        """Return now, or a later time if a delivery has that of now already."""
+        """Return now, or the next time that is later than that of every delivery."""
         return max(now, await self._storage.webhooks.last_inserted_at() + 1)

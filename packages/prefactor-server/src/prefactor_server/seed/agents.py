@@ -17,7 +17,7 @@ class Version(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """An agent. ``weight`` is its share of all runs, ``failing`` the share of them that fail."""
+    """An agent. ``weight`` is its share of all runs, and ``failing`` the share of failed ones."""
 
     key: str
     name: str
@@ -29,7 +29,7 @@ class Agent(NamedTuple):
 
     @property
     def external_identifier(self) -> str:
-        """The identifier that the recording program uses."""
+        """The external identifier of the agent."""
         return f"seed-{self.key}"
 
     def version_at(self, share: float) -> Version:
@@ -92,7 +92,7 @@ RISK_PROFILE: Final[Json] = {
     "agreed_risk": "high",
 }
 ENVIRONMENT: Final[Json] = {"id": "seed-staging", "name": "Staging (example)"}
-"""The environment besides the default one. Every tenth run is in it."""
+"""The second environment. Every tenth run is in it."""
 
 
 def creation(agent: Agent) -> Json:
@@ -106,7 +106,7 @@ def creation(agent: Agent) -> Json:
 
 
 def declaration(agent: Agent, version: Version) -> Json:
-    """Return the release and the schemas for a registration."""
+    """Return the agent, version and schemas of a registration."""
     types = span_types(agent.key, moves_money=agent.moves_money, revision=version.revision)
     return {
         "agent_id": agent.external_identifier,

@@ -29,12 +29,14 @@ class ApiAddress:
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingError(f"--url must be like http://127.0.0.1:8585, got {url!r}")
+            raise SettingError(
+                f"--url must be an http or https URL such as http://127.0.0.1:8585, got {url!r}"
+            )
         if parts.query or parts.fragment or parts.username is not None:
-            raise SettingError("--url must have no query, fragment or user name")
+            raise SettingError("--url must not have a query, a fragment or a user name")
         if not token or not token.isascii() or not token.isprintable():
             raise SettingError(
-                "A token is needed, in PREFACTOR_API_TOKEN: make one with prefactor-server token "
+                "PREFACTOR_API_TOKEN must contain a token: create one with prefactor-server token "
                 "create"
             )
         try:
@@ -73,17 +75,17 @@ class ApiClient:
         target = f"{path}?{urlencode(query)}" if query else path
         return self._request("GET", target, None, may_be_missing=True)
 
-    def post(self, path: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Write an object.
 
         Raises:
             Refusal: the server rejected the request, or cannot be reached.
         """
-        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        answer = self._request("POST", path, body, may_be_missing=False)
-        if answer is None:
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        document = self._request("POST", path, content, may_be_missing=False)
+        if document is None:
             raise TypeError(path)
-        return answer
+        return document
 
     def _request(
         self, method: str, path: str, body: bytes | None, *, may_be_missing: bool
@@ -93,19 +95,19 @@ class ApiClient:
             if attempt:
                 self._sleep(min(_LONGEST_WAIT, 0.25 * 2**attempt))
             try:
-                status, answer = self._exchange(method, path, body)
+                status, document = self._exchange(method, path, body)
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 problem = str(error) or type(error).__name__
                 continue
             if status in _BUSY:
-                problem = f"{status} {answer.get('message', '')}"
+                problem = f"{status} {document.get('message', '')}"
                 continue
             if status == http.client.NOT_FOUND and may_be_missing:
                 return None
             if status != http.client.OK:
-                raise Refusal(f"{method} {path}: {status} {_explained(answer)}")
-            return answer
+                raise Refusal(f"{method} {path}: {status} {_explained(document)}")
+            return document
         raise Unavailable(f"{method} {path}: gave up after {_ATTEMPTS} attempts: {problem}")
 
     def _exchange(
@@ -118,10 +120,12 @@ class ApiClient:
         response = self._connection.getresponse()
         content = response.read()
         try:
-            answer = json.loads(content)
+            document = json.loads(content)
         except ValueError:
-            answer = {"message": "the answer is not JSON: is this the address of the API?"}
-        return response.status, cast("Json", answer) if isinstance(answer, dict) else {}
+            document = {
+                "message": "the response is not JSON: check that --url is the address of the API"
+            }
+        return response.status, cast("Json", document) if isinstance(document, dict) else {}
 
 
 def path_of(kind: str, identifier: str) -> str:
@@ -129,8 +133,8 @@ def path_of(kind: str, identifier: str) -> str:
     return f"/api/v1/{kind}/{quote(identifier, safe='')}"
 
 
-def _explained(answer: Mapping[str, Any]) -> str:
+def _explained(document: Mapping[str, Any]) -> str:
     """Return the message of an error body, with its field errors."""
-    message = str(answer.get("message", "without a message"))
-    errors = answer.get("errors")
+    message = str(document.get("message", "without a message"))
+    errors = document.get("errors")
     return f"{message} {json.dumps(errors)}" if errors else message

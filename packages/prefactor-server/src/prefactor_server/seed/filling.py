@@ -1,4 +1,4 @@
-"""Writes the example data to a server, skipping what it already has."""
+"""Writes the example data to a server, except for data that it already has."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DAY_US: Final = 24 * 60 * _MINUTE_US
 
 
 class Plan(NamedTuple):
-    """The data to write. ``large_run_spans`` is 0 for no large run."""
+    """The data to write; without a large run if ``large_run_spans`` is 0."""
 
     seed: int
     runs: int
@@ -63,7 +63,7 @@ def fill(address: ApiAddress, plan: Plan, *, now: int, report: Report) -> Summar
         Refusal: the server rejected a request, or cannot be reached.
     """
     with _Connections(address) as connections:
-        client = connections.mine()
+        client = connections.client()
         _prepare(client)
         history = _history(client, plan, now)
         runs = written = spans = 0
@@ -85,19 +85,19 @@ def _prepare(client: ApiClient) -> None:
     scope = _details(client.get("/api/v1/ping"))["token_scope"]
     if scope != "account":
         raise NotPermitted(
-            f"The token's scope is {scope}: an account token is needed. Make one with "
+            f"The token has the scope {scope}, but an account token is needed: create one with "
             "prefactor-server token create"
         )
-    wanted = [("environment", ENVIRONMENT["id"], ENVIRONMENT)]
-    wanted += [("risk_profile", RISK_PROFILE["id"], RISK_PROFILE)]
-    wanted += [("agent", agent.external_identifier, creation(agent)) for agent in AGENTS]
-    for kind, identifier, fields in wanted:
+    objects = [("environment", ENVIRONMENT["id"], ENVIRONMENT)]
+    objects += [("risk_profile", RISK_PROFILE["id"], RISK_PROFILE)]
+    objects += [("agent", agent.external_identifier, creation(agent)) for agent in AGENTS]
+    for kind, identifier, fields in objects:
         if client.get(path_of(kind, identifier)) is None:
             client.post(f"/api/v1/{kind}", {"details": fields})
 
 
 def _history(client: ApiClient, plan: Plan, now: int) -> History:
-    """Return the history that was begun, with its own end, or a new one that ends now."""
+    """Return the history that the server has, with its end, or a new one that ends now."""
     history = History(plan.seed, plan.runs, now // _MINUTE_US * _MINUTE_US)
     begun = client.get(path_of("agent_instance", history.run_id(0)))
     if begun is None or begun["details"]["started_at"] is None:
@@ -106,7 +106,7 @@ def _history(client: ApiClient, plan: Plan, now: int) -> History:
 
 
 def _batches(planned: Iterable[PlannedRun]) -> Iterator[Sequence[PlannedRun]]:
-    """Group runs as long as their items fit into one request."""
+    """Group runs whose items fit into one request."""
     batch: list[PlannedRun] = []
     items = 0
     for run in planned:
@@ -120,14 +120,14 @@ def _batches(planned: Iterable[PlannedRun]) -> Iterator[Sequence[PlannedRun]]:
 
 
 def _send_batch(client: ApiClient, batch: Sequence[PlannedRun]) -> bool:
-    """Send runs; return False if they existed. The last item of the last run decides."""
-    if _is_there(client, batch[-1]):
+    """Send runs, or return False if the last item of the last run exists."""
+    if _exists(client, batch[-1]):
         return False
     _send(client, [item for run in batch for item in run.items])
     return True
 
 
-def _is_there(client: ApiClient, run: PlannedRun) -> bool:
+def _exists(client: ApiClient, run: PlannedRun) -> bool:
     found = client.get(path_of("agent_instance", run.id))
     if found is None or found["details"]["status"] != run.status:
         return False
@@ -140,7 +140,7 @@ def _fill_large_run(
     connections: _Connections, plan: Plan, history: History, report: Report
 ) -> tuple[str, bool]:
     run = LargeRun(plan.seed, history.until, plan.large_run_spans)
-    client = connections.mine()
+    client = connections.client()
     found = client.get(path_of("agent_instance", run.id))
     if found is not None and found["details"]["status"] == "complete":
         return run.id, False
@@ -160,19 +160,19 @@ def _send(client: ApiClient, items: Sequence[Json]) -> None:
         if output["status"] != "success":
             raise Refusal(f"{key}: {output.get('code')}: {output.get('message')}")
     if len(outputs) != len(items):
-        raise Refusal(f"{len(outputs)} of {len(items)} items were answered")
+        raise Refusal(f"the server answered {len(outputs)} of {len(items)} items")
 
 
-def _details(answer: Any) -> Any:
-    return answer["details"]
+def _details(document: Any) -> Any:
+    return document["details"]
 
 
 class _Connections:
-    """One connection per worker thread, and a limited number of concurrent requests."""
+    """One connection per worker thread, for a limited number of concurrent requests."""
 
     def __init__(self, address: ApiAddress) -> None:
         self._address = address
-        self._local = threading.local()
+        self._thread = threading.local()
         self._clients: list[ApiClient] = []
         self._pool = ThreadPoolExecutor(_WORKERS, "seed")
 
@@ -189,12 +189,12 @@ class _Connections:
         for client in self._clients:
             client.close()
 
-    def mine(self) -> ApiClient:
+    def client(self) -> ApiClient:
         """Return the client of the current thread."""
-        client: ApiClient | None = getattr(self._local, "client", None)
+        client: ApiClient | None = getattr(self._thread, "client", None)
         if client is None:
             client = ApiClient(self._address)
-            self._local.client = client
+            self._thread.client = client
             self._clients.append(client)
         return client
 
@@ -210,4 +210,4 @@ class _Connections:
             yield first, future.result()
 
     def _send(self, send: Callable[[ApiClient, T], R], part: T) -> R:
-        return send(self.mine(), part)
+        return send(self.client(), part)

@@ -1,6 +1,6 @@
-"""The runs, their times, and the requests for each.
+"""The runs, their times, and the bulk items that record them.
 
-Everything is determined by the seed, the number of runs and the end of the history.
+The seed, the number of runs and the end of the history determine all of them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _TERMINATIONS: Final = (
 
 
 class Ending(NamedTuple):
-    """The end of a run; ``status`` may be one of a run that has not ended."""
+    """The final state of a run, which may not have ended."""
 
     status: str
     reason: str = ""
 
 
 class PlannedRun(NamedTuple):
-    """A run, the bulk items that record it, and its number of spans."""
+    """A run with the bulk items that record it, and its number of spans."""
 
     id: str
     status: str
@@ -69,14 +69,14 @@ class History(NamedTuple):
         unfinished = max(4, int(self.runs * _UNFINISHED_SHARE)) if self.runs >= 10 else 0
         for number in range(self.runs):
             random = Random(f"{self.seed}/{self.runs}/{number}")
-            left = self.runs - unfinished - number
-            if left > 0:
-                moment = number + random.random() if number else 0
-                start = clock.at(moment / self.runs)
+            remaining = self.runs - unfinished - number
+            if remaining > 0:
+                position = number + random.random() if number else 0
+                start = clock.at(position / self.runs)
                 yield self._run(number, random, start, None)
             else:
                 start = self.until - int(random.uniform(1, 50) * 60 * SECOND)
-                yield self._run(number, random, start, _unfinished(-left, random))
+                yield self._run(number, random, start, _unfinished(-remaining, random))
 
     def _run(self, number: int, random: Random, start: int, ending: Ending | None) -> PlannedRun:
         agent = random.choices(AGENTS, [one.weight for one in AGENTS])[0]
@@ -111,7 +111,7 @@ class History(NamedTuple):
 
 
 def _record(recording: Recording, agent: Agent, version: Version, ending: Ending | None) -> str:
-    """Record the agent's steps; return the final status of the run."""
+    """Record the agent's steps, and return the final status of the run."""
     failing = 0.0 if ending is not None else agent.failing
     try:
         SCENARIOS[agent.key](recording, version.model, failing)
@@ -135,7 +135,7 @@ def _end(run_id: str, status: str, at: int, ending: Ending | None) -> Sequence[J
 
 
 def _unfinished(number: int, random: Random) -> Ending:
-    """Return the state of the last runs: some pending, some active, most terminated."""
+    """Return the state of an unfinished run: pending, active or most often terminated."""
     if number < 1:
         return Ending("pending")
     if number % 4 == 1:
@@ -161,7 +161,7 @@ def _planned(run_id: str, status: str, items: Sequence[Json], spans: int) -> Pla
 
 
 def keyed(items: Sequence[Json]) -> Sequence[Json]:
-    """Add an idempotency key to each item, so that it can be sent again."""
+    """Add an idempotency key to each item, so that it can be resent."""
     return [{**item, "idempotency_key": _key(item)} for item in items]
 
 
@@ -181,7 +181,7 @@ class _BusyHours:
         self._sums = [0.0, *accumulate(hours)]
 
     def at(self, share: float) -> int:
-        """Return the time by which a share of all runs, from 0 to below 1, has started."""
+        """Return the time by which a share of all runs (0 to below 1) has started."""
         target = share * self._sums[-1]
         hour = bisect_right(self._sums, target) - 1
         within = (target - self._sums[hour]) / (self._sums[hour + 1] - self._sums[hour])

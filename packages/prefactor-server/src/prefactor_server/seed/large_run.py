@@ -1,4 +1,4 @@
-"""One run with very many spans, generated while it is sent, so it is never in memory as a whole."""
+"""One run with very many spans, generated while it is sent to bound the memory."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from prefactor_server.seed.span_types import Json
 
 _PIECE: Final = 900
 _MAX_DEPTH: Final = 40
-# More than the average duration of a span, so that the run has ended.
+# More than the average duration of a span, so that the run ends before the present.
 _PACE: Final = 3 * SECOND
 
 
 class LargeRun:
-    """A run with an exact number of spans. After its beginning, pieces may be sent in any order."""
+    """A run with an exact number of spans. Its pieces may be sent in any order."""
 
     def __init__(self, seed: int, until: int, spans: int) -> None:
         self.id = f"seed-{seed}-large-{spans}"
@@ -43,13 +43,13 @@ class LargeRun:
 
     def pieces(self) -> Iterator[Sequence[Json]]:
         """Generate the spans below the root, one request at a time."""
-        left = self._spans - 1
-        while left:
+        remaining = self._spans - 1
+        while remaining:
             items: list[Json] = []
-            while len(items) < min(_PIECE, left):
+            while len(items) < min(_PIECE, remaining):
                 _section(self._recording, self._version.model, 1)
-                items += self._taken(left - len(items))
-            left -= len(items)
+                items += self._taken(remaining - len(items))
+            remaining -= len(items)
             yield keyed(items)
 
     def end(self) -> Sequence[Json]:

@@ -13,7 +13,7 @@ SECOND = 1_000_000
 
 
 class SpanFailed(Exception):
-    """A span failed in a way that fails its parent. Contains the recorded error."""
+    """A span failed, and its parent fails with it. ``error`` is the recorded error."""
 
     def __init__(self, error: Json) -> None:
         super().__init__(error)
@@ -21,7 +21,7 @@ class SpanFailed(Exception):
 
 
 class ReachedPresent(Exception):
-    """The recording has reached the present, so nothing later can be recorded."""
+    """The recording has reached the present, after which nothing can be recorded."""
 
 
 class OpenSpan(NamedTuple):
@@ -32,9 +32,9 @@ class OpenSpan(NamedTuple):
 
 
 class Recording:
-    """The spans of one run in order of start, which is the order of sending.
+    """The spans of one run by start, which is also the order of sending.
 
-    ``until`` is the present. Nothing later is recorded.
+    ``until`` is the present, after which nothing is recorded.
     """
 
     def __init__(self, run_id: str, agent: str, random: Random, start: int, until: int) -> None:
@@ -58,12 +58,12 @@ class Recording:
         return self._count
 
     def take(self) -> list[Json]:
-        """Return the spans that were not taken yet. All must be closed."""
+        """Return the new spans since the last call. All must be closed."""
         spans, self._spans = self._spans, []
         return [span.fields for span in spans]
 
     def wait(self, low_ms: float, high_ms: float) -> None:
-        """Advance the clock, mostly by little and sometimes by a lot, like a network."""
+        """Advance the clock, mostly a little and sometimes a lot, as with network latency."""
         share = self.random.random() ** 3
         self.now += int((low_ms + (high_ms - low_ms) * share) * MILLISECOND)
 
@@ -71,7 +71,7 @@ class Recording:
         """Begin a span below the current one.
 
         Raises:
-            ReachedPresent: it would begin in the future. The open spans stay open.
+            ReachedPresent: it would begin in the future. Open spans stay open.
         """
         if self._stack and self.is_over:
             raise ReachedPresent

@@ -1,4 +1,4 @@
-"""The steps of the example agents: model calls, tools, searches, checks."""
+"""The steps of the example agents: model calls, tools, searches and checks."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def tool(
     """
     payload: Json = {"tool_name": name, "label": label, "arguments": arguments}
     if recording.random.random() < 0.004:
-        # A payload that does not match its schema is stored and flagged, and pages must show that.
+        # A few payloads do not match their schema, so that pages show what that looks like.
         payload["arguments"] = "see label"
     span = recording.open("tool", payload, sensitive=sensitive)
     recording.wait(5, 40)
@@ -108,7 +108,7 @@ def retrieval(recording: Recording, query: str, titles: list[str], *, limit: int
 
 
 def fetch(recording: Recording, url: str) -> bool:
-    """Record fetching a page; return whether it succeeded."""
+    """Record the fetch of a page, and return whether it succeeded."""
     span = recording.open("http", {"method": "GET", "url": url})
     recording.wait(90, 2_500)
     status = 404 if recording.random.random() < 0.06 else 200
@@ -125,7 +125,7 @@ def guard(recording: Recording, *, blocking: float = 0.0) -> None:
     """Record a check of an input or an output.
 
     Raises:
-        SpanFailed: the check found something and stopped the run.
+        SpanFailed: the check failed, which stops the run.
     """
     rule = recording.random.choice(RULES)
     span = recording.open("guard", {"rule": rule})

@@ -21,10 +21,10 @@ def new_file(target: Path) -> Generator[Path]:
     Only its owner can read it. An incomplete file is removed.
 
     Raises:
-        BackupError: the file exists already, or cannot be created.
+        BackupError: the file already exists, or cannot be created.
     """
     if target.exists():
-        raise BackupError(f"{target} is there already: name another file, or remove it first")
+        raise BackupError(f"{target} already exists: name another file, or remove it first")
     draft = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -1,1 +1,1 @@
-"""Export and import: what is stored, as lines that another server takes back."""
+"""Export and import: stored rows as lines that another server can import."""

@@ -1,4 +1,4 @@
-"""Exports of one run, or of everything, in any encoding."""
+"""Exports of one run or of many, in any encoding."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from prefactor_server.queries.runs.export import ExportedRow, ExportQueries, Run
 from prefactor_server.storage.base import SpanRecord
 from prefactor_server.transfer.lines import Visible
 
-MAX_REMEMBERED: Final = 1000
-"""How many runs' agents, versions and environments are cached."""
+MAX_CACHED: Final = 1000
+"""The most combinations of agent, version and environment that are cached."""
 
 
 class Encoding(Protocol):
-    """The format of an export. The returned pieces, in order, are the export."""
+    """The format of an export, which consists of the returned pieces in order."""
 
     def begin(self, account_id: str, *, masked: bool) -> bytes:
         """Return the beginning of an export of an account."""
@@ -25,7 +25,7 @@ class Encoding(Protocol):
     def rows(
         self, rows: Sequence[ExportedRow], visible: Visible, origin: RunOrigin | None
     ) -> bytes:
-        """Return rows, as a reader may see them; those of a run come with its ``origin``."""
+        """Return rows in the view of a reader. Rows of a run come with its ``origin``."""
         ...
 
     def end(self, runs: int, spans: int) -> bytes:
@@ -34,7 +34,7 @@ class Encoding(Protocol):
 
 
 class Selection(NamedTuple):
-    """The exported part of an account: runs after an id, that match filters, or of an agent."""
+    """The part of an account to export: runs by agent and filters, after an id."""
 
     account_id: str
     agent_id: str | None = None
@@ -60,7 +60,7 @@ async def export_run(
 ) -> AsyncIterator[bytes]:
     """Yield the export of one run, in pieces.
 
-    With ``account``, also what belongs to the account rather than to the run.
+    With ``account``, it includes rows that belong to the account rather than to the run.
     """
     spans = 0
     around = await queries.around(run, whole_account=account)
@@ -75,7 +75,7 @@ async def export_run(
 async def export_all(
     queries: ExportQueries, encoding: Encoding, selection: Selection, on_run: Callable[[str], None]
 ) -> AsyncIterator[bytes]:
-    """Yield the export of many runs; ``on_run`` gets the id of each that is complete."""
+    """Yield the export of many runs. ``on_run`` receives the id of each exported run."""
     account_id = selection.account_id
     yield encoding.begin(account_id, masked=False)
     async for rows in queries.of_account(account_id, selection.agent_id):
@@ -98,18 +98,18 @@ def unmasked(document: bytes) -> bytes:
 
 
 class Origins:
-    """The agents, versions and environments of runs, remembered for the runs that follow."""
+    """Reads the agents, versions and environments of runs, and caches them."""
 
     def __init__(self, queries: ExportQueries) -> None:
         self._queries = queries
         self._known: dict[tuple[str, str, str], RunOrigin] = {}
 
     async def of(self, run: AgentInstance) -> RunOrigin:
-        """Return where a run comes from."""
+        """Return a run with its agent, version and environment."""
         key = (run.agent_id, run.agent_version_id, run.environment_id)
         found = self._known.get(key)
         if found is None:
-            if len(self._known) >= MAX_REMEMBERED:
+            if len(self._known) >= MAX_CACHED:
                 self._known.clear()
             found = self._known[key] = await self._queries.origin(run)
         return found._replace(run=run)

@@ -1,4 +1,4 @@
-"""Recognises files that are no export as ``import`` reads it, by their first bytes."""
+"""Recognises files that ``import`` cannot read, by their first bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNATURES: Final = (
     (b"BZh", "is compressed with bzip2", _DECOMPRESS),
     (b"\xfd7zXZ\0", "is compressed with xz", _DECOMPRESS),
     (b"PK\x03\x04", "is a ZIP archive", "extract it first, and import the file in it"),
-    (b"PAR1", "is in the format Parquet, which is only written", _EXPORT_LINES),
+    (b"PAR1", "is in the format Parquet, which cannot be imported", _EXPORT_LINES),
     (b"\xff\xfe", "is text in UTF-16", "convert it to UTF-8 first"),
     (b"\xfe\xff", "is text in UTF-16", "convert it to UTF-8 first"),
     (b"\xef\xbb\xbf", "begins with a byte order mark", "remove its first three bytes"),
@@ -21,8 +21,8 @@ _SIGNATURES: Final = (
 
 
 def unreadable_format(start: bytes) -> str | None:
-    """Return what a file is and what to do with it, or None if it may be an export."""
-    for signature, what, next_step in _SIGNATURES:
+    """Return why a file cannot be imported and what to do, or None if it may be an export."""
+    for signature, problem, next_step in _SIGNATURES:
         if start.startswith(signature):
-            return f"the file {what}: {next_step}"
+            return f"the file {problem}: {next_step}"
     return None

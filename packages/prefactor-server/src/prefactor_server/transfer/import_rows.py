@@ -31,7 +31,7 @@ _OF_RUNS: Final = (AgentSpan, Alert, InstanceMetadata, InstanceQuality)
 class ImportedRow(NamedTuple):
     """A row of an import, with the number of its line.
 
-    ``same_documents`` is whether a stored span of its id has the same payloads.
+    ``same_documents`` is False if a stored span with its id has other payloads.
     """
 
     line: int
@@ -50,7 +50,7 @@ class Problem(NamedTuple):
 
 
 class CurrentRun(NamedTuple):
-    """The run whose lines are being read; ``accepted`` if its rows are imported."""
+    """The run that the current lines belong to; ``accepted`` if its rows are imported."""
 
     id: str | None = None
     accepted: bool = False
@@ -58,7 +58,7 @@ class CurrentRun(NamedTuple):
 
 @dataclass(slots=True)
 class ImportResult:
-    """The result for some rows: how many were added, by kind, identical, or left out."""
+    """The result for some rows: the counts of added ones by kind, identical ones, and others."""
 
     run: CurrentRun
     added: Counter[str] = field(default_factory=Counter[str])
@@ -67,12 +67,12 @@ class ImportResult:
     problems: list[Problem] = field(default_factory=list[Problem])
 
 
-class _Differs(Exception):
+class _Rejected(Exception):
     """A row cannot be imported."""
 
 
 def needs_of(rows: Sequence[ImportedRow], run: CurrentRun) -> Needs:
-    """Return the stored rows that decide about imported ones."""
+    """Return the stored rows that imported ones are compared with."""
     needs = Needs()
     if run.id is not None:
         needs.instances.add(run.id)
@@ -91,15 +91,12 @@ def import_rows(
 ) -> ImportResult:
     """Add the rows that are new, in order; runs are marked as imported now.
 
-    With ``replace_default``, the account has nothing but its default environment, which the
-    imported one replaces.
+    With ``replace_default``, the account has only its default environment, and the imported one
+    replaces it.
     """
     snapshot.imported = True
     result = ImportResult(run)
-    for given in rows:
-        one = given
-        if isinstance(one.row, AgentInstance):
-            one = one._replace(row=one.row._replace(imported_at=now))
+    for one in (_marked(row, now) for row in rows):
         if isinstance(one.row, _OF_RUNS):
             if result.run.id != _run_of(one.row):
                 result.problems.append(
@@ -111,7 +108,7 @@ def import_rows(
                 continue
         try:
             added = _import_row(snapshot, one, replace_default=replace_default)
-        except _Differs as problem:
+        except _Rejected as problem:
             result.problems.append(Problem(one.line, str(problem)))
             accepted = False
         else:
@@ -123,6 +120,13 @@ def import_rows(
     return result
 
 
+def _marked(one: ImportedRow, now: int) -> ImportedRow:
+    """Return the row, marked as imported now if it is a run."""
+    if not isinstance(one.row, AgentInstance):
+        return one
+    return one._replace(row=one.row._replace(imported_at=now))
+
+
 def _run_of(row: Any) -> str:
     run_id: str = row.agent_instance_id if isinstance(row, AgentSpan | Alert) else row.id
     return run_id
@@ -132,7 +136,7 @@ def _import_row(snapshot: Snapshot, one: ImportedRow, *, replace_default: bool) 
     """Add a row; return False if it exists.
 
     Raises:
-        _Differs: the existing row is different, or a row that it refers to is missing.
+        _Rejected: the existing row is different, or a row that it refers to is missing.
     """
     row: Any = one.row
     kind: type[Any] = row.__class__
@@ -171,10 +175,10 @@ def _import_row(snapshot: Snapshot, one: ImportedRow, *, replace_default: bool) 
 
 
 def _check_same(one: ImportedRow, row: Any, found: Any) -> None:
-    """Refuse a row that is stored with other values."""
+    """Reject a row that is stored with other values."""
     ignored: tuple[str, ...] = ()
     if isinstance(row, AgentInstance):
-        # The server that the agent reports to knows best when it was last active.
+        # Only the server that the agent reports to knows when it was last active.
         ignored = (*_COUNTERS, "abandoned_at", "last_seen_at", "imported_at")
     elif isinstance(row, Environment):
         # Each account decides which one is its default.
@@ -183,20 +187,20 @@ def _check_same(one: ImportedRow, row: Any, found: Any) -> None:
         ignored = ("payload_size", "result_size")
     different = [
         name
-        for name, ours, theirs in zip(row._fields, found, row, strict=True)
-        if ours != theirs and name not in ignored
+        for name, stored, imported in zip(row._fields, found, row, strict=True)
+        if stored != imported and name not in ignored
     ]
     if not one.same_documents:
         different.append("payload or result_payload")
     if different:
         names = ", ".join(different)
-        raise _Differs(f"{one.kind} {row.id!r} is stored already and differs in {names}")
+        raise _Rejected(f"{one.kind} {row.id!r} is already stored and differs in {names}")
 
 
 def _require(snapshot: Snapshot, kind: type[Any], row_id: str, name: str) -> Any:
     found = snapshot.get(kind, row_id)
     if found is None:
-        raise _Differs(f"there is no {name} {row_id!r}, to which it belongs")
+        raise _Rejected(f"belongs to {name} {row_id!r}, which does not exist")
     return found
 
 
@@ -205,14 +209,14 @@ def _check_agent(snapshot: Snapshot, agent: Agent) -> None:
         _require(snapshot, RiskProfile, agent.risk_profile_id, "risk_profile")
     identifier = agent.external_identifier
     if identifier is not None:
-        taken = snapshot.get(Agent, "external_identifier", identifier)
-        _check_free(taken, f"the external identifier {identifier!r}")
+        existing = snapshot.get(Agent, "external_identifier", identifier)
+        _check_free(existing, f"the external identifier {identifier!r}")
 
 
 def _check_schema_version(snapshot: Snapshot, version: AgentSchemaVersion) -> None:
     _require(snapshot, Agent, version.agent_id, "agent")
-    taken = snapshot.get(AgentSchemaVersion, version.agent_id, version.content_hash)
-    _check_free(taken, "the same agent and content")
+    existing = snapshot.get(AgentSchemaVersion, version.agent_id, version.content_hash)
+    _check_free(existing, "the same agent and content")
 
 
 def _check_version(snapshot: Snapshot, version: AgentVersion) -> None:
@@ -230,8 +234,8 @@ def _check_deployment(snapshot: Snapshot, deployment: AgentDeployment) -> None:
     if deployment.current_version_id is not None:
         current = _require(snapshot, AgentVersion, deployment.current_version_id, "agent_version")
         _check_agent_of(current, deployment.agent_id)
-    taken = snapshot.get(AgentDeployment, deployment.agent_id, deployment.environment_id)
-    _check_free(taken, "the same agent and environment")
+    existing = snapshot.get(AgentDeployment, deployment.agent_id, deployment.environment_id)
+    _check_free(existing, "the same agent and environment")
 
 
 def _check_run(snapshot: Snapshot, run: AgentInstance) -> None:
@@ -243,30 +247,30 @@ def _check_run(snapshot: Snapshot, run: AgentInstance) -> None:
         _check_agent_of(_require(snapshot, kind, row_id, name), run.agent_id)
     deployment = snapshot.get(AgentDeployment, run.agent_deployment_id)
     if deployment is not None and deployment.environment_id != run.environment_id:
-        raise _Differs(f"agent_deployment {deployment.id!r} is of another environment")
+        raise _Rejected(f"agent_deployment {deployment.id!r} belongs to another environment")
     identifier = run.external_identifier
     if identifier is not None:
-        taken = snapshot.get(AgentInstance, run.agent_id, "external_identifier", identifier)
-        _check_free(taken, f"the external identifier {identifier!r}")
+        existing = snapshot.get(AgentInstance, run.agent_id, "external_identifier", identifier)
+        _check_free(existing, f"the external identifier {identifier!r}")
 
 
 def _check_alert(snapshot: Snapshot, alert: Alert) -> None:
     run = _require(snapshot, AgentInstance, alert.agent_instance_id, "agent_instance")
     if (alert.agent_id, alert.environment_id) != (run.agent_id, run.environment_id):
-        raise _Differs("its agent or environment is not that of its run")
+        raise _Rejected("its agent or environment is not that of its run")
     if alert.status == "raised":
-        taken = snapshot.get(Alert, alert.agent_instance_id, "raised", alert.name)
-        _check_free(taken, "the same run and name")
+        existing = snapshot.get(Alert, alert.agent_instance_id, "raised", alert.name)
+        _check_free(existing, "the same run and name")
 
 
 def _check_agent_of(row: Any, agent_id: str) -> None:
     if row.agent_id != agent_id:
-        raise _Differs(f"{row.id!r} belongs to agent {row.agent_id!r}, not to {agent_id!r}")
+        raise _Rejected(f"{row.id!r} belongs to agent {row.agent_id!r}, not to {agent_id!r}")
 
 
-def _check_free(taken: Any, what: str) -> None:
-    if taken is not None:
-        raise _Differs(f"{taken.id!r} is stored already and has {what}")
+def _check_free(existing: Any, key: str) -> None:
+    if existing is not None:
+        raise _Rejected(f"{existing.id!r} is already stored and has {key}")
 
 
 _CHECKS: Final[Mapping[type[Any], Callable[[Snapshot, Any], None]]] = {

@@ -9,7 +9,7 @@ from prefactor_server.transfer.lines import Visible, encode_line, end_line, head
 
 
 class JsonlEncoding:
-    """Writes rows as lines, between a first line and a last one."""
+    """Writes rows as lines between a first and a last line."""
 
     def begin(self, account_id: str, *, masked: bool) -> bytes:
         """Return the first line."""

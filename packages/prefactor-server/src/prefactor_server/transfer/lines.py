@@ -1,7 +1,7 @@
-"""The lines of an export: one JSON object for each stored row, named by its ``type``.
+"""The lines of an export: one JSON object for each stored row, with its ``type``.
 
-A line has the columns of its row, without the account that owns it and without what follows from
-the rest. Times are ISO 8601 text; documents stored as JSON are in the line unchanged.
+A line has the columns of its row, except for the account and columns that can be derived. Times are
+ISO 8601 text. Stored JSON documents are part of the line, unchanged.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ END: Final = "export_end"
 """The type of the last line. A file without it is incomplete."""
 
 Visible = Callable[[bytes], bytes]
-"""What the reader of an export may see of a JSON document."""
+"""Returns a JSON document as the reader of an export may see it."""
 
 Members = dict[str, Any]
 """The members of a line: texts, numbers, booleans, None, or a JSON document as ``msgspec.Raw``."""
 
-# The skeleton derives this one from the tree; it is never stored.
+# The skeleton derives the flag parent_missing from the tree. It is never stored.
 SPAN_FLAGS: Final[Mapping[str, int]] = {
     name: flag for name, flag in FLAG_NAMES.items() if name != "parent_missing"
 }
@@ -51,7 +51,7 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class LineKind(NamedTuple):
-    """One type of line. ``left_out`` are the columns that follow from others."""
+    """One type of line. ``left_out`` are the columns that can be derived from others."""
 
     name: str
     row: type[Any]
@@ -60,7 +60,7 @@ class LineKind(NamedTuple):
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns that a line has."""
+        """The columns that are members of a line."""
         return [one for one in self.row._fields if one not in self.left_out | {"account_id"}]
 
 
@@ -117,12 +117,12 @@ def end_line(runs: int, spans: int) -> bytes:
 
 
 def encode_line(members: Members) -> bytes:
-    """Return a line as it is written."""
+    """Return an encoded line."""
     return _encoder.encode(members) + b"\n"
 
 
 def members_of(exported: ExportedRow, visible: Visible) -> Members:
-    """Return the members of the line of a row, as a reader may see them."""
+    """Return the members of the line for a row, as a reader may see them."""
     if isinstance(exported, SpanRecord):
         return _span(exported, visible)
     if isinstance(exported, SchemaVersionRecord):
@@ -134,7 +134,7 @@ def members_of(exported: ExportedRow, visible: Visible) -> Members:
 def _span(record: SpanRecord, visible: Visible) -> Members:
     span, members = record.span, _row(record.span, visible)
     members["flags"] = [name for name, flag in SPAN_FLAGS.items() if span.flags & flag]
-    # A span that was recorded without a payload is shown with an empty one.
+    # The API shows an empty payload for a span that was recorded without one.
     members["payload"] = msgspec.Raw(visible(record.payload)) if span.payload_size else _NULL
     members["result_payload"] = (
         _NULL if record.result is None else msgspec.Raw(visible(record.result))

@@ -45,12 +45,12 @@ _BATCH_BYTES: Final = 4 * 1024 * 1024
 _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 0.2
 MAX_PROBLEMS: Final = 100
-"""How many problems are kept; all of them are counted."""
+"""The most problems that are listed. All of them are counted."""
 
 
 @dataclass(slots=True)
 class Import:
-    """The progress of an import. ``stored_to`` is the last line that has been committed."""
+    """The progress of an import. ``stored_to`` is the last committed line."""
 
     added: Counter[str] = field(default_factory=Counter[str])
     identical: int = 0
@@ -72,7 +72,7 @@ class Import:
 
 
 class ImportFailed(LineError):
-    """The import ended at a line. Earlier lines stay stored."""
+    """The import stopped at a line. Earlier lines stay stored."""
 
 
 async def import_file(
@@ -84,7 +84,7 @@ async def import_file(
     *,
     now: int,
 ) -> None:
-    """Import the lines of a file into an account; ``done`` shows the progress.
+    """Import the lines of a file into an account, and update ``done`` with the progress.
 
     ``now`` is stored as the time of the import.
 
@@ -115,12 +115,12 @@ async def import_file(
     if lines.end is None:
         raise ImportFailed(
             f"line {lines.number + 1}: the file ends without a line of the type {END}, so it is "
-            "not whole. What it holds was imported; export again, and import that"
+            "incomplete. Its rows were imported: export again, and import the new file"
         )
 
 
 class _Lines:
-    """The lines of an export in a file; ``number`` is the line of the file that was read last."""
+    """The lines of an export in a file; ``number`` is that of the last line read."""
 
     def __init__(self, file: BinaryIO, done: Import) -> None:
         self.number = 0
@@ -130,10 +130,10 @@ class _Lines:
         self._has_begun = False
 
     def read(self) -> Iterator[bytes]:
-        """Yield the lines as JSON Lines has them.
+        """Yield the lines in the form of JSON Lines.
 
         Raises:
-            LineError: one is too long, or cannot be read.
+            LineError: a line is too long, or cannot be read.
         """
         otlp = False
         while line := self._file.readline(MAX_LINE_BYTES + 1):
@@ -144,7 +144,9 @@ class _Lines:
                 if (problem := unreadable_format(line)) is not None:
                     raise LineError(problem)
             if len(line) > MAX_LINE_BYTES:
-                raise LineError(f"has more than {MAX_LINE_BYTES} bytes: it is no line of an export")
+                raise LineError(
+                    f"has more than {MAX_LINE_BYTES} bytes, so it is not a line of an export"
+                )
             if otlp:
                 yield from lines_of(line)
             elif line.endswith(b"\n"):
@@ -156,14 +158,14 @@ class _Lines:
         """Return the row in a line, or None for the first and the last line.
 
         Raises:
-            LineError: it is malformed, or not where it belongs.
+            LineError: it is malformed or misplaced.
         """
         if not self._has_begun:
             self._done.masked = parse_head(line).sensitive_values == "masked"
             self._has_begun = True
             return None
         if self.end is not None:
-            raise LineError(f"follows the line of the type {END}, which is the last one")
+            raise LineError(f"follows the line of the type {END}, which must be the last one")
         if type_of(line) == END:
             self.end = parse_end(line)
             return None
@@ -171,7 +173,7 @@ class _Lines:
 
 
 class _Importer:
-    """Stores batches of rows, in order."""
+    """Stores batches of rows in order."""
 
     def __init__(self, storage: Storage, account: Account, done: Import, now: int) -> None:
         self._now = now
@@ -182,14 +184,14 @@ class _Importer:
         self._replace_default = False
 
     async def begin(self) -> None:
-        """Check whether the account has only its first rows."""
+        """Find out whether the account has only its default environment."""
         agents = await self._storage.agents(self._account_id, Listing(page_size=1))
         listing = Listing(page_size=2)
         environments = await self._storage.rows(Environment, self._account_id, listing)
         self._replace_default = not agents.rows and len(environments.rows) == 1
 
     async def store(self, parsed: Sequence[tuple[int, ParsedRow]]) -> None:
-        """Store a batch, once."""
+        """Store a batch, exactly once."""
         if not parsed:
             return
         stored = await self._stored_spans(row.row for _, row in parsed)
@@ -218,7 +220,7 @@ class _Importer:
             try:
                 return await self._storage.transact(needs, decide)
             except (Contended, OutcomeUnknown):
-                # If the batch was stored after all, its rows are identical.
+                # If the batch was stored, its rows are counted as identical.
                 if attempt == _ATTEMPTS - 1:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
@@ -242,8 +244,8 @@ def _imported(number: int, parsed: ParsedRow, stored: Mapping[str, SpanRecord]) 
     return ImportedRow(number, kind, row, parsed.payloads, parsed.content, same)
 
 
-def _same(ours: bytes | None, theirs: bytes | None) -> bool:
-    """Return whether two documents have the same value, in any notation."""
-    if ours is None or theirs is None or ours == theirs:
-        return ours == theirs
-    return bool(msgspec.json.decode(ours) == msgspec.json.decode(theirs))
+def _same(stored: bytes | None, imported: bytes | None) -> bool:
+    """Return whether two JSON documents have the same value."""
+    if stored is None or imported is None or stored == imported:
+        return stored == imported
+    return bool(msgspec.json.decode(stored) == msgspec.json.decode(imported))

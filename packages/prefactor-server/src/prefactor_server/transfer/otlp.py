@@ -1,8 +1,8 @@
-"""The encoding of an export as OTLP JSON, which other programs read and an import takes back.
+"""The encoding of an export as OTLP JSON, which other programs read and ``import`` accepts.
 
-Spans are spans, with their payloads as ``input.value`` and ``output.value``. What OTLP has no place
-for is in attributes that begin with ``prefactor.``: a span's columns one by one, and every
-other row as its line of JSON Lines, in ``prefactor.rows`` of a resource.
+Spans are spans, with their payloads as ``input.value`` and ``output.value``. Data without a place
+in OTLP is in attributes that begin with ``prefactor.``: the columns of a span one by one, and other
+rows as their lines of JSON Lines, in ``prefactor.rows`` of a resource.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from prefactor_server.transfer.lines import Visible, encode_line, end_line, head
 PREFIX: Final = "prefactor."
 """The prefix of our attributes."""
 ROWS: Final = f"{PREFIX}rows"
-"""The attribute of a resource that has rows other than spans, each as its line."""
+"""The attribute of a resource for rows other than spans, each as its line."""
 PAYLOADS: Final[Mapping[str, str]] = {"payload": "input.value", "result_payload": "output.value"}
-"""The attributes that hold payloads, by the member of a span's line."""
+"""The attributes for payloads, by the member of a span's line."""
 OPENING: Final = b'{"resourceSpans":['
 """The first line of a document with one resource on each line."""
 CLOSING: Final = b"]}"
@@ -63,8 +63,8 @@ class OtlpEncoding:
                 spans.append(_span(row, visible, origin))
             else:
                 texts.append(_row_text(encode_line(members_of(row, visible))))
-        written = self._message(_resource(texts, origin)) if texts else b""
-        return written + (self._message(_resource((), origin, spans)) if spans else b"")
+        others = self._message(_resource(texts, origin)) if texts else b""
+        return others + (self._message(_resource((), origin, spans)) if spans else b"")
 
     def end(self, runs: int, spans: int) -> bytes:
         """Return a resource that marks the export as complete."""
@@ -72,19 +72,19 @@ class OtlpEncoding:
         return last + b"\n" + CLOSING + b"\n" if self._one_message else last
 
     def _message(self, resource: JsonObject) -> bytes:
-        written = _encoder.encode(resource)
+        encoded = _encoder.encode(resource)
         if not self._one_message:
-            return OPENING + written + CLOSING + b"\n"
+            return OPENING + encoded + CLOSING + b"\n"
         before = OPENING + b"\n" if self._is_first else b",\n"
         self._is_first = False
-        return before + written
+        return before + encoded
 
 
 def trace_id_of(run: AgentInstance) -> str:
-    """Return the trace id of a run: its own, or one derived from its id."""
-    given = run.external_identifier
-    if given is not None and len(given) == _TRACE_DIGITS and _HEX_DIGITS.issuperset(given):
-        return given
+    """Return the trace id of a run: its external identifier, or one derived from its id."""
+    identifier = run.external_identifier or ""
+    if len(identifier) == _TRACE_DIGITS and _HEX_DIGITS.issuperset(identifier):
+        return identifier
     return sha256(run.id.encode()).hexdigest()[:_TRACE_DIGITS]
 
 
@@ -121,7 +121,7 @@ def _span(record: SpanRecord, visible: Visible, origin: RunOrigin | None) -> Jso
             attributes[_MIME_TYPES[attribute]] = "application/json"
     attributes |= {PREFIX + name: value for name, value in members.items() if value != []}
     started = span.inserted_at if span.started_at is None else span.started_at
-    written: JsonObject = {
+    otlp_span: JsonObject = {
         "traceId": trace_id_of(origin.run) if origin else span_id_of(span.agent_instance_id) * 2,
         "spanId": span_id_of(span.id),
         "name": span.schema_title or span.schema_name,
@@ -132,12 +132,12 @@ def _span(record: SpanRecord, visible: Visible, origin: RunOrigin | None) -> Jso
         "status": _status(span),
     }
     if span.parent_span_id is not None:
-        written["parentSpanId"] = span_id_of(span.parent_span_id)
-    return written
+        otlp_span["parentSpanId"] = span_id_of(span.parent_span_id)
+    return otlp_span
 
 
 def _known_attributes(span: AgentSpan) -> JsonObject:
-    """Return the attributes that programs for traces of agents understand."""
+    """Return the attributes with a meaning in OpenInference and OpenTelemetry."""
     found: JsonObject = {"openinference.span.kind": _kind(span)}
     if span.tool_name is not None:
         found["gen_ai.tool.name"] = span.tool_name

@@ -23,7 +23,7 @@ class _Array(msgspec.Struct, frozen=True):
 
 
 class _Value(msgspec.Struct, frozen=True):
-    """The types of values that an export has."""
+    """An attribute value of one of the types that an export has."""
 
     string: str | None = msgspec.field(default=None, name="stringValue")
     boolean: bool | None = msgspec.field(default=None, name="boolValue")
@@ -34,7 +34,7 @@ class _Value(msgspec.Struct, frozen=True):
         """Return the value itself.
 
         Raises:
-            ValueError: a text should be an integer and is not.
+            ValueError: the text of an integer is not one.
         """
         if self.integer is not None:
             return int(self.integer)
@@ -49,7 +49,7 @@ class _Attribute(msgspec.Struct, frozen=True):
 
 
 class _Attributes(msgspec.Struct, frozen=True):
-    """A resource, or a span: of both, an import takes the attributes alone."""
+    """A resource or a span, of which an import reads only the attributes."""
 
     attributes: Sequence[_Attribute] = ()
 
@@ -80,10 +80,10 @@ def is_otlp(first_line: bytes) -> bool:
 
 
 def lines_of(line: bytes) -> Iterator[bytes]:
-    """Yield the lines in a line of OTLP JSON: a message, a resource in one, or an end of one.
+    """Yield the lines in a line of OTLP JSON: a message, or a part of one.
 
     Raises:
-        LineError: it cannot be read, or it is no export of a server.
+        LineError: it cannot be read, or was not exported by a server.
     """
     text = line.strip().removesuffix(b",")
     if text in {OPENING, CLOSING, b""}:
@@ -111,18 +111,18 @@ def _lines_of(resource: _Resource) -> Iterator[bytes]:
 
 
 def _span_line(attributes: dict[str, Any]) -> bytes:
-    ours = {
+    columns = {
         key.removeprefix(PREFIX): value
         for key, value in attributes.items()
         if key.startswith(PREFIX)
     }
-    if "id" not in ours:
+    if "id" not in columns:
         raise LineError(
-            f"has a span without {PREFIX}id: import takes what a server exported. Send other "
-            "traces to /v1/traces"
+            f"has a span without {PREFIX}id: import reads only exports of a server. Send "
+            "other traces to /v1/traces"
         )
     members: dict[str, Any] = {"type": _KIND.name, **dict.fromkeys(_KIND.columns), "flags": []}
-    members |= ours
+    members |= columns
     for name, attribute in PAYLOADS.items():
         text = attributes.get(attribute)
         members[name] = _NULL if text is None else msgspec.Raw(str(text).encode())

@@ -1,8 +1,9 @@
 """Exports as Parquet: a folder with one row per span, in files for each day.
 
-Spans are collected by day until there are enough for a file. ``_export.json`` says up to which run
-everything is written, and the names of the files that are written next contain that run. An export
-that continues after it first deletes those files, so no span is duplicated, even after ``kill -9``.
+Spans are collected by day until there are enough for a file. ``_export.json`` contains the run up
+to which everything is written, and the names of the files that are written next contain its id. An
+export that continues after that run first deletes those files, so no span is duplicated, even after
+``kill -9``.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ COLUMNS: Final[dict[str, str]] = {
     "result_payload": TEXT,
     "result_problem": TEXT,
 }
-"""The columns with their types. New ones are added at the end; none is renamed or removed."""
+"""The columns with their types. New ones are added at the end, and none may change."""
 
 _LARGE: Final = ("payload", "result_payload", "summary", "payload_problem", "result_problem")
 
@@ -78,7 +79,7 @@ Row = dict[str, Any]
 
 
 class Manifest(msgspec.Struct):
-    """The progress of an export: all runs up to ``after`` are in its files."""
+    """The progress of an export: its files contain all runs up to ``after``."""
 
     format_version: int = _FORMAT_VERSION
     after: str | None = None
@@ -104,8 +105,8 @@ def open_folder(folder: Path, after: str | None) -> None:
     """Create the folder of an export, or check that its export continues after ``after``.
 
     Raises:
-        BadRequest: it holds something else, or its export continues elsewhere.
-        OSError: it cannot be made or read.
+        BadRequest: it contains other files, or an export that continues after another run.
+        OSError: it cannot be created or read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if all(path.name.startswith(".") for path in folder.iterdir()):
@@ -114,11 +115,16 @@ def open_folder(folder: Path, after: str | None) -> None:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise BadRequest(
-            f"--output: {folder} is not empty, and no export that can continue: choose another name"
+            f"--output: {folder} is not empty, and not an export that can continue: choose another "
+            "name"
         ) from error
     if manifest.after != after:
-        how = f"continue with --after {manifest.after}, or" if manifest.after else "empty it, or"
-        raise BadRequest(f"--output: {folder} holds an export already: {how} choose another name")
+        next_step = (
+            f"continue with --after {manifest.after}, or" if manifest.after else "empty it, or"
+        )
+        raise BadRequest(
+            f"--output: {folder} already contains an export: {next_step} choose another name"
+        )
 
 
 async def export_parquet(
@@ -130,8 +136,8 @@ async def export_parquet(
 ) -> None:
     """Write the spans of runs.
 
-    ``on_run`` is called for each run that was read, and ``on_written`` with the last run up to
-    which everything is written.
+    ``on_run`` is called after each run, and ``on_written`` with the run up to which everything is
+    written.
 
     Raises:
         BadRequest: pyarrow is not installed.
@@ -200,7 +206,7 @@ class _Files:
             self._write()
 
     def end_run(self, run: AgentInstance) -> bool:
-        """Note the end of a run. Return whether everything up to it is written."""
+        """End a run, and return whether everything up to it is written."""
         self._read_to = run.id
         if not (self._part or self._is_full()):
             return False

@@ -1,4 +1,4 @@
-"""Parses the lines of an export to rows, as strictly as any request."""
+"""Parses the lines of an export, as strictly as requests."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class End(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ParsedRow(NamedTuple):
-    """The row in a line, and the rows stored with it; ``documents`` are a span's payloads."""
+    """The row in a line, with the rows stored with it; ``documents`` are a span's payloads."""
 
     row: Any
     payloads: tuple[SpanPayload, ...] = ()
@@ -95,7 +95,7 @@ class _Declared(msgspec.Struct, forbid_unknown_fields=True):
     alert_schemas: list[dict[str, Any]] = []
 
 
-class _Judgement(msgspec.Struct, forbid_unknown_fields=True):
+class _QualityEntry(msgspec.Struct, forbid_unknown_fields=True):
     payload: dict[str, Any]
     summary: str | None
     problem: str | None = None
@@ -104,7 +104,7 @@ class _Judgement(msgspec.Struct, forbid_unknown_fields=True):
 _Object: Final = dict[str, Any]
 _DOCUMENTS: Final[Mapping[tuple[str, str], Any]] = {
     ("agent_schema_version", "document"): _Declared,
-    ("agent_instance_quality", "document"): dict[str, _Judgement],
+    ("agent_instance_quality", "document"): dict[str, _QualityEntry],
     ("agent_instance_metadata", "document"): dict[str, str],
 }
 _deterministic: Final = msgspec.json.Encoder(order="deterministic")
@@ -115,10 +115,10 @@ def parse_head(line: bytes) -> Head:
     """Return the first line of an export.
 
     Raises:
-        LineError: it is not a first line, or has a version that this server does not know.
+        LineError: it is not a first line, or has an unknown format version.
     """
     if type_of(line) != HEAD:
-        raise LineError(f"an export begins with a line of the type {HEAD}")
+        raise LineError(f"is not an export: the first line must have the type {HEAD}")
     head = _decoded(line, Head)
     if head.format_version != FORMAT_VERSION:
         raise LineError(
@@ -141,7 +141,7 @@ def type_of(line: bytes) -> str:
     """Return the type of a line.
 
     Raises:
-        LineError: it is no JSON object with a type.
+        LineError: it is not a JSON object with a type.
     """
     try:
         return _types.decode(line).type
@@ -150,18 +150,18 @@ def type_of(line: bytes) -> str:
 
 
 def parse_row(account_id: str, line: bytes) -> ParsedRow:
-    """Return the row in a line, as one of an account.
+    """Return the row in a line, for an account.
 
     Raises:
-        LineError: it is malformed; the message names the member.
+        LineError: it is malformed. The message names the member.
     """
     name = type_of(line)
     kind = BY_NAME.get(name)
     if kind is None:
         raise LineError(f"type: must be one of {', '.join([HEAD, *BY_NAME, END])}, got {name!r}")
-    shaped = _decoded(line, _SHAPES[name])
+    decoded = _decoded(line, _SHAPES[name])
     values: dict[str, Any] = {
-        one: getattr(shaped, one) for one in shaped.__struct_fields__ if one != "type"
+        one: getattr(decoded, one) for one in decoded.__struct_fields__ if one != "type"
     }
     for member, value in values.items():
         values[member] = _checked(kind, member, value)
@@ -181,7 +181,7 @@ def _decoded(line: bytes, shape: type[S]) -> S:
 
 
 def _checked(kind: LineKind, member: str, value: Any) -> Any:
-    """Return a member as its row has it."""
+    """Return a valid member in its stored form."""
     if isinstance(value, msgspec.Raw):
         return _document(kind, member, bytes(value))
     if not isinstance(value, str):
@@ -219,7 +219,7 @@ def _span(values: dict[str, Any]) -> ParsedRow:
     values["flags"] = sum(SPAN_FLAGS[name] for name in set(values["flags"]))
     span = BY_NAME["agent_span"].row(
         **values,
-        # These columns come from the span's run.
+        # Set when the span's run is known.
         agent_id="",
         environment_id="",
         payload_size=len(payload or b""),
@@ -234,11 +234,11 @@ def _span(values: dict[str, Any]) -> ParsedRow:
 
 
 def _schema_version(values: dict[str, Any]) -> ParsedRow:
-    given = values.pop("document")
-    if given is None:
+    declared = values.pop("document")
+    if declared is None:
         raise LineError("document: must be an object")
-    # As a registration stores it, so that the same declaration has the same hash.
-    document = _deterministic.encode(msgspec.json.decode(given))
+    # In the form that a registration stores, so that the same declaration has the same hash.
+    document = _deterministic.encode(msgspec.json.decode(declared))
     digest = content_hash(values["external_identifier"], document)
     count = len(msgspec.json.decode(document)["span_type_schemas"])
     row = BY_NAME["agent_schema_version"].row(**values, content_hash=digest, span_type_count=count)
@@ -258,7 +258,7 @@ def _version(values: dict[str, Any]) -> ParsedRow:
 
 def _run(values: dict[str, Any]) -> ParsedRow:
     kind = BY_NAME["agent_instance"]
-    # Its counts follow from its spans, and the time of the import is not known yet.
+    # The counts are those of imported spans, and the time of the import is set later.
     return ParsedRow(kind.row(**values, **dict.fromkeys(kind.left_out, 0)))
 
 
@@ -272,8 +272,8 @@ def _metadata(values: dict[str, Any]) -> ParsedRow:
     ):
         problem = f"must have at most {MAX_KEYS} keys of {MAX_KEY_LENGTH} characters with texts"
         raise LineError(f"document: {problem} of {MAX_VALUE_LENGTH}")
-    made = new_metadata(values["account_id"], values["id"], texts, values["inserted_at"])
-    return ParsedRow(made._replace(updated_at=values["updated_at"]))
+    metadata = new_metadata(values["account_id"], values["id"], texts, values["inserted_at"])
+    return ParsedRow(metadata._replace(updated_at=values["updated_at"]))
 
 
 def _risk_profile(values: dict[str, Any]) -> ParsedRow:
@@ -311,7 +311,7 @@ _BUILD: Final[Mapping[str, Callable[[dict[str, Any]], ParsedRow]]] = {
 
 
 def _shape(kind: LineKind) -> type[msgspec.Struct]:
-    """The members of a line with their types, which are those of the columns."""
+    """Return the type of a line, from the types of its columns."""
     hints = get_type_hints(kind.row)
     fields: list[tuple[str, Any]] = [("type", str)]
     for column in kind.columns:

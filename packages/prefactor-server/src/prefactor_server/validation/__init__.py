@@ -1,5 +1,5 @@
-"""Evaluate untrusted JSON Schemas and Liquid templates.
+"""Evaluates untrusted JSON Schemas and Liquid templates.
 
-Both are programs. Their cost is bounded before they run, their content never raises an error,
-and they reach neither the network nor a file.
+Both are programs. Their cost is bounded, their content never raises an error, and they cannot reach
+the network or a file.
 """

@@ -1,6 +1,6 @@
-"""Check alerts against the alert schemas that their runs declared.
+"""Checks alerts against the alert schemas that their runs declared.
 
-Like a span, an alert is never rejected for not matching: the result is stored with the alert.
+Like a span, an alert is never rejected for a mismatch. The result is stored with the alert.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def check_alert(
     Args:
         schemas: the alert schemas of the run's schema version, each stored as the parameters of a
             span type without a result.
-        name: its name; an undeclared name is accepted unchecked.
+        name: the name of the alert; an undeclared name is accepted unchecked.
         severity: the severity in the request, or None.
-        payload: the payload in the request, or None.
-        document: the payload as JSON, or None without a payload.
+        payload: the payload in the request; empty without one.
+        document: the payload as JSON, or None without one.
         budget: the work that the request may still do.
     """
     check = check_quality(schemas, name, payload, budget)

@@ -1,7 +1,7 @@
-"""Limits the work of one request on compiling, checking and rendering, counted in steps.
+"""Limits the work of one request for compiling, checking and rendering, counted in steps.
 
-A step is about a microsecond on a slow core. Costs are estimated from known sizes before the work
-starts, so a request has the same outcome on a busy machine.
+A step is about a microsecond on a slow core. Costs are estimated from sizes before the work starts,
+so the outcome of a request does not depend on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Budget:
     def take(self, steps: int) -> bool:
         """Take steps for work that is about to start, or return False if too few are left.
 
-        In that case none are taken, so that cheaper work can still be done.
+        In that case no steps are taken, so that cheaper work can still be done.
         """
         if steps > self.left:
             self.exceeded = True

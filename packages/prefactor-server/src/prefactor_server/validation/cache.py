@@ -7,54 +7,54 @@ from collections.abc import Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
-_Made = TypeVar("_Made")
+V = TypeVar("V")
 
 
-class _Entry(Generic[_Made]):
-    __slots__ = ("made", "used", "weight")
+class _Entry(Generic[V]):
+    __slots__ = ("used", "value", "weight")
 
-    def __init__(self, made: _Made, weight: int) -> None:
-        self.made = made
+    def __init__(self, value: V, weight: int) -> None:
+        self.value = value
         self.weight = weight
         self.used = False
 
 
-class ContentCache(Generic[_Made]):
+class ContentCache(Generic[V]):
     """A cache bounded by the total weight of its entries, which drops unused entries first.
 
-    The bound is a weight rather than a number of entries because clients choose the size of each:
-    a thousand schemas are 1 MB or 256 MB. Safe to use from several threads. A lookup takes no lock
-    and only marks its entry, because every span needs several lookups. When room is needed, a
-    marked entry loses its mark and is kept once more.
+    The bound is a weight rather than a number of entries, because clients choose the size of each:
+    a thousand schemas are 1 MB or 256 MB. A cache may be used by several threads. A lookup takes
+    no lock and only marks its entry, because every span needs several lookups. To make room, a
+    marked entry loses its mark, and an unmarked one is dropped.
     """
 
     def __init__(self, max_weight: int) -> None:
         self._max_weight = max_weight
         self._weight = 0
-        self._entries: OrderedDict[Hashable, _Entry[_Made]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry[V]] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Hashable) -> _Made | None:
+    def get(self, key: Hashable) -> V | None:
         """Return the entry of a key and mark it as used, or None."""
         entry = self._entries.get(key)
         if entry is None:
             return None
         entry.used = True
-        return entry.made
+        return entry.value
 
-    def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
+    def put(self, key: Hashable, weight: int, value: V) -> V:
         """Store an entry, dropping unused ones to make room, and return it."""
         with self._lock:
             if key not in self._entries:
-                self._add(key, weight, made)
-        return made
+                self._add(key, weight, value)
+        return value
 
-    def _add(self, key: Hashable, weight: int, made: _Made) -> None:
+    def _add(self, key: Hashable, weight: int, value: V) -> None:
         if weight <= self._max_weight:
-            self._entries[key] = _Entry(made, weight)
+            self._entries[key] = _Entry(value, weight)
             self._weight += weight
         while self._weight > self._max_weight:
             self._drop_one()
@@ -69,17 +69,17 @@ class ContentCache(Generic[_Made]):
             self._entries[key] = entry
 
 
-class LatestCache(ContentCache[_Made]):
-    """A bounded cache of values that may change. The last stored value replaces the others.
+class LatestCache(ContentCache[V]):
+    """A bounded cache of values that may change. A stored value replaces the previous one.
 
-    An entry may be out of date, so the caller has to detect that.
+    An entry may be out of date, which the caller must detect.
     """
 
-    def put(self, key: Hashable, weight: int, made: _Made) -> _Made:
+    def put(self, key: Hashable, weight: int, value: V) -> V:
         """Store a value, replacing the previous one of this key, and return it."""
         with self._lock:
             replaced = self._entries.pop(key, None)
             if replaced is not None:
                 self._weight -= replaced.weight
-            self._add(key, weight, made)
-        return made
+            self._add(key, weight, value)
+        return value

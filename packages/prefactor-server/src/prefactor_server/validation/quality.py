@@ -1,6 +1,6 @@
-"""Check evaluations against the quality schemas that their runs declared.
+"""Checks evaluations against the quality schemas that their runs declared.
 
-Like a span, a record is never rejected for not matching: the result is stored with the record.
+Like a span, a record is never rejected for a mismatch. The result is stored with the record.
 """
 
 from __future__ import annotations

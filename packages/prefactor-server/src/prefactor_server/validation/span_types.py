@@ -1,6 +1,6 @@
 """The span types of a schema version, each compiled when its first span arrives.
 
-A span is never rejected for not matching its type: the result is stored with the span.
+A span is never rejected for a mismatch with its type. The result is stored with the span.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SpanType:
         return tuple(one for one in (self.template, self.result_template) if one is not None)
 
     def template_for(self, result: object) -> str | None:
-        """Return the template of a span's summary: with a result, its own one if declared."""
+        """Return the template of a summary. A declared result template is used for a result."""
         if result is not None and self.result_template is not None:
             return self.result_template
         return self.template
@@ -78,7 +78,7 @@ class SpanCheck(NamedTuple):
 
 
 class SpanTypeCompiler:
-    """Compiles schemas and templates of span types, and each distinct one only once."""
+    """Compiles schemas and templates of span types, each distinct one only once."""
 
     def __init__(
         self, schemas: SchemaCache | None = None, templates: TemplateCache | None = None
@@ -92,19 +92,19 @@ class SpanTypeCompiler:
 
         `load` returns the declared span types, see `declared`.
         """
-        kept = self._versions.get(content_hash)
-        if kept is not None:
-            return kept
-        made = self.declared(load())
-        memory = sum(_TYPE_MEMORY + span_type.size for span_type in made.values())
+        cached = self._versions.get(content_hash)
+        if cached is not None:
+            return cached
+        types = self.declared(load())
+        memory = sum(_TYPE_MEMORY + span_type.size for span_type in types.values())
         # A version is cached even if it has many types, because each of its spans needs it.
-        return self._versions.put(content_hash, min(memory, _MAX_VERSION), made)
+        return self._versions.put(content_hash, min(memory, _MAX_VERSION), types)
 
     def declared(self, declared: object) -> SpanTypes:
-        """Return declared span types, given as a list of objects or a map from name to object.
+        """Return declared span types, from a list of objects or a map from name to object.
 
-        Members are decoded JSON, or `msgspec.Raw` with their members in order. Members without a
-        usable name are ignored, and the last one of a duplicate name counts. Nothing is compiled.
+        Values are decoded JSON or `msgspec.Raw`. Entries without a usable name are ignored, and the
+        last one of a duplicate name counts. Nothing is compiled.
         """
         types = [_span_type(entry) for entry in _entries(declared)]
         return SpanTypes({one.name: one for one in types if one is not None}, self)
@@ -144,15 +144,15 @@ class SpanTypes(Mapping[str, SpanType]):
         return self._compiler.templates.compile(source, budget)
 
     def uncompiled_size(self, name: str) -> int:
-        """Return how many characters must be compiled before a span of a type can be checked."""
+        """Return the number of characters to compile before a span of a type can be checked."""
         span_type = self._types.get(name)
         if span_type is None:
             return 0
         schemas, templates = self._compiler.schemas, self._compiler.templates
         documents = {span_type.params_schema, span_type.result_schema}
-        ahead = sum(len(one) for one in documents if not schemas.is_cached(one))
-        ahead += sum(len(one) for one in span_type.templates if not templates.is_cached(one))
-        return ahead
+        size = sum(len(one) for one in documents if not schemas.is_cached(one))
+        size += sum(len(one) for one in span_type.templates if not templates.is_cached(one))
+        return size
 
     def compile(self, name: str, budget: Budget) -> None:
         """Compile the schemas and templates of a type, as far as the budget allows."""
@@ -181,7 +181,7 @@ def check_span(
 
     A span of an undeclared type is accepted: its title is the name of the type, and nothing is
     checked or rendered. A result is checked if there is one. With `finished`, a missing result is
-    checked as an empty one. Whatever exceeds the budget is skipped.
+    checked as an empty one. Work that exceeds the budget is skipped.
     """
     budget = budget or Budget()
     span_type = types.get(schema_name)
@@ -233,7 +233,7 @@ def _decoded(value: object) -> object:
 
 
 def _document(value: object) -> bytes:
-    """Return a schema as JSON. Anything else stays unreadable, which compiling reports."""
+    """Return a schema as JSON, or invalid JSON if it cannot be encoded, which compiling reports."""
     if isinstance(value, msgspec.Raw):
         return bytes(value)
     try:

@@ -57,7 +57,7 @@ class Feed:
         last = found[-1].position if found else 0
         return [one for one in self.rows if after < one.position <= last]
 
-    async def hear(self, _heard: object) -> None:
+    async def listen(self, _on_commit: object) -> None:
         pass
 
     async def rows_by_id(self, *_asked: object) -> list[Any]:

@@ -324,7 +324,7 @@ class EventHub:
 
     async def _hear(self) -> None:
         try:
-            await self._queries.hear(self.wake)
+            await self._queries.listen(self.wake)
         except Exception as error:  # noqa: BLE001 - the feed is looked at from time to time anyway
             _log.error("events_failed", trace=trace_of(error))
 

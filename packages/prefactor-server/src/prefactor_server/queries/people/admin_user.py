@@ -21,7 +21,7 @@ class AdminUserQueries:
         """Return a person by their id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such person.
         """
         found = await self._storage.row(AdminUser, principal.account_id, user_id)
         if found is None:
@@ -29,7 +29,7 @@ class AdminUserQueries:
         return found
 
     async def stored(self, account_id: str, user_id: str) -> AdminUser | None:
-        """Return a person by account and id, for a caller who has not signed in yet."""
+        """Return a person by account and id, during sign-in."""
         return await self._storage.row(AdminUser, account_id, user_id)
 
     async def page(self, principal: Principal, listing: Listing) -> Page[AdminUser]:
@@ -37,7 +37,7 @@ class AdminUserQueries:
         return await self._storage.rows(AdminUser, principal.account_id, listing)
 
     async def by_identity(self, account_id: str, issuer: str, subject: str) -> AdminUser | None:
-        """Return the person with a provider's subject identifier."""
+        """Return the person with a provider's issuer and subject, or None."""
         filters = (Filter("openid_subject", "=", subject), Filter("openid_issuer", "=", issuer))
         page = await self._storage.rows(AdminUser, account_id, Listing(filters))
         return page.rows[0] if page.rows else None

@@ -19,7 +19,7 @@ class AdminUserInviteQueries:
         """Return an invitation by its id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such invitation.
         """
         found = await self._storage.row(AdminUserInvite, principal.account_id, invite_id)
         if found is None:
@@ -27,7 +27,7 @@ class AdminUserInviteQueries:
         return found
 
     async def pending(self, account_id: str, email: str) -> AdminUserInvite | None:
-        """Return the latest unused invitation of an address."""
+        """Return the latest unused invitation of an address, or None."""
         filters = (Filter("email", "=", email), Filter("status", "=", "pending"))
         listing = Listing(filters, Sort("inserted_at", descending=True))
         page = await self._storage.rows(AdminUserInvite, account_id, listing)

@@ -14,7 +14,7 @@ from prefactor_server.storage.base import Storage
 
 
 class SessionQueries:
-    """Reads sessions, and what sign-in needs."""
+    """Reads sessions, and the rows that sign-in needs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -23,7 +23,7 @@ class SessionQueries:
         """Return a session that the caller may see.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such session.
         """
         found = await self._storage.row(Session, principal.account_id, session_id)
         owner = visible_owner(principal)
@@ -39,11 +39,11 @@ class SessionQueries:
         return await self._storage.rows(Session, principal.account_id, listing)
 
     async def stored(self, ref: SecretRef) -> Session | None:
-        """Return the session that a cookie names. The caller checks its secret."""
+        """Return the session that a cookie refers to. The caller must check its secret."""
         return await self._storage.row(Session, *ref)
 
     async def link(self, ref: SecretRef) -> SignInLink | None:
-        """Return the link that a code names. The caller checks its secret."""
+        """Return the link that a code refers to. The caller must check its secret."""
         return await self._storage.row(SignInLink, *ref)
 
     async def person(self, session: Session) -> AdminUser | None:
@@ -55,7 +55,7 @@ class SessionQueries:
         return await self._storage.row(ApiToken, session.account_id, session.owner_id)
 
     async def first_account(self) -> Account | None:
-        """Return the default account for people who name none."""
+        """Return the oldest account, the default for signing in, or None."""
         accounts = await self._storage.accounts()
         return accounts[0] if accounts else None
 
@@ -65,5 +65,5 @@ class SessionQueries:
 
 
 def visible_owner(principal: Principal) -> str | None:
-    """Return the owner whose sessions the caller may see; None means everyone's."""
+    """Return the owner whose sessions the caller may see. None means every owner."""
     return None if principal.role == "admin" else principal.actor

@@ -29,7 +29,7 @@ _KEY: Final = "metadata["
 
 
 class RunFacets(NamedTuple):
-    """The facets, the number of runs that pass all filters, and whether all were counted."""
+    """The facets, the number of runs that pass all filters, and whether every run was counted."""
 
     facets: Mapping[str, Facet]
     metadata: MetadataFacets
@@ -49,7 +49,7 @@ class AgentInstanceFacetsQueries:
     ) -> RunFacets:
         """Count the newest runs that the caller may see, by the value of each facet.
 
-        With a text, only the runs in which it was found are counted.
+        With a text filter, only the runs with that text are counted.
         """
         if found is not None:
             filters = with_found(filters, found)
@@ -62,8 +62,8 @@ class AgentInstanceFacetsQueries:
         facets = dict(count_facets(groups, allowed))
         if agents and not scope:
             # The runs of one agent contain no other agents.
-            everyone = await self._groups(principal, scope, others)
-            facets[_AGENT] = count_facets(everyone, allowed)[_AGENT]
+            all_agents = await self._groups(principal, scope, others)
+            facets[_AGENT] = count_facets(all_agents, allowed)[_AGENT]
         facets[_TYPE] = await self._types(principal, (*scope, *agents), filters)
         metadata = await self._metadata(principal, (*scope, *agents), filters)
         examined = sum(group.examined for group in groups)
@@ -83,7 +83,7 @@ class AgentInstanceFacetsQueries:
         others = [one for one in filters if one not in within]
         found = dict(await self._metadata_of(principal, within, others))
         for column in dict.fromkeys(one.column for one in others if one.column.startswith(_KEY)):
-            # Its own filter leaves one text, and the facet lists the alternatives to it.
+            # A facet shows the alternatives to its own filter, which would leave only one text.
             key = column.removeprefix(_KEY).removesuffix("]")
             rest = [one for one in others if one.column != column]
             facet = (await self._metadata_of(principal, within, rest)).get(key)

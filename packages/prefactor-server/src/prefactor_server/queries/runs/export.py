@@ -1,6 +1,6 @@
 """The reads of an export: runs and the rows that they depend on, in slices of bounded size.
 
-The order is that of an import: a row precedes the rows that refer to it.
+A row precedes the rows that refer to it, which is the order that an import needs.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.base import R, Row, SpanRecord, Storage
 
 SLICE_BYTES: Final = 1024 * 1024
-"""How many bytes of payloads are read at a time. A larger span is a slice by itself."""
+"""The most bytes of payloads that are read at once. A larger span is a slice by itself."""
 
 _SPANS: Final = 1000
 _ROWS: Final = 100
 
 
 class SchemaVersionRecord(NamedTuple):
-    """A schema version with the JSON of what it declares."""
+    """A schema version with its declarations as JSON."""
 
     version: AgentSchemaVersion
     document: bytes
 
 
 class RunOrigin(NamedTuple):
-    """A run with the names of what it belongs to."""
+    """A run with the names of its agent, its version and its environment."""
 
     run: AgentInstance
     agent: str
@@ -106,11 +106,11 @@ class ExportQueries:
             for kind in (Environment, RiskProfile):
                 async for rows in self._pages(kind, account_id):
                     yield rows
-            mine: tuple[Filter, ...] = ()
+            of_agent: tuple[Filter, ...] = ()
             agents = self._agents(account_id)
         else:
-            mine = (Filter("agent_id", "=", agent_id),)
-            async for deployed in self._pages(AgentDeployment, account_id, mine):
+            of_agent = (Filter("agent_id", "=", agent_id),)
+            async for deployed in self._pages(AgentDeployment, account_id, of_agent):
                 ids = sorted({one.environment_id for one in deployed})
                 yield await self._by_id(Environment, account_id, ids)
             one = await self._by_id(Agent, account_id, [agent_id])
@@ -118,12 +118,12 @@ class ExportQueries:
             agents = _only(one)
         async for found in agents:
             yield found
-        async for schemas in self._pages(AgentSchemaVersion, account_id, mine):
+        async for schemas in self._pages(AgentSchemaVersion, account_id, of_agent):
             for schema in schemas:
                 yield [await self._with_document(schema)]
-        async for versions in self._pages(AgentVersion, account_id, mine):
+        async for versions in self._pages(AgentVersion, account_id, of_agent):
             yield versions
-        async for deployments in self._pages(AgentDeployment, account_id, mine):
+        async for deployments in self._pages(AgentDeployment, account_id, of_agent):
             yield deployments
 
     async def runs(
@@ -138,20 +138,20 @@ class ExportQueries:
         self, run: AgentInstance, *, with_alerts: bool
     ) -> AsyncIterator[Sequence[ExportedRow]]:
         """Yield a run and the rows that belong to it."""
-        account_id, mine = run.account_id, (Filter("agent_instance_id", "=", run.id),)
+        account_id, of_run = run.account_id, (Filter("agent_instance_id", "=", run.id),)
         metadata = await self._storage.row(InstanceMetadata, account_id, run.id)
         quality = await self._storage.row(InstanceQuality, account_id, run.id)
         yield [row for row in (run, metadata, quality) if row is not None]
         async for spans in self.spans(account_id, run.id):
             yield spans
         if with_alerts:
-            async for alerts in self._pages(Alert, account_id, mine):
+            async for alerts in self._pages(Alert, account_id, of_run):
                 yield alerts
 
     async def spans(self, account_id: str, run_id: str) -> AsyncIterator[Sequence[SpanRecord]]:
         """Yield the spans of a run with their payloads, in order of id."""
-        mine = (Filter("agent_instance_id", "=", run_id),)
-        async for page in self._pages(AgentSpan, account_id, mine, _SPANS):
+        of_run = (Filter("agent_instance_id", "=", run_id),)
+        async for page in self._pages(AgentSpan, account_id, of_run, _SPANS):
             for ids in _slices(page):
                 found = await self._storage.spans_by_id(account_id, ids)
                 yield sorted(found, key=lambda record: record.span.id)
@@ -200,14 +200,14 @@ class ExportQueries:
 def _slices(spans: Iterable[AgentSpan]) -> Iterator[list[str]]:
     """Yield the ids of spans in groups with at most ``SLICE_BYTES`` of payloads."""
     ids: list[str] = []
-    held = 0
+    total = 0
     for span in spans:
         size = span.payload_size + span.result_size
-        if ids and held + size > SLICE_BYTES:
+        if ids and total + size > SLICE_BYTES:
             yield ids
-            ids, held = [], 0
+            ids, total = [], 0
         ids.append(span.id)
-        held += size
+        total += size
     if ids:
         yield ids
 

@@ -1,4 +1,4 @@
-"""The reads of retention policies, and of what they would delete."""
+"""The reads of retention policies, and previews of their deletions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from prefactor_server.storage.base import Snapshot, Storage
 from prefactor_server.storage.maintenance import old_runs
 
 MAX_EXAMINED: Final = 50_000
-"""After how many old runs a preview stops counting."""
+"""The most old runs that a preview counts."""
 
 
 class DueRuns(NamedTuple):
-    """What a rule would delete now, and how many runs only a legal hold keeps from that."""
+    """What a rule would delete now, and the number of expired runs under a legal hold."""
 
     rule: RetentionRule
     runs: int = 0
@@ -30,7 +30,7 @@ class DueRuns(NamedTuple):
 
 
 class DuePreview(NamedTuple):
-    """What a policy would delete now, by rule. Unless ``is_complete``, there may be more."""
+    """What a policy would delete now, by rule; at least that much if not ``is_complete``."""
 
     rules: Sequence[DueRuns]
     is_complete: bool
@@ -49,7 +49,7 @@ class RetentionPolicyQueries:
         return found or no_policy(account_id)
 
     async def named(self, principal: Principal, rules: Sequence[RetentionRule]) -> Snapshot:
-        """Return the agents and environments that rules name."""
+        """Return a snapshot of the agents and environments that rules name."""
         account_id = principal.account_id
         agents = {rule.agent_id for rule in rules if rule.agent_id is not None}
         found = [await self._storage.agent(account_id, ref) for ref in sorted(agents)]

@@ -1,12 +1,12 @@
-"""Compute an upper bound for the cost of checking any value, from the JSON Schema alone.
+"""Computes an upper bound for the cost of checking any value, from the JSON Schema alone.
 
 A validator tries every path through a schema. Twenty lines of `$defs` that each refer twice to the
-next are a million paths, and a schema that refers twice to itself doubles them with each level of
+next have a million paths, and a schema that refers twice to itself doubles them with each level of
 the value. Such a small input would occupy the process for hours, because validators have no time
-limit. So the paths are counted first, on a graph whose edges are references.
+limit. The paths are therefore counted first, on a graph whose edges are references.
 
-Recursion is allowed as long as each part of a value is visited once per visit of the whole, as with
-trees, linked lists and "any JSON" schemas.
+Recursion is allowed if each visit of a value visits each of its parts at most once, as with trees,
+linked lists and "any JSON" schemas.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from prefactor_server.validation.json_schema.preflight import (
 )
 
 MAX_WEIGHT: Final = 100_000
-"""The most steps that one part of a value may take."""
+"""The most steps that one part of a value may need."""
 
 MAX_PATTERN_WEIGHT: Final = 16_000
 """The largest total cost of its patterns per character, in twentieths of a microsecond."""
@@ -44,13 +44,13 @@ class Cost(NamedTuple):
     """Upper bounds for the work of a check."""
 
     weight: int
-    """Steps through the whole schema, and the most that one part of a value can cause."""
+    """Steps through the whole schema, which are also the most for one part of a value."""
 
     patterns: int
     """Twentieths of a microsecond for each character of a string."""
 
     repeated: int = 0
-    """The steps that a value can repeat with many items, properties or levels."""
+    """The steps that are repeated for each item, property or level of a value."""
 
     has_alternatives: bool = False
     """Whether a value may match in several ways, so that a mismatch fails each of them."""
@@ -62,7 +62,7 @@ class Cost(NamedTuple):
 def schema_cost(schema: Schema, found: SchemaScan | None = None) -> Cost:
     """Count the paths through a schema.
 
-    ``found`` is its scan if there was one already.
+    ``found`` is its scan, if it was scanned already.
 
     Raises:
         UnusableSchema: there are too many paths, or they cannot be counted.
@@ -77,7 +77,7 @@ def schema_cost(schema: Schema, found: SchemaScan | None = None) -> Cost:
     if costs[0].weight > MAX_WEIGHT:
         raise UnusableSchema("its references multiply into too many subschemas")
     if costs[0].patterns > MAX_PATTERN_WEIGHT:
-        raise UnusableSchema("its patterns compile to too much")
+        raise UnusableSchema("its patterns are too large when compiled")
     return costs[0]._replace(values=found.values)
 
 
@@ -103,7 +103,7 @@ def _group_cost(nodes: list[Node], costs: list[Cost], group: list[int]) -> Cost:
 
 
 def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
-    """Reject a group of mutually recursive subschemas that visits some part more than once."""
+    """Reject a group of mutually recursive subschemas that visits a part more than once."""
     inside = set(group)
     reached: dict[int, Counter[str]] = {}
     steps = 0
@@ -116,7 +116,7 @@ def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
         reached[number] = counts
         named = [count for place, count in counts.items() if place.startswith(".")]
         properties = counts[ANY_PROPERTY] + max(named, default=0)
-        # Only items are left, and they share one place.
+        # The other counts are of items, which share one place.
         if max(properties, *counts.values()) > 1 or steps > _MAX_STEPS:
             raise UnusableSchema(_ENDLESS)
 
@@ -124,14 +124,13 @@ def _refuse_multiplying(nodes: list[Node], group: list[int]) -> None:
 def _own_parts(node: Node, inside: set[int]) -> Counter[str]:
     places = [e.place for e in node.edges if e.place is not None and e.target in inside]
     if OTHER_PROPERTY in places:
-        # It covers properties that this subschema does not name, so the two never apply to the
-        # same.
+        # It applies to properties without a name in this subschema, so never to the same ones.
         places = [place for place in places if not place.startswith(".")]
     return Counter(ANY_PROPERTY if place == OTHER_PROPERTY else place for place in places)
 
 
 def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
-    """Order a group so that the subschemas tried on the same value precede the one trying them."""
+    """Order a group so that subschemas precede those that try them on the same value."""
     inside = set(group)
     waiting = {
         number: [e.target for e in nodes[number].edges if e.place is None and e.target in inside]
@@ -149,7 +148,7 @@ def _same_value_last(nodes: list[Node], group: list[int]) -> list[int]:
             if not open_targets[parent]:
                 order.append(parent)
     if len(order) < len(group):
-        raise UnusableSchema("it refers to itself without looking at a part of the value")
+        raise UnusableSchema("it refers to itself for the same value")
     return order
 
 

@@ -1,8 +1,8 @@
 """A JSON Schema as a graph of subschemas, with the part of the value that each is tried on.
 
-An edge without a place is tried on the same value (`allOf`, `$ref`, …), one with a place on a part
-of it (`properties`, `items`, …). The graph is built before any validator sees the schema, so that
-`schema_cost` can bound the work of a check.
+The target of an edge without a place is tried on the same value (`allOf`, `$ref`, …), that of an
+edge with a place on a part of it (`properties`, `items`, …). The graph is built before a validator
+reads the schema, so that `schema_cost` can bound the work of a check.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from prefactor_server.validation.json_schema.preflight import Schema, SchemaScan
 ANY_ITEM: Final = "[]"
 ANY_PROPERTY: Final = "{}"
 OTHER_PROPERTY: Final = "{other}"
-"""The place of `additionalProperties`: all properties that its subschema does not name."""
+"""The place of `additionalProperties`: all properties that the subschema does not name."""
 
 _PLACES: Final[Mapping[str, str | None]] = {
     **dict.fromkeys(("not", "if", "then", "else"), None),
@@ -28,7 +28,7 @@ _PLACES: Final[Mapping[str, str | None]] = {
     "additionalProperties": OTHER_PROPERTY,
     **dict.fromkeys(("unevaluatedProperties", "propertyNames", "patternProperties"), ANY_PROPERTY),
 }
-"""The keywords that hold subschemas, and the place they are tried on; None is the same value."""
+"""The keywords with subschemas, and the places these are tried on; None is the same value."""
 
 _MAPS: Final = frozenset({"dependentSchemas", "dependencies", "patternProperties"})
 _COUNTED: Final = frozenset({"properties", "patternProperties", "enum", "required"})
@@ -60,7 +60,7 @@ def schema_graph(root: Schema, found: SchemaScan) -> list[Node]:
     reader = _Reader(root, found)
     reader.number_of(root)
     nodes: list[Node] = []
-    # Numbering a subschema queues it, so this loop ends once every reachable one has been read.
+    # Numbering a subschema queues it, so this loop reads every reachable one.
     while len(nodes) < len(reader.schemas):
         nodes.append(reader.read(reader.schemas[len(nodes)]))
     return nodes
@@ -108,7 +108,7 @@ class _Reader:
             node.edges.append(Edge(place, self.number_of(cast("Schema", part))))
 
     def _referred(self, reference: object) -> object:
-        """Return the subschema that a reference leads to, or None for the validator to report."""
+        """Return the target of a reference, or None, which the validator reports."""
         if not isinstance(reference, str):
             return None
         if reference.startswith(self._own_address):

@@ -9,7 +9,7 @@ from typing import Final, cast
 import jsonschema_rs
 
 MASK: Final = "\u2022\u2022\u2022"
-"""Replaces the value in the validator's messages, until `describe` says what kind it was."""
+"""The placeholder for the value in the validator's messages, which `describe` replaces."""
 
 _MAX_STEPS: Final = 8
 _MAX_STEP: Final = 60
@@ -21,9 +21,9 @@ def describe(
 ) -> str:
     """Return the place and the problem, such as `"/age": -3 is less than the minimum of 0`.
 
-    Objects, arrays and, by default, strings are named rather than quoted: they can be large, and
-    messages have more readers than payloads. Sensitive values are never quoted. Even the members of
-    a sensitive object are not named, because names can reveal as much.
+    Objects, arrays and, by default, strings are described rather than quoted, because they can be
+    large, and messages have more readers than payloads. Sensitive values are never quoted, and the
+    members of a sensitive object are not named, because names can reveal as much.
     """
     path = error.instance_path
     wrapper = _object_in_wrapper(root, path)
@@ -33,7 +33,7 @@ def describe(
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
         message = _forbidden(error.schema_path)
     else:
-        message = error.message.replace(MASK, _named(root, path, quote_texts=quote_texts))
+        message = error.message.replace(MASK, _description(root, path, quote_texts=quote_texts))
     return f"{_pointer(path)}: {message}" if path else message
 
 
@@ -47,12 +47,12 @@ def _pointer(path: Sequence[str | int]) -> str:
     """Return a place as a quoted JSON pointer, shortened if it is long."""
     steps = [str(step).replace("~", "~0").replace("/", "~1") for step in path[:_MAX_STEPS]]
     shown = "".join(f"/{step[:_MAX_STEP]}" for step in steps)
-    cut = len(path) > _MAX_STEPS or any(len(step) > _MAX_STEP for step in steps)
-    return json.dumps(shown + ("…" if cut else ""), ensure_ascii=False)
+    is_cut = len(path) > _MAX_STEPS or any(len(step) > _MAX_STEP for step in steps)
+    return json.dumps(shown + ("…" if is_cut else ""), ensure_ascii=False)
 
 
 def _object_in_wrapper(value: object, path: Sequence[str | int]) -> Sequence[str | int] | None:
-    """Return the path of the wrapper around an object that a place is in, or None."""
+    """Return the path of the sensitive wrapper that contains a place in an object, or None."""
     wrapper = None
     for number, step in enumerate(path):
         if isinstance(value, dict):
@@ -66,7 +66,7 @@ def _object_in_wrapper(value: object, path: Sequence[str | int]) -> Sequence[str
     return path[:wrapper]
 
 
-def _named(value: object, path: Sequence[str | int], *, quote_texts: bool) -> str:
+def _description(value: object, path: Sequence[str | int], *, quote_texts: bool) -> str:
     for step in path:
         if isinstance(value, dict):
             fields = cast("dict[str, object]", value)

@@ -1,8 +1,8 @@
-"""Estimate the cost of matching text against untrusted patterns.
+"""Estimates the cost of matching text against untrusted patterns.
 
 The engine's time is linear in the length of the text, but its cost per character grows with the
-compiled pattern: a twentieth of a microsecond for most, hundreds for `[ab]*a[ab]{5000}`. The only
-way to learn the compiled size is to compile under limits, which has a cost of its own.
+compiled pattern: a twentieth of a microsecond for most, hundreds of microseconds for
+`[ab]*a[ab]{5000}`. The compiled size is found by compiling under limits, which has its own cost.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Final
 import jsonschema_rs
 
 MAX_REGEX_BYTES: Final = 1024 * 1024
-"""The memory limit of one compiled pattern: `^.{1,255}$` fits, hundreds of repeated classes not."""
+"""The memory limit of a compiled pattern: `^.{1,255}$` fits, many repeated classes do not."""
 
-# Measured with texts that prevent the engine from reaching few states: 11, 40 and 380 µs a
-# character at the upper end. Smaller patterns always reach them.
+# Measured with texts that make the engine reach many states: at the upper ends, a character takes
+# 11, 40 and 380 µs. Smaller patterns reach all their states anyway.
 _WEIGHTS: Final = ((2 * 1024, 1), (16 * 1024, 200), (128 * 1024, 800))
 _HEAVIEST: Final = 4_000
 
 # Unicode classes and counted repetitions turn a short pattern into a large automaton, and adjacent
-# classes even more so.
+# classes into an even larger one.
 _CLASSES: Final = re.compile(r"\\[wWdDsSbBpP]|(?<!\\)\.")
 _REPETITIONS: Final = re.compile(r"\{(\d{1,6})(?:,(\d{0,6}))?\}")
 _STEPS_PER_PATTERN: Final = 300

@@ -1,4 +1,4 @@
-"""Scan a whole JSON Schema before anything interprets it."""
+"""Scans a whole JSON Schema before anything interprets it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _UNFOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 
 
 class UnusableSchema(Exception):
-    """A schema that cannot be used for checking. The message tells its author why."""
+    """A schema cannot be used for checking. The message explains why to its author."""
 
 
 @dataclass(slots=True)
 class SchemaScan:
-    """What a schema contains anywhere, whether or not a validator would look there."""
+    """The contents of a schema, including parts that a validator would ignore."""
 
     anchors: dict[str, Schema] = field(default_factory=dict[str, Schema])
     patterns: int = 0
@@ -49,22 +49,22 @@ def scan_schema(root: Schema) -> SchemaScan:
     """Scan a schema.
 
     Raises:
-        UnusableSchema: it nests too deep, has too many patterns, or has references that need a full
-            resolver.
+        UnusableSchema: it is nested too deeply, has too many patterns, or has references that need
+            a full resolver.
     """
     found = SchemaScan()
-    # Draft 4 spells it "id", which is an ordinary word in examples and defaults of later drafts.
+    # Draft 4 calls it "id", which is an ordinary name in examples and defaults of later drafts.
     id_keyword = "id" if "draft-04" in str(root.get("$schema")) else "$id"
     for schema in _objects(root, found):
         _count(found, schema)
         _note_anchors(found, schema)
-        own = schema.get(id_keyword)
-        if isinstance(own, str) and own.startswith("#"):
-            found.anchors[own[1:]] = schema
-        elif isinstance(own, str) and schema is not root:
+        schema_id = schema.get(id_keyword)
+        if isinstance(schema_id, str) and schema_id.startswith("#"):
+            found.anchors[schema_id[1:]] = schema
+        elif isinstance(schema_id, str) and schema is not root:
             found.has_own_addresses = True
     if found.has_reference and found.has_own_addresses:
-        raise UnusableSchema("a part of it has its own $id, which changes what its $refs mean")
+        raise UnusableSchema("a subschema has its own $id, which changes the meaning of $ref")
     return found
 
 
@@ -74,7 +74,7 @@ def _objects(root: Schema, found: SchemaScan) -> Iterator[Schema]:
     while stack:
         value, depth = stack.pop()
         if depth > MAX_DEPTH:
-            raise UnusableSchema(f"it nests deeper than {MAX_DEPTH} levels")
+            raise UnusableSchema(f"it has more than {MAX_DEPTH} levels of objects and arrays")
         if isinstance(value, dict):
             schema = cast("Schema", value)
             found.values += len(schema)
@@ -107,7 +107,7 @@ def _count(found: SchemaScan, schema: Schema) -> None:
 def _note_anchors(found: SchemaScan, schema: Schema) -> None:
     for keyword in _UNFOLLOWED:
         if keyword in schema:
-            raise UnusableSchema(f"it uses {keyword}")
+            raise UnusableSchema(f"it uses {keyword}, which is not supported")
     for keyword in _ANCHORS:
         if isinstance(name := schema.get(keyword), str):
             found.anchors[name] = schema

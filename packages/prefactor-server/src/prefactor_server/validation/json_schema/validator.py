@@ -1,7 +1,7 @@
-"""Compile untrusted JSON Schemas once and check payloads against them.
+"""Compiles untrusted JSON Schemas once and checks payloads against them.
 
 A schema that is invalid or too costly is stored with a message that says so, and its payloads are
-not checked; nothing is rejected because of its schema. References to other documents are never
+not checked. Nothing is rejected because of its schema. References to other documents are never
 followed, and patterns run on an engine whose time is linear in the text.
 """
 
@@ -27,13 +27,13 @@ from prefactor_server.validation.json_schema.preflight import (
 )
 
 EMPTY_OBJECT_SCHEMA: Final[Mapping[str, object]] = {"type": "object", "additionalProperties": False}
-"""The result schema of a span type that declares none: no result content at all."""
+"""The result schema of a span type without one: the result must be empty."""
 
 MAX_SCHEMA_BYTES: Final = 256 * 1024
 MAX_MESSAGE: Final = 500
 
 _MAX_CACHED: Final = 64 * 1024 * 1024
-# Measured: 25 bytes of memory for a byte of most schemas, up to 130 in one long enumeration.
+# Measured: most schemas take 25 bytes of memory per byte, one long enumeration up to 130.
 # Compiled patterns are estimated by their weight: 4,000 for up to a megabyte.
 _BYTES_PER_BYTE: Final = 30
 _BYTES_PER_PATTERN_WEIGHT: Final = 256
@@ -46,17 +46,17 @@ class _Options(TypedDict):
     mask: str
 
 
-# Formats are annotations, as draft 2020-12 says. One of them ("regex") would compile expressions
-# from payloads.
+# Formats are annotations, as in draft 2020-12. Checking the format "regex" would compile
+# expressions from payloads.
 _OPTIONS: Final[_Options] = {"offline": True, "validate_formats": False, "mask": MASK}
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSchema:
-    """A schema that is ready to check payloads, or the reason why it checks none."""
+    """A schema that is ready to check payloads, or the reason why it is not used."""
 
     problem: str | None
-    """None if the schema is used; otherwise its mistake, or the reason why it is not used."""
+    """None if the schema is used, otherwise the reason why it is not."""
 
     memory: int = 0
     """Its approximate memory use in bytes."""
@@ -77,7 +77,7 @@ class CompiledSchema:
             if self._validator.is_valid(payload):
                 return ""
             if not can_explain(self._cost, payload, budget):
-                return "it does not match, and is too large to say where"
+                return "it does not match, and is too large to find out where"
             self._validator.validate(payload)
         except jsonschema_rs.ValidationError as error:
             return describe(error, payload)[:MAX_MESSAGE]
@@ -88,7 +88,7 @@ class CompiledSchema:
 
 
 class SchemaCache:
-    """Compiles schemas, and each distinct one only once."""
+    """Compiles schemas, each distinct one only once."""
 
     def __init__(self, max_weight: int = _MAX_CACHED) -> None:
         self._cache: ContentCache[CompiledSchema] = ContentCache(max_weight)
@@ -98,11 +98,11 @@ class SchemaCache:
         try:
             content = msgspec.json.encode(schema, order="deterministic")
         except (TypeError, ValueError, RecursionError):
-            return CompiledSchema("The schema is not JSON, or is nested too deep")
+            return CompiledSchema("The schema is not JSON, or is nested too deeply")
         return self.compile_document(content, budget)
 
     def is_cached(self, content: bytes) -> bool:
-        """Whether a schema is compiled already."""
+        """Return whether compiling a schema would cost nothing."""
         return len(content) > MAX_SCHEMA_BYTES or self._cache.get(content) is not None
 
     def compile_document(self, content: bytes, budget: Budget | None = None) -> CompiledSchema:
@@ -110,16 +110,16 @@ class SchemaCache:
 
         If the budget has too few steps left, this request's payloads are not checked.
         """
-        kept = self._cache.get(content)
-        if kept is not None:
-            return kept
+        cached = self._cache.get(content)
+        if cached is not None:
+            return cached
         if len(content) > MAX_SCHEMA_BYTES:
             return unchecked(f"it is larger than {MAX_SCHEMA_BYTES // 1024} KB")
-        made = _compile_content(content, budget or Budget())
-        if made is TOO_MUCH_FOR_A_REQUEST:
-            return made
-        made = replace(made, memory=made.memory + _BYTES_PER_BYTE * len(content))
-        return self._cache.put(content, made.memory, made)
+        compiled = _compile_content(content, budget or Budget())
+        if compiled is TOO_MUCH_FOR_A_REQUEST:
+            return compiled
+        compiled = replace(compiled, memory=compiled.memory + _BYTES_PER_BYTE * len(content))
+        return self._cache.put(content, compiled.memory, compiled)
 
 
 def _compile_content(content: bytes, budget: Budget) -> CompiledSchema:
@@ -128,7 +128,7 @@ def _compile_content(content: bytes, budget: Budget) -> CompiledSchema:
     try:
         schema: object = msgspec.json.decode(content)
     except (ValueError, RecursionError):
-        return CompiledSchema("The schema is not JSON, or is nested too deep")
+        return CompiledSchema("The schema is not JSON, or is nested too deeply")
     return compile_schema(schema, budget)
 
 
@@ -189,8 +189,8 @@ def unchecked(reason: str) -> CompiledSchema:
     return CompiledSchema(f"Payloads are not checked against this schema: {reason}"[:MAX_MESSAGE])
 
 
-_TOO_LARGE: Final = "it holds too many subschemas"
-_TOO_COSTLY: Final = "its subschemas and patterns compile to too much"
+_TOO_LARGE: Final = "it has too many subschemas"
+_TOO_COSTLY: Final = "its subschemas and patterns are too large when compiled"
 
 TOO_MUCH_FOR_A_REQUEST: Final = unchecked(
     "compiling it takes more work than one request may do; a later request may compile it"

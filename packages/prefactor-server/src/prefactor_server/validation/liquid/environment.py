@@ -1,8 +1,7 @@
 """The template library, restricted to what untrusted templates may use.
 
-The library limits nesting, loops and variables. The rest is limited here: only listed tags and
-names exist, every lookup and filter is paid for from a budget, and output goes into buffers of a
-fixed size.
+The library limits nesting, loops and variables. This module limits the rest: only listed tags and
+names exist, every lookup and filter takes its cost from a budget, and outputs have a maximum size.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ _MAX_NAMESPACE: Final = 16_000
 
 
 class OutputFull(Exception):
-    """The output is full, and anything further would be cut off."""
+    """The output is full, and further text would be cut off."""
 
 
 class SummaryOutput(StringIO):
@@ -92,7 +91,7 @@ class CaptureBuffer(StringIO):
 
 
 class PayloadScope(Mapping[str, object]):
-    """The initial names of a template: the fields of the result, then those of the payload."""
+    """The initial names of a template: the fields of the result, and then of the payload."""
 
     def __init__(self, payloads: tuple[Mapping[str, object], ...], budget: RenderBudget) -> None:
         self._payloads = [payload for payload in payloads if "$sensitive" not in payload]
@@ -112,7 +111,7 @@ class PayloadScope(Mapping[str, object]):
 
 
 class SummaryContext(RenderContext):
-    """One render: its names, and the budget that pays for every step."""
+    """One render: its names, and the budget that every step takes its cost from."""
 
     __slots__ = ("budget",)
 
@@ -136,7 +135,7 @@ class SummaryContext(RenderContext):
         self.budget.spend_on(found)
         return found
 
-    def filter(self, name: str, token: Token | None) -> Callable[..., object]:  # noqa: ARG002 - theirs
+    def filter(self, name: str, token: Token | None) -> Callable[..., object]:  # noqa: ARG002 - the library's signature
         """Return a filter that runs within the budget. Parsing has rejected unknown names."""
         return partial(apply_filter, self.budget, FILTERS[name])
 
@@ -148,7 +147,7 @@ class SummaryContext(RenderContext):
         if sum(map(length_of, self.locals.values())) > _MAX_NAMESPACE:
             raise LimitReached("the template stores too much in variables")
 
-    def get_buffer(self, buf: TextIO | None = None) -> StringIO:  # noqa: ARG002 - theirs
+    def get_buffer(self, buf: TextIO | None = None) -> StringIO:  # noqa: ARG002 - the library's signature
         """Return the buffer for a `capture`."""
         return CaptureBuffer()
 
@@ -163,7 +162,7 @@ class _BoundedLoop(LoopExpression):
 
 
 class _LoopBody(BlockNode):
-    """The body of a loop. Each iteration is paid for by the length of its source."""
+    """The body of a loop. Each iteration costs steps in proportion to the length of its source."""
 
     __slots__ = ("_steps",)
 
@@ -227,7 +226,7 @@ class SummaryEnvironment(Environment):
     context_depth_limit = 4
     loop_iteration_limit = MAX_LOOP
 
-    def setup_tags_and_filters(self, *, extra: bool = False) -> None:  # noqa: ARG002 - theirs
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:  # noqa: ARG002 - the library's signature
         """Add the listed tags and filters only."""
         for tag in (
             content.Literal,

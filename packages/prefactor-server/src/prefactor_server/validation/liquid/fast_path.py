@@ -3,8 +3,8 @@
 Most summaries are like `{{ model }}: {{ prompt | truncate: 80 }}`, and every span has one. The
 library builds a context for each, which takes ten times as long as rendering the text. Whether a
 template is simple is decided once, when it is parsed. A simple template renders to the same text as
-with the library. Where the two could differ (lists in filters, `size`, reachable limits) the
-template does not count as simple, or that one render falls back to the library.
+with the library. Where the two could differ (lists in filters, `size`, reachable limits), the
+template does not count as simple, or the render falls back to the library.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ Payloads: TypeAlias = Sequence[Mapping[str, object]]
 Piece: TypeAlias = Callable[[Payloads], str]
 Step: TypeAlias = Callable[[object, Payloads], object]
 
-# The most arguments of each. All must be literals in the template, except that of `default`, which
-# may be a path.
+# Each filter with its maximum number of arguments. These must be literals in the template, except
+# that the argument of `default` may be a path.
 _FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
     "truncate": (truncate, 2),
     "default": (default, 1),
@@ -57,13 +57,12 @@ _FILTERS: Final[Mapping[str, tuple[Callable[..., object], int]]] = {
 _SPECIAL: Final = frozenset({"size", "first", "last"})
 _STEPS_PER_VALUE: Final = STEPS_PER_VALUE + MAX_TEXT // CHARACTERS_PER_STEP
 
-
-_SHARE: Final = 10
-"""How much cheaper a simple template is than the library, whose estimates allow for long texts."""
+_SPEEDUP: Final = 10
+"""How much cheaper this path is than the library, whose estimates allow for long texts."""
 
 
 class NeedsLibrary(Exception):
-    """The payload holds a value that only the template library can show."""
+    """The payload has a value that only the template library can render."""
 
 
 class FastTemplate:
@@ -76,21 +75,21 @@ class FastTemplate:
         self.steps = steps
         """The cost of a render with typical payloads; see `budget`."""
 
-    def text(self, payloads: Payloads, enough: int) -> str:
-        """Return the text, or a little more than its first ``enough`` characters.
+    def text(self, payloads: Payloads, limit: int) -> str:
+        """Return the text, or at least its first ``limit`` characters.
 
         The payloads are searched for a name in order.
 
         Raises:
             NeedsLibrary: this render needs the library.
         """
-        seen = [payload for payload in payloads if "$sensitive" not in payload]
+        visible = [payload for payload in payloads if "$sensitive" not in payload]
         texts: list[str] = []
         for piece in self._pieces:
-            text = piece(seen)
+            text = piece(visible)
             texts.append(text)
-            enough -= len(text)
-            if enough < 0:
+            limit -= len(text)
+            if limit < 0:
                 break
         return "".join(texts)
 
@@ -115,7 +114,7 @@ def fast_template(parsed: BoundTemplate, budget: int) -> FastTemplate | None:
         piece, cost = found
         pieces.append(piece)
         steps += cost
-    return FastTemplate(pieces, 2 + steps // _SHARE) if steps <= budget else None
+    return FastTemplate(pieces, 2 + steps // _SPEEDUP) if steps <= budget else None
 
 
 def _output(node: Node) -> tuple[Piece, int] | None:
@@ -148,17 +147,17 @@ def _names(expression: object) -> list[str] | None:
 
 
 def _values(argument: object) -> int:
-    """Return how many values the library looks at for an argument."""
+    """Return the number of values that the library looks up for an argument."""
     names = _names(argument.value) if type(argument) is PositionalArgument else None
     return 1 if names is None else len(names) + 1
 
 
 def _step(used: Filter) -> Step | None:
     """Return a filter bound to its arguments, or None if they are not all literals."""
-    chosen, most = _FILTERS.get(used.name, (None, 0))
-    if chosen is None or len(used.args) > most:
+    function, max_arguments = _FILTERS.get(used.name, (None, 0))
+    if function is None or len(used.args) > max_arguments:
         return None
-    if chosen is default and used.args and type(used.args[0]) is PositionalArgument:
+    if function is default and used.args and type(used.args[0]) is PositionalArgument:
         names = _names(used.args[0].value)
         if names is not None:
             return _default_of(_finder(names))
@@ -171,11 +170,11 @@ def _step(used: Filter) -> Step | None:
             arguments.append(value.value)
         else:
             return None
-    if chosen is truncate:
+    if function is truncate:
         return _truncation(*arguments)
     if arguments:
-        return lambda value, _: chosen(value, *arguments)
-    return lambda value, _: chosen(value)
+        return lambda value, _: function(value, *arguments)
+    return lambda value, _: function(value)
 
 
 def _default_of(find: Callable[[Payloads], object]) -> Step:
@@ -194,11 +193,11 @@ def _truncation(length: str | int = 50, end: str | int = "...") -> Step | None:
     if isinstance(length, str):
         return None
     size, tail = to_integer(length), to_text(end)
-    kept = max(size - len(tail), 0)
+    length_before_tail = max(size - len(tail), 0)
 
     def cut(value: object, _: Payloads) -> str:
         text = to_text(value)
-        return text if len(text) <= size else text[:kept] + tail
+        return text if len(text) <= size else text[:length_before_tail] + tail
 
     return cut
 
@@ -218,7 +217,7 @@ def _unfiltered(find: Callable[[Payloads], object]) -> Piece:
 def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piece:
     def show(payloads: Payloads) -> str:
         value = _sanitized(find(payloads))
-        # Filters of the library get views of these, which they count and compare.
+        # The library's filters count and compare views of lists and objects.
         if isinstance(value, list | dict):
             raise NeedsLibrary
         for step in steps:
@@ -231,7 +230,7 @@ def _filtered(find: Callable[[Payloads], object], steps: Sequence[Step]) -> Piec
 
 
 def _finder(names: Sequence[str]) -> Callable[[Payloads], object]:
-    """Return a function that looks up a path, giving None where the path leads nowhere."""
+    """Return a function that looks up a path, and returns None for a missing value."""
     first, rest = names[0], tuple(names[1:])
 
     def top(payloads: Payloads) -> object:
@@ -252,7 +251,7 @@ def _finder(names: Sequence[str]) -> Callable[[Payloads], object]:
 
 
 def _sanitized(value: object) -> object:
-    """Make a value safe to show. Lists and objects are kept and have no text."""
+    """Make a value safe to show. Lists and objects stay, but have no text."""
     if isinstance(value, str):
         return value[:MAX_TEXT]
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
 """The complete list of filters that templates may use.
 
 They replace the template library's filters, whose results have no size limit: three chained
-`replace` make 16 GB, `date` pads to any width, and a power of `times` fills the memory. Here the
-size of a result is known before it is built, and invalid arguments give an empty result.
+`replace` produce 16 GB, `date` pads to any width, and repeated `times` fills the memory. Here the
+size of a result is known before it is built, and invalid arguments produce an empty result.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def size(value: object) -> int:
 
 
 def default(value: object, other: object = "", *, allow_false: object = False) -> object:
-    """Return the value, or `other` if it is missing, false or empty; 0 is none of these."""
+    """Return the value, or `other` if it is missing, false or empty. 0 counts as a value."""
     if value is False:
         return value if allow_false is True else other
     is_number = isinstance(value, int | float)
@@ -55,17 +55,15 @@ FILTERS: Final[Mapping[str, Filter]] = MappingProxyType(
 )
 """Every filter by its name."""
 
-
-# Correct for lists of any length, because these do not iterate over them.
+# These do not iterate over lists, so they take lists of any length.
 _LOOK_ONLY: Final = frozenset({size, first, last})
 
-
 _STEPS_PER_FILTER: Final = 5
-_PRICES: Final = {FILTERS[name]: steps for name, steps in STEPS_PER_CHARACTER.items()}
+_STEPS_OF: Final = {FILTERS[name]: steps for name, steps in STEPS_PER_CHARACTER.items()}
 
 
 def apply_filter(
-    budget: RenderBudget, chosen: Filter, *values: object, **options: object
+    budget: RenderBudget, function: Filter, /, *values: object, **options: object
 ) -> object:
     """Run a filter within the budget, and return None if its arguments are invalid.
 
@@ -73,30 +71,30 @@ def apply_filter(
         LimitReached: the budget is spent, or the result would be too large.
     """
     budget.spend(_STEPS_PER_FILTER)
-    taken = values if chosen in _LOOK_ONLY else [_argument(value, budget) for value in values]
-    per_character = _PRICES.get(chosen, 0)
-    if per_character and isinstance(taken[0], str):
-        budget.spend(int(per_character * len(taken[0])))
+    arguments = values if function in _LOOK_ONLY else [_argument(value, budget) for value in values]
+    per_character = _STEPS_OF.get(function, 0)
+    if per_character and isinstance(arguments[0], str):
+        budget.spend(int(per_character * len(arguments[0])))
     try:
-        made = chosen(*taken, **options)
+        result = function(*arguments, **options)
     except (TypeError, ValueError, ArithmeticError, LookupError, LiquidError):
         return None
-    if isinstance(made, list):
-        items = cast("list[object]", made)
+    if isinstance(result, list):
+        items = cast("list[object]", result)
         if len(items) > MAX_ITEMS:
             raise LimitReached("a filter produced too many items")
         budget.spend_on(items)
         return items
-    if isinstance(made, str) and len(made) > MAX_TEXT:
+    if isinstance(result, str) and len(result) > MAX_TEXT:
         raise LimitReached("a filter produced too long a text")
-    return sanitize(made, budget)
+    return sanitize(result, budget)
 
 
 def _argument(value: object, budget: RenderBudget) -> object:
     """Convert an argument to what filters take: text, number, list, object or None."""
     if isinstance(value, range | ListView):
         if len(value) > MAX_ITEMS:
-            raise LimitReached("a filter was given too many items")
+            raise LimitReached("a filter received too many items")
         return [sanitize(item, budget) for item in value]
     if isinstance(value, tuple):
         return [sanitize(item, budget) for item in cast("tuple[object, ...]", value)]

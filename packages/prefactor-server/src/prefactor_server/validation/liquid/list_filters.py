@@ -54,19 +54,19 @@ def map_(value: object, name: object) -> list[object]:
     return [_field(item, name) for item in to_list(value)]
 
 
-def where(value: object, name: object, wanted: object = None) -> list[object]:
+def where(value: object, name: object, target: object = None) -> list[object]:
     """Return the items whose field has a value or, without a value, is true."""
-    return [item for item in to_list(value) if _matches(_field(item, name), wanted)]
+    return [item for item in to_list(value) if _matches(_field(item, name), target)]
 
 
-def reject(value: object, name: object, wanted: object = None) -> list[object]:
+def reject(value: object, name: object, target: object = None) -> list[object]:
     """Return the items that `where` omits."""
-    return [item for item in to_list(value) if not _matches(_field(item, name), wanted)]
+    return [item for item in to_list(value) if not _matches(_field(item, name), target)]
 
 
-def find(value: object, name: object, wanted: object = None) -> object:
+def find(value: object, name: object, target: object = None) -> object:
     """Return the first item that `where` would return."""
-    return next(iter(where(value, name, wanted)), None)
+    return next(iter(where(value, name, target)), None)
 
 
 def reverse(value: object) -> list[object]:
@@ -118,8 +118,8 @@ def _field(item: object, name: object) -> object:
     return item.get(to_text(name)) if isinstance(item, ObjectView) else None
 
 
-def _matches(found: object, wanted: object) -> bool:
-    return found == wanted if wanted is not None else found not in (None, False)
+def _matches(value: object, target: object) -> bool:
+    return value == target if target is not None else value not in (None, False)
 
 
 def _order(key: object) -> tuple[int, object]:

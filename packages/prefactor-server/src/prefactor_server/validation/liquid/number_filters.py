@@ -1,4 +1,4 @@
-"""Filters on numbers. As everywhere in Liquid, anything else counts as 0."""
+"""Filters on numbers. As in all of Liquid, any other value counts as 0."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def plus(value: object, other: object) -> Number:
 
 
 def minus(value: object, other: object) -> Number:
-    """The difference."""
+    """Return the difference."""
     return plus(value, -number(other))
 
 
 def times(value: object, other: object) -> Number:
-    """The product."""
+    """Return the product, in decimal arithmetic."""
     left, right = number(value), number(other)
     if isinstance(left, int) and isinstance(right, int):
         if left.bit_length() + right.bit_length() > MAX_INTEGER_BITS:

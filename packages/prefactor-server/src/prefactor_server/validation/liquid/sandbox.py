@@ -1,9 +1,9 @@
-"""What a template can see of a payload, converted lookup by lookup.
+"""The view of a payload that a template has, converted lookup by lookup.
 
-Payloads are never walked or copied in advance: a template uses three fields of a payload that may
-have ten thousand. Each value is made safe when it is looked up: texts are cut, sensitive values
-become their label, objects and arrays become views without attributes, and no Python object is
-reachable.
+Payloads are never traversed or copied in advance, because a template uses a few fields of a payload
+that may have thousands. Each value is made safe when it is looked up: texts are cut, sensitive
+values become their label, objects and arrays become views without attributes, and no other Python
+object is reachable.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ITEMS: Final = 4_096
 MAX_INTEGER_BITS: Final = 128
 
 CHARACTERS_PER_STEP: Final = 256
-"""How many characters of a text one step pays for handling once."""
+"""The number of characters that can be processed in one step."""
 
 STEPS_PER_VALUE: Final = 3
 """The cost of looking up a value, or of making it safe."""
@@ -34,7 +34,7 @@ class LimitReached(Exception):
 
 
 class RenderBudget:
-    """The work that a render may still do; see `budget` for the size of a step."""
+    """The remaining work of a render; see `budget` for the size of a step."""
 
     __slots__ = ("left", "steps")
 
@@ -53,7 +53,7 @@ class RenderBudget:
             raise LimitReached("the render took too many steps")
 
     def spend_on(self, value: object) -> None:
-        """Take the cost of handling a value once."""
+        """Take the cost of processing a value once."""
         steps = STEPS_PER_VALUE
         if isinstance(value, str):
             steps += len(value) // CHARACTERS_PER_STEP
@@ -139,7 +139,7 @@ class ListView(Sequence[object]):
 
 
 def sanitize(value: object, budget: RenderBudget) -> object:
-    """Make a value safe that comes from a payload or from a filter."""
+    """Make a value from a payload or a filter safe to use."""
     if isinstance(value, str):
         value = value[:MAX_TEXT]
         budget.spend(STEPS_PER_VALUE + len(value) // CHARACTERS_PER_STEP)

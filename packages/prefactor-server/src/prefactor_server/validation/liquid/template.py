@@ -1,7 +1,7 @@
-"""Render untrusted Liquid templates into the one-line summaries of spans.
+"""Renders untrusted Liquid templates into the one-line summaries of spans.
 
-A template runs on every write of its span type. It may show values, branch and loop. Its cost is
-bounded before parsing, during rendering and by the size of its output.
+A template runs on every write of a span of its type. It may show values, branch and loop. Its cost
+is bounded before parsing, during rendering, and by the size of its output.
 """
 
 from __future__ import annotations
@@ -71,11 +71,13 @@ class TemplateProblem:
     message: str
 
 
-_TOO_MUCH_FOR_A_REQUEST: Final = TemplateProblem("There was too much work in one request")
+_TOO_MUCH_FOR_A_REQUEST: Final = TemplateProblem(
+    "Parsing it takes more work than one request may do; a later request may parse it"
+)
 
 
 class TemplateCache:
-    """Parses templates, and each distinct one only once."""
+    """Parses templates, each distinct one only once."""
 
     def __init__(self, max_weight: int = _MAX_CACHED) -> None:
         self._environment = SummaryEnvironment()
@@ -84,11 +86,11 @@ class TemplateCache:
     def compile(self, source: str, budget: Budget | None = None) -> Template | TemplateProblem:
         """Parse a template, or return the earlier result for the same text. Never raises.
 
-        If the budget has too few steps left, there is no summary this time.
+        If the budget has too few steps left, this request's spans have no summary.
         """
-        kept = self._cache.get(source)
-        if kept is not None:
-            return kept
+        cached = self._cache.get(source)
+        if cached is not None:
+            return cached
         problem = _problem_before_parsing(source)
         if problem is not None:
             return TemplateProblem(problem)
@@ -97,7 +99,7 @@ class TemplateCache:
         return self._cache.put(source, len(source) + _CACHE_OVERHEAD, self._parse(source))
 
     def is_cached(self, source: str) -> bool:
-        """Whether a template is parsed already."""
+        """Return whether parsing a template would cost nothing."""
         return len(source) > MAX_TEMPLATE or self._cache.get(source) is not None
 
     def _parse(self, source: str) -> Template | TemplateProblem:
@@ -108,11 +110,11 @@ class TemplateCache:
             message = " ".join(str(error.message).split())
             return TemplateProblem(f"The template is not valid: {message}"[:_MAX_MESSAGE])
         except RecursionError:
-            return TemplateProblem("The template is nested too deep")
+            return TemplateProblem("The template is nested too deeply")
         unknown = sorted(used.keys() - FILTERS.keys())
         if unknown:
             known = ", ".join(sorted(FILTERS))
-            return TemplateProblem(f"There is no filter {unknown[0][:40]!r}, only {known}")
+            return TemplateProblem(f"The filter {unknown[0][:40]!r} is unknown: use one of {known}")
         return Template(source, parsed, fast_template(parsed, _MAX_FAST_STEPS))
 
 
@@ -146,16 +148,16 @@ def _by_library(
 ) -> str | None:
     if not budget.take(MIN_RENDER_STEPS):
         return None
-    output, own = SummaryOutput(), RenderBudget(min(RENDER_STEPS, budget.left))
+    output, render_budget = SummaryOutput(), RenderBudget(min(RENDER_STEPS, budget.left))
     try:
-        context = SummaryContext(template.parsed, payloads, own)
+        context = SummaryContext(template.parsed, payloads, render_budget)
         is_cut = _render(template.parsed, context, output)
-    except Exception:  # noqa: BLE001 - whatever strangers made of it, the span is stored
-        if own.steps < RENDER_STEPS:
+    except Exception:  # noqa: BLE001 - no template may keep a span from being stored
+        if render_budget.steps < RENDER_STEPS:
             budget.exceeded = True
         return None
     finally:
-        budget.charge(own.steps - max(own.left, 0))
+        budget.charge(render_budget.steps - max(render_budget.left, 0))
     return _one_line(output.getvalue(), is_cut=is_cut)
 
 
@@ -185,7 +187,7 @@ def _one_line(text: str, *, is_cut: bool) -> str:
 
 
 def _problem_before_parsing(source: str) -> str | None:
-    """Return what rules a template out before parsing.
+    """Return why a template must not be parsed, or None.
 
     The parser's patterns take quadratic or cubic time on tags that are never closed.
     """

@@ -91,10 +91,10 @@ def split(value: object, separator: object = " ") -> list[str]:
 
 def slice_(value: object, start: object, length: object = 1) -> object:
     """Return a range of characters or items. A negative start counts from the end."""
-    taken = cast("list[object]", value) if isinstance(value, list) else to_text(value)
+    sequence = cast("list[object]", value) if isinstance(value, list) else to_text(value)
     first = to_integer(start)
-    first = first + len(taken) if first < 0 else first
-    return taken[first : first + max(to_integer(length), 0)] if first >= 0 else taken[:0]
+    first = first + len(sequence) if first < 0 else first
+    return sequence[first : first + max(to_integer(length), 0)] if first >= 0 else sequence[:0]
 
 
 def to_integer(value: object) -> int:
@@ -116,8 +116,8 @@ def _fits(size: int) -> None:
         raise LimitReached("a filter would produce too long a text")
 
 
-# These take only the value, and make a text at most a dozen times as long (a character becomes
-# `%F0%9F%98%80`).
+# These take only the value, and produce a text that is at most twelve times as long (a character
+# becomes `%F0%9F%98%80`).
 PLAIN_TEXT_FILTERS: Final[Mapping[str, Callable[[str], str]]] = {
     "capitalize": str.capitalize,
     "downcase": str.lower,
@@ -148,7 +148,7 @@ STEPS_PER_CHARACTER: Final[Mapping[str, float]] = {
     "url_decode": 2.0,
     "url_encode": 0.6,
 }
-"""The measured cost per character of the filters that cost more than others."""
+"""The measured cost per character of costly filters."""
 
 
 def _on_text(change: Callable[[str], str]) -> Callable[[object], object]:

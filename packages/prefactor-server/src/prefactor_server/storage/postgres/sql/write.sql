@@ -65,7 +65,7 @@ feed_position := pg_current_xact_id()::text::bigint
 feed_at := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 
 -- name: feed.append
--- What the commit did to which runs. Spans that a termination closed are there already.
+-- What the commit did to which runs. Spans that a termination closed are already in it.
 INSERT INTO feed_change (position, account_id, agent_instance_id, at, flags, finished, span_ids)
 SELECT feed_position, account_id, agent_instance_id, feed_at, flags, finished, span_ids
 FROM unnest(new_feed_change)
