@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,17 @@ import pytest
 from live_server import LiveServer
 from patience import patience
 from prefactor_cli.main import run
-from prefactor_http import BulkItem, BulkRequest, HttpClientConfig, PrefactorHttpClient
+from prefactor_http import (
+    BulkItem,
+    BulkRequest,
+    HttpClientConfig,
+    PrefactorHttpClient,
+    PrefactorNotFoundError,
+)
 
 RUNS = 320
 SPANS = 2
+LONG = 9000
 LONG_AGO = "2020-01-01T00:00:00Z"
 OFTEN = ("--retention-interval-seconds", "1")
 
@@ -64,6 +73,36 @@ async def until(client: PrefactorHttpClient, enough: Callable[[int], bool]) -> N
             await asyncio.sleep(0.02)
 
 
+async def record_long_run(client: PrefactorHttpClient) -> None:
+    """Record a run that ended long ago, with more spans than are deleted at once."""
+    await client.agent_instances.register(agent_id="agent", id="long")
+    await client.agent_instances.start("long")
+    details = {"agent_instance_id": "long", "schema_name": "step", "payload": {"text": "x"}}
+    for place in range(0, LONG, 800):
+        items = [
+            BulkItem(
+                _type="agent_spans/create",
+                idempotency_key=f"span-{place + number:05}",
+                details={**details, "id": f"long-{place + number:05}"},
+            )
+            for number in range(min(800, LONG - place))
+        ]
+        answer = await client.bulk.execute(BulkRequest(items=items))
+        assert {one.status for one in answer.outputs.values()} == {"success"}
+    await client.agent_instances.finish("long", timestamp=LONG_AGO)
+
+
+async def spans_left(path: Path, enough: Callable[[int], bool]) -> int:
+    """Wait for a number of the long run's spans that are left in a file."""
+    async with asyncio.timeout(patience(60)):
+        while True:
+            with closing(sqlite3.connect(path)) as connection:
+                (left,) = connection.execute("SELECT count(*) FROM agent_span").fetchone()
+            if enough(left):
+                return int(left)
+            await asyncio.sleep(0.01)
+
+
 def verify(database: str) -> str:
     """What the server's own check finds."""
     command = (sys.executable, "-m", "prefactor_server", "verify", "--database", database)
@@ -98,6 +137,32 @@ async def test_killed_while_it_deletes(
     assert sum(int(runs) for ((runs, _),) in counted) == RUNS
     assert sum(int(spans) for ((_, spans),) in counted) == RUNS * SPANS
     assert verify(database) == "nothing differs\n"
+
+
+async def test_killed_within_a_long_run(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
+    """A server killed between the slices of a long run has deleted it, and the rest goes later.
+
+    It goes even if the next server applies no policies.
+    """
+    server = serve(tmp_path, *OFTEN)
+    path = tmp_path / "server.db"
+    async with client_of(server) as client:
+        await record_long_run(client)
+        await client.retention_policies.update({"rules": [{"days": 30}]})
+        await spans_left(path, lambda spans: spans < LONG)
+    server.kill()
+    assert await spans_left(path, lambda _: True) > 0
+    assert verify(f"sqlite:///{path}") == "nothing differs\n"
+    async with client_of(serve(tmp_path, "--retention-interval-seconds", "0")) as client:
+        assert [one async for one in client.agent_instances.iterate()] == []
+        with pytest.raises(PrefactorNotFoundError):
+            await client.agent_spans.get(f"long-{LONG - 1:05}")
+        entries = [one async for one in client.audit.iterate(action="retention_policies.apply")]
+        await spans_left(path, lambda spans: spans == 0)
+
+    assert [re.findall(r"(\d+) runs, (\d+) spans", one.detail or "") for one in entries] == [
+        [("1", str(LONG))]
+    ]
 
 
 def test_by_command_line(

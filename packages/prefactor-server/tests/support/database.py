@@ -32,6 +32,7 @@ TABLES = (
     "agent_version",
     "agent_deployment",
     "agent_instance",
+    "deleted_run",
     "agent_instance_quality",
     "agent_instance_metadata",
     "agent_instance_metadata_entry",

@@ -28,6 +28,7 @@ from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.maintenance import Maintenance, prune_record
 from prefactor_server.storage.verify import Finding
+from prefactor_server.upkeep.pace import paced
 from prefactor_server.upkeep.partition_retention import Due, empty_if_due
 
 T = TypeVar("T")
@@ -223,9 +224,14 @@ async def _empty_partitions(maintenance: Maintenance, before: int, now: int) -> 
 
 async def _prune_all(maintenance: Maintenance, retention: Retention, now: int) -> Pruned:
     total = Pruned()
-    while (pruned := await maintenance.prune(retention, now, CLI_ACTOR)) != Pruned():
+    while True:
+        # At first those that a killed process has left, then those of the last slice.
+        while await paced(maintenance.delete_remaining_spans()):
+            pass
+        pruned = await maintenance.prune(retention, now, CLI_ACTOR)
+        if pruned == Pruned():
+            return total
         total = total.plus(pruned)
-    return total
 
 
 async def _forget_keys(storage: Storage, settings: Settings, now: int) -> int:

@@ -23,7 +23,7 @@ RUN_SLICE: Final = 100
 SPAN_SLICE: Final = 2000
 """About how many spans one transaction deletes, so that a request behind it waits milliseconds.
 
-A run goes whole: a longer one has a transaction of its own.
+A run goes whole. A longer one has a transaction of its own, and its spans may go afterwards.
 """
 PARTITION_RUNS: Final = 100_000
 """The most runs that are deleted together with a partition, in one transaction."""
@@ -131,8 +131,13 @@ class Maintenance(Protocol):
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """Delete runs with everything that belongs to them, and record that, in one transaction.
 
-        What is derived from them follows by the change feed, rollups excepted.
+        What is derived from them follows by the change feed, rollups excepted. The spans of a long
+        run may remain in the database, where nothing shows them: see ``delete_remaining_spans``.
         """
+        ...
+
+    async def delete_remaining_spans(self) -> int:
+        """Delete a slice of the spans that remain of deleted runs; return how many."""
         ...
 
     async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:

@@ -1,4 +1,4 @@
-"""Deleting expired idempotency keys, sessions and sign-in links."""
+"""Deleting expired idempotency keys, sessions, sign-in links, and what killed processes left."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import structlog
 
 from prefactor_server.databases import OpenStorage
 from prefactor_server.domain.errors import Unavailable
+from prefactor_server.upkeep.pace import paced
 
 _log = structlog.get_logger("prefactor_server")
 
@@ -21,7 +22,7 @@ _PRUNE_SLICE: Final = 1000
 async def prune(
     storage: OpenStorage, now_us: Callable[[], int], *, key_days: int, session_idle_seconds: int
 ) -> None:
-    """Delete expired keys, sessions and links every minute, until cancelled."""
+    """Delete expired keys, sessions and links, and spans of deleted runs, until cancelled."""
     keys_us = key_days * 86_400 * _SECOND_US
     idle_us = session_idle_seconds * _SECOND_US
     while True:
@@ -30,6 +31,9 @@ async def prune(
             while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
                 pass
             while await storage.maintenance.forget_sign_ins(now_us(), idle_us):
+                pass
+            # Those that a killed process has left.
+            while await paced(storage.maintenance.delete_remaining_spans()):
                 pass
         except Unavailable as error:
             _log.warning("keys and sessions not pruned", reason=error.message)

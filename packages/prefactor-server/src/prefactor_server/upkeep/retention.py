@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from prefactor_server.domain.errors import Refusal
-from prefactor_server.domain.runs.retention import Deletion, DeletionRecord, EndedRun, Pruned
+from prefactor_server.domain.runs.retention import Deletion, DeletionRecord, EndedRun
 from prefactor_server.domain.runs.retention_policy import (
     RetentionPolicy,
     RetentionRule,
@@ -22,14 +22,12 @@ from prefactor_server.domain.runs.retention_policy import (
 from prefactor_server.follower.lease import Lease
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.maintenance import RUN_SLICE, SPAN_SLICE, first_slice, old_runs
+from prefactor_server.upkeep.pace import paced
 from prefactor_server.upkeep.partition_retention import PartitionRetention, policy_record
 
 _log = structlog.get_logger("prefactor_server")
 
 _FIRST_AFTER_SECONDS: Final = 60.0
-# Leave four fifths of the time to other writers, which share the disk.
-_PAUSE_PER_WORK: Final = 4.0
-_MAX_PAUSE_SECONDS: Final = 5.0
 
 
 class _Interrupted(Exception):
@@ -95,7 +93,7 @@ class RetentionTask:
         record = policy_record(policy, now, describe_audit_days(policy.audit_days))
         while True:
             await self._check(policy)
-            deleted = await self._paced(self._maintenance.delete_audit_entries(before, record))
+            deleted = await paced(self._maintenance.delete_audit_entries(before, record))
             if not deleted.audit_entries:
                 return
             record = record.plus(deleted)
@@ -124,7 +122,9 @@ class RetentionTask:
             await self._check(policy)
             ids = first_slice(left[:RUN_SLICE], SPAN_SLICE)
             deletion = Deletion(policy.account_id, ids, before, self._now_us(), record)
-            record = record.plus(await self._paced(self._maintenance.delete_runs(deletion)))
+            record = record.plus(await paced(self._maintenance.delete_runs(deletion)))
+            while await paced(self._maintenance.delete_remaining_spans()):
+                pass
             left = left[len(ids) :]
         return record
 
@@ -146,13 +146,3 @@ class RetentionTask:
 
     async def _policy(self, account_id: str) -> RetentionPolicy | None:
         return await self._storage.row(RetentionPolicy, account_id, account_id)
-
-    @staticmethod
-    async def _paced(work: Coroutine[Any, Any, Pruned]) -> Pruned:
-        """Do some work, and then pause for longer than it took."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        done = await work
-        pause = _PAUSE_PER_WORK * (loop.time() - begun)
-        await asyncio.sleep(min(pause, _MAX_PAUSE_SECONDS))
-        return done

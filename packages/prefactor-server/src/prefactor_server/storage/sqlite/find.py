@@ -24,7 +24,7 @@ from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 T = TypeVar("T")
 
 _TYPES_OF_SPANS: Final = """
-SELECT DISTINCT agent_instance_id, schema_name FROM agent_span
+SELECT DISTINCT agent_instance_id, schema_name FROM visible_span
 WHERE account_id = ? AND id IN (SELECT value FROM json_each(?))
 """
 
@@ -34,7 +34,7 @@ _TEXTS: Final = """
 SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.environment_id,
        span.summary, payload.codec, payload.body, result.codec, result.body
 FROM json_each(?) AS named
-CROSS JOIN agent_span AS span ON span.account_id = ? AND span.id = named.value
+CROSS JOIN visible_span AS span ON span.account_id = ? AND span.id = named.value
 LEFT JOIN span_payload AS payload ON payload.id = span.seq * 2
 LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 """

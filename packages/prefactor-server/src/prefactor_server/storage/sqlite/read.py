@@ -28,6 +28,7 @@ from prefactor_server.storage.base import (
 )
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite import tables
+from prefactor_server.storage.sqlite.deleted_runs import has_any
 from prefactor_server.storage.sqlite.tables import Table
 
 READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "reads.sql")
@@ -265,12 +266,16 @@ def _page(
 def _rows(
     connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
 ) -> Page[R]:
-    counted = listing_sql.total(account_id, listing, table.columns, table.name)
+    # The view looks up the run of each row, and hardly ever hides one.
+    source, select = table.view, table.select
+    if source != table.name and not has_any(connection, account_id):
+        source, select = table.name, table.select_all
+    counted = listing_sql.total(account_id, listing, table.columns, source)
     (total,) = connection.execute(counted.sql, counted.parameters).fetchone()
     clause = listing_sql.page(
-        account_id, listing, table.columns, table.name, in_order=total > MAX_COUNTED
+        account_id, listing, table.columns, source, in_order=total > MAX_COUNTED
     )
-    found = table.rows(connection.execute(f"{table.select} {clause.sql}", clause.parameters))
+    found = table.rows(connection.execute(f"{select} {clause.sql}", clause.parameters))
     shown = found[: listing.page_size]
     following = _cursor(shown[-1], listing, len(shown)) if len(found) > len(shown) else None
     return Page(shown, min(total, MAX_COUNTED), following, total <= MAX_COUNTED)

@@ -59,7 +59,11 @@ def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
 
 
 class Table(Generic[R]):
-    """The table of one kind of row; ``mutable`` are the columns that an update writes."""
+    """The table of one kind of row; ``mutable`` are the columns that an update writes.
+
+    ``view`` has the rows that may be shown, and is the table itself where nothing is ever hidden.
+    ``select`` reads from it, and ``select_all`` from the table.
+    """
 
     def __init__(
         self,
@@ -68,16 +72,19 @@ class Table(Generic[R]):
         mutable: Sequence[str] = (),
         *,
         identity: Sequence[str] = ("account_id", "id"),
+        view: str | None = None,
     ) -> None:
         self.kind: type[R] = kind
         self.name = name
+        self.view = view or name
         # Every kind of row is a named tuple, which a protocol cannot express.
         shape: Any = kind
         self.columns: Sequence[str] = shape._fields
         self._make: Callable[[Sequence[Any]], R] = _with_booleans(shape)
         # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
         listed = ", ".join(f'"{column}"' for column in self.columns)
-        self.select = f"SELECT {listed} FROM {name}"  # noqa: S608 - names of our own
+        self.select = f"SELECT {listed} FROM {self.view}"  # noqa: S608 - names of our own
+        self.select_all = f"SELECT {listed} FROM {name}"  # noqa: S608
         self.insert = Statement(
             len(self.columns),
             f"INSERT INTO {name} ({listed}) VALUES {{rows}}",  # noqa: S608
@@ -164,6 +171,7 @@ AGENT_SPAN: Final = Table(
     AgentSpan,
     "agent_span",
     ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
+    view="visible_span",
 )
 OTLP_TRACE: Final = Table(
     OtlpTrace,

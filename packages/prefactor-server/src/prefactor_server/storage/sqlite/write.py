@@ -16,6 +16,7 @@ from prefactor_server.domain.runs.agent_span import (
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.feed_rows import FeedRow, feed_rows, run_state
 from prefactor_server.storage.sqlite import tables
+from prefactor_server.storage.sqlite.deleted_runs import make_room
 from prefactor_server.storage.sqlite.statements import Statement
 
 _CLOSE_SPANS = """
@@ -77,6 +78,8 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
             },
         ).fetchall()
         closed[run_id] = [*closed.get(run_id, ()), *(span_id for (span_id,) in found)]
+    new_runs = [run.id for run in snapshot.new(AgentInstance)]
+    make_room(connection, account_id, new_runs, [span.id for span in snapshot.new(AgentSpan)])
     # Rows that others refer to are deleted last, and all rows before others take their place.
     for table in reversed(tables.WRITTEN):
         if gone := snapshot.deleted(table.kind):

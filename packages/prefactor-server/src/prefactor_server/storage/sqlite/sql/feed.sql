@@ -65,6 +65,6 @@ WHERE (account_id, id) >= (:account_id, :id) ORDER BY account_id, id LIMIT :limi
 
 -- name: backfill.spans
 -- Spans of a run, after one of them.
-SELECT account_id, agent_instance_id, id, status FROM agent_span
+SELECT account_id, agent_instance_id, id, status FROM visible_span
 WHERE account_id = :account_id AND agent_instance_id = :run_id AND id > :id
 ORDER BY id LIMIT :limit

@@ -26,7 +26,9 @@ ORDER BY run.account_id, run.id
 -- A slice of spans, each with its payloads; the last column is where the next slice begins.
 SELECT span.account_id, span.id,
        EXISTS (SELECT 1 FROM agent_instance AS run
-               WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id),
+               WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id)
+         OR EXISTS (SELECT 1 FROM deleted_run AS run
+                    WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id),
        span.payload_size, payload.codec, payload.body,
        span.result_size, result.codec, result.body, span.seq
 FROM (SELECT * FROM agent_span WHERE seq > :seq ORDER BY seq LIMIT :slice) AS span
@@ -113,23 +115,27 @@ FROM (
 ) AS run
 ORDER BY run.id LIMIT :slice
 
+-- name: prune.sizes
+-- How many stored bytes the payloads of some runs have, with what tells whether a run has changed.
+SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans, run.updated_at,
+       (SELECT coalesce(sum(length(payload.body)), 0)
+        FROM agent_span AS span
+        JOIN span_payload AS payload ON payload.id BETWEEN span.seq * 2 AND span.seq * 2 + 1
+        WHERE span.account_id = run.account_id AND span.agent_instance_id = run.id)
+FROM json_each(:runs) AS named
+CROSS JOIN agent_instance AS run ON run.account_id = :account_id AND run.id = named.value
+
 -- name: prune.deletable
 -- Of some runs, those that ended before a time, as above, and that nothing holds.
-SELECT run.id FROM json_each(:runs) AS named
+SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
+         + run.cancelled_spans, run.updated_at
+FROM json_each(:runs) AS named
 CROSS JOIN agent_instance AS run ON run.account_id = :account_id AND run.id = named.value
 WHERE coalesce(run.finished_at, run.abandoned_at,
                CASE run.status WHEN 'pending' THEN run.updated_at END) < :ended_before
   AND NOT EXISTS (SELECT 1 FROM legal_hold AS hold
                   WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
-
--- name: prune.size
--- How many spans runs have, and how many stored bytes.
-SELECT count(*), coalesce(sum(
-    (SELECT coalesce(sum(length(body)), 0) FROM span_payload
-     WHERE id BETWEEN span.seq * 2 AND span.seq * 2 + 1)), 0)
-FROM agent_span AS span
-WHERE span.account_id = :account_id
-  AND span.agent_instance_id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_payloads
 -- The payloads of the spans of runs.
@@ -143,6 +149,47 @@ DELETE FROM span_payload WHERE id IN (
 -- The spans of runs.
 DELETE FROM agent_span
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
+
+-- name: prune.hide_spans
+-- Runs whose spans are deleted later. Until then, nothing shows them.
+INSERT OR IGNORE INTO deleted_run (account_id, id)
+SELECT :account_id, value FROM json_each(:runs)
+
+-- name: deleted.spans
+-- Some of the spans of deleted runs.
+SELECT span.seq FROM deleted_run AS gone
+CROSS JOIN agent_span AS span
+  ON span.account_id = gone.account_id AND span.agent_instance_id = gone.id
+LIMIT :slice
+
+-- name: deleted.spans_named
+-- The spans of deleted runs that have these ids, or are of these runs.
+SELECT span.seq FROM deleted_run AS gone
+CROSS JOIN agent_span AS span
+  ON span.account_id = gone.account_id AND span.agent_instance_id = gone.id
+WHERE gone.account_id = :account_id
+  AND gone.id IN (SELECT value FROM json_each(:runs))
+UNION
+SELECT span.seq FROM json_each(:spans) AS named
+CROSS JOIN agent_span AS span ON span.account_id = :account_id AND span.id = named.value
+CROSS JOIN deleted_run AS gone
+  ON gone.account_id = span.account_id AND gone.id = span.agent_instance_id
+
+-- name: deleted.delete_payloads
+-- The payloads of some spans.
+DELETE FROM span_payload WHERE id IN (
+    SELECT span.value * 2 + part.value FROM json_each(:seqs) AS span
+    CROSS JOIN json_each('[0, 1]') AS part)
+
+-- name: deleted.delete_spans
+-- Some spans.
+DELETE FROM agent_span WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: deleted.forget
+-- The deleted runs that have no span left.
+DELETE FROM deleted_run WHERE NOT EXISTS (
+    SELECT 1 FROM agent_span AS span
+    WHERE span.account_id = deleted_run.account_id AND span.agent_instance_id = deleted_run.id)
 
 -- name: prune.delete_quality
 -- What was recorded about runs.

@@ -41,10 +41,12 @@ WHERE deployment.account_id = :account_id AND deployment.agent_id = :agent_id
 ORDER BY deployment.id
 
 -- name: instance.skeleton
--- A run's spans, without payloads.
+-- A run's spans, without payloads. Of a deleted run, none are left to show.
 SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags,
        prompt_tokens, completion_tokens, total_tokens, model, tool_name
 FROM agent_span WHERE account_id = :account_id AND agent_instance_id = :instance_id
+  AND NOT EXISTS (SELECT 1 FROM deleted_run
+                  WHERE deleted_run.account_id = :account_id AND deleted_run.id = :instance_id)
 
 -- name: span.payloads
 -- The payload and the result payload of a span, either of which may not be there.
@@ -68,7 +70,9 @@ SELECT agent_instance_id, schema_name, model, count(*),
        count(coalesce(prompt_tokens, completion_tokens)),
        total(prompt_tokens), total(completion_tokens), max(coalesce(finished_at, started_at))
 FROM agent_span
-WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:ids))
+WHERE account_id = :account_id AND agent_instance_id IN (
+    SELECT value FROM json_each(:ids)
+    EXCEPT SELECT id FROM deleted_run WHERE account_id = :account_id)
 GROUP BY agent_instance_id, schema_name, model
 
 -- name: risk.profiles_of

@@ -30,7 +30,7 @@ WHERE t.account_id = :account_id AND t.id = :id
 -- What the earliest root among the first spans of some runs says.
 SELECT run.value, (
     SELECT first.summary FROM (
-        SELECT id, parent_span_id, started_at, summary FROM agent_span
+        SELECT id, parent_span_id, started_at, summary FROM visible_span
         WHERE account_id = :account_id AND agent_instance_id = run.value
         ORDER BY id LIMIT 64
     ) AS first

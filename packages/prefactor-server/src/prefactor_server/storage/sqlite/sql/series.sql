@@ -7,7 +7,7 @@ WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
 -- name: series.spans
 -- Spans that have an end, by their ids.
-SELECT {spans} FROM agent_span t
+SELECT {spans} FROM visible_span t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
     AND t.finished_at IS NOT NULL
 

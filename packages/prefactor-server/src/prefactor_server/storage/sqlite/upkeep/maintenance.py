@@ -23,18 +23,20 @@ from prefactor_server.domain.runs.retention import (
     Pruned,
     Retention,
 )
-from prefactor_server.storage.maintenance import SIGN_IN_SLICE, DatabaseStatus
+from prefactor_server.storage.maintenance import SIGN_IN_SLICE, SPAN_SLICE, DatabaseStatus
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
+from prefactor_server.storage.sqlite.deleted_runs import delete_remaining_spans
 from prefactor_server.storage.sqlite.search import search_path
 from prefactor_server.storage.sqlite.tables import OTLP_TRACE
 from prefactor_server.storage.sqlite.upkeep.prune import (
     delete_audit_entries,
     delete_runs,
     ended_runs,
+    next_slice,
+    payload_sizes,
     preview_slice,
-    prune_slice,
     unended_runs,
 )
 from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread, verify
@@ -90,12 +92,13 @@ class SqliteMaintenance:
 
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """See ``Maintenance.prune``."""
-
-        def prune(connection: sqlite3.Connection) -> Pruned:
-            self._recent.clear()
-            return prune_slice(retention, now, actor, connection)
-
-        return await self._on_writer(prune)
+        while True:
+            deletion = await self._on_reader(partial(next_slice, retention, now, actor))
+            if not deletion.run_ids:
+                return Pruned()
+            # Holds may have been added meanwhile, to all of its runs.
+            if (pruned := await self.delete_runs(deletion)) != Pruned():
+                return pruned
 
     async def extend_partitions(self, now: int, days: int) -> Sequence[str]:  # noqa: ARG002 - as the others
         """See ``Maintenance.extend_partitions``; a file has none."""
@@ -115,12 +118,17 @@ class SqliteMaintenance:
 
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """See ``Maintenance.delete_runs``."""
+        sizes = await self._on_reader(partial(payload_sizes, deletion.account_id, deletion.run_ids))
 
         def delete(connection: sqlite3.Connection) -> Pruned:
             self._recent.clear()
-            return delete_runs(deletion, connection)
+            return delete_runs(deletion, sizes, connection)
 
         return await self._on_writer(delete)
+
+    async def delete_remaining_spans(self) -> int:
+        """See ``Maintenance.delete_remaining_spans``."""
+        return await self._on_writer(partial(delete_remaining_spans, SPAN_SLICE))
 
     async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:
         """See ``Maintenance.delete_audit_entries``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from prefactor_server.domain.runs.retention import (
     Deletion,
@@ -26,15 +26,18 @@ from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.feed import append
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
+_SPANS: Final = ("prune.delete_payloads", "prune.delete_spans")
 _DELETED_WITH_RUNS: Final = (
-    "prune.delete_payloads",
-    "prune.delete_spans",
     "prune.delete_quality",
     "prune.delete_metadata",
     "prune.delete_alerts",
     "prune.delete_webhook_deliveries",
     "prune.delete_runs",
 )
+
+RunState: TypeAlias = tuple[str, int, int]
+"""A run's id, its number of spans and the time of its last change."""
+Sizes: TypeAlias = Mapping[RunState, int]
 
 
 def preview_slice(
@@ -54,16 +57,14 @@ def preview_slice(
     return found, following
 
 
-def prune_slice(
+def next_slice(
     retention: Retention, now: int, actor: str, connection: sqlite3.Connection
-) -> Pruned:
-    """Delete a slice of the old runs, within a transaction."""
+) -> Deletion:
+    """Return the deletion of a slice of the old runs, which is of no run at the end."""
     parameters = retention._asdict() | {"runs": RUN_SLICE}
     runs = first_slice(connection.execute(_SQL["prune.runs"], parameters).fetchall(), SPAN_SLICE)
     record = prune_record(retention, now, actor)
-    return delete_runs(
-        Deletion(retention.account_id, runs, retention.ended_before, now, record), connection
-    )
+    return Deletion(retention.account_id, runs, retention.ended_before, now, record)
 
 
 def ended_runs(
@@ -96,21 +97,40 @@ def _ended(records: Iterable[Sequence[Any]]) -> Sequence[EndedRun]:
     return [EndedRun._make((*record[:-1], bool(record[-1]))) for record in records]
 
 
-def delete_runs(deletion: Deletion, connection: sqlite3.Connection) -> Pruned:
-    """Delete runs, within a transaction; see ``Maintenance.delete_runs``."""
+def payload_sizes(account_id: str, run_ids: Sequence[str], connection: sqlite3.Connection) -> Sizes:
+    """Return the stored bytes of the payloads of runs, each in its present state."""
+    named = {"account_id": account_id, "runs": json.dumps(run_ids)}
+    return {
+        (run_id, spans, updated_at): size
+        for run_id, spans, updated_at, size in connection.execute(_SQL["prune.sizes"], named)
+    }
+
+
+def delete_runs(deletion: Deletion, sizes: Sizes, connection: sqlite3.Connection) -> Pruned:
+    """Delete runs, within a transaction; see ``Maintenance.delete_runs``.
+
+    ``sizes`` were read before, so that the file is not locked for that long. They are read again
+    here for runs that changed meanwhile.
+    """
     named = {
         "account_id": deletion.account_id,
         "runs": json.dumps(deletion.run_ids),
         "ended_before": deletion.ended_before,
     }
-    runs = [run_id for (run_id,) in connection.execute(_SQL["prune.deletable"], named)]
-    if not runs:
+    states: list[RunState] = connection.execute(_SQL["prune.deletable"], named).fetchall()
+    if not states:
         return Pruned()
+    runs = [run_id for run_id, _, _ in states]
+    if not sizes.keys() >= set(states):
+        sizes = payload_sizes(deletion.account_id, runs, connection)
+    pruned = Pruned(
+        len(runs), sum(spans for _, spans, _ in states), sum(sizes[state] for state in states)
+    )
     gone = {"account_id": deletion.account_id, "runs": json.dumps(runs)}
-    spans, payload_bytes = connection.execute(_SQL["prune.size"], gone).fetchone()
+    for statement in ("prune.hide_spans",) if pruned.spans > SPAN_SLICE else _SPANS:
+        connection.execute(_SQL[statement], gone)
     for statement in _DELETED_WITH_RUNS:
         connection.execute(_SQL[statement], gone)
-    pruned = Pruned(len(runs), spans, payload_bytes)
     _record(connection, deletion.record, pruned)
     append(connection, deleted_rows(deletion.account_id, runs), deletion.now)
     return pruned

@@ -1,0 +1,138 @@
+"""A long run is deleted from a file in slices, and nobody sees it between them."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_client import LIMITS, ApiClient, open_api_client
+from upkeep import findings, hold
+
+from prefactor_server.domain.runs.cost import NO_PRICES
+from prefactor_server.domain.runs.retention import Deletion, Pruned, Retention
+from prefactor_server.storage.maintenance import prune_record
+from prefactor_server.storage.sqlite.upkeep import maintenance, prune
+
+SPANS = 12
+SLICE = 5
+
+
+@pytest.fixture
+async def api_client(tmp_path: Path, monkeypatch: Any) -> AsyncIterator[ApiClient]:
+    """A client of a server that deletes a few spans at a time."""
+    monkeypatch.setattr(prune, "SPAN_SLICE", SLICE)
+    monkeypatch.setattr(maintenance, "SPAN_SLICE", SLICE)
+    database = f"sqlite:///{tmp_path / 'prefactor.db'}"
+    async with open_api_client(database, limits=LIMITS, prices=NO_PRICES) as opened:
+        yield opened
+
+
+async def _recorded(api_client: ApiClient, run_id: str, spans: int = SPANS) -> Any:
+    """A run that has ended, with spans."""
+    run = await api_client.register(run_id)
+    await api_client.post(f"/agent_instance/{run_id}/start")
+    for number in range(spans):
+        await api_client.span(run, id=f"{run_id}-{number:02}", payload={"text": "needle"})
+    await api_client.post(f"/agent_instance/{run_id}/finish", {"status": "complete"})
+    return run
+
+
+async def _delete(api_client: ApiClient, run: Any) -> Pruned:
+    """Delete a run, as its account's policy or an operator does."""
+    before, now = api_client.clock() + 1, api_client.clock()
+    record = prune_record(Retention(run["account_id"], before), now, "cli")
+    deletion = Deletion(run["account_id"], [run["id"]], before, now, record)
+    return await api_client.storage.maintenance.delete_runs(deletion)
+
+
+async def _held(api_client: ApiClient, run: Any) -> bool:
+    """Put a run on hold, if it exists."""
+    added, entry = (one._replace(account_id=run["account_id"]) for one in hold(run["id"]))
+    return await api_client.storage.maintenance.add_hold(added, entry)
+
+
+async def _answers(api_client: ApiClient) -> list[Any]:
+    """What the API answers to requests about the run, its spans, and lists that had them."""
+    step = {"agent_instance_id": "long", "schema_name": "step"}
+    await api_client.follow()
+    asked = [
+        await api_client.get("/agent_instance"),
+        await api_client.get("/agent_instance/long"),
+        await api_client.get("/agent_instance/long/skeleton"),
+        await api_client.get("/agent_instance", {"text": "needle"}),
+        await api_client.get("/agent_spans", {"agent_instance_id": "long"}),
+        await api_client.get("/agent_spans", {"ids": "long-00,long-11,short-00"}),
+        *[await api_client.get(f"/agent_spans/long-{number:02}") for number in range(SPANS)],
+        await api_client.post("/agent_spans/long-11/finish", {"status": "failed"}),
+        await api_client.post("/agent_spans", {"details": step}),
+        await api_client.post("/agent_instance/long/finish", {"status": "failed"}),
+    ]
+    return [(one.status, re.sub('"request_id":"[^"]*"', "", one.text)) for one in asked]
+
+
+async def _spans_in_file(api_client: ApiClient) -> int:
+    named = "SELECT count(*) FROM agent_span WHERE agent_instance_id = 'long'"
+    return int((await api_client.rows(named))[0][0])
+
+
+async def test_a_run_is_gone_before_its_spans(api_client: ApiClient) -> None:
+    """Between two slices, every answer is the one that is given when the last span has gone."""
+    run = await _recorded(api_client, "long")
+    await _recorded(api_client, "short", 1)
+    await api_client.follow()
+    storage = api_client.storage
+
+    pruned = await _delete(api_client, run)
+    between = await _answers(api_client)
+    assert (pruned.runs, pruned.spans) == (1, SPANS)
+    assert pruned.payload_bytes > 0
+    assert await _spans_in_file(api_client) == SPANS
+    assert await findings(storage) == []
+    assert not await _held(api_client, run)
+    assert await storage.maintenance.delete_remaining_spans() == SLICE
+    assert await _answers(api_client) == between
+    assert await findings(storage) == []
+    while await storage.maintenance.delete_remaining_spans():
+        pass
+
+    assert await _spans_in_file(api_client) == 0
+    assert await _answers(api_client) == between
+    assert await findings(storage) == []
+    assert await api_client.rows("SELECT * FROM deleted_run") == []
+    logged = (await api_client.get("/audit", {"action": "agent_instances.prune"})).summaries
+    assert [one["detail"].split(": ")[1] for one in logged] == [str(pruned)]
+
+
+async def test_ids_are_free_at_once(api_client: ApiClient) -> None:
+    """A new run may take the ids of the deleted one, and keeps all of its spans."""
+    run = await _recorded(api_client, "long")
+    other = await _recorded(api_client, "other")
+    await _delete(api_client, run)
+    await _delete(api_client, other)
+
+    await api_client.register("new")
+    await api_client.post("/agent_instance/new/start")
+    await api_client.span("new", id="other-03")
+    await api_client.register("long")
+    await api_client.post("/agent_instance/long/start")
+    await api_client.span("long", id="long-07")
+    while await api_client.storage.maintenance.delete_remaining_spans():
+        pass
+
+    assert (await api_client.get("/agent_instance/long")).details["span_counts"]["total"] == 1
+    for span_id in ("long-07", "other-03"):
+        assert (await api_client.get(f"/agent_spans/{span_id}")).details["payload"] == {}
+    assert await findings(api_client.storage) == []
+
+
+async def test_a_hold_that_comes_first_wins(api_client: ApiClient) -> None:
+    """A run that is held before its deletion begins stays whole."""
+    run = await _recorded(api_client, "long")
+    assert await _held(api_client, run)
+
+    assert await _delete(api_client, run) == Pruned()
+    assert await api_client.storage.maintenance.delete_remaining_spans() == 0
+    shown = (await api_client.get("/agent_instance/long")).details
+    assert shown["span_counts"]["total"] == SPANS
+    assert await _spans_in_file(api_client) == SPANS
