@@ -10,7 +10,7 @@ from people import put, signed_in
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.legal_hold import LegalHold
-from prefactor_server.upkeep import AbandonedRuns, SilenceLimits
+from prefactor_server.upkeep import AbandonedRuns, RetentionTask, SilenceLimits
 
 DAY = 86_400
 PATH = "/retention_policy"
@@ -225,6 +225,23 @@ async def test_runs_that_nobody_ends_go_as_well(api_client: ApiClient) -> None:
     assert await _left(api_client) == {alive["id"]}
     (applied,) = await _applied(api_client)
     assert applied.startswith("all runs, kept 10 days: 2 runs, 0 spans")
+
+
+async def test_a_changed_policy_is_applied_soon(api_client: ApiClient) -> None:
+    """Between the hours, only policies that were changed are applied."""
+    await api_client.run("complete")
+    await _set(api_client, rules=[{"days": 10}])
+    task = RetentionTask(api_client.storage, "test", api_client.clock, 3600)
+    await task.turn()
+    api_client.clock.leap(seconds=11 * DAY)
+    await task.turn()
+    assert len(await _left(api_client)) == 1
+
+    await _set(api_client, rules=[{"days": 9}])
+    await task.turn()
+    assert await _left(api_client) == set()
+    (applied,) = await _applied(api_client)
+    assert applied.startswith("all runs, kept 9 days: 1 runs, 0 spans")
 
 
 async def test_a_policy_is_for_its_own_account(api_client: ApiClient) -> None:

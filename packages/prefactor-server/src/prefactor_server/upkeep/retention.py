@@ -27,7 +27,7 @@ from prefactor_server.upkeep.partition_retention import PartitionRetention, poli
 
 _log = structlog.get_logger("prefactor_server")
 
-_FIRST_AFTER_SECONDS: Final = 60.0
+_LOOK_EVERY_SECONDS: Final = 60.0
 
 
 class _Interrupted(Exception):
@@ -50,19 +50,27 @@ class RetentionTask:
         self._interval_seconds = interval_seconds
         self._lease = Lease(storage.feed, holder, now_us, name="retention")
         self._partitions = PartitionRetention(storage.maintenance, now_us)
+        self._applied: dict[str, RetentionPolicy] = {}
 
     async def run(self) -> None:
-        """Apply the policies again and again, until cancelled."""
+        """Apply the policies again and again, and changed ones soon, until cancelled."""
         if not self._interval_seconds:
             return
-        await asyncio.sleep(min(self._interval_seconds, _FIRST_AFTER_SECONDS))
+        pause = min(self._interval_seconds, _LOOK_EVERY_SECONDS)
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(pause)
         try:
             while True:
-                try:
-                    await self.turn()
-                except Refusal as error:
-                    _log.warning("retention policies not applied", reason=error.message)
-                await asyncio.sleep(self._interval_seconds)
+                self._applied.clear()
+                next_at = loop.time() + self._interval_seconds
+                while loop.time() < next_at:
+                    try:
+                        await self.turn()
+                    except Refusal as error:
+                        _log.warning("retention policies not applied", reason=error.message)
+                        await asyncio.sleep(next_at - loop.time())
+                    else:
+                        await asyncio.sleep(pause)
         finally:
             # It ends by itself as well.
             with suppress(Refusal):
@@ -71,17 +79,23 @@ class RetentionTask:
     async def turn(self) -> None:
         """Apply the policy of each account, if no other server does that now.
 
+        Policies that this task has applied before are left out, unless they were changed since.
+
         Raises:
             Unavailable: the database cannot be used now; the rest is done the next time.
         """
         accounts = [account.id for account in await self._storage.accounts()]
         found = [await self._policy(account_id) for account_id in accounts]
         policies = {policy.account_id: policy for policy in found if policy is not None}
+        changed = [policy for policy in policies.values() if self._applied.get(policy.id) != policy]
+        if not changed:
+            return
         with suppress(_Interrupted):
             await self._partitions.empty_old(policies, self._check)
-        for policy in policies.values():
+        for policy in changed:
             with suppress(_Interrupted):
                 await self._apply(policy)
+                self._applied[policy.id] = policy
         await self._lease.release()
 
     async def _apply(self, policy: RetentionPolicy) -> None:
