@@ -42,6 +42,17 @@ async def test_an_export_is_imported_elsewhere(source: Any, target: Any, tmp_pat
     assert differs.stderr.endswith("is cut off: it does not end with a line break\n")
 
 
+async def test_a_file_that_is_refused_at_once(target: Any, tmp_path: Path) -> None:
+    """An import that reads no row says that nothing was imported, and why."""
+    file = tmp_path / "notes.txt"
+    file.write_text("not an export\n", encoding="utf-8")
+
+    refused = await call("import", file, database=target.database)
+
+    assert (refused.returncode, refused.stdout) == (1, "nothing was imported\n")
+    assert "line 1: " in refused.stderr
+
+
 @pytest.mark.parametrize("command", [("export",), ("token", "list", "--json"), ("import", "-")])
 async def test_closed_streams_end_in_one_line(source: Any, command: tuple[str, ...]) -> None:
     """Without standard input and output, a command says so instead of being aborted."""

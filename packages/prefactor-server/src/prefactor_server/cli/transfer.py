@@ -231,7 +231,10 @@ def _show(done: Import) -> None:
     for kind, number in done.added.items():
         if number:
             out.print(f"imported {number} {kind}", markup=False)
-    out.print(f"{done.identical} lines were stored already", markup=False)
+    if done.stored_to:
+        out.print(f"{done.identical} lines were stored already", markup=False)
+    else:
+        out.print("nothing was imported", markup=False)
     if done.problem_count:
         out.print(
             f"{done.problem_count} lines differ from stored rows or are invalid, and "
