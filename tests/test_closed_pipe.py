@@ -14,11 +14,20 @@ PROGRAMS = Path(sys.executable).parent
     "command",
     [
         "prefactor completion bash",
+        "prefactor --help",
+        "prefactor --version",
+        "prefactor retention set --help",
+        "prefactor-server --help",
+        "prefactor-server --version",
+        "prefactor-server token create --help",
         "prefactor-server openapi",
         "prefactor-server config show",
         "prefactor-server config show --json",
         "prefactor-spool list --json",
         "prefactor-spool list",
+        "prefactor-spool --help",
+        "prefactor-spool --version",
+        "prefactor-spool flush --help",
     ],
 )
 def test_a_closed_pipe_ends_a_command_quietly(command: str, tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(failure), failure.code)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as ended:
+        # Cyclopts prints help and versions with rich, which exits when nobody reads them.
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
     return result if isinstance(result, int) else OK
 
 

@@ -42,10 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 if everything was done, 1 if something is left, 2 for a usage error.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    given = _parser().parse_args(arguments)
     try:
-        status = _COMMANDS[given.command](given)
-        sys.stdout.flush()
+        try:
+            given = _parser().parse_args(arguments)
+            status = _COMMANDS[given.command](given)
+        finally:
+            # The help, too, which argparse prints before it exits.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
         # The reader has what it wanted, such as `head`. Python's flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,8 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that does not ignore that nobody reads its help."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        stream = file or sys.stderr
+        if stream is not None:
+            stream.write(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="prefactor-spool",
         description="List undelivered records, deliver them, or delete them.",
     )

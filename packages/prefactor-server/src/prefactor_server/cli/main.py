@@ -28,6 +28,7 @@ from prefactor_server.cli.output import (
     Column,
     abandon_output,
     err,
+    help_console,
     open_closed_streams,
     out,
     print_document,
@@ -90,6 +91,7 @@ cli = cyclopts.App(
     name="prefactor-server",
     help="Self-hosted server of the Prefactor API: records what AI agents do.",
     version=__version__,
+    console=help_console,
 )
 token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and revoke API tokens.")
 config_cli = cyclopts.App(name="config", help="Look at the settings.")

@@ -30,6 +30,7 @@ class _Output(Console):
 
 
 out: Final = _Output(highlight=False, soft_wrap=True, width=_ANY_WIDTH)
+help_console: Final = _Output()
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
