@@ -1,5 +1,6 @@
 """The retention policy: change it, preview it, and what is deleted by it."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -130,6 +131,23 @@ async def test_an_invalid_policy_is_rejected(
         tried = await api_client.post(PREVIEW, {"rules": details["rules"]})
         assert message in tried.text
         tried.refused(422, "validation_errors")
+
+
+async def test_of_two_changes_at_once_one_is_refused(api_client: ApiClient) -> None:
+    """A change that names the state it is based on is refused if that is no longer the state."""
+
+    async def change(days: int, previous: str | None) -> Any:
+        details = {"rules": [{"days": days}], "previous_updated_at": previous}
+        return await api_client.call("PUT", PATH, {"details": details})
+
+    previous = None
+    for _ in range(3):
+        answers = await asyncio.gather(*[change(days, previous) for days in (7, 8, 9)])
+        (kept,) = [one.details for one in answers if one.status == 200]
+        refused = [one.refused(409, "invalid_action") for one in answers if one.status != 200]
+        assert ["read it again" in one["message"] for one in refused] == [True, True]
+        assert (await api_client.get(PATH)).details == kept
+        previous = kept["updated_at"]
 
 
 async def test_only_administrators_may_see_and_change_it(api_client: ApiClient) -> None:

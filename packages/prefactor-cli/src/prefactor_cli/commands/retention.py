@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import cyclopts
@@ -14,14 +15,17 @@ from prefactor_cli.flags import Connection, Json
 from prefactor_cli.output import Printer, note, print_document
 from prefactor_cli.table import Cell, Column
 from prefactor_cli.text import printable
-from prefactor_http import PrefactorHttpClient
+from prefactor_http import PrefactorConflictError, PrefactorHttpClient
 from prefactor_http.models import RetentionPolicy, RetentionRule
 
 app = cyclopts.App(name="retention", help="Show and change how long runs are kept.")
 
 Purpose: TypeAlias = Literal["live", "smoke_test", "eval"]
 Days = Annotated[str, cyclopts.Parameter(name="DAYS")]
+_Rule: TypeAlias = dict[str, Any]
+_Changed: TypeAlias = Callable[[Sequence[_Rule]], Awaitable[Sequence[_Rule]]]
 _FOREVER: Final = "forever"
+_RETRIES: Final = 4
 _FILTERS: Final = ("agent_id", "environment_id", "purpose")
 _COLUMNS: Final = (
     Column("agent"),
@@ -85,9 +89,12 @@ def set_rule(
 
     async def work(client: PrefactorHttpClient) -> None:
         scope = await _scope(client, agent, environment, purpose)
-        others = [rule for rule in await _rules(client) if not _is_for(rule, scope)]
-        rules = [*others, {**scope, "days": kept}]
-        _print(await client.retention_policies.update({"rules": rules}), as_json=json)
+
+        async def changed(rules: Sequence[_Rule]) -> Sequence[_Rule]:
+            others = [rule for rule in rules if not _is_for(rule, scope)]
+            return [*others, {**scope, "days": kept}]
+
+        _print(await _change(client, changed), as_json=json)
 
     run(connection, work)
 
@@ -116,17 +123,19 @@ def remove_rule(
     """
 
     async def work(client: PrefactorHttpClient) -> None:
-        rules = await _rules(client)
-        # By the text as well, for the rule of an agent or environment that was deleted.
-        texts = {"agent_id": agent, "environment_id": environment, "purpose": purpose}
-        left = [rule for rule in rules if not _is_for(rule, texts)]
-        if len(left) == len(rules):
-            scope = await _scope(client, agent, environment, purpose)
-            left = [rule for rule in rules if not _is_for(rule, scope)]
-        if len(left) == len(rules):
-            message = "no rule is for exactly these runs: see prefactor retention show"
-            raise Failure(message)
-        _print(await client.retention_policies.update({"rules": left}), as_json=json)
+        async def changed(rules: Sequence[_Rule]) -> Sequence[_Rule]:
+            # By the text as well, for the rule of an agent or environment that was deleted.
+            texts = {"agent_id": agent, "environment_id": environment, "purpose": purpose}
+            left = [rule for rule in rules if not _is_for(rule, texts)]
+            if len(left) == len(rules):
+                scope = await _scope(client, agent, environment, purpose)
+                left = [rule for rule in rules if not _is_for(rule, scope)]
+            if len(left) == len(rules):
+                message = "no rule is for exactly these runs: see prefactor retention show"
+                raise Failure(message)
+            return left
+
+        _print(await _change(client, changed), as_json=json)
 
     run(connection, work)
 
@@ -192,13 +201,22 @@ async def _scope(
     return {"agent_id": found, "environment_id": place, "purpose": purpose}
 
 
-async def _rules(client: PrefactorHttpClient) -> list[dict[str, Any]]:
-    """Return the rules of the policy."""
+async def _change(client: PrefactorHttpClient, changed: _Changed) -> RetentionPolicy:
+    """Change the rules of the policy. Read them again if somebody else was faster."""
+    for _ in range(_RETRIES):
+        with suppress(PrefactorConflictError):
+            return await _change_once(client, changed)
+    return await _change_once(client, changed)
+
+
+async def _change_once(client: PrefactorHttpClient, changed: _Changed) -> RetentionPolicy:
     policy = await client.retention_policies.show()
-    return [
+    rules = [
         {"days": rule.days, **{name: getattr(rule, name) for name in _FILTERS}}
         for rule in policy.rules
     ]
+    details = {"rules": await changed(rules), "previous_updated_at": policy.updated_at}
+    return await client.retention_policies.update(details)
 
 
 def _is_for(rule: Mapping[str, Any], scope: Mapping[str, str | None]) -> bool:

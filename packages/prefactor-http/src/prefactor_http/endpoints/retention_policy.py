@@ -41,8 +41,11 @@ class RetentionPolicyClient(Endpoint):
     ) -> RetentionPolicy:
         """Change the policy; omitted fields stay, and `rules` replace all rules.
 
+        With `previous_updated_at`, nothing changes if the policy has another `updated_at` by now.
+
         Raises:
             ValueError: The key is too long, or the API does not accept a value.
+            PrefactorConflictError: Somebody else has changed the policy since.
             PrefactorValidationError: The server rejected the rules.
         """
         part = as_dict("details", details) or {}

@@ -27,6 +27,8 @@ class RetentionPolicyForUpdate(RequestModel):
 
     rules: list[RetentionRuleForUpdate] | None = None
     audit_days: int | None = None
+    previous_updated_at: datetime | None = None
+    """The `updated_at` that the change is based on. The server refuses it if there is another."""
 
     def to_body(self) -> dict[str, Any]:
         """Return only the fields that were set, including those set to None."""

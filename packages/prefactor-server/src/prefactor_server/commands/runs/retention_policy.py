@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.errors import FieldError, ValidationFailed
+from prefactor_server.domain.errors import FieldError, InvalidAction, ValidationFailed
 from prefactor_server.domain.runs.retention_policy import (
     RetentionPolicy,
     RetentionRule,
@@ -19,19 +19,26 @@ from prefactor_server.domain.runs.retention_policy import (
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 _INVALID: Final = "invalid_value"
+_CHANGED: Final = (
+    "The retention policy has been changed since previous_updated_at: read it again, and send the "
+    "change with its updated_at"
+)
 
 
 class UpdateRetentionPolicy(NamedTuple):
     """Change the account's policy.
 
     The rules stay if ``rules`` is None, and the audit days unless ``is_audit_days_given``. A rule
-    names its agent by id or external identifier.
+    names its agent by id or external identifier. If ``is_conditional``, the policy must have been
+    updated last at ``previous_updated_at``, or never if that is None.
     """
 
     request: Request
     rules: Sequence[RetentionRule] | None
     audit_days: int | None
     is_audit_days_given: bool
+    is_conditional: bool = False
+    previous_updated_at: int | None = None
     operation: str = "retention_policies.update"
 
     def needs(self, needs: Needs) -> None:
@@ -47,7 +54,13 @@ class UpdateRetentionPolicy(NamedTuple):
         """Store the policy, and record who changed it to what."""
         account_id, now = self.request.account_id, self.request.now
         found = snapshot.get(RetentionPolicy, account_id)
-        policy = (found or no_policy(account_id)._replace(inserted_at=now))._replace(updated_at=now)
+        before = None if found is None else found.updated_at
+        if self.is_conditional and self.previous_updated_at != before:
+            raise InvalidAction(_CHANGED)
+        # Every state has a time of its own, also if the clock was set back.
+        updated_at = now if before is None else max(now, before + 1)
+        policy = found or no_policy(account_id)._replace(inserted_at=now)
+        policy = policy._replace(updated_at=updated_at)
         if self.rules is not None:
             rules = resolve_agents(self.rules, snapshot, read_rules(policy.rules))
             policy = policy._replace(rules=rules_document(rules))

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from prefactor_server.api.kernel.decode import read_body, read_object
-from prefactor_server.api.kernel.fields import Name
+from prefactor_server.api.kernel.fields import Name, Timestamp
 from prefactor_server.api.kernel.operation import (
     Call,
     Example,
@@ -22,7 +22,12 @@ from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success, show_time
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.runs.retention_policy import UpdateRetentionPolicy, resolve_agents
-from prefactor_server.domain.errors import IdempotencyKeyUsed, ValidationFailed, invalid
+from prefactor_server.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidAction,
+    ValidationFailed,
+    invalid,
+)
 from prefactor_server.domain.runs.agent_instance import Purpose
 from prefactor_server.domain.runs.retention_policy import (
     MAX_DAYS,
@@ -68,10 +73,15 @@ Rules: TypeAlias = Annotated[
 
 
 class RetentionPolicyFields(msgspec.Struct, kw_only=True):
-    """The fields of the policy to change; missing ones stay. ``rules`` replace all rules."""
+    """The fields of the policy to change; missing ones stay. ``rules`` replace all rules.
+
+    ``previous_updated_at`` is the ``updated_at`` that the change is based on. If the policy has
+    another one by now, nothing changes.
+    """
 
     rules: Rules | None = None
     audit_days: AuditDays | msgspec.UnsetType | None = msgspec.UNSET
+    previous_updated_at: Timestamp | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class PreviewRetentionPolicyFields(msgspec.Struct, kw_only=True):
@@ -130,6 +140,10 @@ async def _prepare_update(call: Call, body: RetentionPolicyFields) -> Prepared:
     given = body.audit_days is not msgspec.UNSET
     audit_days = None if body.audit_days is msgspec.UNSET else body.audit_days
     command = UpdateRetentionPolicy(call.request(), rules, audit_days, given)
+    if body.previous_updated_at is not msgspec.UNSET:
+        command = command._replace(
+            is_conditional=True, previous_updated_at=body.previous_updated_at
+        )
     return Prepared(command, _written)
 
 
@@ -231,10 +245,11 @@ OPERATIONS = (
             "The server deletes runs so many days after their end, by the most specific rule that "
             "matches: one for its agent before one without an agent, then one for its environment, "
             "then one for its purpose. Runs that no rule matches are kept forever, and so are runs "
-            "on legal hold."
+            "on legal hold. With `previous_updated_at`, a policy that somebody else has changed "
+            "since is left as it is."
         ),
         reply=Success[RetentionPolicyView],
-        refusals=(IdempotencyKeyUsed, ValidationFailed),
+        refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=RetentionPolicyFields,
         wrapped=True,
         prepare=_prepare_update,
