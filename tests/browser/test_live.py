@@ -1,5 +1,6 @@
 """Pages follow agents live, through lost connections, restarts and replicas."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from cut_proxy import cut_proxy
 from live_server import LiveServer, start_server
@@ -57,8 +58,13 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
     await expect(other.get_by_role("treeitem")).to_have_count(3)
     selected = other.get_by_role("treeitem", selected=True)
     before = await selected.bounding_box()
-    await add_span(server, run_id, "arrived later")
-    await expect(other.get_by_role("treeitem")).to_have_count(4)
+    spans, read = 3, -1
+    # Until the stream is there, a change makes the page read everything again.
+    while read != _skeletons(asked) and spans < 9:
+        read = _skeletons(asked)
+        spans += 1
+        await add_span(server, run_id, "arrived later")
+        await expect(other.get_by_role("treeitem")).to_have_count(spans)
     assert await selected.bounding_box() == before
     row = page.get_by_role("listitem").filter(has_text="shared").first
     await expect(row).to_contain_text("active")
@@ -66,8 +72,36 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
     await expect(row).to_contain_text("failed")
     await expect(other.get_by_role("main")).to_contain_text("failed")
     await expect(other.get_by_role("button", name="Terminate…")).to_have_count(0)
-    # The spans came as patches: the skeleton was read when it was opened, and when the run ended.
-    assert sum(url.endswith("/skeleton") for url in asked) <= 2
+    # A span came as a patch, and the skeleton was read again when the run had ended.
+    assert _skeletons(asked) == read + 1
+
+
+def _skeletons(asked: list[str]) -> int:
+    return sum(url.endswith("/skeleton") for url in asked)
+
+
+async def test_slow_answers_do_not_pile_up(page: Page, server: LiveServer) -> None:
+    """While an answer is slow, everything that asks for another one gets the same next one."""
+    run_id = await record(server, support_run()[:3], status=None)
+    # Without shared workers, a page reads again every few seconds.
+    await page.add_init_script("delete globalThis.SharedWorker")
+    await page.clock.install()
+    await page.goto(f"/#/run/{run_id}")
+    await expect(page.get_by_role("treeitem")).to_have_count(3)
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route(f"**/api/v1/agent_instance/{run_id}", asked.put)
+    for _ in range(6):
+        await page.clock.run_for(5_000)
+    slow = await asked.get()
+    assert asked.empty()
+
+    await slow.continue_()
+    following = await asked.get()
+    await page.evaluate("document.title")
+    assert asked.empty()
+    await add_span(server, run_id, "meanwhile")
+    await following.continue_()
+    await expect(page.get_by_role("treeitem")).to_have_count(4)
 
 
 async def test_lost_connection(browser: Browser, server: LiveServer) -> None:

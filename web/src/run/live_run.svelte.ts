@@ -39,6 +39,7 @@ export class LiveRun {
   // Loaded for a run that goes on: one that has ended needs none.
   #patcher: typeof import("./patch_skeleton") | null = null;
   #reading: Promise<void> | null = null;
+  #wanted: { always: boolean } | null = null;
   #isGone = false;
   #isFollowing = false;
   #onready: (() => void) | null = null;
@@ -147,19 +148,30 @@ export class LiveRun {
     this.#later("reread", pause, () => void this.#readAll(always));
   }
 
-  /** Read the run, and its spans if they have changed or `always`. One reading at a time. */
+  /**
+   * Read the run, and its spans if they have changed or `always`. One reading at a time: whatever
+   * asks for another one while an answer is slow gets the same next one.
+   */
   async #readAll(always = false): Promise<void> {
-    await this.#reading;
     if (this.#isGone) return;
-    this.#lastRead = Date.now();
-    this.#reading = this.#attempt(async () => {
-      const before = this.details;
-      await this.#readDetails();
-      if (always || !this.run || !before || hasChanged(before, this.details!)) {
-        await this.#readSkeleton();
-      }
-    });
+    this.#wanted = { always: always || (this.#wanted?.always ?? false) };
+    this.#reading ??= this.#readWanted();
     await this.#reading;
+  }
+
+  async #readWanted(): Promise<void> {
+    while (this.#wanted && !this.#isGone) {
+      const { always } = this.#wanted;
+      this.#wanted = null;
+      this.#lastRead = Date.now();
+      await this.#attempt(async () => {
+        const before = this.details;
+        await this.#readDetails();
+        if (always || !this.run || !before || hasChanged(before, this.details!)) {
+          await this.#readSkeleton();
+        }
+      });
+    }
     this.#reading = null;
     if (this.isOpen) this.#follow();
     this.#patch();
