@@ -28,10 +28,10 @@ describe("a retention policy", () => {
     expect(forecast(preview(1204, 5310, 1))).toBe(
       "These rules would delete 1,204 runs and 5,310 spans now. Legal holds keep 1 run that would be deleted.",
     );
-    expect(saveLabel(preview(1204, 5310))).toBe("Save and delete 1,204 runs within the hour");
-    expect(saveLabel(preview(1, 5))).toBe("Save and delete 1 run within the hour");
-    expect(auditLabel(1, true)).toBe("Save and delete 1 entry within the hour");
-    expect(auditLabel(1000, false)).toBe("Save and delete more than 1,000 entries within the hour");
+    expect(saveLabel(preview(1204, 5310))).toBe("Save and delete 1,204 runs");
+    expect(saveLabel(preview(1, 5))).toBe("Save and delete 1 run");
+    expect(auditLabel(1, true)).toBe("Save and delete 1 entry");
+    expect(auditLabel(1000, false)).toBe("Save and delete more than 1,000 entries");
   });
 
   test("asks as well when not every old run was counted", () => {

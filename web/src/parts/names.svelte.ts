@@ -12,6 +12,9 @@ let environmentIds = $state.raw<readonly string[]>([]);
 let agentIds = $state.raw<readonly string[]>([]);
 const asked: string[] = [];
 let lists: Promise<void> | null = null;
+/** The cursor of the next page of agents by name; null if all are known. */
+let nextAgents: string | null = null;
+let searches = 0;
 
 /** Return the name behind an id; empty if it is not known, yet. */
 export function nameOf(id: string): string {
@@ -23,7 +26,7 @@ export function environments(): readonly string[] {
   return environmentIds;
 }
 
-/** Return the ids of the first hundred agents by name. */
+/** Return the ids of the agents that were read, by name: a hundred, and what was looked for. */
 export function agents(): readonly string[] {
   return agentIds;
 }
@@ -40,6 +43,35 @@ export async function reloadNames(): Promise<void> {
   await lists;
 }
 
+/** Read on through the agents until a name has this text in it, or another text is looked for. */
+export async function findAgents(text: string): Promise<void> {
+  const search = ++searches;
+  const wanted = text.toLowerCase();
+  await loadNames();
+  while (
+    search === searches &&
+    nextAgents !== null &&
+    !agentIds.some((id) => nameOf(id).toLowerCase().includes(wanted))
+  ) {
+    await readMoreAgents(nextAgents);
+  }
+}
+
+async function readMoreAgents(after: string): Promise<void> {
+  const query = { ...PAGE, "pagination[after]": after };
+  try {
+    const { summaries, pagination } = await body(api.GET("/api/v1/agent", { params: { query } }));
+    // Another search may have read the same page meanwhile.
+    if (nextAgents !== after) return;
+    nextAgents = pagination.next_after;
+    names = { ...names, ...Object.fromEntries(summaries.map(({ id, name }) => [id, name])) };
+    agentIds = [...agentIds, ...summaries.map(({ id }) => id)];
+  } catch (error) {
+    nextAgents = null;
+    noteSignedOut(error);
+  }
+}
+
 async function readLists(): Promise<void> {
   try {
     const [known, places] = await Promise.all([
@@ -49,6 +81,7 @@ async function readLists(): Promise<void> {
     const found = [...known.summaries, ...places.summaries].map(({ id, name }) => [id, name]);
     names = { ...names, ...(Object.fromEntries(found) as Record<string, string>) };
     agentIds = known.summaries.map(({ id }) => id);
+    nextAgents = known.pagination.next_after;
     environmentIds = places.summaries.map(({ id }) => id);
   } catch (error) {
     lists = null;

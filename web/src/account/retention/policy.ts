@@ -1,5 +1,6 @@
 /** The retention policy while it is edited, and what saving it would delete. */
 
+import { ApiError } from "../../api";
 import { count, counted } from "../../format";
 import type { components } from "../../openapi";
 
@@ -66,17 +67,23 @@ export function forecast(preview: Preview): string {
 
 /** Return what the button says that saves a policy and thereby deletes runs. */
 export function saveLabel(preview: Preview): string {
-  return `Save and delete ${atLeast(preview)}${counted(totalOf(preview).runs, "run")} within the hour`;
+  return `Save and delete ${atLeast(preview)}${counted(totalOf(preview).runs, "run")}`;
 }
 
 function atLeast(preview: Preview): string {
   return preview.is_complete ? "" : "at least ";
 }
 
+/** Return what went wrong with a save, in words of this page if somebody else was faster. */
+export function ofOthers(error: unknown, next: string): unknown {
+  if (!(error instanceof ApiError) || error.status !== 409) return error;
+  return new Error(`Somebody else has changed the policy since you opened this page. ${next}`);
+}
+
 /** Return what the button says that shortens the audit log. */
 export function auditLabel(entries: number, isExact: boolean): string {
   const noun = entries === 1 ? "entry" : "entries";
-  return `Save and delete ${isExact ? "" : "more than "}${count(entries)} ${noun} within the hour`;
+  return `Save and delete ${isExact ? "" : "more than "}${count(entries)} ${noun}`;
 }
 
 /** Return the agent that a person typed: its id if exactly one has that name, the text if not. */
