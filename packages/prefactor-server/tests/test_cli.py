@@ -306,8 +306,8 @@ class TestTokens:
         [
             (["--scope", "agent_deployment"], "agent_id is required"),
             (["--scope", "agent_deployment", "--agent", "nobody"], "'nobody' not found"),
-            (["--agent", "support"], "bound to no agent"),
-            (["--environment", "staging"], "bound to no environment"),
+            (["--agent", "support"], "not bound to an agent"),
+            (["--environment", "staging"], "not bound to an environment"),
         ],
     )
     def test_an_inconsistent_token_is_refused(

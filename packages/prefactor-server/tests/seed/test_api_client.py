@@ -102,15 +102,15 @@ def test_another_kind_of_server_is_recognised(client: ApiClient) -> None:
     """A response that is not JSON gives an error that asks whether the address is right."""
     ANSWERS.append((403, b"<html>"))
 
-    with pytest.raises(Refusal, match="is this the address of the API"):
+    with pytest.raises(Refusal, match="is the address of the API"):
         client.get("/api/v1/ping")
 
 
 @pytest.mark.parametrize(
     ("url", "token", "words"),
     [
-        ("localhost:8585", "secret", "must be like"),
-        ("http://a/?b=c", "secret", "no query"),
+        ("localhost:8585", "secret", "must be an http or https URL"),
+        ("http://a/?b=c", "secret", "must not have a query"),
         ("http://u:p@a/", "secret", "user name"),
         ("http://a:99999/", "secret", "--url"),
         ("http://a/", "", "PREFACTOR_API_TOKEN"),
