@@ -149,6 +149,10 @@ class Snapshot:
         """Add a new row."""
         self._new.setdefault(type(row), {})[self._put(row)] = row
 
+    def kinds(self) -> set[type[Any]]:
+        """Return the kinds of the rows to insert, update or delete."""
+        return {*self._new, *self._changed, *self._deleted}
+
     def new(self, kind: type[R]) -> Sequence[R]:
         """Return the rows of a kind to insert."""
         return tuple(self._new.get(kind, {}).values())

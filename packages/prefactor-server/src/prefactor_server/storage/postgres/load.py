@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefactor_server.storage.base import Needs, Row, Snapshot
@@ -176,11 +177,16 @@ class _Query:
 
     def _bound(self, piece: str, values: Mapping[str, Sequence[Any]]) -> str:
         # The describing comment stays above the part; a line break ends it.
-        numbers: dict[str, int] = {}
-        for name, value in values.items():
-            self._values.append(value)
-            numbers[name] = len(self._values)
-        return "\n" + _VALUE.sub(lambda match: f"${numbers[match[1]]}", _PIECES[piece])
+        first = len(self._values) + 1
+        self._values += values.values()
+        return _numbered(piece, tuple(values), first)
+
+
+@cache
+def _numbered(piece: str, names: tuple[str, ...], first: int) -> str:
+    """Return a piece with its values numbered from ``first`` on."""
+    numbers = {name: number for number, name in enumerate(names, first)}
+    return "\n" + _VALUE.sub(lambda match: f"${numbers[match[1]]}", _PIECES[piece])
 
 
 def _pairs(needs: Mapping[str, Needs], what: str) -> list[tuple[str, str]]:

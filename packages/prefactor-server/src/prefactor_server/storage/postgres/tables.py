@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from operator import attrgetter
 from types import NoneType
 from typing import Any, Final, Generic, Literal, get_args, get_origin, get_type_hints
@@ -74,6 +75,8 @@ class Table(Generic[R]):
         self.name = name
         self.mutable = mutable
         self.identity = identity
+        self.versioned = bool(mutable)
+        """Whether its rows change, and so have a revision."""
         # Every kind of row is a named tuple, which a protocol cannot express.
         shape: Any = kind
         self.columns: Sequence[str] = shape._fields
@@ -83,12 +86,7 @@ class Table(Generic[R]):
             _tuple_of(mutable) if mutable else lambda _: ()
         )
 
-    @property
-    def versioned(self) -> bool:
-        """Whether its rows change, and so have a revision."""
-        return bool(self.mutable)
-
-    @property
+    @cached_property
     def record(self) -> str:
         """The SQL of a row under the alias ``t`` as one value, with its revision last."""
         columns = [f"t.{column}" for column in self.columns]

@@ -112,7 +112,7 @@ class _Retries:
             raise unreachable() from error
 
 
-async def _write(connection: Connection, changes: Sequence[Tuples]) -> _Written:
+async def _write(connection: Connection, changes: Sequence[Tuples | None]) -> _Written:
     receipt = uuid.uuid4()
     try:
         position = await connection.fetchval(write_function().call, receipt, *changes)

@@ -13,41 +13,56 @@ from prefactor_server.storage.postgres.load import Loaded, Stored
 from prefactor_server.storage.postgres.tables import (
     AGENT_INSTANCE,
     COUNTERS,
-    DELETED,
     TABLES,
     Table,
 )
+from prefactor_server.storage.postgres.write_function import argument_names
 
 Tuples: TypeAlias = Sequence[tuple[Any, ...]]
 
 _counts: Final = attrgetter(*COUNTERS)
 
 
-def arguments(loaded: Loaded) -> Sequence[Tuples] | None:
-    """Return the arguments of ``write_batch`` after its receipt, or None if nothing changed."""
-    snapshots = loaded.snapshots.values()
-    found = list(_arguments(loaded.snapshots, loaded.stored))
-    closes = any(snapshot.closed_runs for snapshot in snapshots)
-    return found if closes or any(found) else None
+def arguments(loaded: Loaded) -> Sequence[Tuples | None] | None:
+    """Return the arguments of ``write_batch`` after its receipt, or None if nothing changed.
+
+    An argument without rows is None, because an empty array costs the driver and the database more.
+    """
+    found = _found(loaded.snapshots, loaded.stored)
+    closes = any(snapshot.closed_runs for snapshot in loaded.snapshots.values())
+    if not closes and not any(found.values()):
+        return None
+    return [found.get(name) or None for name in argument_names()]
 
 
-def _arguments(snapshots: Mapping[str, Snapshot], stored: Stored) -> Iterator[Tuples]:
-    yield sorted(run for snapshot in snapshots.values() for run in _runs(snapshot, stored))
-    for table in DELETED:
-        yield _deletions(table, snapshots, stored)
+def _found(snapshots: Mapping[str, Snapshot], stored: Stored) -> Mapping[str, Tuples]:
+    """Return the rows to write, by argument."""
+    found: dict[str, Tuples] = {
+        "runs": sorted(run for snapshot in snapshots.values() for run in _runs(snapshot, stored))
+    }
+    kinds = {kind for snapshot in snapshots.values() for kind in snapshot.kinds()}
     for table in TABLES:
-        yield table.ordered(
-            row for snapshot in snapshots.values() for row in snapshot.new(table.kind)
-        )
-        if table.versioned and table is not AGENT_INSTANCE:
-            yield _changes(table, snapshots, stored)
+        if table.kind in kinds:
+            found[f"deleted_{table.name}"] = _deletions(table, snapshots, stored)
+            found[f"new_{table.name}"] = _insertions(table, snapshots)
+            if table.versioned and table is not AGENT_INSTANCE:
+                found[f"changed_{table.name}"] = _changes(table, snapshots, stored)
     # The last of several payloads in one place wins.
     payloads = {one[:3]: one for snapshot in snapshots.values() for one in snapshot.payloads}
-    yield [payloads[place] for place in sorted(payloads)]
+    found["new_span_payload"] = [payloads[place] for place in sorted(payloads)]
     contents = {one[:2]: one for snapshot in snapshots.values() for one in snapshot.contents}
-    yield [contents[place] for place in sorted(contents)]
-    yield [entry for snapshot in snapshots.values() for entry in snapshot.audit]
-    yield [row for account_id, one in snapshots.items() for row in feed_rows(account_id, one)]
+    found["new_schema_content"] = [contents[place] for place in sorted(contents)]
+    found["new_audit_entry"] = [
+        entry for snapshot in snapshots.values() for entry in snapshot.audit
+    ]
+    found["new_feed_change"] = [
+        row for account_id, one in snapshots.items() for row in feed_rows(account_id, one)
+    ]
+    return found
+
+
+def _insertions(table: Table[Any], snapshots: Mapping[str, Snapshot]) -> Tuples:
+    return table.ordered(row for snapshot in snapshots.values() for row in snapshot.new(table.kind))
 
 
 def _changes(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Stored) -> Tuples:

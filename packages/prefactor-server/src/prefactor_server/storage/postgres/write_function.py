@@ -11,7 +11,7 @@ rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -53,6 +53,12 @@ def write_function() -> WriteFunction:
         f"CREATE SCHEMA {schema};\n{text.replace('{schema}', schema)}",
         f"SELECT {schema}.write_batch({marks})",
     )
+
+
+@cache
+def argument_names() -> Sequence[str]:
+    """Return the names of the arguments after the receipt, in order."""
+    return tuple(_parameters())
 
 
 def _types() -> Iterator[str]:

@@ -80,12 +80,14 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
         closed[run_id] = [*closed.get(run_id, ()), *(span_id for (span_id,) in found)]
     new_runs = [run.id for run in snapshot.new(AgentInstance)]
     make_room(connection, account_id, new_runs, [span.id for span in snapshot.new(AgentSpan)])
+    kinds = snapshot.kinds()
+    written = [table for table in tables.WRITTEN if table.kind in kinds]
     # Rows that others refer to are deleted last, and all rows before others take their place.
-    for table in reversed(tables.WRITTEN):
+    for table in reversed(written):
         if gone := snapshot.deleted(table.kind):
             connection.executemany(table.delete, table.delete_parameters(gone))
     numbers: Mapping[str, int] = {}
-    for table in tables.WRITTEN:
+    for table in written:
         # A cleared alert makes room for the next one of its name.
         if table is tables.AGENT_INSTANCE:
             _update_runs(connection, snapshot)
