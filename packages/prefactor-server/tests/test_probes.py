@@ -1,5 +1,6 @@
 """Probes, metrics and logs of real server processes."""
 
+import asyncio
 import json
 import re
 import signal
@@ -17,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from checkout import ROOT
 from live_server import LiveServer, start_server
 from prefactor_server.http.metrics import Metrics
+from prefactor_server.http.probes import Readiness
 from prefactor_server.storage.standby import StandbyUse
 
 Serve = Callable[..., LiveServer]
@@ -69,6 +71,23 @@ def test_probes_accept_only_get(serve: Serve) -> None:
     answer = ask(server, "POST", "/healthz", {})
 
     assert (answer.status, answer.body["code"]) == (404, "not_found")
+
+
+async def test_waiting_probes_share_the_result_of_a_slow_check() -> None:
+    """Probes that arrive during a slow check get its result, and no checks of their own."""
+    now, checks = [0.0], [0]
+
+    async def check() -> None:
+        checks[0] += 1
+        await asyncio.sleep(0)
+        now[0] += 5.0
+
+    readiness = Readiness(check, timer=lambda: now[0])
+
+    answers = await asyncio.gather(*(readiness.page() for _ in range(10)))
+
+    assert {answer.status for answer in answers} == {200}
+    assert checks == [1]
 
 
 def test_a_server_without_space_is_alive_and_not_ready(serve: Serve) -> None:

@@ -32,25 +32,28 @@ from prefactor_server.http.overload import (
 from prefactor_server.memory_budget import MemoryBudget
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""The largest request line with headers. The same limit applies to the framing of a body."""
+"""The largest request line with headers, in bytes. It also limits the framing of a body."""
 
 MAX_HEADERS: Final = 1024
-"""The most headers of a request. Short ones take many times their size in memory."""
+"""How many headers a request may have. Short ones take many times their size in memory."""
 
 _SLICE_BYTES: Final = 4096
 """Bytes parsed between two checks of the limits: about 200 of the smallest requests."""
 
 _FRAMING_PER_BODY_BYTE: Final = 8
-"""Bytes of framing allowed per byte of body. One-byte chunks need five."""
+"""Bytes of framing allowed per byte of the body. One-byte chunks need five."""
 
-_TIMEOUT: Final = (408, "The rest of the request did not come in time")
-_HEAD_TOO_LARGE: Final = (431, "The headers are too large")
+_TIMEOUT: Final = (408, "The request did not arrive in time: send it again")
+_HEAD_TOO_LARGE: Final = (
+    431,
+    f"The headers are too large: at most {MAX_HEADERS} with {MAX_HEAD_BYTES} bytes are accepted",
+)
 _FRAMING_TOO_LARGE: Final = (
     431,
-    "The trailers or the chunk extensions are too large",
+    "The trailers, the chunk extensions or the chunk sizes are too large: send larger chunks",
 )
-_NOT_HTTP: Final = (400, "Invalid HTTP request received.")
-_NO_PROXY: Final = (400, "CONNECT is not possible here: this server is no proxy")
+_NOT_HTTP: Final = (400, "The request is not valid HTTP")
+_NO_PROXY: Final = (400, "CONNECT is not supported: this server is not a proxy")
 
 
 class ConnectionLimits(NamedTuple):
@@ -79,7 +82,7 @@ class _Trailers(list[tuple[bytes, bytes]]):
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that enforces its limits: beyond them it gets an error response and closes."""
+    """A connection that answers a request beyond its limits with an error, and closes."""
 
     def __init__(self, limits: ConnectionLimits, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -187,7 +190,7 @@ class Connection(HttpToolsProtocol):
             self.pipeline.appendleft((exchange, application))
 
     def on_body(self, body: bytes) -> None:
-        """Buffer a part of the body, unless the application has answered already."""
+        """Buffer a part of the body, unless the application has already answered."""
         self._body_bytes += len(body)
         if self._latest is not None:
             self._latest.buffer_body(body)
@@ -208,7 +211,7 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request, or parse what has arrived since if there is none."""
+        """Start the next pipelined request, or parse the data that has arrived meanwhile."""
         was_last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing():
@@ -221,7 +224,7 @@ class Connection(HttpToolsProtocol):
             self.data_received(b"")
 
     def _parse(self, data: bytes) -> None:
-        """Parse in slices, until a request has to wait for an earlier one's response."""
+        """Parse in slices, until a request must wait for the response to an earlier one."""
         self._unparsed = b""
         if len(data) <= _SLICE_BYTES:
             self._parse_slice(data)
@@ -258,24 +261,24 @@ class Connection(HttpToolsProtocol):
                 self._reject(*_FRAMING_TOO_LARGE)
 
     def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
-        """Parse a request again without its ``Upgrade`` header, then what follows its head.
+        """Parse a request again without its ``Upgrade`` header, then the data after its head.
 
-        The parser treats everything after such a head as the other protocol, the body included.
+        The parser treats all data after such a head, including the body, as the other protocol.
         """
         self._wants_upgrade = False
         method = self.scope["method"]
         if method == "CONNECT":
             self._reject(*_NO_PROXY)
             return
-        first = b"%b %b HTTP/%b" % (
+        request_line = b"%b %b HTTP/%b" % (
             method.encode(),
             self.url,
             self.scope["http_version"].encode(),
         )
-        kept = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._parse_slice(b"\r\n".join([first, *kept, b"", b""]))
+        self._parse_slice(b"\r\n".join([request_line, *headers, b"", b""]))
         if rest and not self._rejection and not self.transport.is_closing():
             self._parse_slice(rest)
 
@@ -306,33 +309,33 @@ class Connection(HttpToolsProtocol):
         """Reject the arriving request once earlier ones are answered, then close."""
         self._cancel_timeout()
         in_body = self._in_message and not self._in_head
-        refused, earlier = (self._latest, None) if in_body else (None, self._latest)
-        if refused is not None and refused.response_started:
+        rejected, earlier = (self._latest, None) if in_body else (None, self._latest)
+        if rejected is not None and rejected.response_started:
             self.transport.close()
             return
         must_wait = earlier is not None and not earlier.response_complete
-        if refused is not None and self.pipeline and self.pipeline[0][0] is refused:
+        if rejected is not None and self.pipeline and self.pipeline[0][0] is rejected:
             self.pipeline.popleft()
-            refused.discard_body()
+            rejected.discard_body()
             must_wait = True
         request_id = self._limits.random_bytes(12).hex()
-        # Until its head is complete, the scope is that of the request before.
-        told = rejection(status, code, message, request_id, self.scope if in_body else {})
-        status, reason = told.status, HTTPStatus(told.status).phrase
-        later = f"retry-after: {RETRY_AFTER}\r\n" if status == STATUS else ""
+        # Until a head is complete, the scope is that of the previous request.
+        response = rejection(status, code, message, request_id, self.scope if in_body else {})
+        status, reason = response.status, HTTPStatus(response.status).phrase
+        retry_after = f"retry-after: {RETRY_AFTER}\r\n" if status == STATUS else ""
         head = (
-            f"HTTP/1.1 {status} {reason}\r\ncontent-type: {told.content_type.decode()}\r\n"
-            f"content-length: {len(told.body)}\r\nx-request-id: {request_id}\r\n"
+            f"HTTP/1.1 {status} {reason}\r\ncontent-type: {response.content_type.decode()}\r\n"
+            f"content-length: {len(response.body)}\r\nx-request-id: {request_id}\r\n"
             "accept-encoding: gzip\r\n"
-            f"{later}connection: close\r\n\r\n"
+            f"{retry_after}connection: close\r\n\r\n"
         )
-        self._rejection = head.encode() + told.body
+        self._rejection = head.encode() + response.body
         if must_wait:
             self.flow.pause_reading()
         else:
             self._send_and_close(self._rejection)
         if self._limits.observe is not None:
-            # The API never saw the end of this request's head or body, so it does not report it.
+            # The API never saw the end of this request, so it does not report it.
             method = "" if self._in_head or not self._in_message else str(self.scope["method"])
             seconds = self.loop.time() - self._started_at
             self._limits.observe(RequestEvent(request_id, method, "", status, code, seconds))

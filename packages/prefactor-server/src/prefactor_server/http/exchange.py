@@ -29,7 +29,7 @@ class Exchange(RequestResponseCycle):
     budget: MemoryBudget
 
     async def run_asgi(self, app: Any) -> None:
-        """Run the application, then discard what it has not read of the body."""
+        """Run the application, then discard the unread part of the body."""
         try:
             await super().run_asgi(app)
         finally:
@@ -60,7 +60,7 @@ class Exchange(RequestResponseCycle):
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         body = bytes(self.body)
-        # From here on it counts against the application's lease.
+        # From now on it counts against the application's lease.
         self.discard_body()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
@@ -69,8 +69,7 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == "http.response.abort":
-            # An extension of ours, for a response whose client does not read and must not be
-            # waited for.
+            # Our own extension of ASGI: ends a response without waiting for its client to read.
             self.disconnected = True
             self.transport.abort()
             return
@@ -97,7 +96,7 @@ class Exchange(RequestResponseCycle):
         if self.scope["method"] == "HEAD" or status in _BODILESS_STATUSES:
             self.chunked_encoding = None
         elif self.chunked_encoding is None and self.scope["http_version"] == "1.0":
-            # It knows no chunks. Its connections end with their first response.
+            # HTTP/1.0 has no chunks. Its connections end with their first response.
             self._until_close = True
         elif self.chunked_encoding is None:
             self.chunked_encoding = True

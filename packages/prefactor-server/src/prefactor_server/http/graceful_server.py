@@ -1,4 +1,4 @@
-"""Starts serving, and stops gracefully on a signal."""
+"""Uvicorn's server, which stops gracefully on a signal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GracefulServer(uvicorn.Server):
         self._draining = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept requests, and call ``on_started``."""
+        """Start accepting requests, and call ``on_started``."""
         await super().startup(sockets)
         if self.started:
             self._on_started()
@@ -44,8 +44,8 @@ class GracefulServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Report "not ready", and stop after ``drain_seconds``.
 
-        During that time, load balancers see it at ``/readyz`` and send requests elsewhere. A second
-        signal stops at once.
+        During that time, load balancers see at ``/readyz`` that the server is stopping, and send
+        requests elsewhere. A second signal stops at once.
         """
         if self._draining or not self._drain_seconds:
             self._stop(sig, frame)

@@ -1,4 +1,4 @@
-"""Listens on an address, and returns its URL."""
+"""The listening socket and its URL."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return the URL of a socket, with the loopback address if it listens on all."""
+    """Return the URL of a socket, with the loopback address if it listens on all addresses."""
     host: str = listener.getsockname()[0]
     port: int = listener.getsockname()[1]
-    # A server that listens on all addresses is shown with the loopback address.
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
     shown = everywhere.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"

@@ -1,8 +1,7 @@
 """The server's Prometheus metrics.
 
 These methods run once per request or per batch on the event loop, so the labelled children of each
-metric are cached in a dictionary. Gauges that can be read at any time (the queue, the memory) are
-read on collection, and cost nothing before.
+metric are cached in a dictionary. Gauges (the queue, the memory) are read only on collection.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Metrics:
         self._requests = _LabelledCounter(
             Counter(
                 "prefactor_requests",
-                "Answered requests, by operation (empty: no such path) and HTTP status.",
+                "Answered requests, by operation (empty if the path is unknown) and HTTP status.",
                 ("operation", "status"),
                 registry=registry,
             )
@@ -106,7 +105,7 @@ class Metrics:
         )
         self._event_reloads = Counter(
             "prefactor_event_reloads",
-            "Messages to event streams that told the client to reload everything.",
+            "Messages to event streams that asked the client to read everything again.",
             registry=registry,
         )
         info = Gauge(
@@ -171,20 +170,20 @@ class Metrics:
         self._registry.register(_FollowerLag(follower))
 
     def watch_webhooks(self, sender: WebhookSender) -> None:
-        """Expose the webhook deliveries: attempts and pending ones."""
+        """Expose attempted and pending webhook deliveries."""
         self._registry.register(_Webhooks(sender))
 
     def watch_standby(self, use: StandbyUse | None) -> None:
-        """Expose how much the standby is read, and whether it can be, if there is one."""
+        """Expose the reads from the standby and its state, if there is one."""
         if use is not None:
             self._registry.register(_Standby(use))
 
-    def answered(self, answered: RequestEvent) -> None:
+    def answered(self, event: RequestEvent) -> None:
         """Count a request."""
-        self._requests.add(answered.operation, str(answered.status))
-        self._request_seconds.add(answered.operation, answered.seconds)
-        if answered.code:
-            self._refusals.add(answered.code)
+        self._requests.add(event.operation, str(event.status))
+        self._request_seconds.add(event.operation, event.seconds)
+        if event.code:
+            self._refusals.add(event.code)
 
     def timer(self) -> float:
         """See ``WriteObserver.timer``."""
@@ -278,7 +277,7 @@ class _Heartbeats(Collector):
 
 
 class _Standby(Collector):
-    """The state of the standby, and reads that were allowed to use it by where they went."""
+    """The state of the standby, and the reads that may use it, by where they ran."""
 
     def __init__(self, use: StandbyUse) -> None:
         self._use = use
@@ -306,7 +305,7 @@ class _Standby(Collector):
 
 
 class _FollowerLag(Collector):
-    """The lag of each consumer, known once the follower has read the feed."""
+    """The lag of each consumer. It is unknown until the follower has read the feed."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower

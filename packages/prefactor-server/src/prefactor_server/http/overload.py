@@ -20,10 +20,10 @@ from prefactor_server.otlp.status import JSON, encoded_error, error_status
 from prefactor_server.otlp.status import PATHS as OTLP_PATHS
 
 RESERVED_CONNECTIONS: Final = 32
-"""How many connections beyond the limit are accepted. Any more are rejected at once."""
+"""How many connections beyond the limit are accepted. More than these are rejected at once."""
 
 OVERLOAD_TIMEOUT_SECONDS: Final = 5
-"""How long each of these may take to send its request, so that they free up quickly."""
+"""How long such a connection may take to send its request, so that it ends soon."""
 
 RETRY_AFTER: Final = 1
 """The value of the Retry-After header, in seconds."""
@@ -61,7 +61,10 @@ class OverloadResponder:
         self._logged_at: float | None = None
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
-        """Return an application that passes probes to ``app`` and rejects the rest, then closes."""
+        """Return an application that passes probes to ``app`` and rejects all other requests.
+
+        The connection is closed after each response.
+        """
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["path"] in PROBES:
@@ -70,17 +73,17 @@ class OverloadResponder:
             # A client that is still sending may not read the response.
             await _drain(receive)
             request_id = self._random_bytes(12).hex()
-            told = rejection(STATUS, CODE, MESSAGE, request_id, scope)
+            response = rejection(STATUS, CODE, MESSAGE, request_id, scope)
             headers = [
-                (b"content-type", told.content_type),
-                (b"content-length", b"%d" % len(told.body)),
+                (b"content-type", response.content_type),
+                (b"content-length", b"%d" % len(response.body)),
                 (b"x-request-id", request_id.encode()),
                 (b"accept-encoding", b"gzip"),
                 (b"retry-after", b"%d" % RETRY_AFTER),
                 (b"connection", b"close"),
             ]
             await send({"type": "http.response.start", "status": STATUS, "headers": headers})
-            await send({"type": "http.response.body", "body": told.body})
+            await send({"type": "http.response.body", "body": response.body})
             self.log_rejected(asyncio.get_running_loop().time())
             if self._observe is not None:
                 self._observe(RequestEvent(request_id, scope["method"], "", STATUS, CODE, 0.0))
@@ -99,7 +102,7 @@ def rejection(
 ) -> Rejection:
     """Return an error response from outside the API, in the form of the requested endpoint.
 
-    ``scope`` has what is known of the request, which may be nothing.
+    ``scope`` describes the request. It is empty if the request's head is incomplete.
     """
     error = {"status": "error", "code": code, "message": message, "request_id": request_id}
     if scope.get("path") in OTLP_PATHS:

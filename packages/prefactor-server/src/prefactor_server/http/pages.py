@@ -1,7 +1,7 @@
-"""The pages for browsers: static files that are built from ``web/``.
+"""The pages for browsers: static files built from ``web/``.
 
-They are read once, at startup: a few hundred kilobytes. File names below ``assets/`` contain a hash
-of the content, so a browser caches them forever. It revalidates everything else.
+They are read once, at startup, and take a few hundred kilobytes. File names below ``assets/``
+contain a hash of the content, so browsers cache them forever. They revalidate everything else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "pages"
-"""The folder that ``make`` builds the pages into, and that a wheel contains."""
+"""The folder of the built pages: ``make`` writes it, and a wheel contains it."""
 
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -70,7 +70,7 @@ def is_built(folder: Path = FOLDER) -> bool:
 
 
 def load_pages(folder: Path = FOLDER) -> Mapping[str, StaticFile]:
-    """Read the built pages by path. Without any, ``/`` explains how to build them."""
+    """Return the built pages by path. If they were not built, ``/`` explains how to build them."""
     if not is_built(folder):
         return {
             "/": _static_file(".txt", _NOT_BUILT, status=HTTPStatus.NOT_FOUND, cache=b"no-store")
@@ -119,11 +119,11 @@ class Pages:
         if file is None or scope["method"] not in ("GET", "HEAD") or scope["http_version"] == "0.9":
             await self._api(scope, receive, send)
             return
-        asked = dict(scope["headers"])
+        requested = dict(scope["headers"])
         status, body, headers = file.status, file.body, file.headers
-        if status == HTTPStatus.OK and asked.get(b"if-none-match") == file.etag:
+        if status == HTTPStatus.OK and requested.get(b"if-none-match") == file.etag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
-        elif file.compressed and b"gzip" in asked.get(b"accept-encoding", b""):
+        elif file.compressed and b"gzip" in requested.get(b"accept-encoding", b""):
             body, headers = file.compressed, (*headers, (b"content-encoding", b"gzip"))
         if status != HTTPStatus.NOT_MODIFIED:
             headers = (*headers, (b"content-length", b"%d" % len(body)))

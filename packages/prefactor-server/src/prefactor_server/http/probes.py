@@ -1,4 +1,4 @@
-"""Operational pages beside the API. They need no token and expose no account or id.
+"""Operational pages next to the API. They need no token and expose no account or id.
 
 * ``/healthz``: the process is alive.
 * ``/readyz``: the server accepts writes and is not shutting down.
@@ -23,7 +23,7 @@ PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _JSON: Final = "application/json"
 _CHECK_TIMEOUT_SECONDS: Final = 5
-# More frequent probes get the cached response, so that probing never becomes load.
+# More frequent probes get the cached response, so that they cause no load.
 _CACHE_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -86,8 +86,8 @@ def metrics_page(metrics: Metrics) -> Page:
 class Readiness:
     """Whether the server should receive requests.
 
-    ``check`` raises ``Unavailable`` when the storage cannot accept writes. It runs at most once a
-    second, for one request at a time.
+    ``check`` raises ``Unavailable`` when the storage cannot accept writes. One check runs at a
+    time, and probes that arrive during it or within a second after it share its result.
     """
 
     def __init__(self, check: Callable[[], Awaitable[None]], *, timer: Callable[[], float]) -> None:
@@ -116,7 +116,10 @@ class Readiness:
             )
         async with self._lock:
             if self._cached is None or self._timer() - self._cached[0] >= _CACHE_SECONDS:
-                self._cached = (self._timer(), await self._check_now())
+                answer = await self._check_now()
+                # The time after the check. Otherwise probes waiting for a slow check, which may
+                # take longer than they are apart, would queue up for checks of their own.
+                self._cached = (self._timer(), answer)
             return self._cached[1]
 
     async def _check_now(self) -> ProbeResponse:
@@ -140,7 +143,7 @@ class Readiness:
         except Unavailable as error:
             return error
         except TimeoutError:
-            return Unavailable("The database does not answer")
+            return Unavailable("The database does not respond")
         except Exception as error:  # noqa: BLE001 - any failure here would fail a write
             name = type(error).__qualname__
             return Unavailable(f"The database cannot be checked ({name}): look at its own log")

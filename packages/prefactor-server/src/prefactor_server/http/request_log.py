@@ -26,24 +26,24 @@ class RequestLog:
         self._everything = everything
         self._slow_seconds = slow_seconds
 
-    def answered(self, answered: RequestEvent) -> None:
+    def answered(self, event: RequestEvent) -> None:
         """Log a request if it qualifies."""
-        if answered.status >= _FAILURES:
+        if event.status >= _FAILURES:
             return
-        if self._slow_seconds and answered.seconds >= self._slow_seconds:
-            _log.warning("request_slow", **_fields(answered))
+        if self._slow_seconds and event.seconds >= self._slow_seconds:
+            _log.warning("request_slow", **_fields(event))
         elif self._everything:
-            _log.info("request", **_fields(answered))
+            _log.info("request", **_fields(event))
 
 
-def _fields(answered: RequestEvent) -> dict[str, object]:
+def _fields(event: RequestEvent) -> dict[str, object]:
     fields: dict[str, object] = {
-        "request_id": answered.request_id,
-        "method": answered.method,
-        "operation": answered.operation,
-        "status": answered.status,
-        "milliseconds": round(answered.seconds * 1000, 1),
+        "request_id": event.request_id,
+        "method": event.method,
+        "operation": event.operation,
+        "status": event.status,
+        "milliseconds": round(event.seconds * 1000, 1),
     }
-    if answered.code:
-        fields["code"] = answered.code
+    if event.code:
+        fields["code"] = event.code
     return fields

@@ -1,6 +1,6 @@
 """Aborts connections whose client stopped reading its response.
 
-What counts is the time since the client last read anything, so a slow client is served to the end.
+A connection is stalled if its client has read nothing for some time. A slow client is not aborted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 _CHECKS_PER_TIMEOUT: Final = 4
-"""How many times a connection is checked before it is aborted."""
+"""How many times a connection is checked within the timeout."""
 
 _log = structlog.get_logger("prefactor_server")
 
@@ -27,7 +27,7 @@ class HasTransport(Protocol):
 
 
 async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> None:
-    """Abort every connection that has data to send and sends none for ``seconds``.
+    """Abort every connection whose client reads none of the pending data for ``seconds``.
 
     Args:
         connections: the open connections, as a live collection.
@@ -52,7 +52,7 @@ async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> 
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:
-    """Return how many bytes of responses the client has not read; 0 if the transport holds none.
+    """Return how many bytes of responses the client has not read; 0 if the transport has none.
 
     The kernel's send buffer counts too. It holds megabytes, and accepts more only when a third of
     it is free, so the transport's buffer alone would show no progress for a slow client.
