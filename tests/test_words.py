@@ -48,6 +48,10 @@ PHRASES = {
     r"\bexists? already\b": "say 'already exists'",
     r"\bNotFound: there is none\b": "say 'no such X'",
     r"\b(?:is|are) no (?:agent|environment|export|rule|URL) (?:as|of|that)\b": "say 'is not a'",
+    r"\bwith commas between\b": "say 'separated by commas'",
+    r"\bheld against\b": "say 'checked against'",
+    r"\bas it last was\b": "say 'the deleted X'",
+    r"\b(?:may|can) be left out\b": "say 'is optional' or 'may be omitted'",
 }
 """What is not said here, each with what to say instead."""
 

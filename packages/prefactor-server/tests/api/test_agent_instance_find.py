@@ -69,7 +69,7 @@ async def test_a_run_of_another_agent_is_not_found(api_client: Any) -> None:
 
 
 @pytest.mark.parametrize("left_out", ALL)
-async def test_figures_can_be_left_out(api_client: Any, left_out: str) -> None:
+async def test_figures_can_be_omitted(api_client: Any, left_out: str) -> None:
     """Every figure is returned by default, and null on request."""
     run = await _weighed(api_client)
     await api_client.span(run, schema_name="school")

@@ -264,3 +264,32 @@ class TestSizes:
         connection.close()
 
         assert (await api_client.get("/agent")).summaries == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"a" * 60_000: {str(number): 1 for number in range(5_000)}}, "is too long"),
+        ({f"include_{number}": 1 for number in range(5_000)}, "at most 1000"),
+    ],
+    ids=["names", "number"],
+)
+async def test_query_parameters_of_an_item_are_bounded(
+    api_client: Any, fields: dict[str, Any], message: str
+) -> None:
+    """A bulk item cannot multiply its size, because names and number of parameters are limited."""
+    item = {"_type": "agents/list", "idempotency_key": "list-agents-1", **fields}
+
+    answer = await api_client.post("/bulk", {"items": [item]})
+
+    output = answer.body["outputs"]["list-agents-1"]
+    assert (output["code"], message in output["message"]) == ("bad_request", True)
+
+
+async def test_query_parameters_of_a_request_are_bounded(api_client: Any) -> None:
+    """A query with more parameters than any client needs is rejected before they are compared."""
+    query = "&".join(f"include_{number}=1" for number in range(2_000))
+
+    answer = await api_client.get(f"/agent?{query}")
+
+    assert "at most 1000" in answer.refused(400, "bad_request")["message"]

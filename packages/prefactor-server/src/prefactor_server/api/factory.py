@@ -1,4 +1,4 @@
-"""Assembly of the API."""
+"""Assembles the API."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def create_api(
         prices: what tokens cost.
         observe: called for every answered request.
         budget: the memory budget of all requests; None means no limit.
-        event_limits: how many event streams there may be, and how they are timed.
-        passwords: hashes passwords; None means as strongly as a server does.
-        provider: whom people may sign in with, by OpenID Connect.
-        webhooks: sends tests to webhooks; None means a server that can make none.
-        process: what operators are shown of the process that the API runs in.
+        event_limits: the limits on the number of event streams, and their timing.
+        passwords: hashes passwords; None means with the server's usual cost.
+        provider: the OpenID Connect provider that people may sign in with.
+        webhooks: sends tests to webhooks; None means a server without webhooks.
+        process: the state of the process, as the API shows it to operators.
     """
     budget = budget or MemoryBudget(0)
     entropy = BufferedEntropy(random_bytes)

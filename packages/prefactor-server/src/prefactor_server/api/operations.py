@@ -1,4 +1,4 @@
-"""Every operation of the API. A new noun is a file of its own and a line here."""
+"""Every operation of the API. A new noun gets a file of its own and a line here."""
 
 from __future__ import annotations
 

@@ -51,11 +51,11 @@ def read_config(values: Mapping[str, str | bool], public_url: str) -> OpenIdConf
         return None
     if not is_safe_url(issuer):
         raise SettingError(
-            f"openid_issuer must be an address of https:// (http:// at a loopback address), got "
+            "openid_issuer must be an https:// URL (or http:// with a loopback address), got "
             f"{issuer!r}"
         )
     if not public_url:
-        raise SettingError("openid_issuer needs public_url, the address the provider redirects to")
+        raise SettingError("openid_issuer needs public_url, the URL that the provider redirects to")
     if not text["openid_client_id"]:
         raise SettingError("openid_issuer needs openid_client_id, which the provider assigns")
     scopes = text["openid_scopes"].split()

@@ -35,7 +35,7 @@ class Fetch(Protocol):
         """Post a form, or send a GET without one.
 
         Raises:
-            OpenIdRefused: with the reason ``provider``: the request failed.
+            OpenIdRefused: the request failed. The reason is ``provider``.
         """
         ...
 
@@ -66,18 +66,22 @@ async def fetch_json(
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) > _MAX_BYTES:
-                    raise OpenIdRefused("provider", f"{url} answers more than {_MAX_BYTES} bytes")
+                    raise OpenIdRefused(
+                        "provider", f"{url} responds with more than {_MAX_BYTES} bytes"
+                    )
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
         # ``TimeoutError`` is an ``OSError``.
         described = str(error) or type(error).__name__
         raise OpenIdRefused("provider", f"{url}: {described}") from error
     if response.status_code != _OK:
-        raise OpenIdRefused("provider", f"{url} answers {response.status_code}{_error_in(body)}")
+        raise OpenIdRefused(
+            "provider", f"{url} responds with {response.status_code}{_error_in(body)}"
+        )
     return _object(body, url)
 
 
 def preload() -> None:
-    """Import and load what requests need, so that the first request does not block the others."""
+    """Load the HTTP client and the certificates, so that the first request does not block."""
     _tls()
 
 
@@ -93,9 +97,9 @@ def _object(body: bytes, url: str) -> Mapping[str, Any]:
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise OpenIdRefused("provider", f"{url} does not answer with JSON: {error}") from error
+        raise OpenIdRefused("provider", f"{url} does not respond with JSON: {error}") from error
     if not isinstance(found, dict):
-        raise OpenIdRefused("provider", f"{url} does not answer with a JSON object")
+        raise OpenIdRefused("provider", f"{url} does not respond with a JSON object")
     return cast("dict[str, Any]", found)
 
 
@@ -108,5 +112,5 @@ def _error_in(body: bytes) -> str:
     if not isinstance(found, dict):
         return ""
     answer = cast("dict[str, Any]", found)
-    said = [str(answer[name])[:200] for name in ("error", "error_description") if name in answer]
-    return f" ({': '.join(said)})" if said else ""
+    texts = [str(answer[name])[:200] for name in ("error", "error_description") if name in answer]
+    return f" ({': '.join(texts)})" if texts else ""

@@ -1,4 +1,4 @@
-"""Verify the signature and the claims of ID tokens, following OpenID Connect Core 3.1.3.7."""
+"""Verifies the signature and the claims of ID tokens, as in OpenID Connect Core 3.1.3.7."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_id_token(
     ``now`` is in seconds.
 
     Raises:
-        OpenIdRefused: it is not valid, expired, or was issued for another client or sign-in.
+        OpenIdRefused: it is invalid or expired, or was issued for another client or sign-in.
     """
     try:
         decoded = jwt.decode(token, _usable(keys), algorithms=list(algorithms))
@@ -68,7 +68,7 @@ def check_id_token(
 
 
 def _usable(keys: Mapping[str, Any]) -> KeySet:
-    """Return the signing keys, ignoring keys that cannot be used."""
+    """Return the signing keys, without those of an unsupported type."""
     found = keys.get("keys")
     listed: list[Any] = cast("Any", found) if isinstance(found, list) else []
     usable: list[Key] = []

@@ -16,12 +16,12 @@ from prefactor_server.openid.fetch import Fetch, fetch_json, preload
 
 _SECOND_US: Final = 1_000_000
 _METADATA_US: Final = 3600 * _SECOND_US
-# Keys change rarely. An unknown key in a token makes us fetch them again, at a limited rate.
+# Keys change rarely. A token with an unknown key causes another fetch, at a limited rate.
 _KEYS_US: Final = 3600 * _SECOND_US
 _KEYS_AGAIN_US: Final = 30 * _SECOND_US
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _FAILURE_US: Final = 5 * _SECOND_US
-# Asymmetric only: a signature made with the client's secret could come from others, too.
+# Asymmetric only, because anyone with the client's secret can make a symmetric signature.
 _ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
@@ -61,9 +61,9 @@ class Provider:
         self._keys: _Cached | None = None
         self._failure: OpenIdRefused | None = None
         self._failed_at = 0
-        # One request at a time; its response serves all that wait.
+        # One request at a time, whose response serves all waiting sign-ins.
         self._reading = asyncio.Lock()
-        # Done here because it takes a while, and would block other requests later.
+        # Done at startup, because it takes a while and would block requests later.
         preload()
         import_module("prefactor_server.openid.id_token")
 
@@ -88,7 +88,7 @@ class Provider:
         return f"{endpoints.authorization}{joint}{urlencode(query)}"
 
     async def identify(self, attempt: Attempt, code: str, issuer: str | None) -> Identity:
-        """Return who signed in, given the code that the provider sent to the callback.
+        """Return the identity that the code of a callback stands for.
 
         ``issuer`` is the issuer that the callback names.
 
@@ -98,11 +98,11 @@ class Provider:
         endpoints = await self._endpoints()
         # The response of one provider must not be accepted for another ("mix-up attack").
         if issuer != self.config.issuer and (issuer is not None or endpoints.names_itself):
-            raise OpenIdRefused("provider", f"the response comes from {issuer!r}")
+            raise OpenIdRefused("provider", f"the response names the issuer {issuer!r}")
         answer = await self._exchange(endpoints, attempt, code)
         id_token, access_token = answer.get("id_token"), answer.get("access_token")
         if not isinstance(id_token, str):
-            raise OpenIdRefused("provider", "it sent no ID token")
+            raise OpenIdRefused("provider", "the response has no ID token")
         bearer = access_token if isinstance(access_token, str) else None
         claims = await self._check(endpoints, id_token, attempt.nonce, bearer)
         if bearer is not None and endpoints.userinfo is not None and self._lacks(claims):
@@ -152,12 +152,12 @@ class Provider:
     async def _userinfo(self, url: str, access_token: str, subject: str) -> Mapping[str, Any]:
         found = await self._fetch(url, bearer=access_token)
         if found.get("sub") != subject:
-            raise OpenIdRefused("provider", f"{url} answers about another person")
+            raise OpenIdRefused("provider", f"{url} responds with another subject")
         return found
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         email, verified = claims.get("email"), claims.get("email_verified")
-        # Some send a string. A missing claim counts as verified only if the operator says so.
+        # Some send a string. A missing claim counts as verified if the operator trusts e-mails.
         is_verified = verified in (True, "true") or (verified is None and self.config.trusts_emails)
         if not is_verified or not isinstance(email, str) or not is_email(email):
             email = None
@@ -173,8 +173,7 @@ class Provider:
             now = self._now_us()
             if self._described is not None and now - self._described_at < _METADATA_US:
                 return self._described
-            # While the provider is down, waiting sign-ins get the same error without a request
-            # each.
+            # While the provider is down, waiting sign-ins share an error instead of a request each.
             if self._failure is not None and now - self._failed_at < _FAILURE_US:
                 raise OpenIdRefused(self._failure.reason, self._failure.detail)
             try:
@@ -189,7 +188,7 @@ class Provider:
         url = self.config.issuer.rstrip("/") + _WELL_KNOWN
         found = await self._fetch(url)
         if found.get("issuer") != self.config.issuer:
-            raise OpenIdRefused("provider", f"{url} is about the issuer {found.get('issuer')!r}")
+            raise OpenIdRefused("provider", f"{url} names the issuer {found.get('issuer')!r}")
         return _read_endpoints(found)
 
     async def _key_set(self, url: str, kid: str | None) -> Mapping[str, Any]:
@@ -206,7 +205,7 @@ class Provider:
 def _completed(claims: Mapping[str, Any], more: Mapping[str, Any]) -> Mapping[str, Any]:
     """Add the claims that are missing from the signed ID token.
 
-    The e-mail and its verification belong together, so both are taken from the same source.
+    The e-mail and its verification belong together, so both come from the same source.
     """
     if "email" in claims and ("email_verified" in claims or "email" not in more):
         more = {name: value for name, value in more.items() if name not in _EMAIL}
@@ -233,7 +232,7 @@ def _read_endpoints(metadata: Mapping[str, Any]) -> _Endpoints:
 def _url(metadata: Mapping[str, Any], name: str) -> str:
     url = metadata.get(name)
     if not isinstance(url, str) or not is_safe_url(url.partition("?")[0]):
-        raise OpenIdRefused("provider", f"its {name} is {url!r}, which is no address of https://")
+        raise OpenIdRefused("provider", f"its {name} must be an https:// URL, got {url!r}")
     return url
 
 

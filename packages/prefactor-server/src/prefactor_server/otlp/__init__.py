@@ -1,1 +1,1 @@
-"""Decodes OTLP and maps its spans to ours, with pure functions."""
+"""Decodes OTLP and maps its spans to ours."""

@@ -1,4 +1,4 @@
-"""Events that arrived as log records, kept with the state of their trace until their span does."""
+"""Events that arrived as log records, kept in the state of their trace."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from prefactor_server.otlp.trace_state import TraceState
 
 MAX_EVENTS: Final = 500
 MAX_EVENT_BYTES: Final = 512 * 1024
-"""The most events of one trace that are remembered, and their bytes; the oldest are dropped."""
+"""How many events of one trace are kept, and how many bytes of them. The oldest are dropped."""
 
 JsonObject: TypeAlias = dict[str, Any]
 StoredEvent: TypeAlias = tuple[str, int, str, JsonObject]
 """The id of the span, the time, the name and the attributes."""
 
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
 
 def events_of(state: TraceState, span_id: str) -> list[tuple[str, JsonObject]]:
-    """Return the remembered events of a span, in the order of their times."""
+    """Return the kept events of a span, ordered by time."""
     own = sorted((one for one in state.events if one[0] == span_id), key=lambda one: one[1])
     return [(name, attributes) for _, _, name, attributes in own]
 
@@ -34,19 +36,18 @@ def with_remembered(state: TraceState, span: ReceivedSpan) -> ReceivedSpan:
 
 def add_events(state: TraceState, new: Iterable[ReceivedEvent]) -> TraceState:
     """Return the state with more events. A repeated event is kept once."""
-    events: list[StoredEvent] = list(state.events)
+    events: dict[bytes, StoredEvent] = {_encoder.encode(one): one for one in state.events}
     for one in new:
         stored = (one.span_id, one.at, one.name, one.attributes)
-        if stored not in events:
-            events.append(stored)
-    events = events[-MAX_EVENTS:]
-    left = MAX_EVENT_BYTES
-    for place in range(len(events) - 1, -1, -1):
-        left -= len(msgspec.json.encode(events[place]))
-        if left < 0:
-            events = events[place + 1 :]
+        events.setdefault(_encoder.encode(stored), stored)
+    newest: list[StoredEvent] = []
+    size = 0
+    for document in reversed(events):
+        size += len(document)
+        if len(newest) == MAX_EVENTS or size > MAX_EVENT_BYTES:
             break
-    return TraceState(state.awaited, state.waiting, events)
+        newest.append(events[document])
+    return TraceState(state.awaited, state.waiting, newest[::-1])
 
 
 def amended(
@@ -55,5 +56,5 @@ def amended(
     before: Sequence[tuple[str, JsonObject]],
     after: Sequence[tuple[str, JsonObject]],
 ) -> tuple[JsonObject, JsonObject]:
-    """Return what was recorded of a span, with the messages of events that arrived after it."""
+    """Return a span's payload and result with the messages of events that arrived after it."""
     return with_events(payload, result, before, after)

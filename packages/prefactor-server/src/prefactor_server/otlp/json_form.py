@@ -1,4 +1,4 @@
-"""Reads OTLP in JSON, as specified: ids in hexadecimal, long integers as text."""
+"""Decodes OTLP in JSON, with ids in hexadecimal and long integers as strings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def groups(resources: list[Any], outer: str, inner: str) -> Iterator[Group]:
     ``outer`` and ``inner`` are the names of the lists in a resource and in a scope.
 
     Raises:
-        BadRequest: something is not of the type that OTLP gives it.
+        BadRequest: a value does not have the type that OTLP defines.
     """
     for each in _objects(resources):
         attributes = _resource(_object(each.get("resource")))
@@ -53,8 +53,8 @@ def read_span(span: JsonObject, scope: str | None) -> ReceivedSpan:
     """Read one span.
 
     Raises:
-        BadRequest: something is not of the type that OTLP gives it.
-        Rejected: it cannot be kept. The message names it.
+        BadRequest: a value does not have the type that OTLP defines.
+        Rejected: it cannot be stored. The message names it.
     """
     counter = Counter()
     name = span.get("name")
@@ -92,21 +92,24 @@ def read_event(record: JsonObject) -> ReceivedEvent | None:
     """Read one log record. Return None unless it is an event of a span.
 
     Raises:
-        BadRequest: something is not of the type that OTLP gives it.
-        Rejected: it holds too many values.
+        BadRequest: a value does not have the type that OTLP defines.
+        Rejected: an id is invalid, or it has too many values.
     """
     counter = Counter()
-    if not record.get("traceId") or not record.get("spanId"):
+    if _is_empty_id(record.get("traceId")) or _is_empty_id(record.get("spanId")):
         return None
-    name = record.get("eventName")
-    return ReceivedEvent.of(
-        trace_id=_id(record.get("traceId"), _TRACE_DIGITS, "trace id"),
-        span_id=_id(record.get("spanId"), _SPAN_DIGITS, "span id"),
-        name=name if isinstance(name, str) else "",
-        at=_unsigned(record.get("timeUnixNano")) or _unsigned(record.get("observedTimeUnixNano")),
-        attributes=_attributes(record.get("attributes"), counter),
-        body=_value(record.get("body"), counter),
-    )
+    name, at = record.get("eventName"), record.get("timeUnixNano")
+    try:
+        return ReceivedEvent.of(
+            trace_id=_id(record.get("traceId"), _TRACE_DIGITS, "trace id"),
+            span_id=_id(record.get("spanId"), _SPAN_DIGITS, "span id"),
+            name=name if isinstance(name, str) else "",
+            at=_unsigned(at) or _unsigned(record.get("observedTimeUnixNano")),
+            attributes=_attributes(record.get("attributes"), counter),
+            body=_value(record.get("body"), counter),
+        )
+    except Rejected as rejected:
+        raise Rejected(f"record {rejected.reason}") from None
 
 
 def _events(events: Any, counter: Counter) -> list[tuple[str, JsonObject]]:
@@ -135,45 +138,52 @@ def _attributes(pairs: Any, counter: Counter) -> JsonObject:
 
 
 def _value(value: Any, counter: Counter) -> Any:
-    given = _object(value)
+    typed = _object(value)
     for name in _PLAIN:
-        if name in given:
-            return given[name]
-    if "intValue" in given:
-        return _integer(given["intValue"])
-    if "doubleValue" in given:
-        return _double(given["doubleValue"])
-    if "arrayValue" in given:
-        values = _list(_object(given["arrayValue"]).get("values"))
+        if name in typed:
+            return typed[name]
+    if "intValue" in typed:
+        return _integer(typed["intValue"])
+    if "doubleValue" in typed:
+        return _double(typed["doubleValue"])
+    if "arrayValue" in typed:
+        values = _list(_object(typed["arrayValue"]).get("values"))
         counter.count(len(values))
         return [_value(each, counter) for each in values]
-    if "kvlistValue" in given:
-        return _attributes(_object(given["kvlistValue"]).get("values"), counter)
+    if "kvlistValue" in typed:
+        return _attributes(_object(typed["kvlistValue"]).get("values"), counter)
     return None
+
+
+def _is_empty_id(value: Any) -> bool:
+    """Return whether an id is missing or has only zeros, so that it names nothing."""
+    return not value or (isinstance(value, str) and not value.strip("0"))
 
 
 def _id(value: Any, digits: int, what: str) -> str:
     text = value if isinstance(value, str) else ""
     if len(text) != digits or not _HEX.fullmatch(text) or not text.strip("0"):
-        raise Rejected(f"has no valid {what}: it takes {digits} hexadecimal digits")
+        raise Rejected(
+            f"has no valid {what}: it must have {digits} hexadecimal digits, not all zero"
+        )
     return text.lower()
 
 
 def _unsigned(value: Any) -> int:
-    """Return an integer as ``_integer`` does, of 0 to 2⁶⁴ - 1."""
+    """Return an integer from 0 to 2⁶⁴ - 1, as ``_integer`` does."""
     return _integer(value, range(1 << 64))
 
 
 def _integer(value: Any, allowed: range = range(-(1 << 63), 1 << 63)) -> int:
-    """Return an integer that is a number or a text; 0 if it is missing.
+    """Return an integer that is a number or a string, or 0 if it is missing.
 
     Raises:
-        BadRequest: it is neither, or beyond what the protobuf form of the field could hold.
+        BadRequest: it is neither, or outside the range of the field in protobuf.
     """
     number = 0 if value is None else _parsed(value)
     if number is None or number not in allowed:
         raise BadRequest(
-            f"{str(value)[:40]!r} is not an integer of {allowed.start} to {allowed.stop - 1}"
+            f"{str(value)[:40]!r} is not an integer from {allowed.start} to {allowed.stop - 1}"
         )
     return number
 

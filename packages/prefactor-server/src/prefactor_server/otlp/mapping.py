@@ -1,4 +1,4 @@
-"""Maps a received span to what is stored: its type, status, payload and result."""
+"""Maps a received span to its stored type, status, payload and result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DECLARED_TYPES: list[dict[str, Any]] = [
 
 
 class MappedSpan(NamedTuple):
-    """A span as it is stored; ``payload`` and ``result`` are JSON within the limit."""
+    """A span as it is stored. ``payload`` and ``result`` are within the limit."""
 
     schema_name: str
     status: Status
@@ -47,12 +47,12 @@ def is_about_agents(span: ReceivedSpan) -> bool:
 
 
 def status(span: ReceivedSpan) -> Status:
-    """Return how a span ended."""
+    """Return the final status of a span."""
     return status_of(_otel_span(span)) if span.is_error else "complete"
 
 
 def mapped(span: ReceivedSpan, max_bytes: int) -> MappedSpan:
-    """Return what is stored of a span. A payload beyond ``max_bytes`` is truncated."""
+    """Return a span as it is stored. A payload beyond ``max_bytes`` is truncated."""
     otel = _otel_span(span)
     payload, result = payload_and_result(otel)
     ended = status_of(otel)
@@ -67,7 +67,7 @@ def mapped(span: ReceivedSpan, max_bytes: int) -> MappedSpan:
 
 
 def within(value: dict[str, Any], max_bytes: int) -> tuple[dict[str, Any], bytes]:
-    """Return a payload, truncated if it is larger than the server takes, with its JSON."""
+    """Return a payload, truncated to ``max_bytes``, with its JSON."""
     document = _encoder.encode(value)
     if len(document) <= max_bytes:
         return value, document

@@ -1,7 +1,7 @@
-"""Reads OTLP in protobuf: the outer messages field by field, each span by the protobuf library.
+"""Decodes OTLP in protobuf: outer messages field by field, each span with the protobuf library.
 
 A request is not parsed as a whole, because a message of two bytes takes a hundred once it is
-parsed. So the number of messages is counted, and the size of each is checked, before they are.
+parsed. The number of messages and the size of each are checked first.
 """
 
 from __future__ import annotations
@@ -32,10 +32,16 @@ from prefactor_server.otlp.received import (
 )
 
 MAX_MESSAGES: Final = 20_000
-"""How many spans or log records, with their groups, a request may hold."""
+"""How many spans or log records a request may have, including their groups."""
 MAX_GROUP_BYTES: Final = 256 * 1024
 """The largest resource or instrumentation scope, in bytes."""
 
+_RESOURCE_ATTRIBUTES: Final = (
+    "service.name",
+    "service.version",
+    "deployment.environment.name",
+    "deployment.environment",
+)
 _BYTES: Final = 2
 _SPAN_ID: Final = 2
 _FIXED: Final = {1: 8, 5: 4}
@@ -54,7 +60,7 @@ def groups(document: bytes) -> Iterator[Group]:
     """Return each span, or each log record, of an export request, undecoded.
 
     Raises:
-        BadRequest: the request is not protobuf, or holds too many messages.
+        BadRequest: the request is not protobuf, or has too many messages.
     """
     left = MAX_MESSAGES
     for outer in _messages(document, 1):
@@ -79,7 +85,7 @@ def read_span(message: bytes, scope: str | None, max_bytes: int) -> ReceivedSpan
 
     Raises:
         BadRequest: it is not a span.
-        Rejected: it cannot be kept. The message names it.
+        Rejected: it cannot be stored. The message names it.
     """
     _check_size(message, max_bytes, "span", next(_messages(message, _SPAN_ID), b"").hex())
     span = Span()
@@ -87,9 +93,9 @@ def read_span(message: bytes, scope: str | None, max_bytes: int) -> ReceivedSpan
     counter = Counter()
     try:
         if len(span.trace_id) != _TRACE_BYTES or not any(span.trace_id):
-            raise Rejected("has no valid trace id: it takes 16 bytes")
+            raise Rejected("has no valid trace id: it must have 16 bytes, not all zero")
         if len(span.span_id) != _SPAN_BYTES or not any(span.span_id):
-            raise Rejected("has no valid span id: it takes 8 bytes")
+            raise Rejected("has no valid span id: it must have 8 bytes, not all zero")
         start, end = times(span.start_time_unix_nano, span.end_time_unix_nano)
         counter.count(len(span.events))
         parent = span.parent_span_id.hex() or None
@@ -125,19 +131,24 @@ def read_event(message: bytes, max_bytes: int) -> ReceivedEvent | None:
     counter = Counter()
     if len(record.trace_id) != _TRACE_BYTES or len(record.span_id) != _SPAN_BYTES:
         return None
-    attributes = _attributes(record.attributes, counter)
-    return ReceivedEvent.of(
-        trace_id=record.trace_id.hex(),
-        span_id=record.span_id.hex(),
-        name=record.event_name,
-        at=record.time_unix_nano or record.observed_time_unix_nano,
-        attributes=attributes,
-        body=_value(record.body, counter),
-    )
+    if not any(record.trace_id) or not any(record.span_id):
+        # Zeros mean that the record has no span.
+        return None
+    try:
+        return ReceivedEvent.of(
+            trace_id=record.trace_id.hex(),
+            span_id=record.span_id.hex(),
+            name=record.event_name,
+            at=record.time_unix_nano or record.observed_time_unix_nano,
+            attributes=_attributes(record.attributes, counter),
+            body=_value(record.body, counter),
+        )
+    except Rejected as rejected:
+        raise Rejected(f"record {rejected.reason}") from None
 
 
-def _messages(document: bytes, wanted: int) -> Iterator[bytes]:
-    """Return the values of one repeated message field; other fields are skipped."""
+def _messages(document: bytes, number: int) -> Iterator[bytes]:
+    """Yield the values of a repeated message field with a number, skipping other fields."""
     view, place, end = document, 0, len(document)
     seen = 0
     while place < end:
@@ -147,7 +158,7 @@ def _messages(document: bytes, wanted: int) -> Iterator[bytes]:
             size, place = _varint(view, place, end)
             if size > end - place:
                 raise _malformed()
-            if tag >> 3 == wanted:
+            if tag >> 3 == number:
                 yield view[place : place + size]
             place += size
         elif kind == 0:
@@ -170,7 +181,7 @@ def _varint(view: bytes, place: int, end: int) -> tuple[int, int]:
         byte = view[place]
         place += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follow
+        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
             return value, place
         shift += 7
     raise _malformed()
@@ -187,11 +198,9 @@ def _resource(message: bytes) -> dict[str, Any]:
     resource = resource_pb2.Resource()
     _check_group(message)
     _parse(resource, message)
-    named = ("service.name", "service.version", "deployment.environment.name")
-    wanted = {*named, "deployment.environment"}
-    found = [each for each in resource.attributes if each.key in wanted]
+    used = [each for each in resource.attributes if each.key in _RESOURCE_ATTRIBUTES]
     try:
-        return _attributes(found, Counter())
+        return _attributes(used, Counter())
     except Rejected as rejected:
         raise BadRequest(f"A resource {rejected.reason}") from rejected
 
@@ -226,7 +235,7 @@ def _value(value: AnyValue, counter: Counter) -> Any:
 
 def _check_left(left: int) -> None:
     if left < 0:
-        raise BadRequest(f"The body holds more than {MAX_MESSAGES} messages: send smaller batches")
+        raise BadRequest(f"The body has more than {MAX_MESSAGES} messages: send smaller batches")
 
 
 def _check_size(message: bytes, max_bytes: int, kind: str, name: str = "") -> None:
@@ -245,7 +254,7 @@ def _malformed() -> BadRequest:
 
 
 def partial_success(rejected: int, message: str) -> bytes:
-    """Return the body of a successful answer: empty, or how many were rejected and why."""
+    """Return the body of a successful answer, with the number of rejected ones and the reasons."""
     if not rejected:
         return b""
     partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)

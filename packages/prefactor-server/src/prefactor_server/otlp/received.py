@@ -1,4 +1,4 @@
-"""Spans, resources and log events as OTLP describes them, whichever encoding they arrived in."""
+"""Spans, resources and log events of OTLP, independent of their encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefactor_server.domain.times import MAX_TIME_US
 
 MAX_NAME: Final = 256
 MAX_VALUES: Final = 20_000
-"""How many values the attributes and events of one span may hold."""
+"""How many values the attributes and events of one span may have."""
 UNKNOWN_SERVICE: Final = "unknown_service"
 
 _CONVERSATION: Final = ("gen_ai.conversation.id", "conversation_id")
@@ -20,7 +20,7 @@ _SCRUBBED: Final = "[Scrubbed due to"
 
 
 class Rejected(Exception):
-    """Why one span or record cannot be kept. Its neighbours can."""
+    """One span or record cannot be stored. Others of its request can."""
 
     def __init__(self, reason: str, count: int = 1) -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class Rejected(Exception):
 
 
 class Resource(NamedTuple):
-    """The sender of spans: the attributes that every batch of a process repeats."""
+    """The process that sent the spans, from its resource's attributes."""
 
     service: str
     version: str | None
@@ -37,7 +37,7 @@ class Resource(NamedTuple):
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Resource:
-        """Read the attributes of a resource. Texts that are too long for a name are truncated."""
+        """Read the attributes of a resource. Names that are too long are truncated."""
         environment = attributes.get("deployment.environment.name")
         if environment is None:
             environment = attributes.get("deployment.environment")
@@ -72,7 +72,7 @@ class ReceivedSpan(NamedTuple):
         found: dict[str, str] = {}
         for attribute, key in _METADATA:
             value = self.attributes.get(attribute)
-            # Logfire replaces whatever is named like a session, which would join unrelated runs.
+            # Logfire scrubs attributes named like a session. Unrelated runs would seem related.
             if value not in (None, "") and not str(value).startswith(_SCRUBBED):
                 found[key] = _storable(str(value))[:_MAX_METADATA]
         return found
@@ -100,15 +100,15 @@ class ReceivedEvent(NamedTuple):
     ) -> ReceivedEvent | None:
         """Return the event in a log record, or None if it is not about a model.
 
-        Older instrumentations put its name into an attribute, and its content into the body.
+        Older instrumentation puts its name into an attribute, and its content into the body.
         """
         name = name or str(attributes.get("event.name", ""))
         if not name.startswith("gen_ai."):
             return None
-        held = {} if body is None else {"content": body}
+        content = {} if body is None else {"content": body}
         if isinstance(body, dict):
-            held = cast("dict[str, Any]", body)
-        return cls(trace_id, span_id, name, at, {**held, **attributes})
+            content = cast("dict[str, Any]", body)
+        return cls(trace_id, span_id, name, at, {**content, **attributes})
 
 
 class Counter:
@@ -127,7 +127,7 @@ class Counter:
         """
         self.left -= values
         if self.left < 0:
-            raise Rejected(f"holds more than {MAX_VALUES} values")
+            raise Rejected(f"has more than {MAX_VALUES} values")
 
 
 def times(start_ns: int, end_ns: int) -> tuple[int, int]:
@@ -145,7 +145,7 @@ def times(start_ns: int, end_ns: int) -> tuple[int, int]:
 
 
 def json_number(value: float) -> float | str:
-    """Return a number for JSON: an infinity or NaN becomes a text, as in OTLP."""
+    """Return a number for JSON. An infinity or NaN becomes a string, as in OTLP."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,7 +1,7 @@
 """Errors of the OTLP endpoints: a ``google.rpc.Status``, in the encoding of the request.
 
-Exporters drop what they sent, unless the status is 429, 502, 503 or 504. So these statuses, with
-``Retry-After``, are used for temporary errors and for nothing else.
+Exporters drop their data unless the status is 429, 502, 503 or 504. Temporary errors, and only
+those, therefore have one of these statuses, and ``Retry-After``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PATHS: Final = frozenset(
     for noun in ("traces", "logs", "metrics")
 )
 RETRY_AFTER: Final = 30
-"""The seconds until a retry if the error does not say."""
+"""The default number of seconds until a retry."""
 
 _BAD_REQUEST: Final = 400
 _STATUSES: Final = {408: 503, 422: _BAD_REQUEST}
-"""The statuses that the specification requires in place of the API's: a request that did not
-arrive in time may be sent again, and invalid data is a 400."""
+"""The statuses that the specification requires instead of the API's. A request that did not arrive
+in time may be sent again, and invalid data is a 400."""
 _RETRYABLE: Final = (429, 503)
 _CODES: Final = {
     401: Code.UNAUTHENTICATED,
@@ -46,7 +46,7 @@ def media_type(content_type: bytes) -> bytes:
 
 
 def is_protobuf(content_type: bytes) -> bool:
-    """Return whether a Content-Type is that of protobuf."""
+    """Return whether a Content-Type is protobuf."""
     return media_type(content_type) in PROTOBUF_NAMES
 
 
@@ -56,7 +56,7 @@ def error_status(status: int) -> int:
 
 
 def must_retry_later(status: int) -> bool:
-    """Return whether a response with an HTTP status has to carry ``Retry-After``."""
+    """Return whether a response with an HTTP status must have ``Retry-After``."""
     return status in _RETRYABLE
 
 
@@ -68,18 +68,18 @@ def encoded_error(status: int, body: Mapping[str, Any], content_type: bytes) -> 
         body: the error as the API's other endpoints send it.
         content_type: the Content-Type of the request.
     """
-    told = Status(code=_CODES.get(status, Code.INVALID_ARGUMENT), message=_text(body["message"]))
+    error = Status(code=_CODES.get(status, Code.INVALID_ARGUMENT), message=_text(body["message"]))
     reason = ErrorInfo(reason=str(body["code"]).upper(), domain=_DOMAIN)
-    told.details.add().Pack(reason)
+    error.details.add().Pack(reason)
     if status == _BAD_REQUEST:
         bad = BadRequest()
         for field, description in _violations(body):
             bad.field_violations.add(field=field, description=_text(description))
-        told.details.add().Pack(bad)
-    told.details.add().Pack(RequestInfo(request_id=str(body["request_id"])))
+        error.details.add().Pack(bad)
+    error.details.add().Pack(RequestInfo(request_id=str(body["request_id"])))
     if is_protobuf(content_type):
-        return PROTOBUF, told.SerializeToString()
-    return JSON, MessageToJson(told, indent=None).encode()
+        return PROTOBUF, error.SerializeToString()
+    return JSON, MessageToJson(error, indent=None).encode()
 
 
 def _violations(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -91,5 +91,5 @@ def _violations(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _text(text: str) -> str:
-    """Return a text that protobuf can hold. A request may contain lone surrogates."""
+    """Replace lone surrogates, which protobuf cannot encode."""
     return text.encode(errors="replace").decode()

@@ -1,9 +1,9 @@
-"""Decides which spans of a trace are kept, from the spans that have arrived so far.
+"""Decides which spans of a trace are kept, based on the spans that have arrived.
 
-A span about a model, a tool or an agent is kept. Any other is kept if it lies between two of those:
-it waits until one is known above it and one below. Waiting spans and the parents that kept spans
-name are the state of a trace. The same spans are kept in every order and every division into
-batches, as long as no more wait than the bounds below.
+A span about a model, a tool or an agent is kept. Any other span is kept if it has a kept ancestor
+and a kept descendant, and waits until both are known. The state of a trace consists of the waiting
+spans and the missing parents of kept spans. The order of the spans and their division into batches
+make no difference, as long as the limits on waiting spans are not exceeded.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from prefactor_server.otlp.mapping import is_about_agents
 from prefactor_server.otlp.received import ReceivedSpan
 
 MAX_WAITING: Final = 64
-"""How many spans without a kept one below them wait; the oldest is dropped first."""
+"""How many spans without a kept descendant wait. The oldest is dropped first."""
 MAX_BETWEEN: Final = 512
-"""How many spans with a kept one below them wait for one above."""
+"""How many spans with a kept descendant wait for a kept ancestor."""
 MAX_AWAITED: Final = 2_000
-"""How many parents of kept spans are remembered until they arrive."""
+"""How many missing parents of kept spans are remembered."""
 MAX_WAITING_BYTES: Final = 64 * 1024
 """The largest span that waits, in bytes as JSON."""
 
@@ -35,12 +35,12 @@ class TraceState(msgspec.Struct, array_like=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to remember."""
+        """Whether the state has no content."""
         return not (self.awaited or self.waiting or self.events)
 
 
 class Sorted(NamedTuple):
-    """The spans to keep now, the state after them, and how many of the new spans are not kept."""
+    """The spans to keep now, the new state, and how many of the new spans are not kept."""
 
     kept: Sequence[ReceivedSpan]
     state: TraceState
@@ -58,7 +58,7 @@ def write_state(state: TraceState) -> bytes:
 
 
 def parents_to_look_up(state: TraceState, spans: Iterable[ReceivedSpan]) -> set[str]:
-    """Return the parents whose presence among the stored spans decides about waiting ones."""
+    """Return the parents for which the decision depends on whether they are stored."""
     spans = list(spans)
     others = [span for span in spans if not is_about_agents(span)]
     if not others and not state.waiting:
@@ -82,9 +82,9 @@ def sort_spans(
     """Sort the spans of a batch into those that are kept and those that wait.
 
     Args:
-        state: what is remembered of the trace.
+        state: the state of the trace.
         spans: the spans of the batch, in any order.
-        is_stored: whether a span id is that of a kept span of an earlier batch.
+        is_stored: returns whether an earlier batch had a kept span with an id.
         keep_all: whether every span is kept.
     """
     if keep_all:
@@ -105,7 +105,7 @@ def sort_spans(
 
 
 def _with_kept_below(waiting: dict[str, ReceivedSpan], named: Collection[str | None]) -> set[str]:
-    """Return the waiting spans that have a kept one below them, however far."""
+    """Return the waiting spans that have a kept descendant."""
     below: set[str] = set()
     for start in named:
         span_id = start

@@ -83,3 +83,10 @@ class LatestCache(ContentCache[V]):
                 self._weight -= replaced.weight
             self._add(key, weight, value)
         return value
+
+    def remove(self, key: Hashable) -> None:
+        """Drop the entry of a key, if there is one."""
+        with self._lock:
+            removed = self._entries.pop(key, None)
+            if removed is not None:
+                self._weight -= removed.weight

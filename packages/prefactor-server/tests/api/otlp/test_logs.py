@@ -77,3 +77,17 @@ async def test_messages_of_the_span_take_precedence(api_client: Any) -> None:
     _, spans = await outcome(api_client)
 
     assert spans[1][7]["messages"] == [{"content": "own"}]
+
+
+async def test_a_record_with_zeros_as_ids_has_no_span(api_client: Any) -> None:
+    """Ids of zeros mean that a record has no span, so it is ignored and not reported as invalid."""
+    record = _record("gen_ai.user.message", {"content": "Hello?"}, 1, number=0, trace="0" * 32)
+    message = ParseDict(_logs({**record, "traceId": "", "spanId": ""}), ExportLogsServiceRequest())
+    sent = message.resource_logs[0].scope_logs[0].log_records[0]
+    sent.trace_id, sent.span_id = bytes(16), bytes(8)
+
+    await _send(api_client, record)
+    answer = await api_client.post("/otlp/v1/logs", message.SerializeToString(), headers=PROTOBUF)
+
+    assert answer.status == 200
+    assert await api_client.rows("SELECT id FROM otlp_trace") == []

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import zstandard
 from google.protobuf.json_format import ParseDict
 from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
@@ -146,7 +147,7 @@ async def test_an_integer_that_protobuf_cannot_hold_is_a_400(api_client: Any, fi
     answer = await api_client.post("/v1/traces", request([{**SPANS[0], **fields}]), headers=JSON)
 
     error, _ = _check(answer, 400, Code.INVALID_ARGUMENT, JSON)
-    assert "is not an integer of" in error.message
+    assert "is not an integer from" in error.message
 
 
 @pytest.mark.parametrize("path", sorted(PATHS))
@@ -234,3 +235,15 @@ async def test_the_wrong_method_has_the_form_of_the_api(api_client: Any) -> None
 
     answer.refused(405, "bad_request")
     assert answer.headers["Allow"] == "POST"
+
+
+async def test_a_truncated_zstd_body_is_rejected(api_client: Any) -> None:
+    """A zstd body that ends early is rejected, because its spans would be lost with a success."""
+    packed = zstandard.compress(protobuf(request(SPANS)))
+    headers = {**PROTOBUF, "Content-Encoding": "zstd"}
+
+    cut = [await api_client.post("/otlp/v1/traces", packed[:-n], headers=headers) for n in (1, 9)]
+    whole = await api_client.post("/otlp/v1/traces", packed, headers=headers)
+
+    assert [answer.status for answer in (*cut, whole)] == [400, 400, 200]
+    assert len(await api_client.rows("SELECT id FROM agent_span")) == len(SPANS)

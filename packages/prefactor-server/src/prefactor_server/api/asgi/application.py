@@ -1,6 +1,6 @@
-"""The ASGI application: read a request, run its operation and send the response.
+"""The ASGI application: reads a request, runs its operation and sends the response.
 
-It replaces a framework's routing and request objects, which would cost more than all other work for
+It replaces a framework's routing and request objects, which would cost more than all other work on
 a single span.
 """
 
@@ -52,7 +52,7 @@ from prefactor_server.memory_budget import Lease, MemoryBudget
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 
-# Small enough that a response waits while the client does not read it.
+# Small enough for a response to wait while its client does not read.
 _SLICE_BYTES: Final = 64 * 1024
 
 # Tells clients that they may compress their requests.
@@ -64,7 +64,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class _Response(NamedTuple):
-    """A response. Its body is sent in pieces, each once the client has read the previous ones."""
+    """A response. A piece of its body is sent once the client has read the previous ones."""
 
     status: int
     body: Sequence[bytes]
@@ -84,7 +84,7 @@ class _OpenedStream(NamedTuple):
 
 
 class _RequestTrace:
-    """What is known of a request while it runs: its position, and its operation once routed."""
+    """The operation of a request, once it is routed, and the position that it needs or reaches."""
 
     __slots__ = ("operation", "position")
 
@@ -94,7 +94,7 @@ class _RequestTrace:
 
     @property
     def name(self) -> str:
-        """The name of the operation, or an empty text."""
+        """The name of the operation, or an empty string."""
         return "" if self.operation is None else self.operation.name
 
 
@@ -154,17 +154,18 @@ class Api:
         finally:
             work.close(request_id)
         seconds = self._timer() - begun
-        asked = (request_id, scope["method"], trace.name)
-        answered = RequestEvent(*asked, response.status, response.code, seconds)
+        event = RequestEvent(
+            request_id, scope["method"], trace.name, response.status, response.code, seconds
+        )
         if isinstance(response, OpenedDownload):
             if self._observe is not None:
-                self._observe(answered)
+                self._observe(event)
             await response.send(request_id, [_ACCEPTED], receive, send, memory)
             return
         if isinstance(response, _OpenedStream):
-            # A stream that stays open for long is not a slow request.
+            # Observed first, because a stream that stays open is not a slow request.
             if self._observe is not None:
-                self._observe(answered)
+                self._observe(event)
             await self._stream(response, request_id, receive, send, memory)
             return
         headers = [
@@ -181,12 +182,12 @@ class Api:
             await _send(send, piece, more=True)
         await _send(send, response.body[-1], more=False)
         if self._observe is not None:
-            self._observe(answered)
+            self._observe(event)
 
     async def _stream(
         self, opened: _OpenedStream, request_id: str, receive: Receive, send: Send, memory: Lease
     ) -> None:
-        """Send events until the client leaves, or the stream ends."""
+        """Send events until the client disconnects or the stream ends."""
         hub = self._services.events
         events = EventStream(
             opened.subscription,
@@ -237,9 +238,9 @@ class Api:
         if isinstance(operation, Live):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             subscription = await operation.open(call, headers.last_event_id)
-            again = self._asking_again(operation, headers, client, principal)
+            is_allowed = self._access_check(operation, headers, client, principal)
             encodings = dict(scope["headers"]).get(b"accept-encoding", b"")
-            return _OpenedStream(subscription, again, is_accepted(encodings))
+            return _OpenedStream(subscription, is_allowed, is_accepted(encodings))
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             return await _streamed(operation, call, requested_coding(scope["headers"]))
@@ -247,28 +248,28 @@ class Api:
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             memory.take(RESERVED_BYTES)
             coding = requested_coding(scope["headers"])
-            added = (_VARIES, *_private(principal))
-            return OpenedDownload(await operation.answer(call), coding, added)
+            more_headers = (_VARIES, *_private(principal))
+            return OpenedDownload(await operation.answer(call), coding, more_headers)
         if isinstance(operation, Redirecting):
             return _redirect(await operation.answer(call, scope["query_string"]), call)
         reply = await self._run(operation, call, headers, scope, receive)
-        added = (*call.response_headers, *_private(principal))
+        more_headers = (*call.response_headers, *_private(principal))
         if reply.replayed:
-            added = (*added, (b"idempotent-replayed", b"true"))
+            more_headers = (*more_headers, (b"idempotent-replayed", b"true"))
         encoded = reply.body
         if not isinstance(encoded, Encoded):
             encoded = Encoded(b"application/json", _encoder.encode(encoded))
         body = encoded.body
-        # The request's memory is released. A write has taken effect, so it is answered regardless
-        # of the budget.
+        # The request's memory is released. A write is answered regardless of the budget, because it
+        # has taken effect.
         memory.shrink(0)
         (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
-        return _Response(200, (body,), added, content_type=encoded.content_type)
+        return _Response(200, (body,), more_headers, content_type=encoded.content_type)
 
     async def _authenticate(
         self, operation: Operation, authorization: str | None, client: ClientConnection
     ) -> Principal:
-        """Return the caller. A token goes before a cookie: no page can make a browser send one."""
+        """Return the caller. A token takes precedence: no page can make a browser send one."""
         cookie = client.session_cookie() if authorization is None else None
         if cookie is None:
             return await self._authenticator.authenticate(authorization)
@@ -277,14 +278,14 @@ class Api:
             client.check_request_header()
         return await self._authenticator.authenticate_session(cookie)
 
-    def _asking_again(
+    def _access_check(
         self,
         operation: Operation,
         headers: RequestHeaders,
         client: ClientConnection,
         before: Principal,
     ) -> Callable[[], Awaitable[bool]]:
-        """Return whether the caller still has the rights that it had when the request began."""
+        """Return a check whether the caller still has the rights that it had at first."""
 
         async def is_allowed() -> bool:
             try:
@@ -292,7 +293,7 @@ class Api:
             except NotAuthenticated:
                 return False
             except Unavailable:
-                # Nothing new can be read either, so the stream reveals nothing meanwhile.
+                # Nothing new can be read now either, so the stream reveals nothing.
                 return True
             return now == before
 
@@ -333,7 +334,7 @@ class Api:
 
 
 def _private(principal: Principal) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers that stop a browser from caching an answer for its next user."""
+    """Return the headers that keep a browser from caching an answer for its next user."""
     return () if principal.session_id is None else ((b"cache-control", b"no-store"),)
 
 
@@ -365,12 +366,12 @@ def _idempotency_key(
 ) -> str | None:
     """Return the idempotency key from the header or, for a deletion, from the query.
 
-    The query of a deletion is read as strictly as that of a list, because a parameter that is
-    unknown here (a dry run, a condition) must not lead to a deletion.
+    The query of a deletion is checked as strictly as that of a list, because a deletion must not
+    ignore a parameter such as a dry run or a condition.
     """
     if operation.method != "DELETE" or not scope["query_string"]:
         return header
-    asked = read_query(scope["query_string"], (), principal).get("idempotency_key")
-    if header is not None and asked is not None and header != asked:
+    key = read_query(scope["query_string"], (), principal).get("idempotency_key")
+    if header is not None and key is not None and header != key:
         raise keys_differ()
-    return header if asked is None else asked
+    return header if key is None else key

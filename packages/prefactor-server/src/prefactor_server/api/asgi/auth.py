@@ -1,4 +1,4 @@
-"""Authentication: maps a token or a session's cookie to a principal, cached for seconds."""
+"""Authentication: maps a token or a session's cookie to a principal, with a short-lived cache."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class _CachedPrincipal(NamedTuple):
 class Authenticator:
     """Authenticates callers by their tokens or by the cookies of their sessions.
 
-    Valid ones are cached for ``cache_seconds``, so one that another process suspended or revoked
-    may still work here for that long. ``forget`` drops it at once. Invalid ones are looked up
-    every time, because they are rare and may become valid.
+    Valid ones are cached for ``cache_seconds``. One that another process suspended or revoked may
+    work here for that long. ``forget`` drops one from the cache. Invalid ones are looked up every
+    time, because they are rare and may become valid.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Authenticator:
         now: int,
         forgotten: int,
     ) -> None:
-        # If anything was changed during the read, its result may be stale and is not cached.
+        # If anything changed during the read, its result may be stale and is not cached.
         if self._forgotten != forgotten:
             return
         until = now + self._cache_us
@@ -169,14 +169,14 @@ class Authenticator:
         if len(self._cache) > _MAX_CACHED:
             self._cache.popitem(last=False)
 
-    def _record_use(self, used_id: str, touch: Command, now: int) -> None:
-        last = self._last_used.pop(used_id, None)
+    def _record_use(self, caller_id: str, touch: Command, now: int) -> None:
+        last = self._last_used.pop(caller_id, None)
         due = last is None or now - last >= _TOUCH_EVERY_US
-        self._last_used[used_id] = now if due or last is None else last
+        self._last_used[caller_id] = now if due or last is None else last
         if len(self._last_used) > _MAX_CACHED:
             self._last_used.popitem(last=False)
         if due:
-            # The loop only keeps weak references to tasks; without this one it could be collected.
+            # The loop has only weak references to tasks, so an unreferenced one could be collected.
             task = asyncio.get_running_loop().create_task(self._touch(touch))
             self._touches.add(task)
             task.add_done_callback(self._touches.discard)
@@ -185,7 +185,7 @@ class Authenticator:
         try:
             await self._writer.submit([touch], 0)
         except Refusal as refusal:
-            _log.info("token_use_not_noted", reason=refusal.message)
+            _log.info("use_not_recorded", reason=refusal.message)
 
 
 def _touch(principal: Principal, now: int) -> Request:
@@ -209,7 +209,7 @@ def _token_principal(token: ApiToken, account: Account, now: int) -> Principal:
 
 
 def _bearer(authorization: str | None) -> str:
-    # Only the blanks of HTTP: a bare `strip()` also strips control codes and Latin-1's spaces.
+    # Only HTTP's whitespace: a bare `strip()` also strips control codes and Latin-1's spaces.
     scheme, _, token = (authorization or "").strip(_BLANK).partition(" ")
     token = token.strip(_BLANK)
     if scheme.lower() != "bearer" or not token:

@@ -1,8 +1,8 @@
-"""Reading a request body: received and decompressed within a limit.
+"""Receives and decompresses a request body within a limit.
 
-A client may compress it with gzip, as one member, or with zstd where the operation takes that. The
-limit applies to the compressed and to the decompressed size, and is checked during decompression: a
-decompression bomb is rejected as soon as its output passes the limit.
+A client may compress it with gzip, as one member, or with zstd if the operation accepts that. The
+limit applies to the compressed and to the decompressed size. It is checked during decompression, so
+a decompression bomb is rejected as soon as its output exceeds the limit.
 """
 
 from __future__ import annotations
@@ -29,8 +29,22 @@ _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _SLICE_BYTES: Final = 256 * 1024
 
 
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_ZSTD_MAX_HEADER: Final = 18
+_ZSTD_RLE_BLOCK: Final = 1
+_ZSTD_BLOCKS_PER_SLICE: Final = 5_000
+_DISCONNECT_POLL_SECONDS: Final = 0.1
+
+
 class ClientDisconnected(Exception):
     """The client closed the connection before its request was complete."""
+
+
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has disconnected."""
+    # A transport may first return the rest of the request, in any number of messages.
+    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(_DISCONNECT_POLL_SECONDS)
 
 
 async def read_document(
@@ -49,13 +63,13 @@ async def read_document(
         announced: the Content-Length, or 0.
         encoding: the Content-Encoding, or empty.
         limit: the largest size in bytes, before and after decompression.
-        memory: the request's lease, which the body is added to.
-        takes_zstd: whether it may be compressed with zstd.
+        memory: the request's lease, which the body counts against.
+        takes_zstd: whether the body may be compressed with zstd.
 
     Raises:
         TooLarge: the body exceeds the limit.
         UnsupportedEncoding: the encoding is not supported, or is applied more than once.
-        BadRequest: the gzip stream is corrupt or truncated, or more data follows it.
+        BadRequest: the compressed data is corrupt or truncated, or more data follows it.
         BudgetExhausted: other requests hold too much memory.
         ClientDisconnected: the body is incomplete.
     """
@@ -80,8 +94,8 @@ async def read_document(
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     chunks.clear()
     if (inflate or is_zstd) and body:
-        inflated = _unpacked(body, limit, memory) if is_zstd else _inflated(body, limit, memory)
-        received, body = len(body), await inflated
+        inflating = _unpacked(body, limit, memory) if is_zstd else _inflated(body, limit, memory)
+        received, body = len(body), await inflating
         memory.hold(-received)
     return body or b"{}"
 
@@ -93,17 +107,17 @@ def _is_gzip(encoding: bytes, *, takes_zstd: bool) -> bool:
         UnsupportedEncoding: it has another encoding.
     """
     codings = [one.strip(b" \t").lower() for one in encoding.split(b",")]
-    given = [one for one in codings if one not in _IDENTITY]
-    if not given:
+    applied = [one for one in codings if one not in _IDENTITY]
+    if not applied:
         return False
-    if len(given) == 1 and given[0] in _GZIP_NAMES:
+    if len(applied) == 1 and applied[0] in _GZIP_NAMES:
         return True
     supported = "gzip or zstd" if takes_zstd else "gzip"
-    raise UnsupportedEncoding(f"The body may be compressed with {supported}, once, or not at all")
+    raise UnsupportedEncoding(f"The body may be compressed once, with {supported}, or not at all")
 
 
 async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
-    # One member only: each costs a new window, and an empty one has only twenty bytes.
+    # Only one member, because each costs a new window, and an empty one has only 20 bytes.
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     pieces: list[bytes] = []
     size = 0
@@ -120,9 +134,9 @@ async def _inflated(body: bytes, limit: int, memory: Lease) -> bytes:
         if body:
             await asyncio.sleep(0)
     if not inflater.eof:
-        raise BadRequest("The body ends before its gzip stream does")
+        raise BadRequest("The body ends before its gzip stream ends")
     if inflater.unused_data:
-        raise BadRequest("The gzip stream of the body ends before the body does")
+        raise BadRequest("The gzip stream of the body ends before the body ends")
     return b"".join(pieces)
 
 
@@ -136,15 +150,50 @@ async def _unpacked(body: bytes, limit: int, memory: Lease) -> bytes:
         except zstandard.ZstdError as error:
             raise BadRequest("The body is not a valid zstd frame") from error
         if not piece:
-            return b"".join(pieces)
+            break
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
         memory.take(len(piece))
         pieces.append(piece)
         await asyncio.sleep(0)
+    # The reader does not report that the last frame is truncated.
+    if not await _ends_with_frame(body):
+        raise BadRequest("The body ends before its zstd frame ends")
+    return b"".join(pieces)
+
+
+async def _ends_with_frame(body: bytes) -> bool:
+    """Return whether the last frame of decompressed zstd data is complete.
+
+    This reads only the headers of frames and blocks (RFC 8878, section 3.1.1).
+    """
+    place = blocks = 0
+    while place < len(body):
+        frame = body[place : place + _ZSTD_MAX_HEADER]
+        if not frame.startswith(_ZSTD_MAGIC):
+            # A skippable frame.
+            place += 8 + int.from_bytes(frame[4:8], "little")
+            continue
+        try:
+            checksum_bytes = 4 * zstandard.get_frame_parameters(frame).has_checksum
+        except zstandard.ZstdError:
+            return False
+        place += zstandard.frame_header_size(frame)
+        is_last = False
+        while not is_last:
+            if place >= len(body):
+                return False
+            header = int.from_bytes(body[place : place + 3], "little")
+            is_last, kind = bool(header & 1), header >> 1 & 3
+            place += 3 + (1 if kind == _ZSTD_RLE_BLOCK else header >> 3)
+            blocks += 1
+            if blocks % _ZSTD_BLOCKS_PER_SLICE == 0:
+                await asyncio.sleep(0)
+        place += checksum_bytes
+    return place == len(body)
 
 
 def _too_large(limit: int) -> TooLarge:
-    message = f"The request is larger than the {limit} bytes that this server accepts"
+    message = f"The request is too large: at most {limit} bytes are accepted"
     return TooLarge(message, Limit("request_bytes", limit))

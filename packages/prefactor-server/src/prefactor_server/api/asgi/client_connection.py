@@ -1,9 +1,9 @@
 """A request's client: its address, its session's cookie, and the page that it comes from.
 
 A browser sends a cookie with every request to the server, even if a page of another site makes it.
-A write with a cookie must therefore come from a page of this server. Two things show that: the
-headers ``Origin`` and ``Sec-Fetch-Site``, which no page can set, and ``X-Prefactor-Request``, which
-a page of another site cannot send without a preflight request.
+A write with a cookie must therefore come from a page of this server. That is checked by the headers
+``Origin`` and ``Sec-Fetch-Site``, which no page can set, and ``X-Prefactor-Request``, which a page
+of another site cannot send without a preflight request.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ClientConnection:
 
     @property
     def user_agent(self) -> str:
-        """The User-Agent, shortened and printable."""
+        """The User-Agent, truncated, without unprintable characters."""
         text = " ".join(self._values("user-agent"))[:MAX_DESCRIPTION]
         return "".join(one if one.isprintable() else " " for one in text)
 
@@ -63,11 +63,11 @@ class ClientConnection:
         return self._cookie(_COOKIE)
 
     def set_cookie(self, value: str, seconds: int) -> tuple[bytes, bytes]:
-        """Return the header that sets the session's cookie; 0 seconds delete it."""
+        """Return the header that sets the session's cookie, or deletes it if ``seconds`` is 0."""
         return self._set_cookie(_COOKIE, value, seconds, "Strict")
 
     def attempt_cookie(self) -> str | None:
-        """Return the value of the cookie of an attempt to sign in with a provider, or None.
+        """Return the value of the cookie of a sign-in attempt with a provider, or None.
 
         Raises:
             BadRequest: there are two with different values.
@@ -75,14 +75,14 @@ class ClientConnection:
         return self._cookie(_ATTEMPT_COOKIE)
 
     def set_attempt_cookie(self, value: str, seconds: int) -> tuple[bytes, bytes]:
-        """Return the header that sets it; 0 seconds delete it.
+        """Return the header that sets the attempt's cookie, or deletes it if ``seconds`` is 0.
 
-        Not SameSite=Strict: it must be sent when the provider redirects the browser back.
+        It is not SameSite=Strict, because the provider redirects the browser back with it.
         """
         return self._set_cookie(_ATTEMPT_COOKIE, value, seconds, "Lax")
 
     def check_origin(self) -> None:
-        """Reject a write that a page of another site makes.
+        """Reject a write from a page of another site.
 
         Raises:
             NotPermitted: ``Origin`` or ``Sec-Fetch-Site`` says so.
@@ -91,12 +91,12 @@ class ClientConnection:
             if not self._is_own(origin):
                 expected = self._public_url or "the address of this server"
                 raise NotPermitted(
-                    f"A page of {origin[:200]} may not write here, only one of {expected}: "
-                    "set public_url if that is where people open this server"
+                    f"A page of {origin[:200]} may not write, only a page of {expected} may: "
+                    "set public_url to the URL at which people open this server"
                 )
         for site in self._values("sec-fetch-site"):
             if site not in _SAME_SITE:
-                raise NotPermitted("A page of another site may not write here (Sec-Fetch-Site)")
+                raise NotPermitted("A page of another site may not write (Sec-Fetch-Site)")
 
     def check_request_header(self) -> None:
         """Reject a write with a cookie but without the header that the pages send.
@@ -110,15 +110,15 @@ class ClientConnection:
     def _is_own(self, origin: str) -> bool:
         if self._public_url:
             return _origin(origin) == _origin(self._public_url) is not None
-        # A proxy that speaks TLS changes the scheme, and usually not the host.
+        # A proxy that terminates TLS changes the scheme, and usually not the host.
         host = origin.partition("://")[2]
         return bool(host) and [host] == self._values("host")
 
     def _cookie(self, name: str) -> str | None:
         full_name = self._prefix + name
-        found = {value for given, value in self._cookies() if given == full_name}
+        found = {value for cookie, value in self._cookies() if cookie == full_name}
         if len(found) > 1:
-            raise BadRequest(f"Duplicate cookie {full_name}: delete the site's cookies")
+            raise BadRequest(f"Duplicate cookie {full_name}: delete the cookies of this site")
         return found.pop() if found else None
 
     def _set_cookie(
@@ -133,7 +133,7 @@ class ClientConnection:
 
     @property
     def _prefix(self) -> str:
-        # Browsers keep such a cookie for this host alone, and only if it is Secure.
+        # Browsers accept such a cookie only if it is Secure, and only for this host.
         return "__Host-" if self.is_secure else ""
 
     @property
@@ -142,11 +142,11 @@ class ClientConnection:
         return client[0] if client else ""
 
     def _values(self, name: str) -> list[str]:
-        wanted = name.encode()
+        encoded_name = name.encode()
         return [
             value.decode("latin-1").strip()
             for header, value in self._scope["headers"]
-            if header == wanted
+            if header == encoded_name
         ]
 
     def _cookies(self) -> Iterator[tuple[str, str]]:
@@ -157,7 +157,7 @@ class ClientConnection:
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Return what two addresses of one site have in common."""
+    """Return the scheme, the host and the port of a URL, or None if it has no valid host."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)

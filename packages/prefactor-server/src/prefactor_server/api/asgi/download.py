@@ -1,7 +1,7 @@
 """A response of any size, produced while it is sent.
 
-The next piece is produced once the client has read the previous one, so the server holds one piece
-of each download. That memory is leased from the budget before the response begins.
+A piece is produced once the client has read the previous one, so the server keeps only one piece of
+each download. Its memory is leased from the budget before the response begins.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 import structlog
 from starlette.types import Receive, Send
 
+from prefactor_server.api.asgi.body import wait_for_disconnect
 from prefactor_server.api.asgi.response_encoding import Coding, new_compressor
-from prefactor_server.api.events.stream import wait_for_disconnect
 from prefactor_server.json_log import trace_of
 from prefactor_server.memory_budget import Lease
 
 RESERVED_BYTES: Final = 2 * 1024 * 1024
-"""The usual memory of a download: the rows read for a piece, and the piece."""
+"""The usual memory of a download: a piece, and the rows that were read for it."""
 
 _SLICE_BYTES: Final = 64 * 1024
 
@@ -50,24 +50,24 @@ class OpenedDownload(NamedTuple):
         send: Send,
         memory: Lease,
     ) -> None:
-        """Send it until it ends or the client disconnects. A failure breaks it off."""
+        """Send it until it ends or the client disconnects. A failure aborts the connection."""
         encoded = () if self.coding is None else ((b"content-encoding", self.coding.encode()),)
-        shown = [
+        all_headers = [
             (b"content-type", self.download.content_type),
             (b"x-request-id", request_id.encode()),
             *headers,
             *self.headers,
             *encoded,
         ]
-        await send({"type": "http.response.start", "status": self.status, "headers": shown})
+        await send({"type": "http.response.start", "status": self.status, "headers": all_headers})
         try:
             await self._send_pieces(receive, send, memory)
-        except Exception as error:  # noqa: BLE001 - the client must not take it for whole
+        except Exception as error:  # noqa: BLE001 - aborted, so that it does not seem complete
             _log.error("download_failed", request_id=request_id, trace=trace_of(error))
             await send({"type": "http.response.abort"})
 
     async def _send_pieces(self, receive: Receive, send: Send, memory: Lease) -> None:
-        left = asyncio.ensure_future(wait_for_disconnect(receive))
+        disconnected = asyncio.ensure_future(wait_for_disconnect(receive))
         compressor = None if self.coding is None else new_compressor(self.coding)
         try:
             async for piece in self.download.pieces:
@@ -77,12 +77,12 @@ class OpenedDownload(NamedTuple):
                     body = await asyncio.to_thread(compressor.compress, piece)
                 for start in range(0, len(body), _SLICE_BYTES):
                     await _send(send, body[start : start + _SLICE_BYTES])
-                    if left.done():
+                    if disconnected.done():
                         return
                 memory.shrink(RESERVED_BYTES)
             await _send(send, b"" if compressor is None else compressor.flush(), more=False)
         finally:
-            left.cancel()
+            disconnected.cancel()
 
 
 async def _send(send: Send, body: bytes, *, more: bool = True) -> None:

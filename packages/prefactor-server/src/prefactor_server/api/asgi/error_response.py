@@ -1,4 +1,4 @@
-"""Responses of requests that failed: the status, the headers and the body of an error."""
+"""The response to a failed request: its status, headers and body."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ErrorResponse(NamedTuple):
-    """An error as it is sent. ``code`` is the API's, for the log and the metrics."""
+    """An encoded error. ``code`` is the API's, for the log and the metrics."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -32,9 +32,9 @@ class ErrorResponse(NamedTuple):
 def error_response(
     error: Exception, request_id: str, scope: Scope, operation: Operation | None
 ) -> ErrorResponse:
-    """Return the response of a failed request, and log what an operator must know.
+    """Return the response to a failed request, and log server errors.
 
-    It is in the form of the operation. If the request matched none, it is in that of the API.
+    It has the form of the operation's errors, or the API's if the request matched no operation.
     """
     if isinstance(error, Refusal):
         code = error.code
@@ -69,7 +69,7 @@ def _unexpected() -> dict[str, Any]:
     return {
         "status": "error",
         "code": _UNEXPECTED,
-        "message": "The server failed. Its log says more under the id of this request",
+        "message": "The server failed. Its log has the details, under this request_id",
     }
 
 

@@ -19,7 +19,7 @@ _MAX_BUCKETS: Final = 10_000
 
 
 class RateLimiter:
-    """A token bucket per API token. ``per_second`` of 0 disables the limit.
+    """Limits requests with a token bucket per API token. ``per_second`` of 0 disables the limit.
 
     A bulk request counts as one request, because its size is limited elsewhere.
     """
@@ -45,7 +45,7 @@ class RateLimiter:
             self._buckets.popitem(last=False)
         if taken is None:
             raise Overloaded(
-                f"This token may send {self._per_second} requests a second: send this one later",
+                f"This token may send {self._per_second} requests a second: send the request later",
                 retry_after=bucket.seconds_until_one(self._per_second),
             )
 
@@ -53,18 +53,18 @@ class RateLimiter:
 class SignInLimiter:
     """Limits password attempts per e-mail and per client address.
 
-    An attempt counts before its password is checked, so that concurrent attempts count too. It is
-    given back if the password was right.
+    An attempt counts before its password is checked, so that concurrent attempts count too. A
+    successful attempt is uncounted.
     """
 
     def __init__(self) -> None:
         self._attempts: OrderedDict[tuple[Allowance, str], Attempts] = OrderedDict()
 
     def take(self, email: str | None, address: str, now: int) -> None:
-        """Count an attempt; without an e-mail, for the client address only.
+        """Count an attempt. Without an e-mail, count it for the client address only.
 
         Raises:
-            Overloaded: there were too many. The answer does not reveal whether the e-mail exists.
+            Overloaded: there were too many. The error does not reveal whether the e-mail exists.
         """
         for key in _keys(email, address):
             allowance = key[0]
@@ -75,7 +75,7 @@ class SignInLimiter:
                 self._attempts.popitem(last=False)
             if attempts.left < 1:
                 raise Overloaded(
-                    "Too many attempts to sign in: wait, or ask an operator for a link "
+                    "Too many attempts to sign in: try again later, or ask an operator for a link "
                     "(prefactor-server admin link)",
                     retry_after=attempts.seconds_until_one(allowance),
                 )

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 class RequestEvent(NamedTuple):
     """One answered request. It contains nothing that the client sent.
 
-    ``operation`` is empty if the request matched none, and ``code`` if it was not refused.
-    ``seconds`` end when the response was ready, so they exclude the time to send it.
+    ``operation`` is empty if the request matched none, and ``code`` if it was not rejected.
+    ``seconds`` excludes the time to send the response.
     """
 
     request_id: str

@@ -9,7 +9,7 @@ from prefactor_server.domain.change import MAX_POSITION
 from prefactor_server.domain.errors import BadRequest
 
 POSITION: Final = b"x-prefactor-position"
-"""The header of an answer with the position of what it wrote, and of a request that has seen it."""
+"""A response's position after its write, and the position that a request must be able to see."""
 
 
 class RequestHeaders:
@@ -42,7 +42,7 @@ class RequestHeaders:
         self.position: int | None = None
         self.prefers_minimal = False
         for name, value in headers:
-            # A proxy and a server may each pick a different one of two equal headers.
+            # A proxy and this server might each use a different one of two headers.
             if name == b"authorization":
                 if self.authorization is not None:
                     raise BadRequest("Duplicate header Authorization")
@@ -59,7 +59,7 @@ class RequestHeaders:
                 self._read_plain(name, value)
 
     def _read_plain(self, name: bytes, value: bytes) -> None:
-        """Read a header. If it is repeated, the last one counts, or the highest position."""
+        """Read a header. If it is repeated, the last one counts, or the highest of positions."""
         if name == b"host":
             self.host = value.decode("latin-1")
         elif name == b"last-event-id":
@@ -78,7 +78,7 @@ class RequestHeaders:
 def _position(value: bytes) -> int:
     if not value.isdigit() or len(value) > len(str(MAX_POSITION)):
         raise BadRequest(
-            "The header X-Prefactor-Position must be a number from the same header of an answer, "
+            "The header X-Prefactor-Position must be a number that a response had in this header, "
             f"got {value[:40].decode('latin-1')!r}"
         )
     return min(int(value), MAX_POSITION)

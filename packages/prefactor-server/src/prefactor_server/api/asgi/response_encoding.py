@@ -1,7 +1,7 @@
-"""Compression of large responses: which coding a caller accepts, and the compressed pieces.
+"""Compresses large responses with a coding that the caller accepts.
 
-Only streamed reads are compressed. They are large, and contain no secrets that their compressed
-length could reveal.
+Only streamed reads and downloads are compressed. They are large, and contain no secrets that their
+compressed length could reveal.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def requested_coding(headers: Iterable[tuple[bytes, bytes]]) -> Coding | None:
 def accepted_coding(accept_encoding: str) -> Coding | None:
     """Return the coding that a request's ``Accept-Encoding`` prefers, or None for plain text.
 
-    A coding that is refused with ``q=0``, or that is malformed, is not used.
+    A coding with ``q=0`` or a malformed weight is not used.
     """
     weights: dict[str, float] = {}
     for part in accept_encoding.split(",", _MAX_CODINGS)[:_MAX_CODINGS]:
@@ -71,8 +71,8 @@ def compressed(coding: Coding | None, pieces: Iterable[bytes]) -> Iterator[bytes
         return
     compressor = new_compressor(coding)
     for piece in pieces:
-        if made := compressor.compress(piece):
-            yield made
+        if output := compressor.compress(piece):
+            yield output
     yield compressor.flush()
 
 

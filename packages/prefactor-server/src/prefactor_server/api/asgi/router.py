@@ -1,4 +1,4 @@
-"""Routing: finds the operation of a method and path, in at most two dictionary lookups."""
+"""Routing: finds the operation for a method and a path, with at most two dictionary lookups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_server.domain.errors import BadRequest, NotFound
 
 
 class Match(NamedTuple):
-    """An operation and the id in the path, or an empty string."""
+    """An operation, and the id in the path or an empty string."""
 
     operation: Operation
     path_id: str
@@ -50,7 +50,7 @@ class Router:
 
 
 def _decoded(path_id: str) -> str:
-    # `unquote` would replace each invalid byte by the same character, and so merge several ids.
+    # `unquote` replaces every invalid byte by the same character, so different ids would be equal.
     try:
         return unquote_to_bytes(path_id.encode("latin-1")).decode()
     except UnicodeDecodeError as error:

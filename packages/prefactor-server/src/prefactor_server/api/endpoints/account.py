@@ -1,4 +1,4 @@
-"""Accounts: show and rename the caller's own."""
+"""Accounts: show and rename the caller's account."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ OPERATIONS = (
         path="/api/v1/account",
         right="read",
         summary="List accounts",
-        description="A token belongs to one account, so the list has one. Needs an account token.",
+        description="A token belongs to one account, so the list has one entry.",
         access="account",
         reply=Listed[AccountView],
         refusals=(ValidationFailed,),
@@ -90,7 +90,6 @@ OPERATIONS = (
         path="/api/v1/account/{account_id}",
         right="read",
         summary="Show an account",
-        description="Needs an account token.",
         access="account",
         reply=Success[AccountView],
         refusals=(NotFound,),
@@ -102,7 +101,6 @@ OPERATIONS = (
         path="/api/v1/account/{account_id}",
         right="administer",
         summary="Rename an account",
-        description="Needs an account token.",
         access="account",
         reply=Success[AccountView],
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),

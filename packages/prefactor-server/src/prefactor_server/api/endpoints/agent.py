@@ -57,8 +57,8 @@ class AgentFields(msgspec.Struct, kw_only=True):
 class AgentUpdateFields(msgspec.Struct, kw_only=True):
     """Changes to an agent. Omitted fields stay as they are.
 
-    Null clears an owner, profile, limit or team. ``current_version_id`` applies to the deployment
-    in the account's default environment.
+    Null clears an owner, a profile, a limit or a team. ``current_version_id`` is set on the
+    deployment in the account's default environment.
     """
 
     name: Name | msgspec.UnsetType | None = msgspec.UNSET
@@ -125,19 +125,19 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
 
 
 async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
-    given = {name: value for name, value in asdict(body).items() if value is not msgspec.UNSET}
-    if "run_cost_limit" in given:
-        given["run_cost_limit"] = _units(given["run_cost_limit"])
+    changes = {name: value for name, value in asdict(body).items() if value is not msgspec.UNSET}
+    if "run_cost_limit" in changes:
+        changes["run_cost_limit"] = _units(changes["run_cost_limit"])
     pin = None
-    if "current_version_id" in given:
+    if "current_version_id" in changes:
         environment = await call.services.reader.environments.default(call.principal)
-        pin = Pin(environment.id, given.pop("current_version_id"))
+        pin = Pin(environment.id, changes.pop("current_version_id"))
     for name in ("name", "description"):
         # These can be replaced, but not removed.
-        if given.get(name, "") is None:
-            del given[name]
+        if changes.get(name, "") is None:
+            del changes[name]
     agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
-    return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, given, pin))
+    return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, changes, pin))
 
 
 async def _prepare_retire(call: Call, body: NoFields) -> Prepared:
@@ -211,7 +211,7 @@ async def _list(call: Call) -> Listed[AgentSummary]:
     return listed(listing, page, [agent_summary(record, call.now) for record in page.rows])
 
 
-# Older servers kept an environment and a version with each agent.
+# Older servers stored an environment and a version with each agent.
 _OLDER_MEMBERS: Final = frozenset({"environment_id", "current_schema_version_id"})
 _BY_ID: Final = "/api/v1/agent/{agent_id}"
 _CHANGE: Final[dict[str, Any]] = {
@@ -230,7 +230,7 @@ OPERATIONS = (
         path="/api/v1/agent",
         right="administer",
         summary="Create an agent",
-        description="Needs an account token. The external identifier is unique in the account.",
+        description="The external identifier is unique in the account.",
         access="account",
         reply=Success[AgentDetails],
         refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
@@ -251,9 +251,9 @@ OPERATIONS = (
         right="administer",
         summary="Change an agent",
         description=(
-            "What is left out stays as it is. Null clears owner_person_id, risk_profile_id and "
-            "team_id, and leaves name and description. current_version_id becomes that of the "
-            "agent's deployment in the default environment. Needs an account token."
+            "Omitted fields stay as they are. Null clears owner_person_id, risk_profile_id, "
+            "run_cost_limit and team_id, and leaves name and description. current_version_id is "
+            "set on the agent's deployment in the default environment."
         ),
         body=AgentUpdateFields,
         wrapped=True,
@@ -268,7 +268,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/retire",
         right="administer",
         summary="Retire an agent",
-        description="It can no longer register runs; its records stay. Needs an account token.",
+        description="It can no longer register runs. Its records are kept.",
         body=NoFields,
         prepare=_prepare_retire,
         examples=_ONCE,
@@ -279,8 +279,7 @@ OPERATIONS = (
         method="POST",
         path=f"{_BY_ID}/reinstate",
         right="administer",
-        summary="Take a retired agent back into service",
-        description="Needs an account token.",
+        summary="Reinstate a retired agent",
         body=NoFields,
         prepare=_prepare_reinstate,
         examples=_ONCE,
@@ -293,8 +292,8 @@ OPERATIONS = (
         right="administer",
         summary="Delete an agent",
         description=(
-            "Answers with the agent as it last was. One that has runs, versions or deployments "
-            "cannot be deleted. Needs an account token."
+            "Returns the deleted agent. An agent that has runs, versions or deployments cannot be "
+            "deleted."
         ),
         body=NoFields,
         prepare=_prepare_delete,

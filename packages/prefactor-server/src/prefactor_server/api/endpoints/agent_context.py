@@ -23,11 +23,11 @@ from prefactor_server.queries.agent_span import SpanRecord
 MAX_SPANS: Final = 10_000
 MAX_PAYLOAD_BYTES: Final = 64 * 1024 * 1024
 _PAGE: Final = 100
-_ELSEWHERE: Final = "Read its spans page by page instead, with GET /api/v1/agent_spans"
+_READ_PAGES: Final = "Read its spans page by page, with GET /api/v1/agent_spans"
 
 
 class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The run, what it belongs to, and its spans ordered by start time."""
+    """The run, the resources that it belongs to, and its spans ordered by start time."""
 
     agent_instance: AgentInstanceDetails
     agent: AgentDetails
@@ -37,7 +37,7 @@ class AgentContextBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The document, the time it was made, and the number of its spans."""
+    """The document, its creation time, and the number of spans in it."""
 
     body: AgentContextBody
     generated_at: str
@@ -74,7 +74,7 @@ async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
     """Return all spans of a run, ordered by start time; spans that never started come last."""
     if run.span_counts.total > MAX_SPANS:
         raise TooLarge(
-            f"The run has more than {MAX_SPANS} spans. {_ELSEWHERE}",
+            f"The run has more than {MAX_SPANS} spans. {_READ_PAGES}",
             Limit("export_spans", MAX_SPANS),
         )
     of_run = (Filter("agent_instance_id", "=", run.id),)
@@ -89,15 +89,15 @@ async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
         size += read
         if size > MAX_PAYLOAD_BYTES:
             raise TooLarge(
-                f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_ELSEWHERE}",
+                f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_READ_PAGES}",
                 Limit("export_bytes", MAX_PAYLOAD_BYTES),
             )
         if page.next is None:
-            return sorted(records, key=_place)
+            return sorted(records, key=_start_order)
         listing = listing._replace(after=page.next)
 
 
-def _place(record: SpanRecord) -> tuple[bool, int, str]:
+def _start_order(record: SpanRecord) -> tuple[bool, int, str]:
     started_at = record.span.started_at
     return started_at is None, started_at or 0, record.span.id
 
@@ -108,10 +108,10 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/agent_instance/{agent_instance_id}/agent_context",
         right="read",
-        summary="Export a run with everything around it",
+        summary="Export a run with the resources that it belongs to",
         description=(
-            "The run, its agent, version and schema version, and all of its spans in the order of "
-            f"their starts. A run of more than {MAX_SPANS} spans is refused, not cut."
+            "Returns the run, its agent, version and schema version, and all its spans ordered by "
+            f"start time. A run with more than {MAX_SPANS} spans is rejected, not truncated."
         ),
         reply=AgentContextView,
         refusals=(NotFound, TooLarge),

@@ -156,8 +156,8 @@ OPERATIONS = (
         right="administer",
         summary="Deploy an agent",
         description=(
-            "There is one deployment per agent and environment; a registration creates a "
-            "missing one. Needs an account token."
+            "There is at most one deployment per agent and environment. A registration creates a "
+            "missing one."
         ),
         body=AgentDeploymentFields,
         wrapped=True,
@@ -177,12 +177,12 @@ OPERATIONS = (
         path=_BY_ID,
         right="administer",
         summary="Pin the current version of a deployment",
-        description="Null for none. Needs an account token.",
+        description="Null means no version.",
         body=AgentDeploymentUpdateFields,
         wrapped=True,
         prepare=_prepare_update,
         show=_show,
-        examples=(Example("None", {"details": {"current_version_id": None}}),),
+        examples=(Example("No version", {"details": {"current_version_id": None}}),),
     ),
     Write(
         **_WRITE,
@@ -192,8 +192,8 @@ OPERATIONS = (
         right="administer",
         summary="Delete a deployment",
         description=(
-            "Answers with the deployment as it last was. One that runs or tokens belong to cannot "
-            "be deleted. Needs an account token."
+            "Returns the deleted deployment. A deployment that has runs or tokens cannot be "
+            "deleted."
         ),
         body=NoFields,
         prepare=_prepare_delete,

@@ -41,7 +41,7 @@ class NewSchemaVersionFields(SchemaVersionFields, kw_only=True):
 _LIST = ListQuery(
     filters=(
         FilterParameter(
-            Parameter("external_identifier", "The client's own name of the schema version."),
+            Parameter("external_identifier", "The client's own identifier of the schema version."),
             "external_identifier",
         ),
     ),
@@ -120,8 +120,8 @@ OPERATIONS = (
         right="administer",
         summary="Create a schema version",
         description=(
-            "By the same rules as in a registration. One that declared the same in the same name "
-            "is answered, and no second one made. Needs an account token."
+            "Follows the rules of a registration. If the agent has a schema version with this name "
+            "and content, that one is returned and no other is created."
         ),
         access="account",
         reply=Success[AgentSchemaVersionDetails],

@@ -67,7 +67,7 @@ class AgentVersionView(msgspec.Struct, frozen=True, kw_only=True):
 _LIST = ListQuery(
     filters=(
         FilterParameter(
-            Parameter("external_identifier", "The client's own name of the version."),
+            Parameter("external_identifier", "The client's own identifier of the version."),
             "external_identifier",
         ),
         FilterParameter(
@@ -171,9 +171,9 @@ OPERATIONS = (
         right="administer",
         summary="Create a version",
         description=(
-            "Without agent_schema_version_id it is bound to the schema version that the agent "
-            "declared last. One that was said in the same words before is answered, and no second "
-            "one made. Needs an account token."
+            "Without agent_schema_version_id, the version is bound to the schema version that the "
+            "agent declared last. If the agent has an equal version, that one is returned and no "
+            "other is created."
         ),
         access="account",
         reply=Success[AgentVersionView],

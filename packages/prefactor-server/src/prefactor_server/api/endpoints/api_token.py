@@ -60,7 +60,7 @@ class TokenActions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiTokenView(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its text; ``token_start`` is the beginning of that.
+    """A token without its text. ``token_start`` is the beginning of the text.
 
     ``created_by_admin_user_id`` is always null.
     """
@@ -83,7 +83,7 @@ class ApiTokenView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreatedToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A new token. Its text is shown once: a repeated request is answered without it."""
+    """A new token. Its text is shown once: the answer to a repeated request omits it."""
 
     status: Literal["success"] = "success"
     token: str | msgspec.UnsetType = msgspec.UNSET
@@ -105,20 +105,20 @@ _LIST = ListQuery(
             one_of(*_STATUSES),
         ),
         FilterParameter(
-            Parameter("agent_deployment_id", "The deployment that it belongs to."),
+            Parameter("agent_deployment_id", "The deployment that the token belongs to."),
             "agent_deployment_id",
         ),
     ),
     sorts=("id", "status", "expires_at", "last_used_at", "inserted_at", "updated_at"),
 )
-_ACCOUNT = Parameter("account_id", "The account: the token's own, which is the default.")
+_ACCOUNT = Parameter("account_id", "The account. It must be the token's own, the default.")
 
 
 async def _prepare_create(call: Call, body: ApiTokenFields) -> Prepared:
     check_account(body.account_id, call.principal)
     _check_bound(body)
     if body.expires_at is not None and body.expires_at <= call.now:
-        raise invalid("expires_at", "must lie in the future")
+        raise invalid("expires_at", "must be in the future")
     text = make_token(body.token_scope, call.services.random_bytes)
     token = new_token(
         text,
@@ -137,12 +137,12 @@ async def _prepare_create(call: Call, body: ApiTokenFields) -> Prepared:
 
 
 def _check_bound(body: ApiTokenFields) -> None:
-    given = {"agent_id": body.agent_id, "environment_id": body.environment_id}
-    if body.token_scope == "account":  # noqa: S105 - a scope is no secret
+    binding = {"agent_id": body.agent_id, "environment_id": body.environment_id}
+    if body.token_scope == "account":  # noqa: S105 - a scope is not a secret
         error = FieldError("invalid_value", "is not allowed for the scope account")
-        errors = {field: error for field, value in given.items() if value is not None}
+        errors = {field: error for field, value in binding.items() if value is not None}
     else:
-        errors = {field: REQUIRED for field, value in given.items() if value is None}
+        errors = {field: REQUIRED for field, value in binding.items() if value is None}
     if errors:
         raise ValidationFailed(errors)
 
@@ -162,7 +162,7 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
 
 def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[ApiTokenView]:
-        # It takes effect here at once. Other replicas accept the token for a few more seconds.
+        # Takes effect here at once. Other replicas accept the token for a few more seconds.
         call.services.forget_caller(done.resource_id)
         return Success(details=_view(_token(done)))
 
@@ -230,7 +230,6 @@ OPERATIONS = (
         path=_PATH,
         right="administer",
         summary="List tokens",
-        description="Needs an account token.",
         access="account",
         reply=Listed[ApiTokenView],
         refusals=(ValidationFailed,),
@@ -243,7 +242,6 @@ OPERATIONS = (
         path=_BY_ID,
         right="administer",
         summary="Show a token",
-        description="Needs an account token.",
         access="account",
         reply=Success[ApiTokenView],
         refusals=(NotFound,),
@@ -256,8 +254,8 @@ OPERATIONS = (
         right="administer",
         summary="Create a token",
         description=(
-            "The answer has the token's text at top level, this once: a repeat with the same key "
-            "answers without it. Needs an account token."
+            "The response contains the token's text at the top level. The response to a repeated "
+            "request with the same key does not."
         ),
         access="account",
         reply=CreatedToken,
@@ -288,7 +286,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/suspend",
         right="administer",
         summary="Suspend a token",
-        description="It stops working until it is activated. Needs an account token.",
+        description="It stops working until it is activated.",
         prepare=_prepare_move("suspend"),
         show=_show,
         examples=_ONCE,
@@ -300,7 +298,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/activate",
         right="administer",
         summary="Activate a token",
-        description="A suspended token works again. Needs an account token.",
+        description="A suspended token works again.",
         prepare=_prepare_move("activate"),
         show=_show,
         examples=_ONCE,
@@ -312,7 +310,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/revoke",
         right="administer",
         summary="Revoke a token",
-        description="It stops working permanently. Needs an account token.",
+        description="It stops working permanently.",
         prepare=_prepare_move("revoke"),
         show=_show,
         examples=_ONCE,
@@ -324,7 +322,7 @@ OPERATIONS = (
         path=_BY_ID,
         right="administer",
         summary="Delete a token",
-        description="Only a revoked one can be deleted. Needs an account token.",
+        description="Only a revoked token can be deleted.",
         prepare=_prepare_delete,
         show=show_deleted("api_token"),
         examples=_ONCE,

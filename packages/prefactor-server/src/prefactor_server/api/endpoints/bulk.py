@@ -1,9 +1,9 @@
-"""Bulk: many operations in one request, in order, up to the first that fails.
+"""Bulk: many operations in one request, executed in order up to the first that fails.
 
-The writes between two reads are submitted to the writer together. A malformed request is refused as
-a whole. Otherwise the answer is a 200 with the outcome of every item that was executed, by its key.
-The key is also the item's idempotency key: sending the request again replays what was done, and
-continues where it stopped.
+The writes between two reads are submitted to the writer together. A malformed request is rejected
+as a whole. Otherwise the answer is 200 with the outcome of every executed item, by its key. The key
+is also the item's idempotency key: a repeated request replays the executed items, and continues
+after them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ MAX_ITEMS: Final = 1000
 
 _KEY_RULE: Final = f"must be {MIN_BULK_KEY_LENGTH} to {MAX_KEY_LENGTH} characters"
 _PREFERENCE_APPLIED: Final = (b"preference-applied", b"return=minimal")
-_MARKS: Final = ("_type", "idempotency_key", "details")
+_ENVELOPE: Final = ("_type", "idempotency_key", "details")
 
 
 class BulkItemFields(msgspec.Struct, kw_only=True):
@@ -71,14 +71,14 @@ class BulkFields(msgspec.Struct, kw_only=True):
 
 
 class BulkView(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcomes, by key. Each is the answer that the operation would give on its own."""
+    """The outcomes, by key. Each is what the operation would return on its own."""
 
     status: Literal["success"] = "success"
     outputs: Mapping[str, Any]
 
 
 class _Item(NamedTuple):
-    """One item: its key, its operation, its own call, and what has been decoded of it."""
+    """One item: its key, its operation, its own call, and its decoded and undecoded parts."""
 
     key: str
     operation: Operation | None
@@ -97,7 +97,7 @@ class Bulk:
         """Return the outcomes of a bulk request.
 
         Raises:
-            Refusal: it is malformed, or could not be started. Nothing was done.
+            Refusal: it is malformed, or could not be started. No item was executed.
         """
         items = await self._items(call, document)
         outputs: dict[str, Any] = {}
@@ -123,13 +123,13 @@ class Bulk:
         for index, raw in enumerate(_read_items(document)):
             if call.work.is_due():
                 await call.work.pause()
-            own = bytes(raw)
-            found = _item_errors(own, keys)
-            if isinstance(found, Envelope):
-                keys.add(found.idempotency_key)
-                items.append(self._item(call, found, own))
+            item = bytes(raw)
+            checked = _checked_envelope(item, keys)
+            if isinstance(checked, Envelope):
+                keys.add(checked.idempotency_key)
+                items.append(self._item(call, checked, item))
             else:
-                errors[str(index)] = found
+                errors[str(index)] = checked
         if errors:
             raise ValidationFailed({"items": errors})
         return items
@@ -163,9 +163,9 @@ class Bulk:
             if not isinstance(operation, Write):
                 raise TypeError(operation)
             try:
-                _aim(operation, item)
-            except Refusal as unfit:
-                refusal = unfit
+                _set_path_id(operation, item)
+            except Refusal as rejected:
+                refusal = rejected
                 break
             jobs.append(WriteJob(operation, item.call, item.document, envelope=item.envelope))
         answers = await execute(jobs, size) if jobs else []
@@ -182,11 +182,11 @@ def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
         method="POST",
         path="/api/v1/bulk",
         right="read",
-        summary="Carry out many operations in one request",
+        summary="Execute many operations in one request",
         description=(
-            "Items are carried out in order, up to the first that fails. The answer is 200 and "
-            "holds the outcome of each that was carried out, by its key, which is also its "
-            f"idempotency key. At most {MAX_ITEMS} items. Types: "
+            "Executes the items in order, up to the first that fails. The response is 200 and "
+            "contains the outcome of each executed item, by its key, which is also its idempotency "
+            f"key. There may be at most {MAX_ITEMS} items. Types: "
             + ", ".join(f"`{one.item_type}`" for one in operations)
             + "."
         ),
@@ -197,7 +197,7 @@ def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
         answer=Bulk(operations).answer,
         examples=(
             Example(
-                "A run that is registered and started",
+                "Register and start a run",
                 {
                     "items": [
                         {
@@ -219,7 +219,7 @@ def bulk_operation(operations: Sequence[Operation]) -> RawOperation:
 
 
 def _batch(items: Sequence[_Item], start: int) -> Sequence[_Item]:
-    """Return the next item; if it is a write, with all writes that directly follow it."""
+    """Return the next item and, if it is a write, all writes that directly follow it."""
     end = start + 1
     if isinstance(items[start].operation, Write):
         while end < len(items) and isinstance(items[end].operation, Write):
@@ -238,12 +238,12 @@ def _read_items(document: bytes) -> list[msgspec.Raw]:
         raise invalid("items", "must be a list") from error
     if not 0 < len(items) <= MAX_ITEMS:
         limit = Limit("items", MAX_ITEMS) if items else None
-        raise invalid("items", f"must hold 1 to {MAX_ITEMS} items, not {len(items)}", limit)
+        raise invalid("items", f"must have 1 to {MAX_ITEMS} items, got {len(items)}", limit)
     return items
 
 
-def _item_errors(item: bytes, keys: Container[str]) -> Envelope | FieldError | FieldErrors:
-    """Return the errors of an item's key and type, which refuse the whole request."""
+def _checked_envelope(item: bytes, keys: Container[str]) -> Envelope | FieldError | FieldErrors:
+    """Return an item's envelope, or the errors in it, which reject the whole request."""
     if not item.lstrip().startswith(b"{"):
         return FieldError("invalid_value", "must be an object")
     envelope = read_envelope(item)
@@ -251,23 +251,23 @@ def _item_errors(item: bytes, keys: Container[str]) -> Envelope | FieldError | F
     if envelope.item_type is None:
         errors["_type"] = REQUIRED
     elif not isinstance(envelope.item_type, str):
-        errors["_type"] = FieldError("invalid_value", "must be a text")
+        errors["_type"] = FieldError("invalid_value", "must be a string")
     key = envelope.idempotency_key
     if key is None:
         errors["idempotency_key"] = REQUIRED
-    elif not isinstance(key, str) or not _fits(key):
+    elif not isinstance(key, str) or not _is_bulk_key(key):
         errors["idempotency_key"] = FieldError("invalid_value", _KEY_RULE)
     elif key in keys:
         errors["idempotency_key"] = FieldError("invalid_value", "duplicate key")
     return errors or envelope
 
 
-def _fits(key: str) -> bool:
+def _is_bulk_key(key: str) -> bool:
     return len(key) >= MIN_BULK_KEY_LENGTH and is_key(key)
 
 
-def _aim(operation: Operation, item: _Item) -> None:
-    """Check the caller's scope, and read the id that a single request has in its path."""
+def _set_path_id(operation: Operation, item: _Item) -> None:
+    """Check the caller's access, and set the id that a single request has in its path."""
     operation.check_access(item.call.principal)
     name = operation.path_parameter
     if name is None:
@@ -278,7 +278,7 @@ def _aim(operation: Operation, item: _Item) -> None:
     if path_id is None:
         raise required(name)
     if not isinstance(path_id, str):
-        raise invalid(name, "must be a text")
+        raise invalid(name, "must be a string")
     operation.check_id(path_id)
     item.call.path_id = path_id
 
@@ -286,25 +286,25 @@ def _aim(operation: Operation, item: _Item) -> None:
 async def _read(operation: Read, item: _Item) -> msgspec.Struct:
     _check_small(item.document)
     check_depth(item.document)
-    _aim(operation, item)
+    _set_path_id(operation, item)
     fields = read_object(item.document)
     details = fields.get("details")
     if isinstance(details, dict):
         fields |= cast("dict[str, Any]", details)
-    around = {*_MARKS, operation.path_parameter}
+    envelope = {*_ENVELOPE, operation.path_parameter}
     if operation.path_parameter is not None:
-        around.add("id")
-    asked = {name: value for name, value in fields.items() if name not in around}
-    item.call.query = read_item_query(asked, operation.parameters, item.call.principal)
+        envelope.add("id")
+    parameters = {name: value for name, value in fields.items() if name not in envelope}
+    item.call.query = read_item_query(parameters, operation.parameters, item.call.principal)
     return await operation.answer(item.call)
 
 
 def _check_small(document: bytes) -> None:
-    """Refuse a large item of an operation that stores nothing."""
+    """Reject a large item of an operation that stores nothing."""
     if len(document) > MAX_UNPAUSED_BYTES:
         raise TooLarge(
-            f"An item that changes nothing may have {MAX_UNPAUSED_BYTES} bytes, "
-            f"not {len(document)}",
+            f"An item that changes nothing may have at most {MAX_UNPAUSED_BYTES} bytes, "
+            f"got {len(document)}",
             Limit("request_bytes", MAX_UNPAUSED_BYTES),
         )
 

@@ -53,7 +53,7 @@ class EnvironmentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LIST = ListQuery(filters=(), sorts=("id", "name", "inserted_at", "updated_at"))
-_ACCOUNT = Parameter("account_id", "The account: the token's own, which is the default.")
+_ACCOUNT = Parameter("account_id", "The account. It must be the token's own, the default.")
 
 
 async def _prepare_create(call: Call, body: EnvironmentFields) -> Prepared:
@@ -113,7 +113,6 @@ OPERATIONS = (
         path="/api/v1/environment",
         right="read",
         summary="List environments",
-        description="Needs an account token.",
         access="account",
         reply=Listed[EnvironmentView],
         refusals=(ValidationFailed,),
@@ -126,7 +125,6 @@ OPERATIONS = (
         path=_BY_ID,
         right="read",
         summary="Show an environment",
-        description="Needs an account token.",
         access="account",
         reply=Success[EnvironmentView],
         refusals=(NotFound,),
@@ -139,7 +137,6 @@ OPERATIONS = (
         path="/api/v1/environment",
         right="administer",
         summary="Create an environment",
-        description="Needs an account token.",
         refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=EnvironmentFields,
         wrapped=True,
@@ -154,7 +151,6 @@ OPERATIONS = (
         path=_BY_ID,
         right="administer",
         summary="Rename an environment",
-        description="Needs an account token.",
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
         body=EnvironmentUpdateFields,
         wrapped=True,
@@ -170,8 +166,8 @@ OPERATIONS = (
         right="administer",
         summary="Delete an environment",
         description=(
-            "Answers with the environment as it last was. One that agents are deployed in, and "
-            "the default one, cannot be deleted. Needs an account token."
+            "Returns the deleted environment. The default environment, and one that agents are "
+            "deployed in, cannot be deleted."
         ),
         refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=NoFields,

@@ -25,18 +25,18 @@ _MAX_DIGITS: Final = 19
 async def _open(call: Call, last_event_id: str | None) -> Subscription:
     reader, principal = call.services.reader, call.principal
     runs = [
-        await reader.agent_instances.show(principal, one)
-        for one in _ids(call, "agent_instance_ids")
+        await reader.agent_instances.show(principal, run_id)
+        for run_id in _ids(call, "agent_instance_ids")
     ]
-    agents = [await reader.agents.show(principal, one) for one in _ids(call, "agent_ids")]
-    which = EventFilter.for_caller(
+    agents = [await reader.agents.show(principal, ref) for ref in _ids(call, "agent_ids")]
+    event_filter = EventFilter.for_caller(
         principal,
         instance_ids=[run.id for run in runs],
         agent_ids=[record.agent.id for record in agents],
         with_spans="include_spans" not in call.query or flag(call.query, "include_spans"),
         spans_of=_ids(call, "include_spans_of"),
     )
-    return await call.services.events.subscribe(which, _position(last_event_id))
+    return await call.services.events.subscribe(event_filter, _position(last_event_id))
 
 
 def _ids(call: Call, name: str) -> list[str]:
@@ -53,8 +53,8 @@ def _position(last_event_id: str | None) -> int | None:
         last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < _MAX_DIGITS
     ):
         raise BadRequest(
-            f"The header Last-Event-ID is {last_event_id[:40]!r}: it must be an id that this "
-            "stream sent, which is a whole number"
+            "The header Last-Event-ID must be an id that this stream sent, a whole number, got "
+            f"{last_event_id[:40]!r}"
         )
     return int(last_event_id)
 
@@ -68,29 +68,30 @@ OPERATIONS = (
         description=(
             "A stream of server-sent events about runs and spans as they change. It begins with a "
             "ready event, followed by changes events, whose data the schema shows. A reload event "
-            "means that changes were lost: read again what you show, and continue. Every id is a "
-            "position; a disconnected client sends the last one as Last-Event-ID and receives what "
-            "it missed. With runs or agents, the stream has only these runs and the runs of these "
-            "agents. A deployment token receives only its own agent's runs."
+            "means that changes were lost: read everything that you show again, and continue. "
+            "Every id is a position. A disconnected client sends the last one as Last-Event-ID, "
+            "and receives the events that it missed. With runs or agents, the stream contains only "
+            "these runs and the runs of these agents. A deployment token receives only its own "
+            "agent's runs."
         ),
         right="read",
         reply=EventChanges,
         refusals=(NotFound, ValidationFailed, Overloaded, Unavailable),
         parameters=(
-            Parameter("agent_instance_ids", f"Ids of runs, up to {_MAX_IDS}, with commas between."),
+            Parameter("agent_instance_ids", f"Up to {_MAX_IDS} ids of runs, separated by commas."),
             Parameter(
                 "agent_ids",
-                f"Ids or external identifiers of agents, up to {_MAX_IDS}, with commas between.",
+                f"Up to {_MAX_IDS} ids or external identifiers of agents, separated by commas.",
             ),
             Parameter(
                 "include_spans",
-                "Whether to send changes of spans as well. A list needs only runs (false).",
+                "Whether to send changes of spans as well. A list of runs does not need them.",
                 schema={"type": "boolean", "default": True},
             ),
             Parameter(
                 "include_spans_of",
-                f"Ids of runs, up to {_MAX_IDS}, with commas between. Spans of other runs are not "
-                "sent. A list beside an open run needs this. A run need not exist.",
+                f"Up to {_MAX_IDS} ids of runs, separated by commas. Spans of other runs are not "
+                "sent, which suits a list next to an open run. The runs need not exist.",
             ),
         ),
         open=_open,

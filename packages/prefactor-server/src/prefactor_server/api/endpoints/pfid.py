@@ -1,4 +1,4 @@
-"""Generates PFIDs for clients that choose the ids of what they create."""
+"""Generates PFIDs for clients that choose their own ids."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/pfid/generate",
         right="read",
-        summary="Make ids",
+        summary="Generate ids",
         description=(
-            "Makes ids that may be given to what is registered or created later. Nothing is "
-            "stored: a repeat makes others."
+            "Generates ids to register or create something with later. Nothing is stored, so a "
+            "repeated request generates other ids."
         ),
         reply=Success[PfidsView],
         refusals=(NotPermitted, ValidationFailed),

@@ -1,4 +1,4 @@
-"""Ping: whether a token works, and what it is for."""
+"""Ping: checks whether a token works, and shows its scope."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefactor_server.domain.api_token import TokenScope
 
 
 class PingView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token is for. A deployment token has an agent and an environment."""
+    """The scope of a token. A deployment token has an agent and an environment."""
 
     type: Literal["ping"] = "ping"
     account_id: str
@@ -42,7 +42,7 @@ OPERATIONS = (
         path="/api/v1/ping",
         right="read",
         summary="Check a token",
-        description="Works with any valid token, and says what it is for.",
+        description="Accepts any valid token, and shows its scope.",
         reply=Success[PingView],
         answer=_answer,
     ),

@@ -1,4 +1,4 @@
-"""Prices: what tokens cost, by the operator's price file."""
+"""Prices: the cost of tokens according to the operator's price file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_NAME: Final = 256
 
 
 class PriceView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a million tokens cost. ``model`` is a name, with ``*`` and ``?`` as wildcards."""
+    """The cost of a million tokens. ``model`` is a name, with ``*`` and ``?`` as wildcards."""
 
     model: str
     prompt: float
@@ -25,17 +25,17 @@ class PriceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelPriceView(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was asked for, and the price that is in force for it; null for none."""
+    """A requested model, and the price that applies to it, or null."""
 
     model: str
     price: PriceView | None
 
 
 class PriceTableView(msgspec.Struct, frozen=True, kw_only=True):
-    """All prices in their order: the first whose ``model`` fits is in force.
+    """All prices in order. The first one whose ``model`` matches applies.
 
-    ``file`` is the name of the file that the setting ``price_file`` names, as it was when the
-    server started; null without one, and then there are no prices.
+    ``file`` is the name of the file that the setting ``price_file`` names, which was read when the
+    server started. Without one, it is null and there are no prices.
     """
 
     type: Literal["price_table"] = "price_table"
@@ -70,8 +70,7 @@ def _models(text: str | None) -> Sequence[str]:
     if len(names) > _MAX_MODELS or not all(0 < len(name) <= _MAX_NAME for name in names):
         raise invalid(
             "models",
-            f"must be 1 to {_MAX_MODELS} names of 1 to {_MAX_NAME} characters with commas between "
-            "them",
+            f"must be 1 to {_MAX_MODELS} names of 1 to {_MAX_NAME} characters, separated by commas",
         )
     return names
 
@@ -88,19 +87,16 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/prices",
         right="read",
-        summary="Show what tokens cost",
-        description=(
-            "Prices are those of a file that the operator keeps, per million tokens. Needs an "
-            "account token."
-        ),
+        summary="Show the prices of tokens",
+        description=("Prices are per million tokens, and come from the operator's price file."),
         access="account",
         reply=Success[PriceTableView],
         refusals=(ValidationFailed,),
         parameters=(
             Parameter(
                 "models",
-                f"Names of models, at most {_MAX_MODELS}, with commas between: tells which price "
-                "is in force for each.",
+                f"Up to {_MAX_MODELS} names of models, separated by commas. The response shows the "
+                "price that applies to each.",
             ),
         ),
         answer=_list,

@@ -12,7 +12,7 @@ from prefactor_server.api.endpoints.risk_profile_fields import (
     RiskProfileFields,
     UpdateRiskProfileFields,
     default_rules,
-    given_rules,
+    requested_rules,
     ruleset_of,
 )
 from prefactor_server.api.kernel.listing import ListQuery
@@ -36,7 +36,7 @@ from prefactor_server.domain.risk.risk_score import FORMULA, RiskLevel
 
 
 class DeleteRiskProfileFields(msgspec.Struct, kw_only=True):
-    """At most an idempotency key."""
+    """No fields."""
 
 
 class RulesetView(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class RulesetView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskProfileTemplateView(RulesetView, frozen=True, kw_only=True):
-    """A ruleset to start from, both at the top level and under ``ruleset``."""
+    """A ruleset to begin with, both at the top level and under ``ruleset``."""
 
     type: Literal["risk_profile_template"] = "risk_profile_template"
     name: str
@@ -58,7 +58,7 @@ class RiskProfileTemplateView(RulesetView, frozen=True, kw_only=True):
 class RiskProfileView(msgspec.Struct, frozen=True, kw_only=True):
     """A profile: a weight per category, a multiplier per action, and three thresholds.
 
-    ``ruleset`` holds the same as plain numbers, and ``agreed_data_risk`` repeats ``agreed_risk``.
+    ``ruleset`` has the rules as plain numbers, and ``agreed_data_risk`` repeats ``agreed_risk``.
     """
 
     type: Literal["risk_profile"] = "risk_profile"
@@ -89,7 +89,7 @@ async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
         inserted_at=call.now,
         name=body.name,
         description=body.description,
-        **(default_rules() | given_rules(body)),
+        **(default_rules() | requested_rules(body)),
         deleted_at=None,
         updated_at=call.now,
     )
@@ -97,12 +97,12 @@ async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
 
 
 async def _prepare_update(call: Call, body: UpdateRiskProfileFields) -> Prepared:
-    given = given_rules(body)
+    changes = requested_rules(body)
     if body.name is not None:
-        given["name"] = body.name
+        changes["name"] = body.name
     if body.description is not msgspec.UNSET:
-        given["description"] = body.description
-    return _prepared(UpdateRiskProfile(call.request(), call.path_id, given))
+        changes["description"] = body.description
+    return _prepared(UpdateRiskProfile(call.request(), call.path_id, changes))
 
 
 async def _prepare_delete(call: Call, body: DeleteRiskProfileFields) -> Prepared:
@@ -196,9 +196,9 @@ OPERATIONS = (
         right="administer",
         summary="Create a risk profile",
         description=(
-            "A weight may be a number alone. Thresholds ascend; a score has the highest level "
-            "whose threshold it exceeds. The rules may be sent flat or in a ruleset, where what is "
-            "left out or null has the value of the default template. Needs an account token."
+            "A weight may be a plain number. Thresholds ascend, and a score has the highest level "
+            "whose threshold it exceeds. The rules may be sent flat or in a ruleset. An entry that "
+            "a ruleset omits, or that is null, has the value of the default template."
         ),
         refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=RiskProfileFields,
@@ -215,7 +215,6 @@ OPERATIONS = (
         path="/api/v1/risk_profile",
         right="read",
         summary="List risk profiles",
-        description="Needs an account token.",
         access="account",
         reply=Listed[RiskProfileView],
         refusals=(ValidationFailed,),
@@ -227,8 +226,8 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/risk_profile/template",
         right="read",
-        summary="Show a ruleset to start from",
-        description="There is one template, default. Needs an account token.",
+        summary="Show a ruleset to begin with",
+        description="The only template is default.",
         access="account",
         reply=Success[RiskProfileTemplateView],
         refusals=(ValidationFailed,),
@@ -247,7 +246,6 @@ OPERATIONS = (
         path=_OF_ONE,
         right="read",
         summary="Show a risk profile",
-        description="Needs an account token.",
         access="account",
         reply=Success[RiskProfileView],
         refusals=(NotFound,),
@@ -261,9 +259,8 @@ OPERATIONS = (
         right="administer",
         summary="Change a risk profile",
         description=(
-            "What is not given stays as it is; weights, multipliers and thresholds are replaced "
-            "as a whole. Scores are computed when they are read, so old runs follow. Needs an "
-            "account token."
+            "Omitted fields stay as they are. Weights, multipliers and thresholds are replaced as "
+            "a whole. Scores are computed when they are read, so those of old runs change too."
         ),
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
         body=UpdateRiskProfileFields,
@@ -279,8 +276,7 @@ OPERATIONS = (
         right="administer",
         summary="Delete a risk profile",
         description=(
-            "Agents that have it keep its id, and their runs have no scores from then on. "
-            "Needs an account token."
+            "Agents that have the profile keep its id, and their runs have no scores from then on."
         ),
         refusals=(NotFound, IdempotencyKeyUsed),
         body=DeleteRiskProfileFields,

@@ -1,7 +1,7 @@
-"""The fields of a risk profile in requests, in either of the two forms that clients use.
+"""The fields of a risk profile in requests, in either of two forms.
 
 The flat form has weights, multipliers and thresholds at the top level, and a switch per weight.
-The nested form has them in a ``ruleset`` of plain numbers. Both may be sent if they agree.
+The nested form has them in a ``ruleset``, as plain numbers. Both may be sent if they agree.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class UpdateRiskProfileFields(_Rules, kw_only=True):
 class RiskProfileFields(_Rules, kw_only=True):
     """A new profile.
 
-    In the flat form, a category that is not named weighs 0, and an action multiplies by 1.
+    In the flat form, an omitted category weighs 0, and an omitted action multiplies by 1.
     """
 
     name: Name
@@ -84,10 +84,10 @@ class RiskProfileFields(_Rules, kw_only=True):
 
 
 class PreviewRiskProfileFields(_Rules, kw_only=True):
-    """The rules to try, and the runs to try them on.
+    """The rules to preview, and the runs to score with them.
 
-    What is not given has the value of the profile that ``risk_profile_id`` names. Without one, it
-    has the value of a new profile.
+    An omitted rule has the value of the profile that ``risk_profile_id`` names or, without one, of
+    a new profile.
     """
 
     agent_instance_ids: list[ClientId]
@@ -96,10 +96,10 @@ class PreviewRiskProfileFields(_Rules, kw_only=True):
 
 _Document: TypeAlias = Callable[[Mapping[str, Any]], str]
 _DOCUMENTS: Final[Mapping[str, _Document]] = {
-    "category_weights": lambda given: weights_document(
+    "category_weights": lambda weights: weights_document(
         {
             name: (one.weight, one.included) if isinstance(one, CategoryWeight) else (one, True)
-            for name, one in given.items()
+            for name, one in weights.items()
         }
     ),
     "action_multipliers": multipliers_document,
@@ -107,58 +107,60 @@ _DOCUMENTS: Final[Mapping[str, _Document]] = {
 }
 
 
-def given_rules(body: _Rules) -> dict[str, Any]:
-    """The columns of a profile that a request sets: its rules as documents, and what is agreed.
+def requested_rules(body: _Rules) -> dict[str, Any]:
+    """Return the columns that a request sets: rules as JSON documents, and the agreed risk.
 
     Raises:
         ValidationFailed: a rule is wrong, or the two forms disagree.
     """
-    given: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for part, document in _DOCUMENTS.items():
         flat, nested = _flat(body, part, document), _nested(body, part, document)
         if flat is not None and nested is not None and not _agree(flat, nested):
             raise invalid(part, f"differs from ruleset.{part}: send one of them")
         if flat is not None or nested is not None:
-            given[part] = flat or nested
+            columns[part] = flat or nested
     agreed = [one for one in (body.agreed_risk, body.agreed_data_risk) if one is not UNSET]
     if len(set(agreed)) > 1:
         raise invalid("agreed_data_risk", "differs from agreed_risk: send one of them")
     if agreed:
-        given["agreed_risk"] = agreed[0]
-    return given
+        columns["agreed_risk"] = agreed[0]
+    return columns
 
 
 def default_rules() -> dict[str, Any]:
-    """The rules of a new profile whose request names none."""
+    """Return the rules of a new profile without any in its request."""
     return {part: document({}) for part, document in _DOCUMENTS.items()} | {"agreed_risk": None}
 
 
 def ruleset_of(rules: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """The nested form of rules that are stored as documents. What is switched off weighs 0."""
+    """Return stored rules in the nested form. A disabled category weighs 0."""
     return {part: _numbers(rules[part]) for part in _DOCUMENTS}
 
 
 def _flat(body: _Rules, part: str, document: _Document) -> str | None:
-    given: Mapping[str, Any] | None = getattr(body, part)
-    if given is None:
+    entries: Mapping[str, Any] | None = getattr(body, part)
+    if entries is None:
         return None
     template: Mapping[str, float] = getattr(DEFAULT_TEMPLATE, part)
     return document(
-        {name: template.get(name) if one is None else one for name, one in given.items()}
+        {name: template.get(name) if one is None else one for name, one in entries.items()}
     )
 
 
 def _nested(body: _Rules, part: str, document: _Document) -> str | None:
-    given: Mapping[str, Any] | UnsetType | None = (
+    sent: Mapping[str, Any] | UnsetType | None = (
         UNSET if body.ruleset is None else getattr(body.ruleset, part)
     )
-    if given is UNSET:
+    if sent is UNSET:
         return None
     template: Mapping[str, float] = getattr(DEFAULT_TEMPLATE, part)
-    entries: Mapping[str, Any] = given or {}
-    named = {name: one for name, one in entries.items() if one is not None or name not in template}
+    entries: Mapping[str, Any] = sent or {}
+    changes = {
+        name: one for name, one in entries.items() if one is not None or name not in template
+    }
     try:
-        return document({**template, **named})
+        return document({**template, **changes})
     except ValidationFailed as refusal:
         raise nest_errors("ruleset", refusal) from None
 

@@ -1,4 +1,4 @@
-"""What runs would score if a risk profile were changed: nothing is stored."""
+"""Previews the scores of runs with a changed risk profile, without storing anything."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from prefactor_server.api.endpoints.risk_profile import RiskProfileView
 from prefactor_server.api.endpoints.risk_profile_fields import (
     PreviewRiskProfileFields,
     default_rules,
-    given_rules,
+    requested_rules,
 )
-from prefactor_server.api.kernel.decode import read_body, read_object
+from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.operation import Call, Example, PureOperation
-from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success
 from prefactor_server.api.views.search import DerivedView, derived_view
 from prefactor_server.domain.errors import NotFound, ValidationFailed, invalid
@@ -36,10 +35,10 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewedRunView(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, with its score now and by the rules that are tried.
+    """A run, with its current score and its score with the previewed rules.
 
-    ``now`` is null if the run's agent has no profile. Both are null while the run's spans have not
-    been counted, see ``derived``.
+    ``now`` is null if the run's agent has no profile. Both are null until the run's spans have been
+    counted, see ``derived``.
     """
 
     agent_instance_id: str
@@ -50,7 +49,7 @@ class PreviewedRunView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskProfilePreviewView(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs in the order in which they were named; those that do not exist are left out."""
+    """The runs in the order of the request. Runs that do not exist are omitted."""
 
     type: Literal["risk_profile_preview"] = "risk_profile_preview"
     risk_profile_id: str | None
@@ -59,17 +58,13 @@ class RiskProfilePreviewView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _preview(call: Call, document: bytes) -> Success[RiskProfilePreviewView]:
-    body = read_body(document, PreviewRiskProfileFields)
-    if unknown := unknown_members(
-        PreviewRiskProfileFields, RiskProfileView, read_object(document), _ENVELOPE
-    ):
-        raise ValidationFailed(unknown)
+    body = read_strict_body(document, PreviewRiskProfileFields, RiskProfileView, _ENVELOPE)
     ids = list(dict.fromkeys(body.agent_instance_ids))
     if not 0 < len(ids) <= MAX_RUNS:
         raise invalid("agent_instance_ids", f"must have 1 to {MAX_RUNS} ids, got {len(ids)}")
     reader, principal = call.services.reader, call.principal
-    profile = await _tried(call, body)
-    # Read before the totals: they hold at least as much as is said of them.
+    profile = await _previewed_profile(call, body)
+    # Read before the totals, so that they are at least as fresh as reported.
     state = await reader.derived.of_totals(call.now)
     runs, totals = await reader.agent_instances.counted(principal, ids)
     call.memory.take(sum(len(one.usage) for one in totals.values()))
@@ -84,13 +79,13 @@ async def _preview(call: Call, document: bytes) -> Success[RiskProfilePreviewVie
     )
 
 
-async def _tried(call: Call, body: PreviewRiskProfileFields) -> RiskProfile:
+async def _previewed_profile(call: Call, body: PreviewRiskProfileFields) -> RiskProfile:
     """Return the profile as it would be stored."""
-    given = given_rules(body)
+    rules = requested_rules(body)
     if body.risk_profile_id is not None:
         profiles = call.services.reader.risk_profiles
         stored = await profiles.show(call.principal, body.risk_profile_id)
-        return stored._replace(**given)
+        return stored._replace(**rules)
     return RiskProfile(
         id="",
         account_id=call.principal.account_id,
@@ -98,7 +93,7 @@ async def _tried(call: Call, body: PreviewRiskProfileFields) -> RiskProfile:
         inserted_at=call.now,
         name="",
         description=None,
-        **(default_rules() | given),
+        **(default_rules() | rules),
         deleted_at=None,
         updated_at=call.now,
     )
@@ -136,10 +131,10 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/risk_profile/preview",
         right="read",
-        summary="Preview what runs would score",
+        summary="Preview the scores of runs",
         description=(
-            f"Scores up to {MAX_RUNS} runs by rules that are not stored, beside their scores "
-            "now. The rules may be sent as in a change of a profile. Needs an account token."
+            f"Scores up to {MAX_RUNS} runs with rules that are not stored, and shows their current "
+            "scores as well. The rules have the form that a change of a profile has."
         ),
         access="account",
         reply=Success[RiskProfilePreviewView],

@@ -1,4 +1,4 @@
-"""Series: what an agent or an account did over time."""
+"""Series: the activity of an agent or an account over time."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ _TIME: Final = {"type": "string", "format": "date-time"}
 _PARAMETERS: Final = (
     Parameter(
         "bucket",
-        "How long a bucket is. Minutes are kept for 7 days, hours for 90, days forever.",
+        "The length of a bucket. Minutes are kept for 7 days, hours for 90, days forever.",
         schema={"enum": list(BUCKET_NAMES), "default": _DEFAULT},
     ),
     Parameter(
         "start_time",
-        "A moment in the first bucket; by default 180 minutes, 168 hours or 90 days back.",
+        "A time in the first bucket; by default 180 minutes, 168 hours or 90 days ago.",
         schema=_TIME,
     ),
-    Parameter("end_time", "The moment that the last bucket reaches; now by default.", schema=_TIME),
-    Parameter("environment_id", "The environment; all of them together by default."),
+    Parameter("end_time", "The end of the last bucket; now by default.", schema=_TIME),
+    Parameter("environment_id", "The environment; all environments by default."),
 )
 _DESCRIPTION: Final = (
-    "Runs by how they ended, durations of runs and by span type, failures by span type, tokens and "
-    f"cost by model, for each bucket of a range. Buckets are in UTC; at most {MAX_BUCKETS}. A run "
-    "is counted when it ends and a span when it finishes; what is deleted later stays counted. "
-    "Quantiles are within 2 %."
+    "For each bucket of a range: ended runs by status, durations of runs, durations and failures "
+    "by span type, and tokens and cost by model. Buckets are in UTC, and there are at most "
+    f"{MAX_BUCKETS}. A run counts when it ends and a span when it finishes, even if they are "
+    "deleted later. Quantiles are within 2 %."
 )
 
 
@@ -75,12 +75,12 @@ async def _account(call: Call) -> Success[SeriesView]:
 
 async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
     reader, principal = call.services.reader.series, call.principal
-    asked = _range(call)
+    range_ = _range(call)
     environment_id = principal.environment_id or call.query.get("environment_id")
     # Read before the rollups, so that they are at least as fresh as reported.
     progress = await reader.progress(principal, call.now)
-    buckets = Buckets(asked)
-    rows = await reader.rollups(principal, agent_id, environment_id, asked)
+    buckets = Buckets(range_)
+    rows = await reader.rollups(principal, agent_id, environment_id, range_)
     call.memory.take(sum(len(row.figures) for row in rows))
     for row in rows:
         await call.work.pause()
@@ -91,13 +91,13 @@ async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
             account_id=principal.account_id,
             agent_id=agent_id or None,
             environment_id=environment_id,
-            bucket=asked.bucket.name,
-            start_time=show_time(asked.start),
-            end_time=show_time(asked.end),
+            bucket=range_.bucket.name,
+            start_time=show_time(range_.start),
+            end_time=show_time(range_.end),
             complete_from=show_optional_time(progress.complete_from),
             behind_seconds=progress.behind_seconds,
             currency=currency,
-            starts=[show_time(start) for start in asked.starts],
+            starts=[show_time(start) for start in range_.starts],
             runs=_runs(figures),
             span_types=[span_type_view(one) for one in await _lines(call, type_lines(figures))],
             models=[
@@ -109,13 +109,13 @@ async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
 
 
 async def _lines(call: Call, lines: Any) -> Sequence[Any]:
-    """Build the lines one by one, so that other requests run between."""
-    made: list[Any] = []
+    """Build the lines one by one, so that other requests run in between."""
+    built: list[Any] = []
     for line in lines:
         call.memory.take(_COLUMNS * _ENTRY_BYTES * len(line[2]))
-        made.append(line)
+        built.append(line)
         await call.work.pause()
-    return made
+    return built
 
 
 def _runs(figures: Sequence[Figures]) -> RunSeriesView:
@@ -146,7 +146,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/agent/{agent_id}/series",
         right="read",
-        summary="Show what an agent did over time",
+        summary="Show the activity of an agent over time",
         description=f"{_DESCRIPTION} The id in the path may be the agent's external identifier.",
         reply=Success[SeriesView],
         refusals=(NotFound, ValidationFailed),
@@ -158,8 +158,8 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/account/{account_id}/series",
         right="read",
-        summary="Show what all agents of an account did over time",
-        description=f"{_DESCRIPTION} Needs an account token.",
+        summary="Show the activity of an account over time",
+        description=_DESCRIPTION,
         access="account",
         reply=Success[SeriesView],
         refusals=(NotFound, ValidationFailed),

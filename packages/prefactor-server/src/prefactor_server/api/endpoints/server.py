@@ -1,4 +1,4 @@
-"""The server's own status, for its operators."""
+"""The status of the server, for its operators."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _US = 1_000_000
 
 
 class LimitedView(msgspec.Struct, frozen=True, kw_only=True):
-    """The current amount of something, and its limit; null for no limit."""
+    """A current amount, and its limit or null."""
 
     now: int
     limit: int | None
 
 
 class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """The database, with everything of all accounts.
+    """The database of all accounts.
 
-    ``size_bytes`` is the room that it takes with its logs and indexes. ``free_disk_bytes`` is null
-    if its disk is that of another machine.
+    ``size_bytes`` includes logs and indexes. ``free_disk_bytes`` is null if the database is on
+    another machine.
     """
 
     kind: str
@@ -55,10 +55,10 @@ class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumerView(msgspec.Struct, frozen=True, kw_only=True):
-    """What is derived from runs, and how far that is behind them.
+    """A consumer of the change feed, and how far its derived rows are behind.
 
-    ``behind`` counts positions of the change feed. It is not ``complete`` until what was stored
-    before has been filled in.
+    ``behind`` counts positions of the change feed. ``complete`` is false during the backfill of
+    older rows.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ConsumerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedView(msgspec.Struct, frozen=True, kw_only=True):
-    """The position of the last commit in the change feed, and who follows it."""
+    """The position of the last commit in the change feed, and the consumers of the feed."""
 
     position: int
     consumers: Sequence[ConsumerView]
@@ -78,8 +78,8 @@ class FeedView(msgspec.Struct, frozen=True, kw_only=True):
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     """The process that answered, and its database. Replicas share the database and the feed.
 
-    ``problem`` says why it takes no writes now; ``ready`` is whether there is none. Without a
-    secret key, no webhook can be made or sent.
+    ``problem`` is why it accepts no writes now, and ``ready`` is whether there is no problem.
+    Without a secret key, no webhook can be created or sent.
     """
 
     type: Literal["server"] = "server"
@@ -158,9 +158,8 @@ OPERATIONS = (
         right="administer",
         summary="Show the server's status",
         description=(
-            "Shows the process that answers, its database and the derived data, across accounts "
-            "and without any of their data. Answers even while the server accepts no writes. "
-            "Needs an account token."
+            "Shows the process that responds, its database and the derived data, for all accounts "
+            "and without any of their data. Works even while the server accepts no writes."
         ),
         access="account",
         reply=Success[ServerView],

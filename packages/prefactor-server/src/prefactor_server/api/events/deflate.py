@@ -1,9 +1,9 @@
-"""Compressing a message once for all streams that send it.
+"""Compresses a message once for all streams that send it.
 
 A stream with the content coding ``deflate`` is a zlib stream: a header, blocks, and the Adler-32 of
-everything. A block that is compressed alone and ends at a byte can be part of any such stream, and
-the checksums of parts combine into that of the whole. So a message is compressed once, however many
-streams send it, and no stream has a compressor.
+all data. A block that is compressed independently and ends at a byte boundary can be part of any
+such stream, and the checksum of a stream follows from those of its blocks. A message is therefore
+compressed once for any number of streams, and no stream needs a compressor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Message:
 
     @cached_property
     def deflated(self) -> bytes:
-        """The compressed block, which depends on no other."""
+        """The block, compressed independently of other blocks."""
         compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
         return compressor.compress(self.data) + compressor.flush(zlib.Z_FULL_FLUSH)
 
@@ -60,16 +60,16 @@ class Deflate:
 
 
 def combine(first: int, second: int, second_size: int) -> int:
-    """Return the Adler-32 of two parts from theirs; ``second_size`` is the second's in bytes."""
+    """Return the Adler-32 of two joined parts; ``second_size`` is the second's size in bytes."""
     low = (first & 0xFFFF) + (second & 0xFFFF) - 1
     high = (first >> 16) + (second >> 16) + second_size * ((first & 0xFFFF) - 1)
     return (high % _BASE) << 16 | (low % _BASE)
 
 
 def is_accepted(header: bytes) -> bool:
-    """Return whether an ``Accept-Encoding`` takes the coding ``deflate``."""
-    for one in header.lower().split(b","):
-        name, _, weight = one.partition(b";")
+    """Return whether an ``Accept-Encoding`` header accepts the coding ``deflate``."""
+    for coding in header.lower().split(b","):
+        name, _, weight = coding.partition(b";")
         if name.strip() == b"deflate":
             return weight.strip().rstrip(b"0.") != b"q="
     return False

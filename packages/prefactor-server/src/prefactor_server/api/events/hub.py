@@ -24,11 +24,11 @@ _SLICE: Final = 1000
 """How many changed rows are read at a time; a commit is never cut."""
 
 _MAX_SLICES_TO_CATCH_UP: Final = 40
-"""How many slices a subscriber that resumes may be behind. Reading all again is cheaper then."""
+"""How many slices a resuming subscriber may be behind. Beyond that, a full reload is cheaper."""
 
 _SECONDS_PER_STREAM: Final = 0.003
 _MAX_WINDOW_SECONDS: Final = 1.0
-"""Messages are rarer the more streams there are, down to one a second: each is a system call."""
+"""The window grows with the number of streams, because each message to each is a system call."""
 
 _RETRY_AFTER_SECONDS: Final = 10
 
@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 class TooManyStreams(Unavailable):
-    """The server has as many event streams open as it may."""
+    """The server has reached its limit of open event streams."""
 
     retry_after = _RETRY_AFTER_SECONDS
 
@@ -49,10 +49,10 @@ class Draining(Unavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLimits:
-    """How many streams there may be, and how they are timed.
+    """The limits on the number of streams, and their timing.
 
-    ``window_seconds`` is the least time between two messages of a stream. ``stream_seconds`` is how
-    long a stream stays open. For it and for the numbers of streams, 0 means no limit.
+    ``window_seconds`` is the minimum time between two messages of a stream. ``stream_seconds`` is
+    how long a stream stays open. For it and for the numbers of streams, 0 means no limit.
     """
 
     max_streams: int = 0
@@ -64,35 +64,33 @@ class EventLimits:
 
 
 class EventObserver(Protocol):
-    """Counts what streams are sent. It is called often, and must not raise."""
+    """Counts what is sent to streams. It is called often and must not raise."""
 
     def message_sent(self) -> None:
-        """A message was handed to the connection of a subscriber."""
-        ...
+        """Count a message that was passed to a subscriber's connection."""
 
     def reload_sent(self) -> None:
-        """A subscriber was asked to read everything again."""
-        ...
+        """Count a request to a subscriber to read everything again."""
 
 
 class View:
-    """A filter, the messages that pass it, and the subscribers who have it."""
+    """The subscribers with equal filters, and the messages that pass the filter."""
 
     __slots__ = ("filter", "log", "subscriptions")
 
-    def __init__(self, which: EventFilter, log: MessageLog) -> None:
-        self.filter = which
+    def __init__(self, event_filter: EventFilter, log: MessageLog) -> None:
+        self.filter = event_filter
         self.log = log
         self.subscriptions: set[Subscription] = set()
 
     def publish(self, message: Message) -> None:
-        """Add a message and wake everyone."""
-        self.log.drop_before(min(one.taken for one in self.subscriptions))
+        """Add a message and wake all subscribers."""
+        self.log.drop_before(min(one.next_number for one in self.subscriptions))
         self.log.append(message)
         for one in self.subscriptions:
             one.wake()
 
-    def lose(self) -> None:
+    def force_reload(self) -> None:
         """Make every subscriber read everything again, because changes could not be sent."""
         self.log.append(Message(b""))
         self.log.clear()
@@ -101,10 +99,11 @@ class View:
 
 
 class Subscription:
-    """One subscriber: how far it has taken the messages of its view.
+    """One subscriber, and its progress through the messages of its view.
 
-    ``resume_after`` is the position that it has seen already, or None if it begins now; ``begin``
-    is the position from which messages of the view continue.
+    ``resume_after`` is the position that it has already seen, or None for a new stream. ``begin``
+    is the position after which it takes the messages of the view. ``next_number`` is the number of
+    the next message to take.
     """
 
     __slots__ = (
@@ -112,9 +111,9 @@ class Subscription:
         "_waiter",
         "begin",
         "closed",
+        "next_number",
         "on_close",
         "resume_after",
-        "taken",
         "view",
     )
 
@@ -123,40 +122,40 @@ class Subscription:
         self.view = view
         self.begin = begin
         self.resume_after = resume_after
-        self.taken = view.log.end
+        self.next_number = view.log.end
         self.closed = False
         self.on_close: Callable[[], None] = _ignore
         self._waiter: asyncio.Future[None] | None = None
 
     @property
     def position(self) -> int:
-        """The position up to which a subscriber is current once it has taken all messages."""
+        """The position that a subscriber has reached once it has taken all messages."""
         return self._hub.position
 
     @property
     def has_lost(self) -> bool:
-        """Whether messages were dropped before they were taken."""
-        return not self.view.log.reaches(self.taken)
+        """Whether messages were dropped before this subscriber took them."""
+        return not self.view.log.reaches(self.next_number)
 
     def take(self) -> Message | None:
         """Return the next message, or None."""
         log = self.view.log
-        if self.taken == log.end:
+        if self.next_number == log.end:
             return None
-        self.taken += 1
-        return log.message(self.taken - 1)
+        self.next_number += 1
+        return log.message(self.next_number - 1)
 
     def skip_all(self) -> None:
-        """Skip all messages that were not taken yet."""
-        self.taken = self.view.log.end
+        """Skip all messages that are not taken yet."""
+        self.next_number = self.view.log.end
 
     def backlog(self) -> AsyncGenerator[Message | None]:
         """See ``EventHub.backlog``."""
         return self._hub.backlog(self)
 
     async def wait(self) -> None:
-        """Wait until there may be something to do."""
-        if self.closed or self.taken != self.view.log.end:
+        """Wait until a message arrives, a timer wakes the stream, or the subscription closes."""
+        if self.closed or self.next_number != self.view.log.end:
             return
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
@@ -167,7 +166,7 @@ class Subscription:
             self._waiter.set_result(None)
 
     def close(self) -> None:
-        """End the subscription; harmless when repeated."""
+        """End the subscription. Repeated calls do nothing."""
         if not self.closed:
             self.closed = True
             self._hub.leave(self)
@@ -180,9 +179,9 @@ def _ignore() -> None:
 
 
 class EventHub:
-    """Reads the feed while there are subscribers, and hands each view its messages.
+    """Reads the feed while there are subscribers, and passes each view its messages.
 
-    ``render`` encodes the rows of one account that pass a filter into the message with a position.
+    ``render`` encodes the rows of one account that pass a filter as the message for a position.
     """
 
     def __init__(
@@ -202,9 +201,9 @@ class EventHub:
         self._views: dict[EventFilter, View] = {}
         self._streams: Counter[str] = Counter()
         self._reading: asyncio.Task[None] | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
-        # Held while a slice becomes messages, so that a new subscriber gets all of them or none.
+        # Held while a slice becomes messages, so that a new subscriber gets all or none of them.
         self._lock = asyncio.Lock()
         self._draining = False
 
@@ -214,36 +213,36 @@ class EventHub:
         return self._streams.total()
 
     def wake(self) -> None:
-        """Look at the feed soon: something may have changed."""
+        """Read the feed soon, because something may have changed."""
         self._woken.set()
 
     def close(self) -> None:
-        """End every subscription and take no more."""
+        """End every subscription and accept no new ones."""
         self._draining = True
         for view in tuple(self._views.values()):
             for one in tuple(view.subscriptions):
                 one.close()
 
-    async def subscribe(self, which: EventFilter, resume_after: int | None) -> Subscription:
+    async def subscribe(self, event_filter: EventFilter, resume_after: int | None) -> Subscription:
         """Begin a subscription, after a position or now.
 
         Raises:
-            Overloaded: the account has as many streams open as it may.
-            TooManyStreams: so has the server.
+            Overloaded: the account has reached its limit of open streams.
+            TooManyStreams: the server has reached its limit of open streams.
             Draining: the server is about to stop.
             Unavailable: the feed cannot be read.
         """
-        self._admit(which.account_id)
-        self._streams[which.account_id] += 1
+        self._admit(event_filter.account_id)
+        self._streams[event_filter.account_id] += 1
         try:
             async with self._lock:
-                return await self._join(which, resume_after)
+                return await self._join(event_filter, resume_after)
         except BaseException:
-            self._release(which.account_id)
+            self._release(event_filter.account_id)
             raise
 
     def leave(self, subscription: Subscription) -> None:
-        """Forget a subscription."""
+        """Remove a subscription, and stop reading the feed after the last one."""
         view = subscription.view
         view.subscriptions.discard(subscription)
         self._release(view.filter.account_id)
@@ -254,39 +253,39 @@ class EventHub:
             self._stop()
 
     async def backlog(self, subscription: Subscription) -> AsyncGenerator[Message | None]:
-        """Yield the messages between what a subscriber has seen and where its view begins.
+        """Yield the messages that a resuming subscriber has missed.
 
-        None ends it: the subscriber has to read everything again.
+        A final None means that the subscriber must read everything again.
         """
-        after, which = subscription.resume_after, subscription.view.filter
+        after, event_filter = subscription.resume_after, subscription.view.filter
         for _ in range(_MAX_SLICES_TO_CATCH_UP):
             if after is None or after >= subscription.begin:
                 return
             changes = await self._queries.changes(after, _SLICE)
-            # Looked at afterwards, because the oldest changes are deleted at any time.
+            # Checked after the read, because the oldest changes may be deleted at any time.
             if after < await self._queries.pruned_to():
                 break
             changes = [one for one in changes if one.position <= subscription.begin]
             if not changes:
                 return
             after = changes[-1].position
-            for _, message in await self._messages(changes, [which]):
+            for _, message in await self._messages(changes, [event_filter]):
                 yield message
         yield None
 
     def _admit(self, account_id: str) -> None:
         limits = self.limits
         if self._draining:
-            raise Draining("The server is about to stop: open the stream again")
+            raise Draining("The server is about to stop: open the stream again in a second")
         if 0 < limits.max_streams <= self.streams:
             raise TooManyStreams(
-                f"The server has {self.streams} event streams open, which is the limit: "
+                f"The server has {self.streams} event streams open, the most that it allows: "
                 "try again later, or raise max_event_streams"
             )
         if 0 < limits.max_streams_per_account <= self._streams[account_id]:
             raise Overloaded(
-                f"The account has {self._streams[account_id]} event streams open, as many as it "
-                "may: close one, or raise max_event_streams_per_account",
+                f"The account has {self._streams[account_id]} event streams open, the most that "
+                "it may have: close one, or raise max_event_streams_per_account",
                 _RETRY_AFTER_SECONDS,
             )
 
@@ -295,16 +294,16 @@ class EventHub:
         if not self._streams[account_id]:
             del self._streams[account_id]
 
-    async def _join(self, which: EventFilter, resume_after: int | None) -> Subscription:
+    async def _join(self, event_filter: EventFilter, resume_after: int | None) -> Subscription:
         if self._reading is None:
             self.position = await self._queries.position()
         elif resume_after is not None and resume_after > self.position:
-            # Another replica has sent it changes that this one has not read yet.
+            # Another replica has sent the subscriber changes that this one has not read yet.
             while await self._read_slice():
                 pass
-        view = self._views.get(which)
+        view = self._views.get(event_filter)
         if view is None:
-            view = self._views[which] = View(which, MessageLog(self._budget.lease()))
+            view = self._views[event_filter] = View(event_filter, MessageLog(self._budget.lease()))
         subscription = Subscription(self, view, self.position, resume_after)
         view.subscriptions.add(subscription)
         if self._draining:
@@ -312,20 +311,20 @@ class EventHub:
         elif self._reading is None:
             loop = asyncio.get_running_loop()
             self._reading = loop.create_task(self._read())
-            self._hearing = loop.create_task(self._hear())
+            self._listening = loop.create_task(self._listen())
         return subscription
 
     def _stop(self) -> None:
-        """Read no more until somebody subscribes."""
-        for task in (self._reading, self._hearing):
+        """Stop reading the feed until the next subscription."""
+        for task in (self._reading, self._listening):
             if task is not None:
                 task.cancel()
-        self._reading = self._hearing = None
+        self._reading = self._listening = None
 
-    async def _hear(self) -> None:
+    async def _listen(self) -> None:
         try:
             await self._queries.listen(self.wake)
-        except Exception as error:  # noqa: BLE001 - the feed is looked at from time to time anyway
+        except Exception as error:  # noqa: BLE001 - the feed is also polled
             _log.error("events_failed", trace=trace_of(error))
 
     async def _read(self) -> None:
@@ -340,7 +339,7 @@ class EventHub:
                     await self._woken.wait()
 
     async def _read_once(self) -> float:
-        """Turn new changes into messages; return the least time until the next call."""
+        """Turn new changes into messages; return the minimum time until the next call."""
         try:
             async with self._lock:
                 if await self._read_slice():
@@ -348,7 +347,7 @@ class EventHub:
         except Unavailable as error:
             _log.warning("feed_not_read", reason=error.message)
             return self.limits.poll_seconds
-        except Exception as error:  # noqa: BLE001 - one slice must not silence all that follow
+        except Exception as error:  # noqa: BLE001 - one bad slice must not end the feed
             _log.error("events_failed", trace=trace_of(error))
             await self._start_over()
             return self.limits.poll_seconds
@@ -356,11 +355,11 @@ class EventHub:
         return max(self.limits.window_seconds, window)
 
     async def _start_over(self) -> None:
-        """Skip what could not be turned into messages, and have everyone read everything again."""
+        """Skip the changes that caused an error, and make all subscribers read everything again."""
         with suppress(Unavailable):
             self.position = await self._queries.position()
             for view in self._views.values():
-                view.lose()
+                view.force_reload()
 
     async def _read_slice(self) -> bool:
         """Read one slice; return whether there may be more."""
@@ -370,8 +369,8 @@ class EventHub:
         views = tuple(self._views.values())
         messages = await self._messages(changes, [view.filter for view in views])
         self.position = changes[-1].position
-        for which, message in messages:
-            view = self._views.get(which)
+        for event_filter, message in messages:
+            view = self._views.get(event_filter)
             if view is not None:
                 view.publish(message)
         return sum(one.weight for one in changes) >= _SLICE
@@ -379,20 +378,22 @@ class EventHub:
     async def _messages(
         self, changes: Sequence[Change], filters: Sequence[EventFilter]
     ) -> list[tuple[EventFilter, Message]]:
-        """Return the message of each filter that any of the changes pass."""
+        """Return a message for each filter that at least one of the changes passes."""
         position = changes[-1].position
         filters_of: defaultdict[str, list[EventFilter]] = defaultdict(list)
-        for which in filters:
-            filters_of[which.account_id].append(which)
+        for event_filter in filters:
+            filters_of[event_filter.account_id].append(event_filter)
         changes_of: defaultdict[str, list[Change]] = defaultdict(list)
         for change in changes:
             if change.account_id in filters_of and not change.flags & IMPORTED:
                 changes_of[change.account_id].append(change)
-        found: list[tuple[EventFilter, Message]] = []
-        for account_id, theirs in changes_of.items():
-            rows = await self._queries.rows(account_id, theirs, filters_of[account_id])
-            for which in filters_of[account_id]:
-                passing = rows.passing(which)
+        messages: list[tuple[EventFilter, Message]] = []
+        for account_id, account_changes in changes_of.items():
+            rows = await self._queries.rows(account_id, account_changes, filters_of[account_id])
+            for event_filter in filters_of[account_id]:
+                passing = rows.passing(event_filter)
                 if passing.changes:
-                    found.append((which, Message(self._render(position, passing, which))))
-        return found
+                    messages.append(
+                        (event_filter, Message(self._render(position, passing, event_filter)))
+                    )
+        return messages

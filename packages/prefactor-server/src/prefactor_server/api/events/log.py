@@ -1,4 +1,4 @@
-"""The messages that subscribers with equal filters have yet to take."""
+"""The messages that subscribers with equal filters have not taken yet."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from prefactor_server.domain.errors import Unavailable
 from prefactor_server.memory_budget import Lease
 
 MAX_MESSAGES: Final = 64
-"""How many messages a subscriber may be behind: sixteen seconds at four messages a second."""
+"""How many messages a subscriber may be behind: 16 seconds at four messages a second."""
 
 MAX_BYTES: Final = 256 * 1024
-"""How many bytes of messages are held for slow subscribers, in addition to the newest message."""
+"""How many bytes of messages are kept for slow subscribers, besides the newest message."""
 
 
 class MessageLog:
     """A bounded log of encoded messages, numbered from 0.
 
-    Its memory does not grow with the number of its readers. A reader remembers how far it has read,
-    and one that is behind the oldest message has lost some.
+    Its memory does not grow with the number of readers. A reader remembers the number of its next
+    message. A reader whose next message was dropped has missed messages.
     """
 
     def __init__(self, memory: Lease) -> None:
@@ -35,20 +35,20 @@ class MessageLog:
         return self._first + len(self._messages)
 
     def reaches(self, number: int) -> bool:
-        """Return whether all messages from a number on are still held."""
+        """Return whether all messages from a number on are still in the log."""
         return number >= self._first
 
     def message(self, number: int) -> Message:
-        """Return a message that is held."""
+        """Return the message with a number, which must still be in the log."""
         return self._messages[number - self._first]
 
     def append(self, message: Message) -> None:
-        """Add a message; the oldest go if there are too many, or the memory budget is exhausted."""
+        """Add a message. Beyond the limits, the oldest are dropped; without memory, all others."""
         try:
             self._memory.take(len(message.data))
         except Unavailable:
             self.clear()
-            # The newest message is bounded by the size of a slice of the feed.
+            # Kept in any case. Its size is bounded by that of a slice of the feed.
             self._memory.hold(len(message.data))
         self._messages.append(message)
         self._size += len(message.data)
@@ -58,7 +58,7 @@ class MessageLog:
             self._drop_first()
 
     def drop_before(self, number: int) -> None:
-        """Drop the messages that every reader has taken."""
+        """Drop the messages before a number, because every reader has taken them."""
         while self._messages and self._first < number:
             self._drop_first()
 

@@ -1,4 +1,4 @@
-"""The blocks of an event stream as they are sent, but for that of changed rows."""
+"""The blocks of an event stream as they are sent, except those about changed rows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ ReloadReason: TypeAlias = Literal[
 ]
 
 RETRY: Final = b"retry: 1000\n"
-"""How soon a browser that was cut off comes back, in milliseconds: part of the first event."""
+"""How soon a disconnected browser reconnects, in milliseconds. Part of the first event."""
 
 
 def ready_message(position: int) -> bytes:
-    """Return the event that a stream begins with."""
+    """Return the first event of a stream."""
     return b"id: %d\nevent: ready\ndata: {}\n\n" % position
 
 
@@ -23,5 +23,5 @@ def reload_message(position: int, reason: ReloadReason) -> bytes:
 
 
 def heartbeat_message(position: int) -> bytes:
-    """Return the comment that shows that the stream is alive, and moves the position on."""
+    """Return the comment that keeps the stream alive and advances the position."""
     return b": heartbeat\nid: %d\n\n" % position

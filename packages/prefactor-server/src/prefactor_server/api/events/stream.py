@@ -1,12 +1,12 @@
 """One open event stream: the server-sent events of a subscription, until either side ends it.
 
-    retry: 1000            how soon a client that was cut off may come back
-    event: ready           the stream begins; its id is the position that it begins after
+    retry: 1000            how soon a disconnected client may reconnect, in milliseconds
+    event: ready           the stream begins after the position in its id
     event: changes         rows that changed, up to the position in its id
-    event: reload          changes were lost: read everything again, then go on from its id
-    : heartbeat            nothing happened; its id moves the position on
+    event: reload          changes were lost: read everything again, then continue from its id
+    : heartbeat            nothing happened; its id advances the position
 
-Every block has an id. A client that is cut off resumes after the last one that it has read whole.
+Every block has an id. A disconnected client resumes after the last block that it read completely.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 
 from starlette.types import Receive, Send
 
+from prefactor_server.api.asgi.body import wait_for_disconnect
 from prefactor_server.api.events.deflate import Deflate, Message
 from prefactor_server.api.events.hub import EventLimits, EventObserver, Subscription
 from prefactor_server.api.events.messages import (
@@ -32,11 +33,10 @@ HEADERS: Final = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
     (b"vary", b"accept-encoding"),
-    # Nginx would otherwise hold back what it has not enough of.
+    # Nginx would otherwise buffer small messages.
     (b"x-accel-buffering", b"no"),
 )
 
-_POLL_SECONDS: Final = 0.1
 _SLICE_BYTES: Final = 64 * 1024
 
 _LAST_WRITE_SECONDS: Final = 1.0
@@ -46,8 +46,8 @@ _LAST_WRITE_SECONDS: Final = 1.0
 class EventStream:
     """Sends the events of one subscription.
 
-    With ``deflate`` they are compressed. ``is_allowed`` tells whether the caller may still see
-    them. It is asked every ``check_seconds``.
+    With ``deflate`` they are compressed. ``is_allowed`` returns whether the caller may still see
+    them, and is called every ``check_seconds``.
     """
 
     __slots__ = (
@@ -97,7 +97,7 @@ class EventStream:
         self._give_up: asyncio.TimerHandle | None = None
 
     async def run(self, receive: Receive) -> None:
-        """Send events until the client leaves, its token ends, or the server wants to stop."""
+        """Send events until the client disconnects, loses access, or the server stops."""
         subscription = self._subscription
         subscription.on_close = self._on_close
         watch = self._loop.create_task(wait_for_disconnect(receive))
@@ -105,15 +105,15 @@ class EventStream:
         sending = self._sending = self._loop.create_task(self._send_events())
         self._on_timer()
         try:
-            # Not awaited itself: who cancels it must not seem to cancel the request.
+            # Waited for, not awaited, because its cancellation must not look like the request's.
             await asyncio.wait([sending])
         finally:
+            subscription.close()
             sending.cancel()
             watch.cancel()
             for timer in (self._timer, self._give_up):
                 if timer is not None:
                     timer.cancel()
-            subscription.close()
         if sending.cancelled():
             await self._send({"type": "http.response.abort"})
             return
@@ -133,7 +133,7 @@ class EventStream:
         self._give_up = self._loop.call_later(_LAST_WRITE_SECONDS, self._sending.cancel)
 
     async def _begin(self) -> None:
-        """Send the first event, and the messages that the subscriber has missed."""
+        """Send the first event, then the messages that the subscriber has missed."""
         subscription = self._subscription
         after, begin = subscription.resume_after, subscription.begin
         if after is not None and after > begin:
@@ -169,7 +169,7 @@ class EventStream:
             await self._write(Message(heartbeat_message(subscription.position)))
 
     async def _may_go_on(self) -> bool:
-        """Close the subscription if its time is over, or its caller may not see it any longer."""
+        """Close the subscription if its time is over or its caller has lost access."""
         now = self._loop.time()
         if now >= self._check_at:
             self._check_at = now + self._check_seconds
@@ -195,21 +195,14 @@ class EventStream:
             self._observer.message_sent()
 
     def _on_timer(self) -> None:
-        """Wake the stream if something is due, and set the timer for the next time.
+        """Wake the stream if something is due, and set the timer again.
 
-        One timer that is set rarely costs less than a timeout of every wait.
+        One timer that is rarely set costs less than a timeout for every wait.
         """
         now = self._loop.time()
         due = min(self._check_at, self._heartbeat_at, self._ends_at)
         if now >= due:
             self._subscription.wake()
-            # What is due is put off by the stream, which may wait for its client meanwhile.
+            # The stream updates these times, but only when its client reads again.
             due = now + min(self._check_seconds, self._limits.heartbeat_seconds)
         self._timer = self._loop.call_at(due, self._on_timer)
-
-
-async def wait_for_disconnect(receive: Receive) -> None:
-    """Return when the client has left."""
-    # A transport may answer at once with what is left of the request, any number of times.
-    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - it is no event of ours
-        await asyncio.sleep(_POLL_SECONDS)

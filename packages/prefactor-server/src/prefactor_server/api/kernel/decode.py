@@ -1,14 +1,15 @@
-"""Decoding request bodies: fast if they are valid, thorough if not.
+"""Decodes request bodies: fast if they are valid, thorough if not.
 
 A body is decoded once, directly into its struct. Only if that fails is it checked again, field by
 field, so that the error names every invalid field and not just the first. Unknown fields are
-ignored here; ``unknown_members.py`` finds them.
+ignored unless ``read_strict_body`` decodes them.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection
 from itertools import accumulate
 from typing import Any, Final, TypeVar, cast
 
@@ -16,19 +17,20 @@ import msgspec
 
 from prefactor_server.api.kernel.field_errors import field_errors
 from prefactor_server.api.kernel.fields import decode_field
+from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.domain.errors import BadRequest, ValidationFailed
 
 MAX_DEPTH: Final = 160
-"""The deepest nesting of a request. A JSON Schema of 64 nested objects has 127 levels, and is five
-levels down in the registration of a run."""
+"""The deepest nesting of a request. A JSON Schema of 64 nested objects has 127 levels, and begins
+at the fifth level of a registration."""
 
 MAX_CONTAINERS: Final = 500_000
 MAX_VALUES: Final = 1_000_000
 """The most values, including objects and lists, in the fields of one write."""
 
 MAX_UNPAUSED_BYTES: Final = 128 * 1024
-"""The largest JSON, in bytes, that is decoded without a pause: it takes some milliseconds."""
+"""The largest JSON that is decoded without a pause, in bytes. It takes a few milliseconds."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -45,7 +47,7 @@ NO_DETAILS: Final = msgspec.Raw(b"null")
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """The members around the fields of a request: its key, its bulk type and ``details``."""
+    """The members around the fields of a request: its key, its bulk type and its ``details``."""
 
     item_type: Any = msgspec.field(name="_type", default=None)
     idempotency_key: Any = None
@@ -108,8 +110,29 @@ def read_body(document: bytes, kind: type[S]) -> S:
     return body
 
 
+def read_strict_body(
+    document: bytes, kind: type[S], shown: object = None, accepted: Collection[str] = ()
+) -> S:
+    """Decode the fields of a request, and reject unknown ones.
+
+    Args:
+        document: the request.
+        kind: the type of its fields.
+        shown: the type that responses show, whose members are accepted as well.
+        accepted: further accepted members.
+
+    Raises:
+        BadRequest: they are not JSON, not an object, or nested too deeply.
+        ValidationFailed: fields are missing, wrong or unknown.
+    """
+    body = read_body(document, kind)
+    if unknown := unknown_members(kind, shown, read_object(document), accepted):
+        raise ValidationFailed(unknown)
+    return body
+
+
 async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
-    """Decode the fields of a large request in pieces, so that other requests run between.
+    """Decode the fields of a large request in pieces, so that other requests run in between.
 
     Raises:
         BadRequest: they are not JSON, not an object, or nested too deeply.
@@ -144,9 +167,9 @@ def _check_values(document: bytes) -> None:
     unescaped = document.replace(b"\\\\", b"").replace(b'\\"', b"")
     document = b"".join(unescaped.split(b'"')[::2])
     if _containers(document) > MAX_CONTAINERS:
-        raise BadRequest(f"The body holds more than {MAX_CONTAINERS} objects and lists")
+        raise BadRequest(f"The body has more than {MAX_CONTAINERS} objects and lists")
     if document.count(b",") > MAX_VALUES:
-        raise BadRequest(f"The body holds more than {MAX_VALUES} values")
+        raise BadRequest(f"The body has more than {MAX_VALUES} values")
 
 
 def _containers(document: bytes) -> int:
@@ -154,7 +177,7 @@ def _containers(document: bytes) -> int:
 
 
 async def _in_pieces(document: bytes | msgspec.Raw, depth: int, work: Work) -> Any:
-    """Decode JSON level by level, until each part is small enough to be decoded whole."""
+    """Decode JSON level by level, until each part is small enough to be decoded at once."""
     if work.is_due():
         await work.pause()
     size = memoryview(document).nbytes
@@ -190,7 +213,7 @@ def check_depth(document: bytes, max_depth: int = MAX_DEPTH) -> None:
         brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return
-    # The rest is scanned once, so that the time does not depend on the depth.
+    # The remaining ones are scanned once, so that the time does not depend on the depth.
     levels = accumulate(memoryview(brackets.translate(_STEPS)).cast("b"))
     if max(levels, default=0) > max_depth - passes:
         raise _too_deep()

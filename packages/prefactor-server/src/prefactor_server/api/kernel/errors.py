@@ -1,4 +1,4 @@
-"""Errors on the wire: their HTTP status and body.
+"""The HTTP status and body of errors.
 
     {"status": "error", "code": "...", "message": "...", "errors": {...}, "request_id": "..."}
 
@@ -34,7 +34,7 @@ class MethodNotAllowed(BadRequest):
     """The path exists, with other methods."""
 
     def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
-        super().__init__(f"{method} is not possible here, only {', '.join(allowed)}")
+        super().__init__(f"{method} is not allowed here: use {' or '.join(allowed)}")
         self.allowed = allowed
 
 
@@ -45,9 +45,11 @@ class UnsupportedEncoding(BadRequest):
 class UnsupportedMediaType(BadRequest):
     """The body's Content-Type is not supported. Accept lists the supported ones."""
 
-    def __init__(self, given: bytes, supported: tuple[bytes, ...]) -> None:
-        named = " or ".join(one.decode() for one in supported)
-        super().__init__(f"Content-Type must be {named}, not {given.decode('latin-1')[:60]!r}")
+    def __init__(self, content_type: bytes, supported: tuple[bytes, ...]) -> None:
+        names = " or ".join(one.decode() for one in supported)
+        super().__init__(
+            f"Content-Type must be {names}, got {content_type.decode('latin-1')[:60]!r}"
+        )
         self.supported = supported
 
 
@@ -77,7 +79,7 @@ STATUSES: Final[Mapping[type[Refusal], int]] = {
     NotImplementedHere: 501,
     Unavailable: 503,
 }
-"""The HTTP status of each refusal. A class that is not listed has that of its base."""
+"""The HTTP status of each refusal. A class that is not listed has the status of its base."""
 
 
 def status_of(kind: type[Refusal]) -> int:
@@ -118,7 +120,7 @@ def error_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
 
 
 def nest_errors(parent: str, refusal: Refusal) -> Refusal:
-    """Return a refusal with its field errors nested under ``parent``; others are unchanged."""
+    """Return a refusal with its field errors nested under ``parent``, or any other as it is."""
     if isinstance(refusal, ValidationFailed):
         return ValidationFailed({parent: refusal.errors}, limit=refusal.limit)
     return refusal

@@ -1,4 +1,4 @@
-"""The errors of a body that does not fit its struct: a slow, thorough second pass."""
+"""Finds every error of a body that does not fit its struct, in a slow second pass."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from prefactor_server.domain.errors import REQUIRED, FieldError, FieldErrors
 _Struct: TypeAlias = type[msgspec.Struct]
 
 
-def field_errors(kind: _Struct, value: Mapping[str, Any]) -> FieldErrors:
+def field_errors(kind: _Struct, members: Mapping[str, Any]) -> FieldErrors:
     """Return an error for each missing or invalid field, nested like the object."""
     errors: dict[str, FieldError | FieldErrors] = {}
     for field in msgspec.structs.fields(kind):
-        given = value.get(field.encode_name)
-        if given is not None:
-            found = _error(field.type, given)
+        value = members.get(field.encode_name)
+        if value is not None:
+            found = _error(field.type, value)
         else:
             found = REQUIRED if field.required else None
         if found:
@@ -100,7 +100,7 @@ def union_members(kind: Any) -> tuple[Any, ...]:
 
 
 def _rule(kind: Any) -> str | None:
-    """Return the rule that the type states in words."""
+    """Return the rule that the type documents, or None."""
     for member in union_members(kind):
         if get_origin(member) is Literal:
             return f"must be one of {', '.join(get_args(member))}"

@@ -1,4 +1,4 @@
-"""The types of fields in request bodies, each with the rule that its error message states."""
+"""The types of fields in request bodies, each with the rule for its error message."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from prefactor_server.domain.times import parse_time
 MAX_NAME: Final = 256
 MAX_TEXT: Final = 10_000
 
-# Not every database can store NUL in a text, so it is rejected where a text is stored as such.
-# Payloads are stored as JSON, where it is escaped.
+# Not every database can store NUL in text columns, so fields that are stored as text reject it.
+# Payloads are stored as JSON, which escapes it.
 _NO_NUL: Final = "^[^\\u0000]*$"
 
 # Repeats the rule of `is_client_id`, because OpenAPI needs a pattern. `$` alone would accept a
@@ -44,17 +44,17 @@ Name: TypeAlias = Annotated[
         min_length=1,
         max_length=MAX_NAME,
         pattern=_NO_NUL,
-        description=f"must be 1 to {MAX_NAME} characters, none of them NUL.",
+        description=f"must be 1 to {MAX_NAME} characters without NUL.",
     ),
 ]
-"""A name, an identifier of the client's own, or a reference to something by either."""
+"""A name, a client's own identifier, or a reference by either."""
 
 Text: TypeAlias = Annotated[
     str,
     Meta(
         max_length=MAX_TEXT,
         pattern=_NO_NUL,
-        description=f"must be at most {MAX_TEXT} characters, none of them NUL.",
+        description=f"must be at most {MAX_TEXT} characters without NUL.",
     ),
 ]
 """Prose."""
@@ -65,7 +65,7 @@ MetadataKey: TypeAlias = Annotated[
         min_length=1,
         max_length=MAX_METADATA_KEY,
         pattern=_NO_NUL,
-        description=f"must be a key of 1 to {MAX_METADATA_KEY} characters, none of them NUL.",
+        description=f"must be a key of 1 to {MAX_METADATA_KEY} characters without NUL.",
     ),
 ]
 MetadataValue: TypeAlias = Annotated[
@@ -74,23 +74,23 @@ MetadataValue: TypeAlias = Annotated[
         min_length=1,
         max_length=MAX_VALUE_LENGTH,
         pattern=_NO_NUL,
-        description=f"must be a text of 1 to {MAX_VALUE_LENGTH} characters, none of them NUL.",
+        description=f"must be a string of 1 to {MAX_VALUE_LENGTH} characters without NUL.",
     ),
 ]
 Metadata: TypeAlias = Annotated[
     dict[MetadataKey, MetadataValue],
     Meta(max_length=MAX_KEYS, description=f"must have at most {MAX_KEYS} keys."),
 ]
-"""Metadata of a run."""
+"""The metadata of a run."""
 
 MetadataChanges: TypeAlias = Annotated[
     dict[MetadataKey, MetadataValue | None],
     Meta(max_length=2 * MAX_KEYS, description=f"must name at most {2 * MAX_KEYS} keys."),
 ]
-"""Keys of metadata to set, or to remove by null."""
+"""The metadata keys to set, or to remove if null."""
 
 Key: TypeAlias = Annotated[
-    str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, description="Makes repeating safe.")
+    str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, description="Makes a retry safe.")
 ]
 """An idempotency key."""
 
@@ -100,7 +100,7 @@ class NoFields(msgspec.Struct):
 
 
 class IdempotentFields(msgspec.Struct, kw_only=True):
-    """Fields that may contain the idempotency key, as some clients send it."""
+    """Fields that may include the idempotency key, because some clients send it there."""
 
     idempotency_key: Key | None = None
 
@@ -115,11 +115,11 @@ JsonObject: TypeAlias = dict[str, Any]
 
 
 class Timestamp(int):
-    """Microseconds since 1970, parsed from ISO 8601 text. Without an offset it is UTC."""
+    """Microseconds since 1970, parsed from ISO 8601. A timestamp without an offset is UTC."""
 
 
 def decode_field(kind: type, value: object) -> object:
-    """Decode a value of one of the types above that msgspec does not know.
+    """Decode a value of a type that msgspec does not know.
 
     Raises:
         ValueError: it is not a value of the type.

@@ -1,7 +1,7 @@
-"""Parsing list queries: filters, sorting and pagination.
+"""Parses list queries: filters, sorting and pagination.
 
-Each noun declares once what it can be filtered and sorted by. The parameters of its list, their
-validation and their documentation follow from that.
+Each noun declares its filters and sort fields once. The parameters of its list, their
+validation and their documentation are derived from that.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PAGINATION: Final = (
     ),
     Parameter(
         "pagination[after]",
-        "The next_after of the page before, in place of an offset; filters and order must be its.",
+        "The next_after of the previous page, instead of an offset. Filters and order must stay.",
     ),
 )
 _DIRECTIONS: Final = ("asc", "desc")
@@ -78,7 +78,7 @@ class ListQuery(NamedTuple):
     default: Sort = Sort()
 
     def parameters(self, *others: Parameter) -> tuple[Parameter, ...]:
-        """Return every parameter of the list; ``others`` are handled by the noun itself."""
+        """Return every parameter of the list. ``others`` are those that the noun handles itself."""
         fields = [*self.sorts, *(f"-{field}" for field in self.sorts)]
         return (
             *(one.parameter for one in self.filters),
@@ -106,7 +106,7 @@ class ListQuery(NamedTuple):
         return f"-{self.default.field}" if self.default.descending else self.default.field
 
     def read(self, query: Mapping[str, str], *more: Filter) -> Listing:
-        """Parse a query; ``more`` are filters that the noun adds itself.
+        """Parse a query. ``more`` are filters that the noun adds itself.
 
         Raises:
             BadRequest: parameters contradict each other.
@@ -136,29 +136,30 @@ def read_filters(
     Raises:
         ValidationFailed: one has an invalid value.
     """
-    found: list[Filter] = []
-    for one in parameters:
-        name = one.parameter.name
-        if one.parameter.keyed:
-            found += _keyed_filters(query, one)
+    filters: list[Filter] = []
+    for filter_parameter in parameters:
+        name, column = filter_parameter.parameter.name, filter_parameter.column
+        if filter_parameter.parameter.keyed:
+            filters += _keyed_filters(query, filter_parameter)
             continue
         text = query.get(name)
         if text is None:
             continue
-        if one.or_null and text == "null":
-            found.append(Filter(one.column, "is null", None))
+        if filter_parameter.or_null and text == "null":
+            filters.append(Filter(column, "is null", None))
         else:
-            found.append(Filter(one.column, one.test, one.read(name, text)))
-    return found
+            filters.append(Filter(column, filter_parameter.test, filter_parameter.read(name, text)))
+    return filters
 
 
-def _keyed_filters(query: Mapping[str, str], one: FilterParameter) -> list[Filter]:
-    """Return the filters of a parameter that is given once per key."""
-    given = {name: text for name, text in query.items() if name.startswith(f"{one.column}[")}
-    if len(given) > MAX_KEYS:
-        raise invalid(one.parameter.name, f"must have at most {MAX_KEYS} keys")
-    # In one order, because a cursor remembers the filters of its list.
-    return [Filter(name, "=", one.read(name, given[name])) for name in sorted(given)]
+def _keyed_filters(query: Mapping[str, str], filter_parameter: FilterParameter) -> list[Filter]:
+    """Return the filters of a parameter that is sent once per key."""
+    prefix = f"{filter_parameter.column}["
+    values = {name: text for name, text in query.items() if name.startswith(prefix)}
+    if len(values) > MAX_KEYS:
+        raise invalid(filter_parameter.parameter.name, f"must have at most {MAX_KEYS} keys")
+    # Sorted, because a cursor remembers the filters of its list.
+    return [Filter(name, "=", filter_parameter.read(name, values[name])) for name in sorted(values)]
 
 
 def _sort(query: Mapping[str, str], fields: tuple[str, ...], default: Sort) -> Sort:
@@ -169,13 +170,14 @@ def _sort(query: Mapping[str, str], fields: tuple[str, ...], default: Sort) -> S
     if direction not in _DIRECTIONS:
         raise invalid("sorting[direction]", "must be asc or desc")
     if bare is None and field is None:
-        given = "sorting[direction]" in query
-        return default._replace(descending=direction == "desc") if given else default
+        if "sorting[direction]" not in query:
+            return default
+        return default._replace(descending=direction == "desc")
     name = "sorting" if bare is not None else "sorting[field]"
-    wanted = field or "" if bare is None else bare.removeprefix("-")
-    if wanted not in fields:
+    sort_field = field or "" if bare is None else bare.removeprefix("-")
+    if sort_field not in fields:
         raise invalid(name, f"must be one of {', '.join(fields)}")
-    return Sort(wanted, descending=direction == "desc" or (bare or "").startswith("-"))
+    return Sort(sort_field, descending=direction == "desc" or (bare or "").startswith("-"))
 
 
 def _cursor(text: str, listing: Listing) -> Cursor:

@@ -50,11 +50,11 @@ _ERROR: Final[Mapping[str, Any]] = {
         },
         "control": {
             "type": "object",
-            "description": "Where the run was terminated: the signal to its agent.",
+            "description": "Present if the run was terminated: the signal to its agent.",
         },
         "limit": {
             "type": "integer",
-            "description": "The value of a limit that was exceeded.",
+            "description": "The limit that was exceeded.",
         },
         "limit_of": {
             "enum": list(get_args(LimitName)),
@@ -65,18 +65,18 @@ _ERROR: Final[Mapping[str, Any]] = {
 _HEADERS: Final[Mapping[str, Any]] = {
     "X-Request-Id": {"schema": {"type": "string"}},
     "Accept-Encoding": {
-        "description": "How bodies of requests may be compressed.",
+        "description": "The encodings that request bodies may have.",
         "schema": {"type": "string"},
     },
 }
 _LOCATION: Final[Mapping[str, Any]] = {
-    "Location": {"description": "The address to continue at.", "schema": {"type": "string"}}
+    "Location": {"description": "The URL to continue at.", "schema": {"type": "string"}}
 }
 _KEY_HEADER: Final[Mapping[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Makes repeating safe; the field idempotency_key does the same.",
+    "description": "Makes a retry safe, like the field idempotency_key.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
 }
 _LAST_EVENT_HEADER: Final[Mapping[str, Any]] = {
@@ -91,14 +91,14 @@ _PREFER_HEADER: Final[Mapping[str, Any]] = {
     "in": "header",
     "required": False,
     "description": (
-        "With return=minimal (RFC 7240), each item that wrote a run or a span is answered with "
-        "its id, account_id, status and control signal alone."
+        "With return=minimal (RFC 7240), the output of an item that wrote a run or a span has only "
+        "its id, account_id, status and control signal."
     ),
     "schema": {"type": "string"},
 }
 _KEY_FIELD: Final[Mapping[str, Any]] = {
     "anyOf": [{"type": "string", "minLength": 1, "maxLength": 128}, {"type": "null"}],
-    "description": "Makes repeating safe: the same key and request have one effect.",
+    "description": "Makes a retry safe: a request that is sent again with its key has no effect.",
 }
 
 
@@ -139,7 +139,7 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
         "info": {
             "title": "Prefactor API",
             "version": __version__,
-            "description": "Bodies of requests may be compressed, with Content-Encoding: gzip.",
+            "description": "Request bodies may be compressed, with Content-Encoding: gzip.",
         },
         "security": [{"token": []}],
         "paths": paths,
@@ -175,9 +175,11 @@ def _operation(one: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     return described
 
 
-def _description(one: Operation) -> str:
-    text = one.description or f"{one.summary}."
-    return text if one.right is None else f"{text} Needs the right `{one.right}`."
+def _description(operation: Operation) -> str:
+    text = operation.description or f"{operation.summary}."
+    if operation.access == "account":
+        text += " Needs an account token or a session."
+    return text if operation.right is None else f"{text} Needs the right `{operation.right}`."
 
 
 def _parameters(one: Operation) -> list[Mapping[str, Any]]:
@@ -263,7 +265,7 @@ def _content(one: Operation, schema: Any) -> dict[str, Any]:
 
 
 def _event_stream(changes: Any) -> dict[str, Any]:
-    """Return the content of a stream, described by one of its events, as in OpenAPI 3.2."""
+    """Return the content of a stream: the schema of one of its events, as in OpenAPI 3.2."""
     reload = {"type": "object", "properties": {"reason": {"type": "string"}}}
     kinds = {"ready": {"type": "object"}, "changes": changes, "reload": reload}
     events = [

@@ -1,12 +1,20 @@
 """Operations: one declaration per endpoint, from which the server derives everything else.
 
-Routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI document are all
-derived from it. Three kinds may be bulk items. A ``Read`` returns its answer. A ``Write`` turns its
-request into a command, which the writer executes. A ``PureOperation`` computes its answer from its
-body and stores nothing. A ``Streamed`` read, whose response is large, and any other
-``RawOperation``, which parses its own body, are never bulk items. Nor are a ``Live`` one, which
-does not end, a ``Downloaded`` one, which is produced while it is sent, and a ``Redirecting`` one,
-which a browser follows.
+These are routing, bulk items, scope checks, the scope of idempotency keys and the OpenAPI document.
+
+Three kinds may be bulk items:
+
+* ``Read`` returns its answer.
+* ``Write`` turns its request into a command, which the writer executes.
+* ``PureOperation`` computes its answer from its body and stores nothing.
+
+The others may not:
+
+* ``Streamed`` is a read with a large response.
+* ``Downloaded`` is a read that is produced while it is sent.
+* ``Live`` is a stream that does not end.
+* ``Redirecting`` is a redirect that a browser follows.
+* ``RawOperation`` parses its own body.
 """
 
 from __future__ import annotations
@@ -50,7 +58,7 @@ _NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Parameter(NamedTuple):
-    """One query parameter. With ``keyed``, it is given once per key, as ``name[key]=text``."""
+    """One query parameter. With ``keyed``, it is sent once per key, as ``name[key]=text``."""
 
     name: str
     description: str
@@ -81,7 +89,7 @@ class Call:
     prefers_minimal: bool = False
 
     def request(self) -> Request:
-        """Return what a command needs to know about the request."""
+        """Return the facts about the request that a command needs."""
         principal = self.principal
         return Request(
             principal.account_id,
@@ -101,13 +109,13 @@ class Call:
         return self.services.ids.make_run_id()
 
     def new_id_in_run(self, run_id: str) -> str:
-        """Return a new id for what belongs to the run, in the partition of the run."""
+        """Return a new id for something in a run, in the partition of the run."""
         return self.services.ids.make_in_run(run_id, self.principal.partition)
 
     def for_item(self, key: str) -> Call:
         """Return a separate call for an item of this request."""
-        # An item gets its own query and pending writes when it is read or prepared. Until then,
-        # sharing these saves two allocations.
+        # An item gets its own query and pending writes when it is read or prepared. Sharing these
+        # until then saves two allocations.
         return Call(
             services=self.services,
             principal=self.principal,
@@ -126,7 +134,7 @@ class Call:
 class Prepared(NamedTuple):
     """A command, and how to build the reply once it has taken effect.
 
-    Without ``reply``, the operation shows the resource as it is then.
+    Without ``reply``, the operation shows the current state of the resource.
     """
 
     command: Command
@@ -146,7 +154,7 @@ class Operation:
 
     ``name`` is the plural noun and the verb. ``path`` may contain one parameter in braces; a bulk
     item has it as a field of the same name. ``max_body_bytes`` of None means the server's limit.
-    ``right`` is what the caller's role must hold. Public operations alone have none.
+    ``right`` is the right that the caller's role needs. Only public operations have none.
     """
 
     name: str
@@ -182,7 +190,7 @@ class Operation:
     def may_read_standby(self) -> bool:
         """Whether a standby may answer callers that send their position.
 
-        What administers or decides something is read from the primary.
+        Anything that administers or decides something is read from the primary.
         """
         return self.right == "read" and isinstance(self, Read | Streamed | Downloaded)
 
@@ -203,9 +211,9 @@ class Operation:
         Raises:
             NotFound: it is malformed.
         """
-        # An agent may be named by its external identifier, which is any text.
-        named = self.path_parameter == "agent_id" and path_id and "\0" not in path_id
-        if not named and not is_client_id(path_id):
+        # The path may contain an agent's external identifier, which is any text.
+        may_be_external = self.path_parameter == "agent_id" and path_id and "\0" not in path_id
+        if not may_be_external and not is_client_id(path_id):
             raise NotFound(f"{path_id!r} is not a valid id")
 
     def check_access(self, principal: Principal) -> None:
@@ -243,7 +251,7 @@ class Streamed(Operation):
     """A read whose response is too large to be sent in one piece.
 
     ``answer`` returns the pieces of its JSON, which are produced in a thread, and compressed if the
-    caller accepts that. It is never a bulk item.
+    caller accepts that.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -252,10 +260,10 @@ class Streamed(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloaded(Operation):
-    """A read of any size, produced while it is sent. It is never a bulk item.
+    """A read of any size, produced while it is sent.
 
-    ``content`` lists its possible media types. An error after it began can only break it off, so
-    the body says at its end that it is complete.
+    ``content`` lists its possible media types. An error during the transfer can only truncate the
+    body, so the body ends with a mark that it is complete.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -265,10 +273,10 @@ class Downloaded(Operation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirecting(Operation):
-    """A URL that a browser is redirected to and redirected from.
+    """A URL that a browser is redirected to, and that redirects it again.
 
-    ``answer`` reads the query itself, because the provider adds parameters, and returns the URL to
-    redirect to. It is never a bulk item.
+    ``answer`` parses the query itself, because the provider adds parameters, and returns the URL to
+    redirect to.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -279,8 +287,8 @@ class Redirecting(Operation):
 class Live(Operation):
     """A stream of server-sent events, which stays open.
 
-    ``open`` subscribes the caller, after the ``Last-Event-ID`` of its request or now. ``reply`` is
-    the data of its events.
+    ``open`` subscribes the caller, from the ``Last-Event-ID`` of its request or from now. ``reply``
+    is the type of the data of its events.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -293,9 +301,9 @@ class Write(Operation):
 
     ``wrapped`` means that its fields are nested under ``details``. ``legacy_fields`` are
     accepted from older clients and ignored. ``prepare`` receives the decoded ``body``. Before that,
-    ``prefetch`` receives several calls at once, to read for all what each would read alone.
-    ``show`` answers a repeated request with the current state of the resource that the first one
-    created or changed.
+    ``prefetch`` receives several calls at once, to replace their single reads by one. ``show``
+    answers a repeated request with the current state of the resource that the first one created or
+    changed.
     """
 
     body: type[msgspec.Struct]
@@ -308,7 +316,7 @@ class Write(Operation):
 
 
 class Encoded(NamedTuple):
-    """The answer of a ``RawOperation`` that is encoded already."""
+    """The encoded answer of a ``RawOperation``."""
 
     content_type: bytes
     body: bytes
@@ -323,7 +331,7 @@ class WireError(NamedTuple):
 
 
 ErrorEncoder: TypeAlias = Callable[[WireError, bytes], tuple[WireError, Encoded]]
-"""Returns an error in a form of its own, given the Content-Type of the request."""
+"""Encodes an error in another form than the API's, given the Content-Type of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,8 +339,8 @@ class RawOperation(Operation):
     """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item.
 
     With ``takes_zstd``, its body may be compressed with zstd as well as with gzip. With
-    ``takes_prefer``, it heeds the header ``Prefer: return=minimal``. ``encode_error`` encodes its
-    errors, of the type ``error``, if a protocol wants another form than the API's.
+    ``takes_prefer``, it supports the header ``Prefer: return=minimal``. ``encode_error`` encodes
+    its errors, of the type ``error``, if its protocol requires another form than the API's.
     """
 
     takes_zstd: bool = False

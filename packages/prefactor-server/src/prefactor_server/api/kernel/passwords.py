@@ -25,9 +25,9 @@ _PASSES: Final = 2
 
 
 class Passwords:
-    """Hashes and verifies passwords, two at a time. Memory and CPU are bounded by that.
+    """Hashes and verifies passwords, two at a time, which bounds memory and CPU.
 
-    The threads end with the process, and none is started before the first password.
+    The threads start with the first password and end with the process.
     """
 
     def __init__(self, *, memory_kib: int = _MEMORY_KIB, passes: int = _PASSES) -> None:
@@ -44,7 +44,7 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(normalized(password)))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Return whether a password matches a hash. Without a hash it takes as long, and is False.
+        """Return whether a password matches a hash. Without a hash, False takes as long.
 
         Raises:
             Overloaded: too many are waiting already.
@@ -53,19 +53,19 @@ class Passwords:
 
     def _verify(self, password: str, password_hash: str | None) -> bool:
         try:
-            self._hasher.verify(password_hash or self._nobodys, normalized(password))
+            self._hasher.verify(password_hash or self._dummy_hash, normalized(password))
         except (VerificationError, InvalidHashError):
             return False
         return password_hash is not None
 
     @cached_property
-    def _nobodys(self) -> str:
-        # Computed once, by the first sign-in of a process with an unknown person.
+    def _dummy_hash(self) -> str:
+        # Computed once, by a process's first sign-in of an unknown person.
         return self._hasher.hash("nobody's")
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= _MAX_WAITING:
-            raise Overloaded("Too many people sign in at once: try again", _RETRY_SECONDS)
+            raise Overloaded("Too many people are signing in: try again later", _RETRY_SECONDS)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

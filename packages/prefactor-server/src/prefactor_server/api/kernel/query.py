@@ -1,14 +1,16 @@
-"""Parsing query parameters.
+"""Parses query parameters.
 
 An unknown parameter is rejected, and the error names the known ones, because a silently ignored
-filter gives wrong answers. Harmless ones are accepted: ``include_*``, and the account or the
-idempotency key that some clients always send. (The key is used by deletions.)
+filter gives wrong answers. Some unknown parameters are harmless and accepted: ``include_*``, and
+the account or the idempotency key, which some clients always send. (Deletions use the key.)
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -20,11 +22,16 @@ from prefactor_server.domain.search.words import MAX_QUERY, MAX_TERMS, terms_of
 from prefactor_server.domain.times import parse_time
 
 _IGNORED: Final = frozenset({"account_id", "idempotency_key"})
+_MAX_PARAMETERS: Final = 1000
+_MAX_NAME: Final = 500
+"""The longest parameter name. Nested names of bulk items repeat the names around them."""
+
 _MAX_DIGITS: Final = 20
 _SECONDS: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,6}))?", re.ASCII)
 _AMOUNT: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
 MAX_IDS: Final = 50
-"""How many ids one parameter takes."""
+"""How many ids one parameter accepts."""
+
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -34,11 +41,13 @@ def read_query(
     """Return the parameters of a request's query.
 
     Raises:
-        BadRequest: a parameter is unknown, duplicate or not UTF-8.
+        BadRequest: a parameter is unknown, duplicate or not UTF-8, or there are too many.
         NotPermitted: the account is not the caller's.
     """
     if not query_string:
         return {}
+    if query_string.count(b"&") >= _MAX_PARAMETERS:
+        raise _too_many()
     try:
         pairs = parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
     except ValueError as error:
@@ -52,24 +61,27 @@ def read_item_query(
     """Return the parameters of a bulk item, which may be nested instead of bracketed.
 
     Raises:
-        BadRequest: a parameter is unknown, or is given both nested and bracketed.
+        BadRequest: a parameter is unknown, its name is too long, it is both nested and bracketed,
+            or there are too many.
         ValidationFailed: a value has a type that no parameter has.
         NotPermitted: the account is not the caller's.
     """
-    return _check_query(tuple(_flattened(fields)), known, principal)
+    pairs = tuple(islice(_flattened(fields), _MAX_PARAMETERS + 1))
+    if len(pairs) > _MAX_PARAMETERS:
+        raise _too_many()
+    return _check_query(pairs, known, principal)
 
 
 def _check_query(
     pairs: Sequence[tuple[str, str]], known: Sequence[Parameter], principal: Principal
 ) -> dict[str, str]:
-    """Return the parameters by name, each known and given once."""
+    """Return the parameters by name, after checking that each is known and unique."""
     if "\0" in "".join([part for pair in pairs for part in pair]):
         raise BadRequest("The query contains a NUL character")
     query = dict(pairs)
     if len(query) < len(pairs):
-        given = [name for name, _ in pairs]
-        twice = next(name for name in query if given.count(name) > 1)
-        raise BadRequest(f"Duplicate query parameter {twice!r}")
+        names_sent = Counter(name for name, _ in pairs)
+        raise BadRequest(f"Duplicate query parameter {names_sent.most_common(1)[0][0]!r}")
     names = {parameter.name for parameter in known if not parameter.keyed}
     keyed = tuple(f"{parameter.name}[" for parameter in known if parameter.keyed)
     for name in query:
@@ -89,7 +101,7 @@ def check_account(account_id: str | None, principal: Principal) -> None:
         NotPermitted: the account is not the caller's.
     """
     if account_id not in (None, principal.account_id):
-        raise NotPermitted("The token belongs to another account than account_id")
+        raise NotPermitted("account_id: the token belongs to a different account")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
@@ -137,7 +149,7 @@ def time(name: str, text: str) -> int:
     except ValueError as error:
         raise invalid(
             name,
-            "must be an ISO 8601 timestamp of the years 1 to 9999; in an address, + is written %2B",
+            "must be an ISO 8601 timestamp of the years 1 to 9999; in a URL, write + as %2B",
         ) from error
 
 
@@ -175,22 +187,22 @@ def boolean(name: str, text: str) -> bool:
 
 
 def ids(name: str, text: str, limit: int = MAX_IDS) -> tuple[str, ...]:
-    """Parse at most ``limit`` ids with commas between them; duplicates count once.
+    """Parse at most ``limit`` ids, separated by commas. Duplicates count once.
 
     Raises:
         ValidationFailed: one cannot be an id, or there are too many.
     """
     found = tuple(dict.fromkeys(text.split(",")))
     if len(found) > limit or not all(map(is_client_id, found)):
-        raise invalid(name, f"must be 1 to {limit} ids with commas between them")
+        raise invalid(name, f"must be 1 to {limit} ids, separated by commas")
     return found
 
 
 def search_text(name: str, text: str) -> str:
-    """Return a text to search for.
+    """Return the words of a text search.
 
     Raises:
-        ValidationFailed: there is no word in it, or too many.
+        ValidationFailed: there is no word, or there are too many.
     """
     if len(text) > MAX_QUERY or not 0 < len(terms_of(text)) <= MAX_TERMS:
         raise invalid(
@@ -211,8 +223,17 @@ def one_of(*words: str) -> Callable[[str, str], str]:
     return read
 
 
+def _too_many() -> BadRequest:
+    return BadRequest(f"There are too many query parameters: at most {_MAX_PARAMETERS} are allowed")
+
+
 def _flattened(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in fields.items():
+        if len(name) > _MAX_NAME:
+            raise BadRequest(
+                f"The query parameter {name[:40]!r}... is too long: a name has at most {_MAX_NAME} "
+                "characters"
+            )
         if isinstance(value, dict):
             for inner, text in cast("dict[str, Any]", value).items():
                 yield from _flattened({f"{name}[{inner}]": text})
@@ -221,4 +242,4 @@ def _flattened(fields: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         elif isinstance(value, str | int):
             yield name, str(value)
         elif value is not None:
-            raise invalid(name, "must be a text, a number, true or false")
+            raise invalid(name, "must be a string, a number, true or false")

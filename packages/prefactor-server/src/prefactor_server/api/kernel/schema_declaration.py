@@ -1,8 +1,8 @@
-"""The span types that a registration declares, in either of the two forms that clients use.
+"""The span types that a registration declares, in either of two forms.
 
-The list ``span_type_schemas`` is the current form. The older two maps, ``span_schemas`` and
+The list ``span_type_schemas`` is the current form. The two older maps, ``span_schemas`` and
 ``span_result_schemas``, are read only if the list is absent. Invalid schemas and templates are
-stored like the rest, because a schema that cannot be used is no reason to lose a run.
+stored too, because an unusable schema is no reason to lose a run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from prefactor_server.domain.errors import FieldError, ValidationFailed
 from prefactor_server.payloads import encode_document
 
 MAX_TYPES: Final = 1_000
-"""How many span types, quality schemas and alert schemas each one schema version may declare."""
+"""How many span types a schema version may declare, and how many quality and alert schemas."""
 
-_AT_MOST: Final = Meta(max_length=MAX_TYPES, description=f"must hold at most {MAX_TYPES} schemas")
+_AT_MOST: Final = Meta(max_length=MAX_TYPES, description=f"must have at most {MAX_TYPES} schemas")
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -66,11 +66,11 @@ async def declare(
 ) -> DeclaredSchema | None:
     """Return the declaration of a registration, ready to store, or None if there is none.
 
-    A large declaration yields to other requests between its types.
+    Processing a large declaration yields to other requests between its types.
 
     Raises:
         ClientDisconnected: the client has disconnected.
-        ValidationFailed: there are too many, two types have the same name, or a result schema
+        ValidationFailed: there are too many types, two have the same name, or a result schema
             belongs to no type.
     """
     if fields is None:
@@ -102,8 +102,8 @@ async def _document(
     alerts: Sequence[Mapping[str, Any]],
     work: Work,
 ) -> bytes:
-    """Return the JSON of a declaration as it is stored, encoded schema by schema."""
-    # Sorted, because the order of declarations has no meaning and must not make a new version.
+    """Return the JSON document of a declaration, encoded schema by schema."""
+    # Sorted, because a different order of the same declarations must not create a new version.
     encoded: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
     declared = (quality, sorted(types, key=_type_name), alerts)
     for into, schemas in zip(encoded, declared, strict=True):
@@ -124,10 +124,10 @@ def _type_name(span_type: Mapping[str, Any]) -> str:
 def _joined(
     quality: Sequence[bytes], types: Sequence[bytes], alerts: Sequence[bytes] = ()
 ) -> bytes:
-    # Members in alphabetical order, as within each schema.
+    # In alphabetical order, like the members of each schema.
     parts = (b",".join(quality), b",".join(types))
     document = b'{"quality_schemas":[%b],"span_type_schemas":[%b]}' % parts
-    # Omitted if empty, so that declarations from before this member existed keep their hash.
+    # Omitted if empty, so that declarations without alerts keep the hash of older servers.
     return b'{"alert_schemas":[%b],%b' % (b",".join(alerts), document[1:]) if alerts else document
 
 
@@ -154,7 +154,7 @@ def _quality_schemas(fields: SchemaVersionFields) -> list[JsonObject]:
 
 
 def _with_aliases(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
-    """Return the types under their names and their aliases, unless another type has that name."""
+    """Return the types by name and by alias, unless another type has the alias as its name."""
     found = {one.name: _present_fields(one) for one in types}
     for one in types:
         if one.span_type is not None and one.span_type not in found:
@@ -174,8 +174,8 @@ def _check_names(types: Sequence[SpanTypeFields]) -> None:
     errors: dict[str, Mapping[str, FieldError]] = {}
     for index, one in enumerate(types):
         if one.name in seen:
-            repeated = FieldError("invalid_value", f"{one.name!r} is declared more than once")
-            errors[str(index)] = {"name": repeated}
+            duplicate = FieldError("invalid_value", f"duplicate name {one.name!r}")
+            errors[str(index)] = {"name": duplicate}
         seen.add(one.name)
     if errors:
         raise ValidationFailed({"span_type_schemas": errors})

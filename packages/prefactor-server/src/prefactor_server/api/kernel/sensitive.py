@@ -1,9 +1,9 @@
 """Values marked as sensitive, and who may see them.
 
 A marker is an object with ``$sensitive`` (the type), ``value`` and optional ``labels``, anywhere in
-a payload. Stored payloads keep the values until they are discarded. Deployment tokens are on many
-machines that run agents, so they see null instead of such values, and so do viewers. Members,
-admins and account tokens see everything.
+a payload. Stored payloads keep the values until they are discarded. Deployment tokens see null
+instead of a value, because they are on many machines that run agents. Viewers see null, too.
+Members, admins and account tokens see everything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from prefactor_server.domain.api_token import Principal
 
 _MARK: Final = "$sensitive"
-# All stored documents come from one encoder, which does not escape this word.
+# Every stored document was written by the same encoder, which does not escape this word.
 _MARKED: Final = b'"$sensitive"'
 
 
@@ -34,9 +34,9 @@ def discarded_document(document: bytes) -> bytes:
     """Return a JSON document with every sensitive value discarded and its marker kept."""
     if _MARKED not in document:
         return document
-    # The standard library keeps every digit of a number.
-    kept = _discarded(json.loads(document))
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+    # The standard library keeps every digit of a large integer.
+    discarded = _discarded(json.loads(document))
+    return json.dumps(discarded, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _discarded(value: object) -> object:

@@ -1,4 +1,4 @@
-"""The state of the server process, which operators want to see and the API cannot know."""
+"""The state of the server process, which the API shows to operators."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _FAILED: Final = 500
 class RequestTally:
     """The number of requests answered since the process began.
 
-    ``rejected`` were told to retry, because of a limit or an unavailable database; ``failed`` met
-    an error of the server.
+    ``rejected`` counts those to be retried, because of a limit or an unavailable database.
+    ``failed`` counts errors of the server.
     """
 
     answered: int = 0
     rejected: int = 0
     failed: int = 0
 
-    def add(self, answered: RequestEvent) -> None:
+    def add(self, event: RequestEvent) -> None:
         """Count a request."""
         self.answered += 1
-        self.rejected += answered.status in _OVERLOAD
-        self.failed += answered.status == _FAILED
+        self.rejected += event.status in _OVERLOAD
+        self.failed += event.status == _FAILED
 
 
 async def _always_ready() -> None:
@@ -37,9 +37,9 @@ async def _always_ready() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerProcess:
-    """The process. ``problem`` says why it takes no writes now, or None.
+    """The process. ``problem`` returns why it accepts no writes now, or None.
 
-    ``max_connections`` and ``max_queue_bytes`` are 0 where nothing limits them.
+    ``max_connections`` and ``max_queue_bytes`` are 0 for no limit.
     """
 
     started_at: int

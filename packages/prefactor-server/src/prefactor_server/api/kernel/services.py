@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Reads, writes, clock and entropy, and the caches shared between requests."""
+    """The readers, the writer, the clock, the entropy, and the caches that requests share."""
 
     reader: Reader
     writer: Writer

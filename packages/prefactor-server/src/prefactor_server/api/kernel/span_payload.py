@@ -1,4 +1,4 @@
-"""The payload of a span in a request: the value to check and the JSON to store."""
+"""A payload in a request: the value to check, and the JSON to store."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _EMPTY: Final = b"{}"
 
 
-class GivenPayload(NamedTuple):
+class RequestPayload(NamedTuple):
     """A payload or result payload; ``value`` is None if it was omitted."""
 
     value: JsonObject | None
     document: bytes
 
     @classmethod
-    def of(cls, field: str, value: JsonObject | None, max_bytes: int) -> GivenPayload:
+    def of(cls, field: str, value: JsonObject | None, max_bytes: int) -> RequestPayload:
         """Return the payload in a field of a request.
 
         Raises:
@@ -31,19 +31,19 @@ class GivenPayload(NamedTuple):
         """
         if not value:
             return cls(value, _EMPTY)
-        # Encoded again rather than sliced from the request, so that what is stored is UTF-8,
+        # Encoded again rather than sliced from the request, so that the stored document is UTF-8,
         # compact and without duplicate keys.
         document = _encoder.encode(value)
         if len(document) > max_bytes:
             raise TooLarge(
-                f"{field} has {len(document)} bytes as JSON; this server accepts {max_bytes}",
+                f"{field} has {len(document)} bytes as JSON: at most {max_bytes} are accepted",
                 Limit("payload_bytes", max_bytes),
             )
         return cls(value, document)
 
     @classmethod
-    def from_stored(cls, document: bytes) -> GivenPayload:
-        """Return the payload that was stored when the span was created."""
+    def from_stored(cls, document: bytes) -> RequestPayload:
+        """Return the payload that is stored of an open span."""
         return cls(_decoder.decode(document), document)
 
     @property

@@ -1,10 +1,10 @@
-"""Preparing spans before they are written: their type, schema checks, summary and usage.
+"""Prepares spans before they are written: their type, schema checks, summary and usage.
 
-This work happens outside the writer. What it needs (the schema version of a run, what that version
-declares, how an open span began) is cached between requests. Cached values that may have changed
-since (a pruned run's id may be reused, an agent's next registration may be bound to another
-version) are assumptions. The command checks them on commit, and is prepared again from storage if
-one fails.
+This work happens outside the writer. The data that it needs (the schema version of a run, the
+declarations of that version, the start of an open span) is cached between requests. Cached values
+that may have changed are assumptions: the id of a pruned run may be reused, and an agent's next
+registration may be bound to another version. The command checks them on commit. If one is wrong,
+the command is prepared again from storage.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MAX_COMPILED_INLINE: Final = 2_000
 
 
 class _Declared(msgspec.Struct, frozen=True):
-    """What a schema version declares, with members undecoded."""
+    """The declarations of a schema version, with undecoded members."""
 
     span_type_schemas: list[dict[str, msgspec.Raw]] = msgspec.field(
         default_factory=list[dict[str, msgspec.Raw]]
@@ -75,14 +75,15 @@ class SpanStart(NamedTuple):
 
 @dataclass(slots=True)
 class PendingWrites:
-    """What earlier writes of the same request will have stored once they are committed.
+    """The rows that earlier writes of the same request will have stored once they are committed.
 
-    An assumption about a run may turn out wrong, because its registration may find a version that
-    was unknown here. Commands that depend on it detect that, and are prepared again without it.
+    An assumption about a run may be wrong, because its registration may find a version that is
+    unknown to this process. Commands that depend on it detect that, and are prepared again without
+    the assumption.
     """
 
     reread: bool = False
-    """Whether cached facts about runs proved stale and must be read again."""
+    """Whether cached facts about runs were stale and must be read again."""
 
     runs: dict[str, RunFacts] = field(default_factory=dict)
     bindings: dict[Hashable, str] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class PendingWrites:
     contents: dict[str, bytes] = field(default_factory=dict)
     spans: dict[str, SpanStart] = field(default_factory=dict)
     prefetched: dict[str, SpanStart] = field(default_factory=dict)
-    """Spans read for upcoming writes. Each write removes its own, so that none is kept."""
+    """Spans read for the next writes. Each write removes its own."""
 
 
 class _Content(NamedTuple):
@@ -107,7 +108,7 @@ class _Content(NamedTuple):
 
 
 class SpanPreparer:
-    """Prepares spans, and caches what that needs."""
+    """Prepares spans, with caches of runs, schema versions and open spans."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -169,7 +170,7 @@ class SpanPreparer:
         content = await self._content(principal, schema_version_id)
         if content is None:
             return NO_SPAN_TYPES
-        # For the next span of the same request, which is of the same run as a rule.
+        # For the next span of the same request, which usually belongs to the same run.
         return pending.types.setdefault(schema_version_id, self._span_types(content))
 
     async def compile_ahead(self, types: SpanTypes, name: str, work: Work) -> None:
@@ -234,7 +235,7 @@ class SpanPreparer:
         return content
 
     async def schema_problem(self, schema: bytes, work: Work) -> str | None:
-        """Return what is wrong with a JSON Schema or why it is unused; None if it is used."""
+        """Return why a JSON Schema is invalid or unused, or None if it is used."""
         schemas = self._compiler.schemas
         await work.pause()
         if len(schema) > _MAX_COMPILED_INLINE and not schemas.is_cached(schema):
@@ -251,7 +252,7 @@ class SpanPreparer:
     async def span(
         self, principal: Principal, span_id: str, pending: PendingWrites
     ) -> SpanStart | None:
-        """Return how a span began, or None if it does not exist for this caller."""
+        """Return the start of a span, or None if it does not exist for this caller."""
         known = self._known_span(principal, span_id, pending) or pending.prefetched.pop(
             span_id, None
         )
@@ -265,8 +266,8 @@ class SpanPreparer:
     async def prefetch_spans(
         self, principal: Principal, span_ids: Sequence[str], pending: PendingWrites
     ) -> None:
-        """Read how spans began in one query, ahead of single lookups, unless it is cached."""
-        missing = [one for one in span_ids if not self._known_span(principal, one, pending)]
+        """Read the starts of uncached spans in one query, ahead of single lookups."""
+        missing = [id_ for id_ in span_ids if not self._known_span(principal, id_, pending)]
         if len(missing) > 1:
             for record in await self._reader.agent_spans.existing(principal, missing):
                 pending.prefetched[record.span.id] = _span_start(record)
@@ -277,7 +278,7 @@ class SpanPreparer:
         return pending.spans.get(span_id) or self._spans.get(_scoped(principal, span_id))
 
     def remember_span(self, principal: Principal, span_id: str, start: SpanStart) -> None:
-        """Cache how an open span began, for its finish."""
+        """Cache the start of an open span, for its finish."""
         self._spans.put(_scoped(principal, span_id), 200 + len(start.payload), start)
 
 
@@ -286,7 +287,7 @@ def _span_start(record: SpanRecord) -> SpanStart:
 
 
 def _scoped(principal: Principal, row_id: str) -> tuple[str, str | None, str]:
-    """Return the cache key of a row: a deployment must not learn which rows others have."""
+    """Return the cache key of a row, which keeps each deployment to its own rows."""
     return principal.account_id, principal.agent_deployment_id, row_id
 
 
@@ -301,8 +302,8 @@ def span_facts(
 ) -> SpanFacts:
     """Return the facts about a span's payloads.
 
-    Only a ``complete`` span is expected to have a result. A failed or cancelled one is not marked
-    for lacking it.
+    Only a ``complete`` span must have a result. A failed or cancelled one is not marked without
+    one.
     """
     check = check_span(types, schema_name, payload, result, finished=complete, budget=budget)
     title, registered, params_problem, result_problem, summary = check

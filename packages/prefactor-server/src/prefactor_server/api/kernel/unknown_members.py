@@ -1,9 +1,9 @@
-"""Finding unknown members in a request.
+"""Finds unknown members in a request.
 
 Operations that administer an account reject unknown members, because the write would otherwise
-succeed with a different meaning. Members that responses show are accepted, because clients change
-what they have read and send all of it back. Telemetry is not checked: newer clients send more than
-older servers know, and losing a run is worse than ignoring a field.
+succeed with a different meaning. Members that responses show are accepted, because clients read a
+resource, change a field and send everything back. Telemetry is not checked: newer clients send
+fields that older servers do not know, and losing a run is worse than ignoring a field.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def unknown_members(
     return errors
 
 
-def merged(one: FieldErrors, other: FieldErrors) -> FieldErrors:
-    """Merge the errors of both; for the same field, ``one`` takes precedence."""
-    both = dict(other)
-    for name, error in one.items():
+def merged(first: FieldErrors, second: FieldErrors) -> FieldErrors:
+    """Merge the errors of both. For the same field, ``first`` takes precedence."""
+    both = dict(second)
+    for name, error in first.items():
         existing = both.get(name)
         if isinstance(error, FieldError) or existing is None or isinstance(existing, FieldError):
             both[name] = error
@@ -62,7 +62,7 @@ def merged(one: FieldErrors, other: FieldErrors) -> FieldErrors:
 
 def _nested_errors(kind: object, shown: object, value: object) -> FieldErrors:
     """Return the unknown members inside an object, a list or a map of objects."""
-    # A field that is stored unchanged is untyped, but its view in responses is typed.
+    # A field that is stored as it is has no struct in the request, but has one in responses.
     declared = _struct_of(kind) or _struct_of(shown)
     if declared is None:
         return {}

@@ -1,4 +1,4 @@
-"""Time slices: how long a request may run before it yields to others, and in total."""
+"""The time slices of a request: it yields to others after each, and their sum is limited."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ from typing import Final
 import structlog
 from starlette.types import Receive
 
-from prefactor_server.api.asgi.body import ClientDisconnected
+from prefactor_server.api.asgi.body import ClientDisconnected, wait_for_disconnect
 from prefactor_server.validation.budget import Budget
 
 _TIME_SLICE_SECONDS: Final = 0.005
 """How long a request runs before it yields to others."""
 
 _WATCH_DISCONNECT_AFTER_SECONDS: Final = 0.05
-"""After how much work a request starts to watch for its client's disconnect."""
-
-_DISCONNECT_POLL_SECONDS: Final = 0.1
-"""How often to look again on a transport that does not wait for the disconnect."""
+"""The amount of work after which a request begins to watch for its client's disconnect."""
 
 _MAX_SECONDS: Final = 30.0
-"""The most time of all slices: a backstop for work that the step budget does not count."""
+"""The limit on all slices together, for work that the step budget does not count."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Work:
-    """The work of one request: its budget, its time slices and whether its client is connected."""
+    """The work of one request: its budget, its time slices and its client's connection."""
 
     __slots__ = ("_disconnected", "_elapsed", "_receive", "_slice_started", "budget")
 
@@ -59,7 +56,7 @@ class Work:
             and self._receive is not None
             and self._elapsed > _WATCH_DISCONNECT_AFTER_SECONDS
         ):
-            self._disconnected = asyncio.ensure_future(_wait_for_disconnect(self._receive))
+            self._disconnected = asyncio.ensure_future(wait_for_disconnect(self._receive))
         await asyncio.sleep(0)
         if self._disconnected is not None and self._disconnected.done():
             raise ClientDisconnected
@@ -71,9 +68,3 @@ class Work:
             self._disconnected.cancel()
         if self.budget.exceeded:
             _log.warning("checks_left_out", request_id=request_id)
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    # A transport may return the rest of the request first, in any number of messages.
-    while (await receive())["type"] != "http.disconnect":  # noqa: ASYNC110 - it is no event of ours
-        await asyncio.sleep(_DISCONNECT_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Executing writes: prepare them, submit them together and answer each.
+"""Executes writes: prepares them, submits them together and answers each.
 
 A single request is a list of one. In a bulk request, a list holds the writes between two reads.
 They share one submission, and each is prepared knowing those before it (see ``PendingWrites``).
@@ -40,10 +40,10 @@ from prefactor_server.domain.errors import (
 from prefactor_server.domain.ids import KEY_RULE, is_key
 
 _MAX_ATTEMPTS: Final = 5
-"""How often a write is prepared before it is refused as contended."""
+"""How many times a write is prepared before it is refused as contended."""
 
 _MIN_WINDOW: Final = 16
-"""The fewest writes that are prepared together after one proved stale."""
+"""The minimum number of writes that are prepared together after a stale one."""
 
 _PREFETCH_SIZE: Final = 50
 """How many writes share one prefetch."""
@@ -52,7 +52,7 @@ _fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_ho
 
 
 class Reply(NamedTuple):
-    """The answer to a request that was executed, now or (``replayed``) before."""
+    """The answer to an executed request. ``replayed`` means that it was executed before."""
 
     body: Any
     replayed: bool = False
@@ -64,8 +64,8 @@ Answer: TypeAlias = Reply | Refusal
 class WriteJob:
     """One requested write: its operation, its call and its undecoded body.
 
-    A bulk item has its ``envelope`` decoded and its key in its call. Its fields may be nested under
-    ``details`` or not, regardless of ``Write.wrapped``.
+    A bulk item has a decoded ``envelope``, and its key is in its call. Its fields may be nested
+    under ``details`` or not, regardless of ``Write.wrapped``.
     """
 
     __slots__ = (
@@ -150,44 +150,44 @@ class WriteJob:
             return self._document
         if details is NO_DETAILS and self._is_item:
             return self._document
-        inside = bytes(details).lstrip()
-        if inside == b"null":
+        fields = bytes(details).lstrip()
+        if fields == b"null":
             if self._is_item:
                 return self._document
             raise ValidationFailed({"details": REQUIRED})
-        if not inside.startswith(b"{"):
+        if not fields.startswith(b"{"):
             raise invalid("details", "must be an object")
         self._nested = True
-        return inside
+        return fields
 
     def _unknown_members(self, fields: bytes) -> FieldErrors:
         """Return the errors of unknown fields.
 
         Raises:
-            ValidationFailed: a member beside ``details`` is unknown.
+            ValidationFailed: a member next to ``details`` is unknown.
         """
         operation = self.operation
-        around = {"idempotency_key", *operation.legacy_fields}
+        accepted = {"idempotency_key", *operation.legacy_fields}
         if self._is_item:
-            around |= {"_type", "details", "id", operation.path_parameter or "id"}
+            accepted |= {"_type", "details", "id", operation.path_parameter or "id"}
         if self._nested:
-            around.add("details")
-            outside = unknown_members(NoFields, None, read_object(self._document), around)
-            if outside:
+            accepted.add("details")
+            outer_errors = unknown_members(NoFields, None, read_object(self._document), accepted)
+            if outer_errors:
                 self._nested = False
-                raise ValidationFailed(outside)
-            around = set(operation.legacy_fields)
-        given = read_object(fields)
-        account_id = given.get("account_id")
+                raise ValidationFailed(outer_errors)
+            accepted = set(operation.legacy_fields)
+        members = read_object(fields)
+        account_id = members.get("account_id")
         if isinstance(account_id, str) and operation.path_parameter != "account_id":
             check_account(account_id, self.call.principal)
-        return unknown_members(operation.body, operation.shown, given, around)
+        return unknown_members(operation.body, operation.shown, members, accepted)
 
     def _fingerprint(self, body: Any) -> bytes:
-        # A deployment token determines whom the request is for, so it is part of the fingerprint.
+        # A deployment token determines the request's agent, so it is part of the fingerprint.
         caller = self.call.principal.agent_deployment_id or ""
-        asked = f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode()
-        return hashlib.blake2b(asked + _fingerprint_encoder.encode(body), digest_size=16).digest()
+        prefix = f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode()
+        return hashlib.blake2b(prefix + _fingerprint_encoder.encode(body), digest_size=16).digest()
 
 
 async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
@@ -208,7 +208,7 @@ async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
         if isinstance(answers[-1] if answers else None, Refusal):
             break
         done = len(answers) - before
-        # Preparing all remaining writes after each stale one would take quadratic time.
+        # Otherwise, preparing all remaining writes after each stale one takes quadratic time.
         window = max(2 * done, _MIN_WINDOW)
         attempts = 0 if done else attempts + 1
         if attempts == _MAX_ATTEMPTS:
@@ -227,12 +227,12 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
         writer = jobs[0].call.services.writer
         try:
             outcomes = await writer.submit([one.command for one in prepared], size)
-        except Refusal as unwritten:
-            return [unwritten]
+        except Refusal as not_written:
+            return [not_written]
         for job, one, outcome in zip(jobs, prepared, outcomes, strict=False):
             if isinstance(outcome, Stale):
                 return answers
-            # Before the first answer, the request has only waited for its commit.
+            # Until the first answer, the request has only waited for its commit.
             if answers and job.call.work.is_due():
                 await job.call.work.pause()
             answers.append(await _answer(job, one, outcome))
@@ -246,7 +246,7 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
 async def _prepare(
     jobs: Sequence[WriteJob], pending: PendingWrites
 ) -> tuple[list[Prepared], Refusal | None]:
-    """Prepare writes up to the first refusal, and return that too."""
+    """Prepare writes up to the first refusal, and return both."""
     prepared: list[Prepared] = []
     for number, job in enumerate(jobs):
         if job.call.work.is_due():

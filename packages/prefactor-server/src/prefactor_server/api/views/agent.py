@@ -23,7 +23,7 @@ class AvailableActions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of an agent's runs by status; ``finished`` counts all that have ended."""
+    """The number of an agent's runs by status. ``finished`` counts all that have ended."""
 
     total: int
     pending: int
@@ -78,7 +78,7 @@ def agent_summary(record: AgentRecord, now: int) -> AgentSummary:
 
 
 def agent_details(record: AgentRecord, now: int, counts: InstanceCounts | None) -> AgentDetails:
-    """Return the full view of an agent; ``counts`` are of its runs."""
+    """Return the full view of an agent. ``counts`` are those of its runs."""
     limit = record.agent.run_cost_limit
     return AgentDetails(
         **_fields(record, now),

@@ -32,7 +32,7 @@ class Annotations(NamedTuple):
 
 
 Entries: TypeAlias = Mapping[str, QualityEntry]
-"""What evaluations said of a run, by name."""
+"""The quality entries of a run, by name."""
 
 
 class SpanCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class SpanTypeRisk(msgspec.Struct, frozen=True, kw_only=True):
     """The contribution of one span type to a run's score.
 
     ``span_score`` is the sum of the weights times the multiplier, which is the largest of the
-    action multipliers; ``score`` is that for all the spans of the type.
+    action multipliers. ``score`` is the sum for all spans of the type.
     """
 
     schema_name: str
@@ -102,10 +102,10 @@ class CostGroupView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
-    """The cost of a run by the operator's prices, for prompt and completion tokens.
+    """The cost of a run's prompt and completion tokens at the operator's prices.
 
     ``unpriced_spans`` counts spans with tokens but no price. The sums exclude them, and are null if
-    no span has a price. ``groups`` holds the same rows as ``by_model``.
+    no span has a price. ``groups`` has the same rows as ``by_model``.
     """
 
     total_cost: float | None
@@ -118,9 +118,9 @@ class CostBreakdown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatchView(msgspec.Struct, frozen=True):
-    """Where a run contains the words of a search: the span, and the text around the first word.
+    """The span of a run that contains the words of a search, and the text around the first word.
 
-    ``truncated`` means that the span has more text than the 64 KiB that are indexed.
+    ``truncated`` means that the span has more text than the indexed 64 KiB.
     """
 
     span_id: str
@@ -172,9 +172,9 @@ class AgentInstanceDetails(AgentInstanceSummary, frozen=True, kw_only=True):
 
     ``quality_payload``, ``quality_summary`` and ``quality_payload_validation`` are those named
     ``default``. A validation is null if nothing was checked. ``quality_summaries`` omits names
-    without a summary, because published clients read it as a map to texts. In bulk items, quality
-    is omitted, or it is what the item recorded. ``span_schema_counts`` is the number of spans of
-    each type, null in answers to writes.
+    without a summary, because published clients expect a map to strings. In bulk items, quality is
+    omitted, except what the item recorded. ``span_schema_counts`` is the number of spans of each
+    type, and null in answers to writes.
     """
 
     quality_payload: Mapping[str, Any] | msgspec.UnsetType | None = msgspec.UNSET

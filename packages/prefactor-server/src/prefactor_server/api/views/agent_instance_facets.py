@@ -53,7 +53,7 @@ class AgentInstanceFacetsView(msgspec.Struct, frozen=True, kw_only=True):
     """The facets of a list of runs.
 
     ``item_count`` is the number of counted runs that pass all filters. Counts are ``complete``
-    unless there are more runs than the newest 2,000, which are counted.
+    unless there are more than 2,000 runs, of which the newest are counted.
     """
 
     type: Literal["agent_instance_facets"] = "agent_instance_facets"
@@ -83,4 +83,4 @@ def show_facets(
 
 
 def _facet(facet: Facet) -> FacetView:
-    return FacetView([FacetValueView(*one) for one in facet.values], facet.more)
+    return FacetView([FacetValueView(*value) for value in facet.values], facet.more)

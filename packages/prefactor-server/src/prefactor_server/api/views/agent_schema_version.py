@@ -14,7 +14,7 @@ from prefactor_server.queries.in_use import VersionUse
 from prefactor_server.validation.json_schema.validator import EMPTY_OBJECT_SCHEMA
 
 Problems: TypeAlias = Mapping[bytes, str | None]
-"""What is wrong with each JSON Schema of a version, or None."""
+"""The problem of each JSON Schema of a version, or None."""
 
 _Entry: TypeAlias = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ _decoder: Final = msgspec.json.Decoder(dict[str, list[dict[str, msgspec.Raw]]])
 
 
 class SchemaValidation(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether payloads are checked against a schema, or why not."""
+    """Whether payloads are checked against a schema, and if not, why."""
 
     status: Literal["success", "error"]
     message: str | None
@@ -149,58 +149,58 @@ def _entries(content: bytes | None, kind: str) -> Sequence[_Entry]:
     return [one for one in entries if isinstance(one.get("name"), str)]
 
 
-def _params(one: _Entry) -> msgspec.Raw:
-    schema: msgspec.Raw = one.get("params_schema", _NO_SCHEMA)
+def _params(entry: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = entry.get("params_schema", _NO_SCHEMA)
     return schema
 
 
-def _result(one: _Entry) -> msgspec.Raw:
-    schema: msgspec.Raw = one.get("result_schema", _EMPTY_OBJECT)
+def _result(entry: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = entry.get("result_schema", _EMPTY_OBJECT)
     return schema
 
 
-def _schema(one: _Entry) -> msgspec.Raw:
-    schema: msgspec.Raw = one.get("schema", _NO_SCHEMA)
+def _schema(entry: _Entry) -> msgspec.Raw:
+    schema: msgspec.Raw = entry.get("schema", _NO_SCHEMA)
     return schema
 
 
-def _span_type(one: _Entry, problems: Problems) -> SpanTypeView:
-    params, result = _params(one), _result(one)
+def _span_type(entry: _Entry, problems: Problems) -> SpanTypeView:
+    params, result = _params(entry), _result(entry)
     return SpanTypeView(
-        name=one["name"],
-        title=_title(one),
-        description=_text(one, "description"),
+        name=entry["name"],
+        title=_title(entry),
+        description=_text(entry, "description"),
         params_schema=params,
         params_schema_validation=_validation(problems[bytes(params)]),
         result_schema=result,
         result_schema_validation=_validation(problems[bytes(result)]),
-        template=_text(one, "template"),
-        result_template=_text(one, "result_template"),
-        data_risk=one.get("data_risk"),
+        template=_text(entry, "template"),
+        result_template=_text(entry, "result_template"),
+        data_risk=entry.get("data_risk"),
     )
 
 
-def _quality_schema(one: _Entry, problems: Problems) -> QualitySchemaView:
+def _quality_schema(entry: _Entry, problems: Problems) -> QualitySchemaView:
     return QualitySchemaView(
-        name=one["name"],
-        title=_title(one),
-        description=_text(one, "description"),
-        template=_text(one, "template"),
-        data_risk=one.get("data_risk"),
-        schema=_schema(one),
-        schema_validation=_validation(problems[bytes(_schema(one))]),
+        name=entry["name"],
+        title=_title(entry),
+        description=_text(entry, "description"),
+        template=_text(entry, "template"),
+        data_risk=entry.get("data_risk"),
+        schema=_schema(entry),
+        schema_validation=_validation(problems[bytes(_schema(entry))]),
     )
 
 
-def _alert_schema(one: _Entry, problems: Problems) -> AlertSchemaView:
+def _alert_schema(entry: _Entry, problems: Problems) -> AlertSchemaView:
     return AlertSchemaView(
-        name=one["name"],
-        title=_title(one),
-        description=_text(one, "description"),
-        severity=declared_severity(one.get("severity")),
-        template=_text(one, "template"),
-        schema=_schema(one),
-        schema_validation=_validation(problems[bytes(_schema(one))]),
+        name=entry["name"],
+        title=_title(entry),
+        description=_text(entry, "description"),
+        severity=declared_severity(entry.get("severity")),
+        template=_text(entry, "template"),
+        schema=_schema(entry),
+        schema_validation=_validation(problems[bytes(_schema(entry))]),
     )
 
 
@@ -208,13 +208,13 @@ def _validation(problem: str | None) -> SchemaValidation:
     return SchemaValidation(status="success" if problem is None else "error", message=problem)
 
 
-def _title(one: _Entry) -> str:
-    title = _text(one, "title") or ""
-    return title if title.strip() else one["name"]
+def _title(entry: _Entry) -> str:
+    title = _text(entry, "title") or ""
+    return title if title.strip() else entry["name"]
 
 
-def _text(one: _Entry, field: str) -> str | None:
-    value = one.get(field)
+def _text(entry: _Entry, field: str) -> str | None:
+    value = entry.get(field)
     return value if isinstance(value, str) else None
 
 

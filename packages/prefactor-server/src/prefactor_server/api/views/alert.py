@@ -22,7 +22,7 @@ KINDS: Final[dict[str, AlertKind]] = {
     "run.abandoned": "run_abandoned",
     "risk.exceeded": "risk_exceeded",
 }
-"""What older clients call the server's alerts, by name."""
+"""The kinds by which older clients know the server's alerts, by name."""
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +101,7 @@ def alert_written(done: Done, principal: Principal) -> AlertWritten:
 
 
 def _found(alert: Alert) -> dict[str, Any]:
-    """Return the server's findings, which an alert raised by a caller does not have."""
+    """Return the server's findings. An alert raised by a caller has none."""
     if alert.raised_by != "server":
         return {}
     found: dict[str, Any] = msgspec.json.decode(alert.payload)

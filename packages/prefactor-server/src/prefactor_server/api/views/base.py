@@ -17,7 +17,7 @@ Row = TypeVar("Row")
 
 
 class Success(msgspec.Struct, Generic[T], kw_only=True, frozen=True):
-    """The answer about one thing."""
+    """The answer about one resource."""
 
     status: Literal["success"] = "success"
     details: T
@@ -33,9 +33,9 @@ class ControlView(msgspec.Struct, frozen=True, kw_only=True):
 class PaginationView(msgspec.Struct, frozen=True):
     """The position of a page. Items count from one, offsets from zero.
 
-    ``next_after`` is a cursor. As ``pagination[after]`` it continues the list where this page ends,
-    even if rows were inserted before it. Lists count up to ten thousand rows; a count that is not
-    exact is a lower bound.
+    ``next_after`` is a cursor. As ``pagination[after]``, it continues the list where this page
+    ends, even if rows were inserted before it. Lists count up to ten thousand rows. A count that is
+    not exact is a lower bound.
     """
 
     item_count: int
@@ -76,7 +76,7 @@ def listed(listing: Listing, page: Page[Row], summaries: Sequence[T]) -> Listed[
     )
 
 
-# Most views contain the same time several times, and the views of a batch share it.
+# Most views contain the same time more than once, and the views of a batch share it.
 @lru_cache(maxsize=1024)
 def show_time(us: int) -> str:
     """Format a time."""
@@ -89,14 +89,14 @@ def show_optional_time(us: int | None) -> str | None:
 
 
 class DeletedView(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer about something deleted."""
+    """The answer about a deleted resource."""
 
     type: str
     id: str
 
 
 def show_deleted(kind: str) -> Callable[[Call, str], Awaitable[Success[DeletedView]]]:
-    """Return the ``show`` of a deletion, which answers a repeat with type and id only."""
+    """Return the ``show`` of a deletion. It answers a repeated request with type and id only."""
 
     async def show(call: Call, deleted_id: str) -> Success[DeletedView]:
         del call

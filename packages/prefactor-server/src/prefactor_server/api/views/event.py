@@ -32,7 +32,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class ChangedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as in lists, without what is computed from its spans."""
+    """A run as in lists, without the fields that are computed from its spans."""
 
     type: Literal["agent_instance"] = "agent_instance"
     id: str
@@ -60,7 +60,7 @@ _SHARED_FIELDS: Final = tuple(name for name in ChangedRun.__struct_fields__ if n
 
 
 class ChangedSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """A span as in lists with its summary, without payloads and what was found in them."""
+    """A span as in lists, with its summary, but without payloads and their validation."""
 
     type: Literal["agent_span"] = "agent_span"
     id: str
@@ -93,9 +93,9 @@ class ChangedSpan(msgspec.Struct, frozen=True, kw_only=True):
 class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
     """The ``data`` of an event ``changes``.
 
-    Each row is there once, as it is stored when the event is made, and replaces the caller's row
-    with its id. A run is also sent if only its spans have changed. ``deleted_runs`` are the ids of
-    runs that were deleted with their spans.
+    Each row occurs once, in its state when the event was created, and replaces the caller's row
+    with the same id. A run is also sent if only its spans have changed. ``deleted_runs`` are the
+    ids of runs that were deleted with their spans.
     """
 
     runs: list[ChangedRun]
@@ -103,13 +103,13 @@ class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
     deleted_runs: list[str]
 
 
-def changes_message(position: int, rows: ChangedRows, which: EventFilter) -> bytes:
+def changes_message(position: int, rows: ChangedRows, event_filter: EventFilter) -> bytes:
     """Return the encoded event about changed rows."""
     spans: list[ChangedSpan] = []
     ids = [
         span_id
         for run_id, span_ids in rows.changes.items()
-        if which.wants_spans(run_id)
+        if event_filter.wants_spans(run_id)
         for span_id in span_ids
     ]
     if ids:

@@ -21,7 +21,7 @@ class MinimalDetails(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MinimalWritten(Success[MinimalDetails], frozen=True, kw_only=True):
-    """The minimal answer to a write of a run or a span, with the signal to terminate if any."""
+    """The minimal answer to a write of a run or a span, with the control signal, if any."""
 
     control: ControlView | msgspec.UnsetType = msgspec.UNSET
 
@@ -35,7 +35,7 @@ def minimal_span(span: AgentSpan, control: Control | None) -> MinimalWritten:
 
 
 def minimal(body: object) -> object:
-    """Reduce the answer to a write of a run or a span; return any other answer as it is."""
+    """Reduce the answer to a write of a run or a span, and return any other answer as it is."""
     if not isinstance(body, InstanceWritten | SpanWritten):
         return body
     full = body.details

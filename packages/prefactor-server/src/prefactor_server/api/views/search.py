@@ -17,9 +17,9 @@ _US: int = 1_000_000
 class SearchView(msgspec.Struct, frozen=True, kw_only=True):
     """The freshness of a search.
 
-    The index contains everything recorded until ``behind_seconds`` ago. It is ``complete`` unless
-    it is still being built. ``limited`` means that more than the 1,000 runs found may contain the
-    words.
+    The index contains everything that was recorded until ``behind_seconds`` ago. ``complete`` is
+    false while it is still being built. ``limited`` means that more runs than the 1,000 found may
+    contain the words.
     """
 
     behind_seconds: float
@@ -30,8 +30,8 @@ class SearchView(msgspec.Struct, frozen=True, kw_only=True):
 class DerivedView(msgspec.Struct, frozen=True, kw_only=True):
     """The freshness of filters on what the server derives from spans.
 
-    They reflect everything recorded until ``behind_seconds`` ago, and are ``complete`` unless a
-    backfill of older runs is in progress.
+    They reflect everything that was recorded until ``behind_seconds`` ago. ``complete`` is false
+    during the backfill of older runs.
     """
 
     behind_seconds: float

@@ -12,7 +12,7 @@ from prefactor_server.domain.series.series import Durations, ModelLine, TypeLine
 
 
 class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Durations in milliseconds: their number, and their quantiles, null without any."""
+    """The number of durations, and their quantiles in milliseconds or null."""
 
     measured: Sequence[int]
     p50: Sequence[float | None]
@@ -21,7 +21,7 @@ class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OverallDurationsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Durations of the whole range in milliseconds. Quantiles are null without any."""
+    """The number of durations in the whole range, and their quantiles in milliseconds or null."""
 
     measured: int
     p50: float | None
@@ -30,9 +30,9 @@ class OverallDurationsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """The runs that ended, by status, and their durations.
+    """The ended runs by status, and their durations.
 
-    ``overall`` covers the whole range, because quantiles of buckets cannot be added.
+    ``overall`` covers the whole range, because quantiles of buckets cannot be combined.
     """
 
     complete: Sequence[int]
@@ -44,7 +44,7 @@ class RunSeriesView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpanTypeSeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """The spans of one type, or of ``merged_names`` types, and then ``schema_name`` is null."""
+    """The spans of one type, or of ``merged_names`` types if ``schema_name`` is null."""
 
     schema_name: str | None
     merged_names: int
@@ -70,11 +70,11 @@ class ModelSeriesView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent or an account did in each bucket of a range.
+    """The activity of an agent or an account in each bucket of a range.
 
     A run counts in the bucket in which it ended, a span in the one in which it finished. ``starts``
     are the starts of the buckets, and each column has one entry per bucket. From ``complete_from``
-    on, only the last ``behind_seconds`` may be missing; it is null during the backfill of older
+    on, only the last ``behind_seconds`` may be missing. It is null during the backfill of older
     runs after an upgrade.
     """
 

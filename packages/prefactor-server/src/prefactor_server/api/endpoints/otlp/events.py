@@ -1,4 +1,4 @@
-"""Stores model events that instrumentations send as log records."""
+"""Stores model events that instrumentation sends as log records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from prefactor_server.api.endpoints.otlp.recording import Outcome
 from prefactor_server.api.kernel.operation import Call
-from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_payload import RequestPayload
 from prefactor_server.api.kernel.span_preparation import PendingWrites, span_facts
 from prefactor_server.commands.base import Done, Stale
 from prefactor_server.commands.otlp_events import AmendedSpan, RecordEvents
@@ -45,8 +45,8 @@ async def record_events(
         if event is not None:
             agent_ref = call.principal.agent_id or resource.service
             by_trace.setdefault((agent_ref, event.trace_id), []).append(event)
-    for (agent_ref, trace_id), found in by_trace.items():
-        await _store(call, agent_ref, trace_id, found, size=size // max(len(by_trace), 1))
+    for (agent_ref, trace_id), trace_events in by_trace.items():
+        await _store(call, agent_ref, trace_id, trace_events, size=size // len(by_trace))
     return outcome
 
 
@@ -84,13 +84,13 @@ async def _command(
         run = "" if found is None else found.id
     spans: list[AmendedSpan] = []
     if run:
-        named = {
+        otel_ids = {
             span_id(run, principal.partition, trace_id, one.span_id): one.span_id for one in events
         }
-        for record in await reader.agent_spans.existing(principal, [*named]):
+        for record in await reader.agent_spans.existing(principal, [*otel_ids]):
             if record.span.flags & SENSITIVE_DISCARDED:
                 continue
-            spans += await _amend(call, record, before, after, named[record.span.id])
+            spans += await _amend(call, record, before, after, otel_ids[record.span.id])
     return RecordEvents(
         request=call.request(),
         key=key,
@@ -102,17 +102,16 @@ async def _command(
 
 
 async def _amend(
-    call: Call, record: SpanRecord, before: TraceState, after: TraceState, own: str
+    call: Call, record: SpanRecord, before: TraceState, after: TraceState, otel_id: str
 ) -> list[AmendedSpan]:
-    """Return the stored span with its events, or nothing if they change nothing."""
-    payload = msgspec.json.decode(record.payload)
-    result = msgspec.json.decode(record.result or b"{}")
-    changed = amended(payload, result, events_of(before, own), events_of(after, own))
-    if changed == (payload, result):
+    """Return the stored span with its events, or an empty list if they change nothing."""
+    stored = (msgspec.json.decode(record.payload), msgspec.json.decode(record.result or b"{}"))
+    changed = amended(*stored, events_of(before, otel_id), events_of(after, otel_id))
+    if changed == stored:
         return []
     limit = call.services.limits.max_payload_bytes
-    given = GivenPayload(*within(changed[0], limit))
-    returned = GivenPayload(*within(changed[1], limit))
+    payload = RequestPayload(*within(changed[0], limit))
+    result = RequestPayload(*within(changed[1], limit))
     span, pending = record.span, PendingWrites()
     preparer, principal = call.services.span_preparer, call.principal
     run = await preparer.run(principal, span.agent_instance_id, pending)
@@ -123,13 +122,13 @@ async def _amend(
     facts = span_facts(
         types,
         span.schema_name,
-        given.value or {},
-        returned.value,
+        payload.value or {},
+        result.value,
         complete=span.status == "complete",
         budget=call.work.budget,
     )
     payloads = (
-        *given.stored(principal.account_id, span.id, PARAMS),
-        *returned.stored(principal.account_id, span.id, RESULT),
+        *payload.stored(principal.account_id, span.id, PARAMS),
+        *result.stored(principal.account_id, span.id, RESULT),
     )
-    return [AmendedSpan(span, given.size, returned.size, payloads, facts)]
+    return [AmendedSpan(span, payload.size, result.size, payloads, facts)]

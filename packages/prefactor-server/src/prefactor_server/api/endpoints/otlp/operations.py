@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from prefactor_server.api.kernel.operation import (
 )
 from prefactor_server.domain.errors import BadRequest, Overloaded, TooLarge, Unavailable
 from prefactor_server.otlp import json_form, protobuf
-from prefactor_server.otlp.received import ReceivedEvent, ReceivedSpan, Rejected, Resource
+from prefactor_server.otlp.received import Rejected, Resource
 from prefactor_server.otlp.status import (
     JSON,
     PROTOBUF,
@@ -31,6 +31,9 @@ from prefactor_server.otlp.status import (
     media_type,
     must_retry_later,
 )
+
+_Message = TypeVar("_Message")
+_Received = TypeVar("_Received")
 
 _EMPTY: Final = b"{}"
 _encoder: Final = msgspec.json.Encoder()
@@ -81,20 +84,28 @@ class RpcStatus(msgspec.Struct, frozen=True, kw_only=True):
 async def _traces(call: Call, document: bytes) -> Encoded:
     if _is_protobuf(call):
         limit = 2 * call.services.limits.max_payload_bytes
-        spans = _protobuf_spans(b"" if document == _EMPTY else document, limit)
+        spans = _read_each(
+            protobuf.groups(b"" if document == _EMPTY else document),
+            lambda message, scope: protobuf.read_span(message, scope, limit),
+        )
     else:
         body = await read_large_body(document, TracesFields, call.work)
-        spans = _json_spans(body.resource_spans or [])
+        groups = json_form.groups(body.resource_spans or [], "scopeSpans", "spans")
+        spans = _read_each(groups, json_form.read_span)
     return _answer(call, await record(call, spans, len(document)))
 
 
 async def _logs(call: Call, document: bytes) -> Encoded:
     if _is_protobuf(call):
         limit = 2 * call.services.limits.max_payload_bytes
-        events = _protobuf_events(b"" if document == _EMPTY else document, limit)
+        events = _read_each(
+            protobuf.groups(b"" if document == _EMPTY else document),
+            lambda message, _: protobuf.read_event(message, limit),
+        )
     else:
         body = await read_large_body(document, LogsFields, call.work)
-        events = _json_events(body.resource_logs or [])
+        groups = json_form.groups(body.resource_logs or [], "scopeLogs", "logRecords")
+        events = _read_each(groups, lambda message, _: json_form.read_event(message))
     return _answer(call, await record_events(call, events, len(document)), "rejected_records")
 
 
@@ -103,40 +114,14 @@ async def _metrics(call: Call, document: bytes) -> Encoded:
     return _answer(call, Outcome())
 
 
-def _protobuf_spans(
-    document: bytes, max_bytes: int
-) -> Iterator[tuple[Resource, ReceivedSpan] | Rejected]:
-    for resource, scope, message in protobuf.groups(document):
+def _read_each(
+    groups: Iterable[tuple[Resource, str | None, _Message]],
+    read: Callable[[_Message, str | None], _Received],
+) -> Iterator[tuple[Resource, _Received] | Rejected]:
+    """Yield each span or record with its resource, or why it was rejected."""
+    for resource, scope, message in groups:
         try:
-            yield resource, protobuf.read_span(message, scope, max_bytes)
-        except Rejected as rejected:
-            yield rejected
-
-
-def _json_spans(resources: list[Any]) -> Iterator[tuple[Resource, ReceivedSpan] | Rejected]:
-    for resource, scope, span in json_form.groups(resources, "scopeSpans", "spans"):
-        try:
-            yield resource, json_form.read_span(span, scope)
-        except Rejected as rejected:
-            yield rejected
-
-
-def _protobuf_events(
-    document: bytes, max_bytes: int
-) -> Iterator[tuple[Resource, ReceivedEvent | None] | Rejected]:
-    for resource, _, message in protobuf.groups(document):
-        try:
-            yield resource, protobuf.read_event(message, max_bytes)
-        except Rejected as rejected:
-            yield rejected
-
-
-def _json_events(
-    resources: list[Any],
-) -> Iterator[tuple[Resource, ReceivedEvent | None] | Rejected]:
-    for resource, _, record_ in json_form.groups(resources, "scopeLogs", "logRecords"):
-        try:
-            yield resource, json_form.read_event(record_)
+            yield resource, read(message, scope)
         except Rejected as rejected:
             yield rejected
 
@@ -149,24 +134,24 @@ def _is_protobuf(call: Call) -> bool:
     """
     if is_protobuf(call.content_type):
         return True
-    given = media_type(call.content_type)
-    if given in {JSON, b""}:
+    sent = media_type(call.content_type)
+    if sent in {JSON, b""}:
         return False
-    raise UnsupportedMediaType(given, (PROTOBUF, JSON))
+    raise UnsupportedMediaType(sent, (PROTOBUF, JSON))
 
 
 def _answer(call: Call, outcome: Outcome, counted: str = "rejected_spans") -> Encoded:
-    """Return the answer to an export. In protobuf, spans and records are rejected in one form."""
+    """Return the answer to an export. In protobuf, spans and records have the same answer."""
     if _is_protobuf(call):
         return Encoded(PROTOBUF, protobuf.partial_success(outcome.rejected, outcome.message))
     if not outcome.rejected:
         return Encoded(JSON, _EMPTY)
-    told = PartialSuccess(**{counted: outcome.rejected}, error_message=outcome.message)
-    return Encoded(JSON, _encoder.encode(ExportAnswer(partial_success=told)))
+    partial = PartialSuccess(**{counted: outcome.rejected}, error_message=outcome.message)
+    return Encoded(JSON, _encoder.encode(ExportAnswer(partial_success=partial)))
 
 
 def _error(failed: WireError, content_type: bytes) -> tuple[WireError, Encoded]:
-    """Return an error as the OTLP specification wants it, in the encoding of the request."""
+    """Return an error as the OTLP specification requires it, in the encoding of the request."""
     status, headers = error_status(failed.status), failed.headers
     if must_retry_later(status) and not any(name == b"retry-after" for name, _ in headers):
         headers = [*headers, (b"retry-after", b"%d" % RETRY_AFTER)]
@@ -206,16 +191,16 @@ _TRACES_EXAMPLE: Final = Example(
     },
 )
 _TRACES_TEXT: Final = (
-    "Takes an ExportTraceServiceRequest in protobuf or JSON, and answers in the same form. The "
-    "spans of a trace and an agent are one run. A span that was sent before changes nothing. Spans "
-    "that cannot be kept are counted in partialSuccess, and the others are kept."
+    "Takes an ExportTraceServiceRequest in protobuf or JSON, and responds in the same form. The "
+    "spans of one trace and agent are one run. A repeated span changes nothing. Rejected spans are "
+    "counted in partialSuccess, and all others are stored."
 )
 _LOGS_TEXT: Final = (
     "Takes an ExportLogsServiceRequest in protobuf or JSON. Events of models (`gen_ai.`) are added "
-    "to the span that they name, before or after it comes. Other records are ignored."
+    "to their span, which may arrive before or after them. Other records are ignored."
 )
 _METRICS_TEXT: Final = (
-    "Answers success and keeps nothing, because exporters send metrics unless configured otherwise."
+    "Responds with success and stores nothing, because exporters send metrics by default."
 )
 
 
@@ -236,7 +221,7 @@ def _export(name: str, path: str, **others: Any) -> RawOperation:
 
 
 def _both(name: str, noun: str, **others: Any) -> tuple[RawOperation, RawOperation]:
-    """Return an operation under OTLP's path and under the API's own."""
+    """Return an operation at OTLP's path and one at the API's own."""
     return (
         _export(f"otlp.{name}", f"/v1/{noun}", **others),
         _export(f"otlp.{name}_in_api", f"/api/v1/otlp/v1/{noun}", **others),
@@ -247,7 +232,7 @@ OPERATIONS: Final = (
     *_both(
         "export_traces",
         "traces",
-        summary="Receive spans of OpenTelemetry",
+        summary="Receive OpenTelemetry spans",
         description=_TRACES_TEXT,
         body=TracesFields,
         answer=_traces,
@@ -256,7 +241,7 @@ OPERATIONS: Final = (
     *_both(
         "export_logs",
         "logs",
-        summary="Receive log records of OpenTelemetry",
+        summary="Receive OpenTelemetry log records",
         description=_LOGS_TEXT,
         body=LogsFields,
         answer=_logs,
@@ -265,7 +250,7 @@ OPERATIONS: Final = (
     *_both(
         "export_metrics",
         "metrics",
-        summary="Receive metrics of OpenTelemetry",
+        summary="Receive OpenTelemetry metrics",
         description=_METRICS_TEXT,
         body=MetricsFields,
         answer=_metrics,

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from prefactor_server.api.endpoints.runs.agent_instance_register import assume_binding
+from prefactor_server.api.endpoints.runs.agent_instance_register import (
+    assume_binding,
+    may_create_agent,
+)
 from prefactor_server.api.kernel.operation import Call
 from prefactor_server.api.kernel.schema_declaration import (
     SchemaVersionFields,
@@ -14,7 +17,7 @@ from prefactor_server.api.kernel.schema_declaration import (
     declare,
     empty_schema,
 )
-from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_payload import RequestPayload
 from prefactor_server.api.kernel.span_preparation import PendingWrites, RunFacts, span_facts
 from prefactor_server.commands.agent_instance_register import (
     NewIds,
@@ -73,7 +76,7 @@ class TraceBatch:
         return trace_key(self.agent_ref, self.trace_id)
 
     def ref(self, call: Call) -> TraceRef:
-        """Return what identifies the trace in the cache."""
+        """Return the key of the trace in the cache."""
         return call.principal.account_id, self.key
 
 
@@ -81,7 +84,7 @@ async def prepare(call: Call, batch: TraceBatch) -> RecordTrace | None:
     """Return the command that stores a batch, or None if there is nothing to store.
 
     Raises:
-        Refusal: nothing of it can be stored. The message says why.
+        Refusal: none of its spans can be stored. The message says why.
     """
     memory, ref = call.services.otlp, batch.ref(call)
     keep_all = call.services.limits.otlp_keep_all
@@ -139,7 +142,7 @@ async def _command(
 
 
 async def _facts(call: Call, batch: TraceBatch, register: RegisterInstance) -> RunFacts:
-    """Return the facts about the run, or those that it will have once it is registered."""
+    """Return the facts about the run, or those that its registration will establish."""
     pending = call.pending = PendingWrites(reread=batch.attempts > 0)
     facts = None
     if batch.has_run:
@@ -155,8 +158,8 @@ async def _known(
 ) -> KnownTrace | None:
     """Return the run of the trace, or None.
 
-    A trace unknown to this process is assumed to be new if any of its spans is about agents. If it
-    is not new, the command detects that, and is prepared again from storage.
+    A trace that this process does not know is assumed to be new if any of its spans is about
+    agents. If it is not new, the command detects that, and is prepared again from storage.
     """
     if not batch.attempts:
         known = call.services.otlp.known(batch.ref(call))
@@ -217,16 +220,7 @@ async def _register(call: Call, batch: TraceBatch, run: str) -> RegisterInstance
         purpose="live",
         external_identifier=batch.trace_id,
         new_ids=NewIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
-        create_agent=may_create(call),
-    )
-
-
-def may_create(call: Call) -> bool:
-    """Return whether the caller's first run creates its agent, as with any registration."""
-    return (
-        call.services.limits.auto_create_agents
-        and call.principal.scope == "account"
-        and call.principal.role == "admin"
+        create_agent=may_create_agent(call),
     )
 
 
@@ -245,13 +239,13 @@ async def _environment_id(call: Call, name: str | None) -> str | None:
 
 
 async def _new_environment(call: Call, name: str) -> str:
-    if not may_create(call):
+    if not may_create_agent(call):
         raise NotFound(
-            f"Environment {name!r} not found: create it, or leave out "
-            "deployment.environment.name for the default one"
+            f"Environment {name!r} not found: create it, or omit deployment.environment.name to "
+            "use the default one"
         )
     own = environment_id(call.principal.account_id, call.principal.partition, name)
-    # Refused if another request has just created it with the same id.
+    # Refused if another request has just created it, with the same id.
     await call.services.writer.submit([CreateEnvironment(call.request(), own, name)], 0)
     return own
 
@@ -265,8 +259,8 @@ async def _create(call: Call, run: str, span: ReceivedSpan, types: SpanTypes) ->
         await call.services.span_preparer.compile_ahead(types, one.schema_name, call.work)
     own = span_id(run, principal.partition, span.trace_id, span.span_id)
     parent = span.parent_id
-    payload = GivenPayload(one.payload, one.payload_json)
-    result = GivenPayload(one.result, one.result_json)
+    payload = RequestPayload(one.payload, one.payload_json)
+    result = RequestPayload(one.result, one.result_json)
     return CreateSpan(
         request=call.request(),
         principal=principal,

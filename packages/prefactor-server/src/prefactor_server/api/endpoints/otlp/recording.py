@@ -1,4 +1,4 @@
-"""Stores received spans: many traces per commit, each span once, regardless of other failures."""
+"""Stores received spans: many traces per commit, each span once, whatever happens to others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Outcome:
     reasons: list[str] = field(default_factory=list[str])
 
     def reject(self, reason: str, count: int = 1) -> None:
-        """Count rejected ones. The first reasons are kept."""
+        """Count rejected spans or records, and keep the first reasons."""
         self.rejected += count
         if len(self.reasons) < _MAX_REASONS and reason not in self.reasons:
             self.reasons.append(reason)
@@ -45,7 +45,7 @@ class Outcome:
 async def record(
     call: Call, spans: Iterable[tuple[Resource, ReceivedSpan] | Rejected], size: int
 ) -> Outcome:
-    """Store spans, and return what was rejected.
+    """Store spans, and return the number of rejected ones with the reasons.
 
     Args:
         call: the request.
@@ -55,7 +55,7 @@ async def record(
     Raises:
         BadRequest: the request is malformed.
         Overloaded: the write queue is full.
-        Unavailable: nothing can be stored now. Sending everything again is safe.
+        Unavailable: nothing can be stored now. The whole request may be sent again.
     """
     outcome = Outcome()
     batches: dict[tuple[str, str], list[TraceBatch]] = {}
@@ -70,11 +70,11 @@ async def record(
         _add(call, batches, resource, span)
         total += 1
     call.services.otlp.spans["rejected"] += outcome.rejected
-    todo = deque(batch for parts in batches.values() for batch in parts)
-    while todo:
-        part = _next(todo)
+    pending = deque(batch for parts in batches.values() for batch in parts)
+    while pending:
+        part = _next(pending)
         share = size * sum(len(batch.spans) for batch in part) // max(total, 1)
-        todo.extendleft(reversed(await _store(call, part, share, outcome)))
+        pending.extendleft(reversed(await _store(call, part, share, outcome)))
     return outcome
 
 
@@ -91,26 +91,26 @@ def _add(
     parts[-1].spans.append(span)
 
 
-def _next(todo: deque[TraceBatch]) -> list[TraceBatch]:
+def _next(pending: deque[TraceBatch]) -> list[TraceBatch]:
     """Take batches of different traces, up to the number of spans in one commit."""
     part: list[TraceBatch] = []
     keys: set[tuple[str, str]] = set()
     size = 0
-    while todo:
-        batch = todo[0]
+    while pending:
+        batch = pending[0]
         key = (batch.agent_ref, batch.trace_id)
         size += len(batch.spans)
         if key in keys or (part and size > _MAX_SPANS):
             break
         keys.add(key)
-        part.append(todo.popleft())
+        part.append(pending.popleft())
     return part
 
 
 async def _store(
     call: Call, part: Sequence[TraceBatch], size: int, outcome: Outcome
 ) -> list[TraceBatch]:
-    """Store batches in one commit, and return those to try again."""
+    """Store batches in one commit, and return those to retry."""
     prepared = [
         (batch, command)
         for batch in part
@@ -142,7 +142,7 @@ async def _prepared(call: Call, batch: TraceBatch, outcome: Outcome) -> RecordTr
 
 
 async def _repair(call: Call, batch: TraceBatch, command: RecordTrace, size: int) -> None:
-    """Refresh what a stale batch was prepared from.
+    """Refresh the cached data that a stale batch was prepared from.
 
     A missing run is registered first, because the spans are checked against the schema version
     that it is bound to.

@@ -124,7 +124,6 @@ OPERATIONS = (
         path="/api/v1/admin_user",
         right="read",
         summary="List admin users",
-        description="Needs an account token.",
         access="account",
         reply=Listed[AdminUserView],
         refusals=(ValidationFailed,),
@@ -137,7 +136,6 @@ OPERATIONS = (
         path="/api/v1/admin_user/{admin_user_id}",
         right="read",
         summary="Show an admin user",
-        description="Needs an account token.",
         access="account",
         reply=Success[AdminUserView],
         refusals=(NotFound,),
@@ -150,8 +148,8 @@ OPERATIONS = (
         right="administer",
         summary="Change the role of an admin user",
         description=(
-            "It holds at once on this server, and on others within token_cache_seconds. Nobody "
-            "changes their own role."
+            "Takes effect at once on this server, and on others within token_cache_seconds. Nobody "
+            "can change their own role."
         ),
         access="account",
         reply=Success[AdminUserView],
@@ -160,7 +158,7 @@ OPERATIONS = (
         wrapped=True,
         prepare=_prepare_update,
         show=_show,
-        examples=(Example("May only look", {"details": {"role": "viewer"}}),),
+        examples=(Example("A viewer", {"details": {"role": "viewer"}}),),
     ),
     Write(
         name="admin_users.delete",
@@ -168,7 +166,7 @@ OPERATIONS = (
         path="/api/v1/admin_user/{admin_user_id}",
         right="administer",
         summary="Remove an admin user",
-        description="Their sessions end. Nobody removes themselves.",
+        description="Ends their sessions. Nobody can remove themselves.",
         access="account",
         reply=Success[DeletedView],
         refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),

@@ -41,7 +41,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)
 
 
 class InviteFields(msgspec.Struct, kw_only=True):
-    """Whom to invite, and their role, which defaults to admin."""
+    """The person to invite, and their role, which is admin by default."""
 
     email: Email
     role: Role = "admin"
@@ -49,7 +49,7 @@ class InviteFields(msgspec.Struct, kw_only=True):
 
 
 class InviteView(msgspec.Struct, frozen=True, kw_only=True):
-    """An invitation. ``token`` and ``invite_url`` are shown on creation only, later null."""
+    """An invitation. ``token`` and ``invite_url`` are shown on creation, and null later."""
 
     type: Literal["admin_user_invite"] = "admin_user_invite"
     id: str
@@ -81,8 +81,8 @@ _LIST: Final = ListQuery(
 async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
     check_account(body.account_id, call.principal)
     invite_id = call.new_id()
-    named = SecretRef(call.principal.account_id, invite_id)
-    token = make_secret(PREFIX, named, call.services.random_bytes)
+    ref = SecretRef(call.principal.account_id, invite_id)
+    token = make_secret(PREFIX, ref, call.services.random_bytes)
     invite = AdminUserInvite(
         id=invite_id,
         account_id=call.principal.account_id,
@@ -117,7 +117,7 @@ def _invite(done: Done) -> AdminUserInvite:
 
 def _address(call: Call, token: str) -> str:
     base = call.services.limits.public_url.rstrip("/")
-    # The host name that a caller sends is only ever shown to that caller.
+    # The host that a caller sends is shown only to that caller.
     if not base and _HOST.fullmatch(call.host):
         base = f"http://{call.host}"
     return invite_url(base, token)
@@ -164,10 +164,10 @@ OPERATIONS = (
         method="POST",
         path=_PATH,
         right="administer",
-        summary="Invite somebody",
+        summary="Invite a person",
         description=(
-            "The answer has the token and the address with it in it, this once: a repeat with the "
-            "same key answers without them. Needs an account token."
+            "The response contains the token, and a URL with it. The response to a repeated "
+            "request with the same key does not."
         ),
         access="account",
         reply=Success[InviteView],
@@ -184,7 +184,6 @@ OPERATIONS = (
         path=_PATH,
         right="administer",
         summary="List invitations",
-        description="Needs an account token.",
         access="account",
         reply=Listed[InviteView],
         refusals=(ValidationFailed,),
@@ -197,7 +196,6 @@ OPERATIONS = (
         path=_BY_ID,
         right="administer",
         summary="Show an invitation",
-        description="Needs an account token.",
         access="account",
         reply=Success[InviteView],
         refusals=(NotFound,),
@@ -209,7 +207,7 @@ OPERATIONS = (
         path=f"{_BY_ID}/revoke",
         right="administer",
         summary="Revoke an invitation",
-        description="Only a pending one can be revoked. Needs an account token.",
+        description="Only a pending invitation can be revoked.",
         access="account",
         reply=Success[InviteView],
         refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),

@@ -1,6 +1,6 @@
-"""Looking up and accepting an invitation, without an API token.
+"""Looks up and accepts an invitation, without an API token.
 
-An invited person has only the invitation's token, so that authenticates them. Neither operation can
+An invited person has only the invitation's token, which authenticates them. Neither operation can
 be a bulk item, because a bulk request belongs to one account.
 """
 
@@ -17,9 +17,8 @@ from prefactor_server.api.endpoints.people.sign_in import (
     NewPassword,
     hash_new_password,
 )
-from prefactor_server.api.kernel.decode import read_body, read_object
+from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.operation import TOKEN_BODY, Call, Example, RawOperation
-from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success, show_time
 from prefactor_server.commands.base import Done, Refused, Request
 from prefactor_server.commands.people.admin_user_invite import (
@@ -57,7 +56,7 @@ InviteToken = Annotated[
 class AcceptFields(msgspec.Struct, kw_only=True):
     """The token of an invitation, and the new person's password.
 
-    Without a password, the person signs in by other means, or gets a link to set one.
+    Without a password, the person signs in with a provider, or gets a link to set one.
     """
 
     token: InviteToken
@@ -83,15 +82,12 @@ class InvitedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _look_up(call: Call, document: bytes) -> Success[InvitedView]:
-    body = read_body(document, LookUpFields)
-    unknown = unknown_members(LookUpFields, InvitedView, read_object(document), set())
-    if unknown:
-        raise ValidationFailed(unknown)
-    named = read_secret(PREFIX, body.token)
-    if named is None:
+    body = read_strict_body(document, LookUpFields, InvitedView)
+    ref = read_secret(PREFIX, body.token)
+    if ref is None:
         raise unknown_invite()
-    invite = check_invite(await _invite(call, named), hash_secret(body.token))
-    account = await call.services.reader.accounts.show(_reading(named), named.account_id)
+    invite = check_invite(await _invite(call, ref), hash_secret(body.token))
+    account = await call.services.reader.accounts.show(_principal(ref), ref.account_id)
     return Success(
         details=InvitedView(
             email=invite.email,
@@ -105,27 +101,23 @@ async def _look_up(call: Call, document: bytes) -> Success[InvitedView]:
 
 
 async def _accept(call: Call, document: bytes) -> Success[AdminUserView]:
-    body = read_body(document, AcceptFields)
-    beside = {"idempotency_key"}
-    unknown = unknown_members(AcceptFields, AdminUserView, read_object(document), beside)
-    if unknown:
-        raise ValidationFailed(unknown)
-    token_hash, named = hash_secret(body.token), read_secret(PREFIX, body.token)
-    if named is None:
+    body = read_strict_body(document, AcceptFields, AdminUserView, {"idempotency_key"})
+    token_hash, ref = hash_secret(body.token), read_secret(PREFIX, body.token)
+    if ref is None:
         raise unknown_invite()
     password_hash = None
     if body.password is not None:
-        invite = check_invite(await _invite(call, named), token_hash)
+        invite = check_invite(await _invite(call, ref), token_hash)
         # Checked before a password is hashed, and again in the transaction.
         invite.accept(call.now)
         password_hash = await hash_new_password(call, "password", body.password, invite.email)
     # One at a time, because two invitations to one address would otherwise create two people.
     async with call.services.accepting:
         command = AcceptInvite(
-            request=Request(named.account_id, named.row_id, call.now, None, b""),
-            id=named.row_id,
+            request=Request(ref.account_id, ref.row_id, call.now, None, b""),
+            id=ref.row_id,
             token_hash=token_hash,
-            user_id=await _user_id(call, named),
+            user_id=await _user_id(call, ref),
             password_hash=password_hash,
         )
         (outcome,) = await call.services.writer.submit([command], len(document))
@@ -136,26 +128,26 @@ async def _accept(call: Call, document: bytes) -> Success[AdminUserView]:
     return Success(details=admin_user_view(outcome.row))
 
 
-async def _invite(call: Call, named: SecretRef) -> AdminUserInvite:
-    # Nothing that was read is revealed before the token's hash has been compared.
+async def _invite(call: Call, ref: SecretRef) -> AdminUserInvite:
+    # Nothing is revealed before the token's hash has been compared.
     invites = call.services.reader.admin_user_invites
     try:
-        return await invites.show(_reading(named), named.row_id)
+        return await invites.show(_principal(ref), ref.row_id)
     except NotFound:
         raise unknown_invite() from None
 
 
-async def _user_id(call: Call, named: SecretRef) -> str:
+async def _user_id(call: Call, ref: SecretRef) -> str:
     """Return the id of the admin user with the invited address, or the invitation's own id."""
-    invite = await _invite(call, named)
+    invite = await _invite(call, ref)
     page = await call.services.reader.admin_users.page(
-        _reading(named), Listing((Filter("email", "=", invite.email),))
+        _principal(ref), Listing((Filter("email", "=", invite.email),))
     )
-    return page.rows[0].id if page.rows else named.row_id
+    return page.rows[0].id if page.rows else ref.row_id
 
 
-def _reading(named: SecretRef) -> Principal:
-    return Principal("", named.account_id, 0, "account", None, None, None)
+def _principal(ref: SecretRef) -> Principal:
+    return Principal("", ref.account_id, 0, "account", None, None, None)
 
 
 OPERATIONS = (
@@ -165,8 +157,8 @@ OPERATIONS = (
         path="/api/v1/admin_user_invite/look_up",
         summary="Show an invitation to the invited person",
         description=(
-            "Whom it is for, and whether it can still be accepted. Needs no other token than the "
-            "invitation's, in the body, where it reaches no log."
+            "Shows the invited person, and whether the invitation can still be accepted. Needs "
+            "only the invitation's token, in the body, where it reaches no log."
         ),
         access="public",
         max_body_bytes=TOKEN_BODY,
@@ -182,8 +174,8 @@ OPERATIONS = (
         path="/api/v1/admin_user_invite/accept",
         summary="Accept an invitation",
         description=(
-            "Makes the invited person an admin user of the account. Needs no other token than "
-            "the invitation's, in the body. An invitation that was used answers 409."
+            "Makes the invited person an admin user of the account. Needs only the invitation's "
+            "token, in the body. If the invitation was used before, the response is 409."
         ),
         access="public",
         max_body_bytes=SIGN_IN_BODY,

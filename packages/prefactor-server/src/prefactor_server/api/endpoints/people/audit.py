@@ -1,4 +1,4 @@
-"""The audit log: list what operators did."""
+"""The audit log: list the actions of operators."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
 
 _LIST: Final = ListQuery(
     filters=(
-        FilterParameter(Parameter("actor", "Who did it."), "actor"),
-        FilterParameter(Parameter("action", "What was done, such as api_tokens.revoke."), "action"),
-        FilterParameter(Parameter("resource_id", "The id of what it was done to."), "resource_id"),
+        FilterParameter(Parameter("actor", "The id of a token or a person, or cli."), "actor"),
+        FilterParameter(Parameter("action", "The action, such as api_tokens.revoke."), "action"),
+        FilterParameter(Parameter("resource_id", "The id of the changed resource."), "resource_id"),
         FilterParameter(
             Parameter("since", "The earliest time.", schema=_TIME), "at", query.time, ">="
         ),
         FilterParameter(
-            Parameter("before", "The time that it was done before.", schema=_TIME),
+            Parameter("before", "The time before which the action happened.", schema=_TIME),
             "at",
             query.time,
             "<",
@@ -60,15 +60,15 @@ async def _list(call: Call) -> Listed[AuditEntryView]:
     return listed(listing, page, [_view(one) for one in page.rows])
 
 
-def _view(one: AuditRecord) -> AuditEntryView:
+def _view(record: AuditRecord) -> AuditEntryView:
     return AuditEntryView(
-        id=one.id,
-        account_id=one.account_id,
-        at=show_time(one.at),
-        actor=one.actor,
-        action=one.action,
-        resource_id=one.resource_id,
-        detail=one.detail,
+        id=record.id,
+        account_id=record.account_id,
+        at=show_time(record.at),
+        actor=record.actor,
+        action=record.action,
+        resource_id=record.resource_id,
+        detail=record.detail,
     )
 
 
@@ -78,10 +78,10 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/audit",
         right="administer",
-        summary="List what operators did",
+        summary="List the actions of operators",
         description=(
-            "Newest first by default. Entries are kept forever, or as long as the retention policy "
-            "says."
+            "Newest first by default. Entries are kept forever, or for the audit_days of the "
+            "retention policy."
         ),
         access="account",
         reply=Listed[AuditEntryView],

@@ -1,4 +1,4 @@
-"""Sign-in with OpenID Connect: the methods on offer, the redirect to a provider, the callback."""
+"""Sign-in with OpenID Connect: the available methods, the redirect to a provider, the callback."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from prefactor_server.api.endpoints.people.sign_in import SIGN_IN_BODY, connection, new_session
-from prefactor_server.api.kernel.decode import read_body, read_object
+from prefactor_server.api.endpoints.people.sign_in import (
+    NO_STORE,
+    SIGN_IN_BODY,
+    connection,
+    new_session,
+)
+from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.operation import (
     TOKEN_BODY,
     Call,
@@ -20,7 +25,6 @@ from prefactor_server.api.kernel.operation import (
     RawOperation,
     Redirecting,
 )
-from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success
 from prefactor_server.commands.base import Done, Refused, Request
 from prefactor_server.commands.people.openid import SignInWithOpenId
@@ -54,15 +58,14 @@ from prefactor_server.openid import Provider
 _SECOND_US: Final = 1_000_000
 _RETRIES: Final = 2
 _SIGN_IN_PAGE: Final = "#/sign-in"
-_NO_STORE: Final = (b"cache-control", b"no-store")
-# The address of the callback contains the code.
+# The URL of the callback contains the code.
 _NO_REFERRER: Final = (b"referrer-policy", b"no-referrer")
 
 _log = structlog.get_logger(__name__)
 
 
 class OpenIdMethodView(msgspec.Struct, frozen=True, kw_only=True):
-    """An OpenID Connect provider. ``name`` is for people."""
+    """An OpenID Connect provider. ``name`` is its display name."""
 
     name: str
 
@@ -77,9 +80,9 @@ class SignInMethodsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenIdStartFields(msgspec.Struct, kw_only=True):
-    """Where to go after signing in: the fragment of a page's address, from # on.
+    """The page to return to, as a URL fragment that begins with #.
 
-    ``connect`` connects the provider to the person who has signed in already.
+    ``connect`` connects the provider to the person who is already signed in.
     """
 
     return_to: Annotated[str, Meta(max_length=MAX_RETURN)] = HOME
@@ -87,14 +90,14 @@ class OpenIdStartFields(msgspec.Struct, kw_only=True):
 
 
 class OpenIdStartView(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to send the browser."""
+    """The URL to send the browser to."""
 
     type: Literal["openid_start"] = "openid_start"
     authorization_url: str
 
 
 class RedirectView(msgspec.Struct, frozen=True, kw_only=True):
-    """The address that the header Location names."""
+    """The URL in the header Location."""
 
     status: Literal["success"] = "success"
     location: str
@@ -108,12 +111,11 @@ async def _methods(call: Call, document: bytes) -> Success[SignInMethodsView]:
 
 
 async def _start(call: Call, document: bytes) -> Success[OpenIdStartView]:
-    body = read_body(document, OpenIdStartFields)
-    unknown = unknown_members(OpenIdStartFields, None, read_object(document), set())
-    if unknown:
-        raise ValidationFailed(unknown)
+    body = read_strict_body(document, OpenIdStartFields)
     if not is_page(body.return_to):
-        raise invalid("return_to", f"must be #/ and at most {MAX_RETURN - 2} printable characters")
+        raise invalid(
+            "return_to", f"must be #/ with at most {MAX_RETURN - 2} printable characters after it"
+        )
     provider, client = _provider(call), connection(call)
     person = await _person(call) if body.connect else ""
     attempt = Attempt.start(
@@ -124,11 +126,11 @@ async def _start(call: Call, document: bytes) -> Success[OpenIdStartView]:
     except OpenIdRefused as refused:
         _log.warning("openid_provider_failed", detail=refused.detail)
         raise Unavailable(
-            f"{provider.config.name} cannot be reached, or its answer is not valid: try again "
-            "later, or sign in otherwise. The server's log says more"
+            f"{provider.config.name} cannot be reached, or its response is not valid: try again "
+            "later, or sign in with another method. The server's log has the details"
         ) from refused
     cookie = client.set_attempt_cookie(attempt.seal(provider.key), LIFETIME_SECONDS)
-    call.response_headers += (cookie, _NO_STORE)
+    call.response_headers += (cookie, NO_STORE)
     return Success(details=OpenIdStartView(authorization_url=url))
 
 
@@ -146,8 +148,8 @@ async def _person(call: Call) -> str:
 
 async def _callback(call: Call, query: bytes) -> str:
     provider, client = _provider(call), connection(call)
-    # The attempt is over, even if it failed.
-    call.response_headers += (client.set_attempt_cookie("", 0), _NO_STORE, _NO_REFERRER)
+    # The attempt has ended, even if it failed.
+    call.response_headers += (client.set_attempt_cookie("", 0), NO_STORE, _NO_REFERRER)
     attempt: Attempt | None = None
     try:
         answer = _read_answer(query)
@@ -166,8 +168,8 @@ async def _callback(call: Call, query: bytes) -> str:
         return _page(provider, f"{page}{joint}openid_error={reason}")
     seconds = (session.expires_at - call.now) // _SECOND_US
     call.response_headers += (client.set_cookie(cookie, seconds),)
-    is_over = attempt.return_to.startswith(_SIGN_IN_PAGE)
-    return _page(provider, HOME if is_over else attempt.return_to)
+    from_sign_in = attempt.return_to.startswith(_SIGN_IN_PAGE)
+    return _page(provider, HOME if from_sign_in else attempt.return_to)
 
 
 def _reason(refused: Refusal) -> str:
@@ -185,10 +187,10 @@ def _read_answer(query: bytes) -> Mapping[str, str]:
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
     except ValueError as error:
-        raise OpenIdRefused("provider", f"its answer cannot be read: {error}") from error
+        raise OpenIdRefused("provider", f"its response cannot be parsed: {error}") from error
     answer = dict(pairs)
     if len(answer) != len(pairs):
-        raise OpenIdRefused("provider", "its answer has a duplicate parameter")
+        raise OpenIdRefused("provider", "its response has a duplicate parameter")
     return answer
 
 
@@ -197,28 +199,29 @@ async def _sign_in(
 ) -> tuple[Session, str]:
     services, address = call.services, connection(call).address
     if "error" in answer:
-        said = (answer["error"], answer.get("error_description", ""))
-        detail = ": ".join(one[:200] for one in said if one)
-        raise OpenIdRefused("cancelled" if said[0] == "access_denied" else "provider", detail)
+        error = answer["error"]
+        texts = (error, answer.get("error_description", ""))
+        detail = ": ".join(text[:200] for text in texts if text)
+        raise OpenIdRefused("cancelled" if error == "access_denied" else "provider", detail)
     # Each attempt makes requests to the provider.
     services.sign_in_limiter.take(None, address, call.now)
     identity = await provider.identify(attempt, answer.get("code", ""), answer.get("iss"))
     # One at a time, because two sign-ins of a new person would otherwise create two people.
     async with services.accepting:
-        started = await _admitted(call, provider, attempt, identity)
+        started = await _start_with_retries(call, provider, attempt, identity)
     services.sign_in_limiter.give_back(None, address)
     services.forget_caller(started[0].owner_id)
     return started
 
 
-async def _admitted(
+async def _start_with_retries(
     call: Call, provider: Provider, attempt: Attempt, identity: Identity
 ) -> tuple[Session, str]:
     for _ in range(_RETRIES):
         try:
             return await _start_session(call, provider, attempt, identity)
         except Contended:
-            # Another server has just created the same person, who is found now.
+            # Another server has just created the same person. The next attempt finds them.
             continue
     return await _start_session(call, provider, attempt, identity)
 
@@ -299,7 +302,7 @@ async def _find(call: Call, account: Account, attempt: Attempt, identity: Identi
 def _provider(call: Call) -> Provider:
     provider = call.services.provider
     if provider is None:
-        raise NotFound("No provider of OpenID Connect is set: an operator sets openid_issuer")
+        raise NotFound("No OpenID Connect provider is configured: an operator sets openid_issuer")
     return provider
 
 
@@ -310,8 +313,8 @@ OPERATIONS = (
         name="sessions.methods",
         method="GET",
         path="/api/v1/session/methods",
-        summary="Show how people sign in",
-        description="The methods that a sign-in page offers.",
+        summary="Show the sign-in methods",
+        description="Lists the methods that people can sign in with.",
         access="public",
         max_body_bytes=TOKEN_BODY,
         reply=Success[SignInMethodsView],
@@ -323,8 +326,8 @@ OPERATIONS = (
         path=_START,
         summary="Start a sign-in with OpenID Connect",
         description=(
-            "Answers the address of the provider that the browser is to go to, and sets a cookie "
-            "that only this attempt is finished with, within 10 minutes."
+            "Returns the provider's URL to send the browser to, and sets a cookie without which "
+            "the sign-in cannot be finished. It must be finished within 10 minutes."
         ),
         access="public",
         max_body_bytes=SIGN_IN_BODY,
@@ -350,19 +353,19 @@ OPERATIONS = (
         path=f"{_START}/callback",
         summary="Finish a sign-in with OpenID Connect",
         description=(
-            "The provider sends the browser here. It is sent on to the page where it started, "
-            "with a session's cookie, or with the parameter openid_error, which says why there is "
-            "none."
+            "The provider redirects the browser here. The response redirects it to the page where "
+            "it started, with a session's cookie, or with the parameter openid_error, which says "
+            "why there is no session."
         ),
         access="public",
         max_body_bytes=TOKEN_BODY,
         reply=RedirectView,
         refusals=(BadRequest, NotFound),
         parameters=(
-            Parameter("code", "What the provider exchanges for an ID token."),
-            Parameter("state", "The attempt that this belongs to."),
-            Parameter("iss", "The issuer that sent this."),
-            Parameter("error", "Why there is no code."),
+            Parameter("code", "The code that the provider exchanges for an ID token."),
+            Parameter("state", "The attempt that the response belongs to."),
+            Parameter("iss", "The issuer of the response."),
+            Parameter("error", "The reason why there is no code."),
         ),
         answer=_callback,
     ),

@@ -8,15 +8,16 @@ from typing import Final, Literal
 import msgspec
 
 from prefactor_server.api.endpoints.people.sign_in import (
+    NO_STORE,
     SIGN_IN_BODY,
-    GivenPassword,
+    EnteredPassword,
     NewPassword,
     SignInFields,
     connection,
     hash_new_password,
     sign_in,
 )
-from prefactor_server.api.kernel.decode import read_body, read_object
+from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import (
@@ -29,7 +30,6 @@ from prefactor_server.api.kernel.operation import (
     Read,
     Write,
 )
-from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import (
     DeletedView,
     Listed,
@@ -66,7 +66,7 @@ class CallerView(msgspec.Struct, frozen=True, kw_only=True):
     """The caller. ``id``, ``method`` and ``expires_at`` are null for a bearer token.
 
     ``admin_user_id`` and ``email`` are null unless a person signed in. A deployment token has no
-    role and no rights: its scope decides. It does not see the account's name.
+    role and no rights, because its scope decides. It cannot see the account's name.
     """
 
     type: Literal["session"] = "session"
@@ -86,7 +86,7 @@ class CallerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
-    """A session. ``expires_at`` is when it ends if it is not used again."""
+    """A session. ``expires_at`` is the time at which it ends if it is not used again."""
 
     type: Literal["session"] = "session"
     id: str
@@ -105,7 +105,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 class PasswordFields(msgspec.Struct, kw_only=True):
     """The current and the new password."""
 
-    current_password: GivenPassword
+    current_password: EnteredPassword
     new_password: NewPassword
 
 
@@ -119,21 +119,11 @@ _LIST: Final = ListQuery(
 
 
 async def _create(call: Call, document: bytes) -> Success[CallerView]:
-    body = read_body(document, SignInFields)
-    _check_members(document, SignInFields)
+    body = read_strict_body(document, SignInFields)
     session, cookie = await sign_in(call, body, len(document))
     seconds = (session.expires_at - call.now) // _SECOND_US
-    call.response_headers += (connection(call).set_cookie(cookie, seconds), _NO_STORE)
+    call.response_headers += (connection(call).set_cookie(cookie, seconds), NO_STORE)
     return await _shown(call, await call.services.authenticate_session(cookie))
-
-
-_NO_STORE: Final = (b"cache-control", b"no-store")
-
-
-def _check_members(document: bytes, fields: type[msgspec.Struct]) -> None:
-    unknown = unknown_members(fields, None, read_object(document), set())
-    if unknown:
-        raise ValidationFailed(unknown)
 
 
 async def _current(call: Call) -> Success[CallerView]:
@@ -176,20 +166,19 @@ async def _shown(call: Call, principal: Principal) -> Success[CallerView]:
 async def _end(call: Call, document: bytes) -> Success[DeletedView]:
     session_id = call.principal.session_id
     if session_id is None:
-        raise InvalidAction("There is no session to end: the request has a token")
+        raise InvalidAction("There is no session to end, because the request has a token")
     command = EndSession(call.request(), session_id, None, "sessions.end")
-    await _carry_out(call, command, len(document))
+    await _execute(call, command, len(document))
     call.services.forget_caller(session_id)
     call.response_headers += (connection(call).set_cookie("", 0),)
     return Success(details=DeletedView(type="session", id=session_id))
 
 
 async def _change_password(call: Call, document: bytes) -> Success[CallerView]:
-    body = read_body(document, PasswordFields)
-    _check_members(document, PasswordFields)
+    body = read_strict_body(document, PasswordFields)
     principal, services = call.principal, call.services
     if principal.admin_user_id is None or principal.session_id is None:
-        raise InvalidAction("Only a person who has signed in has a password to change")
+        raise InvalidAction("Only a person who has signed in can change a password")
     person = await services.reader.admin_users.show(principal, principal.admin_user_id)
     address = connection(call).address
     services.sign_in_limiter.take(person.email, address, call.now)
@@ -201,12 +190,12 @@ async def _change_password(call: Call, document: bytes) -> Success[CallerView]:
     command = ChangePassword(
         call.request(), person.id, person.password_hash, new_hash, principal.session_id
     )
-    await _carry_out(call, command, len(document))
+    await _execute(call, command, len(document))
     services.forget_caller(person.id)
     return await _shown(call, principal)
 
 
-async def _carry_out(call: Call, command: Command, size: int) -> None:
+async def _execute(call: Call, command: Command, size: int) -> None:
     (outcome,) = await call.services.writer.submit([command], size)
     if isinstance(outcome, Refused):
         raise outcome.refusal
@@ -259,8 +248,8 @@ ITEMS = (
         method="GET",
         path=_CURRENT,
         right="read",
-        summary="Show who is calling",
-        description="The account, the person or the token, the role and its rights.",
+        summary="Show the caller",
+        description="Shows the account, the person or the token, the role and its rights.",
         reply=Success[CallerView],
         answer=_current,
     ),
@@ -270,7 +259,7 @@ ITEMS = (
         path=_ALL,
         right="read",
         summary="List sessions",
-        description="One's own; for an admin, those of the whole account.",
+        description="Lists the caller's own sessions or, for an admin, those of the account.",
         access="account",
         reply=Listed[SessionView],
         refusals=(ValidationFailed,),
@@ -284,8 +273,8 @@ ITEMS = (
         right="read",
         summary="Revoke a session",
         description=(
-            "It ends at once on this server, and on others within token_cache_seconds. One of "
-            "one's own; for an admin, any of the account."
+            "It ends at once on this server, and on others within token_cache_seconds. A caller "
+            "can revoke their own sessions, and an admin any session of the account."
         ),
         access="account",
         reply=Success[DeletedView],
@@ -296,7 +285,7 @@ ITEMS = (
         examples=(Example("Once", {"idempotency_key": "key-of-mine"}),),
     ),
 )
-"""Those that may be items of a bulk request."""
+"""The operations that may be items of a bulk request."""
 
 OTHERS = (
     RawOperation(
@@ -307,8 +296,8 @@ OTHERS = (
         description=(
             "Exchanges a token, the code of a link, or an e-mail and a password for a cookie that "
             "works wherever a token does. Writes with it need the header X-Prefactor-Request: 1 "
-            "and must come from a page of this server. E-mails and passwords that do not match "
-            "answer 401, too many attempts 429."
+            "and must come from a page of this server. The response is 401 if the e-mail and the "
+            "password do not match, and 429 after too many attempts."
         ),
         access="public",
         max_body_bytes=SIGN_IN_BODY,
@@ -350,7 +339,7 @@ OTHERS = (
         method="POST",
         path=f"{_CURRENT}/password",
         right="read",
-        summary="Change one's password",
+        summary="Change the caller's password",
         description="Ends all other sessions of the person.",
         access="account",
         max_body_bytes=SIGN_IN_BODY,
@@ -369,4 +358,4 @@ OTHERS = (
         ),
     ),
 )
-"""Those that set a cookie or take a password, alone in their request."""
+"""The operations that set a cookie or take a password, and are therefore never bulk items."""

@@ -1,4 +1,4 @@
-"""Sign-in: checks a proof of identity, and builds the command that starts a session."""
+"""Sign-in: checks a proof of identity, and starts a session."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ from prefactor_server.domain.people.sign_in_link import SignInLink
 SIGN_IN_BODY: Final = 4096
 """The body limit of requests with a password, in bytes."""
 
+NO_STORE: Final = (b"cache-control", b"no-store")
+
 _SECOND_US: Final = 1_000_000
 _MAX_EMAIL: Final = 254
 
@@ -64,7 +66,7 @@ Secret = Annotated[
     ),
 ]
 NewPassword = Annotated[str, Meta(description=f"{PASSWORD_RULE}.")]
-GivenPassword = Annotated[
+EnteredPassword = Annotated[
     str, Meta(max_length=MAX_LENGTH, description=f"must have at most {MAX_LENGTH} characters.")
 ]
 
@@ -72,20 +74,20 @@ GivenPassword = Annotated[
 class SignInFields(msgspec.Struct, kw_only=True):
     """One proof of identity: a token, the code of a link, or an e-mail and a password.
 
-    ``account_id`` chooses between accounts in which the same e-mail has a password, by default the
-    oldest. ``new_password`` is sent with a code, and sets the password.
+    ``account_id`` chooses between accounts in which the same e-mail has a password. The default is
+    the oldest. ``new_password`` is sent with a code, and sets the password.
     """
 
     token: Secret | None = None
     code: Secret | None = None
     new_password: NewPassword | None = None
     email: Annotated[str, Meta(max_length=_MAX_EMAIL)] | None = None
-    password: GivenPassword | None = None
+    password: EnteredPassword | None = None
     account_id: ClientId | None = None
 
 
 async def sign_in(call: Call, body: SignInFields, size: int) -> tuple[Session, str]:
-    """Start a session; return it with the text of its cookie.
+    """Start a session, and return it with the text of its cookie.
 
     Raises:
         BadCredentials: the proof is wrong. The message does not say which part.
@@ -150,7 +152,7 @@ def _as_token(
     call: Call, link: SignInLink, account: Account, new_password: str | None
 ) -> tuple[Command, str]:
     if new_password is not None:
-        raise invalid("new_password", "goes with the link of a person, and this one has none")
+        raise invalid("new_password", "needs the link of a person, and this link is for a token")
     token_id = link.api_token_id or ""
     session, cookie = new_session(call, "token", account.id, account.partition, token_id)
     request = _request(call, session, token_id)
@@ -163,7 +165,7 @@ async def _with_password(call: Call, body: SignInFields) -> tuple[Command, str]:
     services.sign_in_limiter.take(email, address, call.now)
     person = _chosen(await services.reader.admin_users.by_email(email), email, body.account_id)
     stored = None if person is None else person.password_hash
-    # Always verified, so that the time does not reveal whether the person exists.
+    # Verified in any case, so that the time does not reveal whether the person exists.
     matches = await services.passwords.verify(password, stored)
     account = None if person is None else await services.reader.sessions.account(person.account_id)
     if not matches or person is None or stored is None or account is None:
@@ -187,7 +189,7 @@ async def hash_new_password(call: Call, field: str, password: str, email: str) -
 def connection(call: Call) -> ClientConnection:
     """Return the client of a request that is not a bulk item."""
     if call.client is None:
-        raise TypeError("an item of a bulk request has no client of its own")
+        raise TypeError("a bulk item has no client of its own")
     return call.client
 
 
@@ -225,20 +227,20 @@ def _request(call: Call, session: Session, actor: str) -> Request:
 
 
 def _check_one_proof(body: SignInFields) -> None:
-    given = [name for name in ("token", "code", "email") if getattr(body, name) is not None]
-    if len(given) != 1:
+    proofs = [name for name in ("token", "code", "email") if getattr(body, name) is not None]
+    if len(proofs) != 1:
         raise ValidationFailed(
             {"token": REQUIRED},
             "Send one of: token; code; email and password",
         )
     errors: dict[str, FieldError] = {}
-    if given == ["email"] and body.password is None:
+    if proofs == ["email"] and body.password is None:
         errors["password"] = REQUIRED
-    if given != ["email"]:
+    if proofs != ["email"]:
         for name in ("password", "account_id"):
             if getattr(body, name) is not None:
-                errors[name] = FieldError("invalid_value", "goes with an email")
-    if given != ["code"] and body.new_password is not None:
-        errors["new_password"] = FieldError("invalid_value", "goes with a code")
+                errors[name] = FieldError("invalid_value", "is allowed only with an email")
+    if proofs != ["code"] and body.new_password is not None:
+        errors["new_password"] = FieldError("invalid_value", "is allowed only with a code")
     if errors:
         raise ValidationFailed(errors)

@@ -63,13 +63,13 @@ _REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of 
 
 
 class StartFields(msgspec.Struct, kw_only=True):
-    """When a run started, by default now."""
+    """The time at which a run started, now by default."""
 
     timestamp: Timestamp | None = None
 
 
 class FinishFields(msgspec.Struct, kw_only=True):
-    """How and when a run ended, by default complete and now."""
+    """The status and time of a run's end, complete and now by default."""
 
     status: FinishStatus | None = None
     timestamp: Timestamp | None = None
@@ -87,7 +87,7 @@ Reason: TypeAlias = Annotated[
 
 
 class TerminateFields(msgspec.Struct, kw_only=True):
-    """Why a run is stopped. Its agent gets this text."""
+    """The reason for terminating a run. Its agent receives this text."""
 
     reason: Reason
 
@@ -106,11 +106,11 @@ _LIST = ListQuery(
 )
 _TOTALS: Final = Parameter(
     "include_totals",
-    "Whether to show what the first span of each run says, and what the run came to when it was "
-    "counted last.",
+    "Whether to include the summary of each run's first span, and its tokens and cost when it was "
+    "last counted.",
     schema={"type": "boolean", "default": False},
 )
-_NOTHING: Final = Annotations(None, msgspec.UNSET)
+_NO_ANNOTATIONS: Final = Annotations(None, msgspec.UNSET)
 
 
 async def _prepare_start(call: Call, body: StartFields) -> Prepared:
@@ -154,33 +154,33 @@ def _prepared(call: Call, command: Command) -> Prepared:
 def written_by(call: Call, name: str | None = None) -> Callable[[Done], InstanceWritten]:
     """Return the answer to a write of a run, or of one entry of its quality.
 
-    A bulk item is answered only with the quality it recorded. Repeating all of it for every item
-    would make the answer grow with the square of the request.
+    The answer to a bulk item has only the quality that the item recorded. With all of it, the size
+    of the response would be quadratic in that of the request.
     """
 
     def written(done: Done) -> InstanceWritten:
         if not isinstance(done.row, AgentInstance):
             raise TypeError(done.row)
-        return instance_written(done.row, _shown(call, done, name), call.principal)
+        return instance_written(done.row, _annotations_of(call, done, name), call.principal)
 
     return written
 
 
 async def show(call: Call, instance_id: str) -> InstanceWritten:
-    """Return the answer to a repeated write of a run: the run as it is now."""
+    """Return the answer to a repeated write of a run, with the run's current state."""
     run = await call.services.reader.agent_instances.show(call.principal, instance_id)
-    annotations = _NOTHING if call.is_item else await _annotations(call, run)
+    annotations = _NO_ANNOTATIONS if call.is_item else await _annotations(call, run)
     return instance_written(run, annotations, call.principal)
 
 
-def _shown(call: Call, done: Done, name: str | None) -> Annotations:
+def _annotations_of(call: Call, done: Done, name: str | None) -> Annotations:
     quality = done.quality
     if not call.is_item:
         return Annotations(_entries(quality), _texts(done.metadata))
     if name is None or not isinstance(quality, RunQuality):
-        return _NOTHING
+        return _NO_ANNOTATIONS
     entry = quality.entry(name)
-    return _NOTHING._replace(quality={} if entry is None else {name: entry})
+    return _NO_ANNOTATIONS._replace(quality={} if entry is None else {name: entry})
 
 
 async def _annotations(call: Call, run: AgentInstance) -> Annotations:
@@ -275,7 +275,7 @@ OPERATIONS = (
         path="/api/v1/agent_instance/{agent_instance_id}/start",
         right="operate",
         summary="Start a run",
-        description="Only a pending run can start. The body may be left out.",
+        description="Only a pending run can start. The body is optional.",
         body=StartFields,
         prepare=_prepare_start,
         examples=(Example("At a given time", {"timestamp": "2026-04-13T00:46:31.218Z"}),),
@@ -288,7 +288,7 @@ OPERATIONS = (
         summary="Finish a run",
         description=(
             "An active run becomes complete, failed or cancelled; a pending one can only be "
-            "cancelled. The body may be left out."
+            "cancelled. The body is optional."
         ),
         body=FinishFields,
         prepare=_prepare_finish,
@@ -301,8 +301,8 @@ OPERATIONS = (
         right="operate",
         summary="Terminate a run",
         description=(
-            "Stops an active run for good. Its open spans are cancelled, and whatever its agent "
-            "writes next is answered with a control signal. Needs an account token."
+            "Ends an active run permanently. Its open spans are cancelled, and the response to "
+            "each later write of its agent has a control signal."
         ),
         access="account",
         body=TerminateFields,
@@ -327,14 +327,14 @@ OPERATIONS = (
         right="read",
         summary="Find a run by its id or its external identifier",
         description=(
-            "Takes exactly one of the two. An external identifier that runs of several agents have "
-            "is a conflict."
+            "Takes exactly one of the two. If runs of several agents have the external identifier, "
+            "the response is 409."
         ),
         reply=Success[AgentInstanceDetails],
         refusals=(NotFound, InvalidAction, ValidationFailed),
         parameters=(
             Parameter("agent_instance_id", "The run's id."),
-            Parameter("external_identifier", "The client's own name of the run."),
+            Parameter("external_identifier", "The client's own identifier of the run."),
             *COMPUTED,
         ),
         answer=_find,

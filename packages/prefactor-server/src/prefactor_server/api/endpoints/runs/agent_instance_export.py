@@ -1,4 +1,4 @@
-"""The export of a run: everything that is stored of it, to be read elsewhere or imported."""
+"""The export of a run: everything that is stored of it, to read elsewhere or to import."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ OPERATIONS = (
         right="read",
         summary="Export a run",
         description=(
-            "Everything of the run: what it belongs to, its metadata, quality, spans with payloads "
-            "and alerts, as JSON Lines or OTLP, both of which `prefactor-server import` takes. It "
-            "is sent while it is read, however large the run is. JSON Lines without a last line of "
-            "type export_end, and OTLP that is no whole JSON document, are cut off. Sensitive "
-            "values are null for callers who may not see them; a deployment token gets no alerts "
-            "and no risk profile. Compressed with zstd or gzip if Accept-Encoding asks."
+            "Returns the run, the resources that it belongs to, its metadata, quality, spans with "
+            "payloads, and alerts, as JSON Lines or OTLP. `prefactor-server import` reads both. A "
+            "run of any size is sent while it is read. The response is truncated if JSON Lines do "
+            "not end with a line of type export_end, or if OTLP is not a complete JSON document. "
+            "Sensitive values are null for callers who may not see them. A deployment token gets "
+            "no alerts and no risk profile. The response is compressed with zstd or gzip if "
+            "Accept-Encoding allows it."
         ),
         reply=dict[str, Any],
         content=tuple(_CONTENT.values()),
@@ -55,7 +56,7 @@ OPERATIONS = (
         parameters=(
             Parameter(
                 "format",
-                "jsonl: one JSON object a line. otlp: one TracesData as JSON.",
+                "jsonl: one JSON object per line. otlp: one TracesData message in JSON.",
                 schema={"type": "string", "enum": list(FORMATS), "default": FORMATS[0]},
             ),
         ),

@@ -29,13 +29,14 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/agent_instance/facets",
         right="read",
-        summary="Count runs by what each filter would leave",
+        summary="Count runs by the values of each filter",
         description=(
-            "Takes the filters of the list. Each facet is counted as all filters but its own leave "
-            "it, so that its other values can be chosen. At most the newest 2,000 runs are "
-            "counted: those of agent_id, else those of the range of starts, else all. complete "
-            "is false when there are more. A facet lists its 20 most frequent values; more is how "
-            "many others there are. metadata has the same for the keys of the runs' metadata."
+            "Takes the filters of the list. Each facet counts the runs that pass all filters "
+            "except its own, so that its other values can be chosen. At most the newest 2,000 runs "
+            "are counted: those of agent_id or, without it, those in the range of start times or "
+            "all runs. complete is false if there are more. A facet lists its 20 most frequent "
+            "values, and more is the number of other values. metadata has the same for the keys of "
+            "the runs' metadata."
         ),
         reply=Success[AgentInstanceFacetsView],
         refusals=(NotFound, ValidationFailed),

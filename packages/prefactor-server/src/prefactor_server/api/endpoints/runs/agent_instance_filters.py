@@ -21,9 +21,7 @@ AGENT: Final = Parameter("agent_id", "The agent's id, or its external identifier
 
 FILTERS: Final = (
     FilterParameter(
-        Parameter(
-            "agent_ids", f"The ids of several agents, at most {query.MAX_IDS}, with commas between."
-        ),
+        Parameter("agent_ids", f"Up to {query.MAX_IDS} ids of agents, separated by commas."),
         "agent_id",
         query.ids,
         "in",
@@ -41,7 +39,7 @@ FILTERS: Final = (
         query.one_of(*PURPOSES),
     ),
     FilterParameter(
-        Parameter("external_identifier", "The client's own name of the run."),
+        Parameter("external_identifier", "The client's own identifier of the run."),
         "external_identifier",
     ),
     FilterParameter(
@@ -51,19 +49,19 @@ FILTERS: Final = (
         ">=",
     ),
     FilterParameter(
-        Parameter("started_before", "The moment that the start came before.", schema=_TIME),
+        Parameter("started_before", "The time before which the run started.", schema=_TIME),
         "started_at",
         query.time,
         "<",
     ),
     FilterParameter(
-        Parameter("finished_after", "The earliest end. Open runs have none.", schema=_TIME),
+        Parameter("finished_after", "The earliest end. Open runs have no end.", schema=_TIME),
         "finished_at",
         query.time,
         ">=",
     ),
     FilterParameter(
-        Parameter("finished_before", "The moment that the end came before.", schema=_TIME),
+        Parameter("finished_before", "The time before which the run ended.", schema=_TIME),
         "finished_at",
         query.time,
         "<",
@@ -71,7 +69,7 @@ FILTERS: Final = (
     FilterParameter(
         Parameter(
             "min_duration",
-            "The shortest duration in seconds. Runs that have not ended have none.",
+            "The shortest duration in seconds. Open runs have no duration.",
             schema=_SECONDS,
         ),
         "duration",
@@ -86,7 +84,7 @@ FILTERS: Final = (
     ),
     FilterParameter(
         Parameter(
-            "has_failed_spans", "Whether any of its spans failed.", schema={"type": "boolean"}
+            "has_failed_spans", "Whether any span of the run failed.", schema={"type": "boolean"}
         ),
         "has_failed_spans",
         query.boolean,
@@ -94,14 +92,14 @@ FILTERS: Final = (
     FilterParameter(
         Parameter(
             "abandoned",
-            "Whether it is active and its agent fell silent.",
+            "Whether the run is active and its agent fell silent.",
             schema={"type": "boolean"},
         ),
         "abandoned",
         query.boolean,
     ),
     FilterParameter(
-        Parameter("schema_name", "The type of at least one of its spans."), "schema_name"
+        Parameter("schema_name", "The type of at least one span of the run."), "schema_name"
     ),
     FilterParameter(
         Parameter("risk_level", "The level of risk.", schema={"enum": list(LEVELS)}),
@@ -121,7 +119,7 @@ FILTERS: Final = (
     FilterParameter(
         Parameter(
             "metadata",
-            "Texts that the run's metadata must have, as metadata[key]=text.",
+            "Values that the run's metadata must have, as metadata[key]=value.",
             schema={
                 "type": "object",
                 "maxProperties": MAX_KEYS,
@@ -134,8 +132,8 @@ FILTERS: Final = (
     FilterParameter(
         Parameter(
             "text",
-            "Words that are found together in the summary, payload or result of a span. A word of "
-            "three characters or more also finds those that begin with it.",
+            "Words that all occur in the summary, payload or result of one span. A word of three "
+            "or more characters also matches longer words that begin with it.",
             schema={"type": "string", "maxLength": MAX_QUERY},
         ),
         "text",
@@ -145,10 +143,10 @@ FILTERS: Final = (
 
 
 async def agent_filters(call: Call) -> tuple[Filter, ...]:
-    """Return the filter on the agent that the query names, or nothing.
+    """Return the filter for the agent that the query names, if any.
 
     Raises:
-        NotFound: there is no agent with that id or external identifier.
+        NotFound: no agent has that id or external identifier.
     """
     agent = call.query.get(AGENT.name)
     if agent is None:

@@ -1,4 +1,4 @@
-"""Heartbeats: an agent reports its open runs, and learns which were terminated."""
+"""Heartbeats: an agent reports its open runs, and learns which of them were terminated."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class HeartbeatFields(msgspec.Struct, kw_only=True):
 
 
 class HeartbeatView(msgspec.Struct, frozen=True, kw_only=True):
-    """The control signals of active runs.
+    """The answer to a heartbeat.
 
-    ``controls`` holds the control signals of terminated runs, by run. ``unknown_ids`` are the runs
+    ``controls`` has the control signals of terminated runs, by run. ``unknown_ids`` are the runs
     that the caller cannot see, or that are not registered yet.
     """
 
@@ -43,12 +43,11 @@ async def _heartbeat(call: Call, document: bytes) -> Success[HeartbeatView]:
     runs = await services.reader.agent_instances.among(principal, ids)
     active = [run.id for run in runs.values() if run.status == "active"]
     services.heartbeats.add(principal.account_id, active, call.now)
-    marked = [run.id for run in runs.values() if run.abandoned_at is not None]
-    if marked:
+    abandoned = [run.id for run in runs.values() if run.abandoned_at is not None]
+    if abandoned:
         request = call.request()
-        await services.writer.submit(
-            [MarkSeen(request, run_id) for run_id in marked], len(document)
-        )
+        commands = [MarkSeen(request, run_id) for run_id in abandoned]
+        await services.writer.submit(commands, len(document))
     controls = {
         run.id: ControlView(reason=run.termination_reason)
         for run in runs.values()
@@ -64,12 +63,12 @@ OPERATIONS: Final = (
         method="POST",
         path="/api/v1/agent_instance/heartbeat",
         right="operate",
-        summary="Say that runs go on",
+        summary="Report open runs",
         description=(
             "An agent sends the ids of its open runs once a minute, and learns which of them were "
             "terminated. An active run that had a heartbeat and then neither heartbeats nor writes "
-            "for abandoned_after_minutes is marked as abandoned, until its next heartbeat or write."
-            " It takes no idempotency key, and there is no point in repeating one later."
+            "for abandoned_after_minutes is marked as abandoned, until its next heartbeat or "
+            "write. A heartbeat takes no idempotency key, and a failed one need not be retried."
         ),
         reply=Success[HeartbeatView],
         refusals=(ValidationFailed,),

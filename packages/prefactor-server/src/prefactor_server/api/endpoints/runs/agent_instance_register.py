@@ -64,7 +64,7 @@ class RegisterFields(msgspec.Struct, kw_only=True):
 
 
 class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """The schema version that a run was bound to, without the schemas."""
+    """The schema version that a run was bound to, without its schemas."""
 
     type: Literal["agent_schema_version"] = "agent_schema_version"
     id: str
@@ -75,7 +75,7 @@ class BoundSchemaVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Binding(NamedTuple):
-    """What determines, as far as a request can tell, the schema version of a run."""
+    """The parts of a request that determine the schema version of its run."""
 
     agent_ref: str
     environment_id: str | None
@@ -85,7 +85,7 @@ class _Binding(NamedTuple):
 class InstanceRegistered(InstanceWritten, frozen=True, kw_only=True):
     """The answer to a registration.
 
-    ``agent_schema_version`` is present if the request declared one and was not a repeat.
+    ``agent_schema_version`` is present if the request declared one and was not repeated.
     """
 
     agent_schema_version: BoundSchemaVersion | msgspec.UnsetType = msgspec.UNSET
@@ -110,11 +110,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
         purpose=body.purpose or "live",
         external_identifier=body.external_identifier,
         new_ids=NewIds(call.new_id(), call.new_id(), call.new_id(), call.new_id()),
-        create_agent=(
-            call.services.limits.auto_create_agents
-            and call.principal.scope == "account"
-            and call.principal.role == "admin"
-        ),
+        create_agent=may_create_agent(call),
         run_metadata=body.metadata or {},
     )
     assume_binding(call, command)
@@ -135,7 +131,7 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
 def _bound(
     declared: DeclaredSchema | None, run: AgentInstance
 ) -> BoundSchemaVersion | msgspec.UnsetType:
-    # Without the schemas themselves, which the caller has just sent, as with each of its runs.
+    # Without the schemas, because the caller has just sent them.
     if declared is None:
         return msgspec.UNSET
     return BoundSchemaVersion(
@@ -147,25 +143,27 @@ def _bound(
     )
 
 
-async def _agent_ref(call: Call, given: str | None) -> str:
+async def _agent_ref(call: Call, agent_id: str | None) -> str:
     own = call.principal.agent_id
     if own is None:
-        if given is None:
+        if agent_id is None:
             raise required("agent_id")
-        return given
-    if given in (None, own):
+        return agent_id
+    if agent_id in (None, own):
         return own
     record = await call.services.reader.agents.show(call.principal, own)
-    if record.agent.external_identifier != given:
-        raise NotPermitted(f"The token belongs to another agent than {given!r}")
+    if record.agent.external_identifier != agent_id:
+        raise NotPermitted(f"agent_id: the token belongs to a different agent than {agent_id!r}")
     return own
 
 
-def _environment_id(call: Call, given: str | None) -> str | None:
+def _environment_id(call: Call, environment_id: str | None) -> str | None:
     own = call.principal.environment_id
-    if own is not None and given not in (None, own):
-        raise NotPermitted(f"The token belongs to another environment than {given!r}")
-    return own or given
+    if own is not None and environment_id not in (None, own):
+        raise NotPermitted(
+            f"environment_id: the token belongs to a different environment than {environment_id!r}"
+        )
+    return own or environment_id
 
 
 async def _declared(call: Call, fields: SchemaVersionFields | None) -> DeclaredSchema | None:
@@ -188,10 +186,19 @@ def _metadata(fields: AgentVersionFields | None) -> VersionMetadata | None:
     return None if metadata == VersionMetadata() else metadata
 
 
-def assume_binding(call: Call, command: RegisterInstance) -> None:
-    """Tell later writes of the same request the schema version that the run will probably have.
+def may_create_agent(call: Call) -> bool:
+    """Return whether a registration by this caller creates a missing agent."""
+    return (
+        call.services.limits.auto_create_agents
+        and call.principal.scope == "account"
+        and call.principal.role == "admin"
+    )
 
-    That is the one that such a registration was bound to the last time, or else a new one. If the
+
+def assume_binding(call: Call, command: RegisterInstance) -> None:
+    """Note, for later writes of the same request, the schema version that the run probably gets.
+
+    That is the version that the last such registration was bound to, or else a new one. If the
     assumption is wrong, those writes detect it and are prepared again.
     """
     declared, pending, span_preparer = command.schema, call.pending, call.services.span_preparer
@@ -218,8 +225,8 @@ def remember_binding(call: Call, command: RegisterInstance, run: AgentInstance) 
 def _bindings(command: RegisterInstance) -> Sequence[_Binding]:
     """Return the registrations that will be bound to the same schema version as this one.
 
-    These are the ones with the same declaration and, because a run makes its version current,
-    those with no declaration.
+    These are those with the same declaration and, because a run makes its version current, those
+    without one.
     """
     own = _binding(command)
     return (own, own._replace(content_hash=None)) if command.update_current_version else (own,)
@@ -242,12 +249,11 @@ OPERATIONS = (
         right="operate",
         summary="Register a run",
         description=(
-            "Finds or makes everything that a run belongs to: the agent's deployment in the "
-            "environment, its version and its schema version, all by content. Under an account "
-            "token an agent that is not known yet is created, with agent_id as its external "
-            "identifier; without environment_id the account's default environment is meant. "
-            "Metadata labels the run with short texts by key, for example its user, conversation, "
-            "release or experiment."
+            "Finds or creates the resources that a run belongs to: the agent's deployment in the "
+            "environment, its version and its schema version, all by content. With an account "
+            "token, an unknown agent is created, with agent_id as its external identifier, and "
+            "environment_id defaults to the account's default environment. Metadata labels the run "
+            "with short texts by key, for example its user, conversation, release or experiment."
         ),
         reply=InstanceRegistered,
         refusals=(NotPermitted, NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),

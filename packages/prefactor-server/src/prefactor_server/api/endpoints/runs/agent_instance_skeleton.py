@@ -1,4 +1,4 @@
-"""The skeleton of a run: every span of it in one answer, as columns and without payloads."""
+"""The skeleton of a run: all its spans in one answer, as columns and without payloads."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class SkeletonSchema(msgspec.Struct, frozen=True):
 class SkeletonColumns(msgspec.Struct, frozen=True):
     """One entry of each column for each span.
 
-    ``parent`` is the index of the parent in these columns, always a smaller one, and null for a
-    root. ``schema`` is an index into ``schemas``. ``started_at`` counts the microseconds since
-    ``origin``, ``duration`` those from start to finish; null means that it has not happened.
-    ``flags`` is a sum of the numbers in ``flag_values``. ``tool_name`` is an index into
-    ``tool_names``, and ``model`` into ``models``. ``cost`` is in the ``currency``, and null without
-    a price.
+    ``parent`` is the index of the parent in these columns. It is smaller than that of the child,
+    and null for a root. ``schema`` is an index into ``schemas``. ``started_at`` is in microseconds
+    since ``origin``, and null for a span that has not started. ``duration`` is in microseconds, and
+    null for a span that has not finished. ``flags`` is a sum of the numbers in ``flag_values``.
+    ``tool_name`` is an index into ``tool_names``, and ``model`` into ``models``. ``cost`` is in the
+    ``currency``, and null without a price.
     """
 
     id: list[str]
@@ -114,9 +114,9 @@ OPERATIONS = (
         right="read",
         summary="Show the skeleton of a run",
         description=(
-            "Every span of the run in one answer, however many they are: columns in the order of "
-            "the tree, without payloads, which are read span by span. Compressed with zstd or gzip "
-            "if Accept-Encoding asks."
+            "Returns any number of spans in one response, as columns in the order of the tree. "
+            "Payloads are not included, and are read span by span. The response is compressed with "
+            "zstd or gzip if Accept-Encoding allows it."
         ),
         reply=Success[AgentInstanceSkeleton],
         refusals=(NotFound,),

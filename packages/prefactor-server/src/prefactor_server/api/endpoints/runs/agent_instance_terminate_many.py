@@ -1,4 +1,4 @@
-"""Terminating many runs: first those that filters find are shown, then exactly those end."""
+"""Terminates many runs. A dry run finds them by filters, and a second request names them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Why = Literal["not_found", "not_active", "no_match"]
 
 
 class TerminateManyFields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which runs are stopped and why, or which would be."""
+    """The runs to terminate and the reason, or the filters of a dry run."""
 
     filters: dict[str, Any] = {}
     dry_run: bool = False
@@ -47,17 +47,17 @@ class TerminateManyFields(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SkippedRun(msgspec.Struct, frozen=True):
-    """A run that was not terminated, and why not."""
+    """A run that was not terminated, and the reason."""
 
     id: str
     why: Why
 
 
 class TerminateManyView(msgspec.Struct, frozen=True, kw_only=True):
-    """What was terminated or, in a dry run, what would be.
+    """The terminated runs or, in a dry run, those that would be terminated.
 
     ``matching`` counts the active runs that the filters find, before any is terminated. ``ids``
-    are those that a dry run shows, at most 100, in the order of their ids.
+    are at most 100 of them in a dry run, ordered by id.
     """
 
     type: Literal["agent_instance_terminations"] = "agent_instance_terminations"
@@ -75,14 +75,14 @@ async def _terminate_many(call: Call, document: bytes) -> Success[TerminateManyV
     filters = (*await agent_filters(call), *read_filters(FILTERS, call.query))
     if body.dry_run:
         if body.ids is not None:
-            raise invalid("ids", "must not be sent with dry_run, which finds them")
+            raise invalid("ids", "must not be sent with dry_run, which returns them")
         return Success(details=_shown(await _page(call, (*filters, _ACTIVE))))
     if body.ids is None:
         raise invalid(
-            "ids", "must be the runs to terminate: send dry_run true to see which the filters find"
+            "ids", "must be the runs to terminate: send dry_run true to get those that match"
         )
     if body.reason is None:
-        raise invalid("reason", "must be sent, and is shown to the agents")
+        raise invalid("reason", "is required, and is shown to the agents")
     return Success(
         details=await _terminated(
             call, filters, tuple(dict.fromkeys(body.ids)), checked_reason(body.reason)
@@ -111,25 +111,26 @@ def _shown(page: Page[AgentInstance]) -> TerminateManyView:
 async def _terminated(
     call: Call, filters: tuple[Filter, ...], ids: tuple[str, ...], reason: str
 ) -> TerminateManyView:
-    """Terminate those of some runs that the filters find and that are active."""
+    """Terminate the runs with these ids that are active and that the filters find."""
     page = await _page(call, (*filters, _ACTIVE, Filter("id", "in", ids)))
     matching = {run.id for run in page.rows}
     known = await call.services.reader.agent_instances.among(call.principal, ids)
     skipped = [SkippedRun(one, _why(known.get(one))) for one in ids if one not in matching]
     request, writer = call.request(), call.services.writer
-    # Each may end by itself until then, which must not keep the others. They share a commit.
-    wanted = [one for one in ids if one in matching]
+    # Submitted one by one, because a run that has just ended must not stop the others. They share
+    # a commit.
+    to_terminate = [one for one in ids if one in matching]
     outcomes = await asyncio.gather(
         *(
             writer.submit([TerminateInstance(request, call.principal, one, reason)], 0)
-            for one in wanted
+            for one in to_terminate
         )
     )
     terminated: list[str] = []
-    for run_id, (outcome,) in zip(wanted, outcomes, strict=True):
+    for run_id, (outcome,) in zip(to_terminate, outcomes, strict=True):
         if isinstance(outcome, Refused):
-            gone = isinstance(outcome.refusal, NotFound)
-            skipped.append(SkippedRun(run_id, "not_found" if gone else "not_active"))
+            is_deleted = isinstance(outcome.refusal, NotFound)
+            skipped.append(SkippedRun(run_id, "not_found" if is_deleted else "not_active"))
         else:
             terminated.append(run_id)
     return TerminateManyView(
@@ -157,19 +158,19 @@ OPERATIONS: Final = (
         access="account",
         summary="Terminate many runs",
         description=(
-            "With dry_run, counts the active runs that the filters of the list find, and shows the "
-            "first 100 of them. With ids and a reason, terminates those of these runs that are "
-            "active and that the filters still find, and no others. What is left is found by the "
-            "next dry run. Sent again, it skips what it has terminated. Needs an account token."
+            "With dry_run, counts the active runs that the filters of the list find, and returns "
+            "the first 100 of them. With ids and a reason, terminates only these runs, as far as "
+            "they are active and the filters still find them. The next dry run finds the remaining "
+            "runs. A repeated request skips the runs that it has terminated."
         ),
         reply=Success[TerminateManyView],
         refusals=(BadRequest, NotFound, ValidationFailed),
         body=TerminateManyFields,
         answer=_terminate_many,
         examples=(
-            Example("Which would end", {"filters": {"abandoned": True}, "dry_run": True}),
+            Example("A dry run", {"filters": {"abandoned": True}, "dry_run": True}),
             Example(
-                "Two of them",
+                "Two runs",
                 {"filters": {"abandoned": True}, "ids": ["run-1", "run-2"], "reason": "abandoned"},
             ),
         ),

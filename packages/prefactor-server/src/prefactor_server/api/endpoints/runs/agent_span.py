@@ -1,4 +1,4 @@
-"""Spans: create, finish, show and list."""
+"""Spans: create and finish them. See also `agent_span_read`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prefactor_server.api.kernel.fields import (
 )
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.sensitive import discarded_document
-from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_payload import RequestPayload
 from prefactor_server.api.kernel.span_preparation import RunFacts, SpanStart, span_facts
 from prefactor_server.api.views.agent_span import (
     SpanWritten,
@@ -35,7 +35,7 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
     invalid,
 )
-from prefactor_server.domain.runs.agent_instance import FinishStatus
+from prefactor_server.domain.runs.agent_instance import FinishStatus, Purpose
 from prefactor_server.domain.runs.agent_span import (
     FINISHED,
     PARAMS,
@@ -51,7 +51,7 @@ _NO_PAYLOAD: Final = b"{}"
 
 
 class CreateSpanFields(IdempotentFields, kw_only=True):
-    """A new span, by default active. It starts now unless it is pending."""
+    """A new span, active by default. It starts now unless it is pending."""
 
     agent_instance_id: ClientId
     schema_name: Name
@@ -66,7 +66,7 @@ class CreateSpanFields(IdempotentFields, kw_only=True):
 
 
 class FinishSpanFields(msgspec.Struct, kw_only=True):
-    """How a span ended, by default complete and now."""
+    """The status, time and result of a span's end, complete and now by default."""
 
     status: FinishStatus | None = None
     timestamp: Timestamp | None = None
@@ -80,14 +80,14 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
     if body.result_payload is not None and status not in FINISHED:
         raise invalid("result_payload", "is valid only with a finished status")
     limit = call.services.limits.max_payload_bytes
-    payload = GivenPayload.of("payload", body.payload or {}, limit)
-    result = GivenPayload.of("result_payload", body.result_payload, limit)
+    payload = RequestPayload.of("payload", body.payload or {}, limit)
+    result = RequestPayload.of("result_payload", body.result_payload, limit)
     span_preparer, run_id = call.services.span_preparer, body.agent_instance_id
     run = span_preparer.known_run(principal, run_id, call.pending)
     if run is None:
         run = await span_preparer.run(principal, run_id, call.pending)
     span_id = body.id or call.new_id_in_run(run_id)
-    # By position, in the order of its fields: a third of the cost, and once for every span.
+    # By position, which takes a third of the time here, once for every span.
     command = CreateSpan(
         call.request(),
         principal,
@@ -124,14 +124,14 @@ async def prepare_create(call: Call, body: CreateSpanFields) -> Prepared:
 async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
     principal, status = call.principal, body.status or "complete"
     limit = call.services.limits.max_payload_bytes
-    result = GivenPayload.of("result_payload", body.result_payload, limit)
+    result = RequestPayload.of("result_payload", body.result_payload, limit)
     start = await call.services.span_preparer.span(principal, call.path_id, call.pending)
     facts = run = None
     if start is not None:
         run = await call.services.span_preparer.run(
             principal, start.agent_instance_id, call.pending
         )
-        parts = (GivenPayload.from_stored(start.payload), result)
+        parts = (RequestPayload.from_stored(start.payload), result)
         facts = await _facts(call, run, start.schema_name, parts, status)
     command = FinishSpan(
         request=call.request(),
@@ -162,7 +162,7 @@ async def _facts(
     call: Call,
     run: RunFacts | None,
     schema_name: str,
-    parts: tuple[GivenPayload, GivenPayload],
+    parts: tuple[RequestPayload, RequestPayload],
     status: SpanStatus,
 ) -> SpanFacts:
     payload, result = parts
@@ -186,8 +186,8 @@ async def _facts(
     )
 
 
-def _time(given: Timestamp | None, default: int | None) -> int | None:
-    return default if given is None else int(given)
+def _time(timestamp: Timestamp | None, default: int | None) -> int | None:
+    return default if timestamp is None else int(timestamp)
 
 
 def _written(
@@ -200,14 +200,20 @@ def _written(
     purpose = None if run is None else run.purpose
     payload, result = documents
     if done.row.flags & SENSITIVE_DISCARDED:
-        # The cached payload may be older than a change of it.
+        # The cached payload may be from before its values were discarded.
         payload = discarded_document(payload)
     view = span_view(done.row, payload, result, purpose, call.principal)
     return span_written(view, done.control)
 
 
+async def purpose_of(call: Call, run_id: str) -> Purpose | None:
+    """Return the purpose of a run, or None if the caller cannot see it."""
+    run = await call.services.span_preparer.run(call.principal, run_id, call.pending)
+    return None if run is None else run.purpose
+
+
 async def show_written(call: Call, span_id: str) -> SpanWritten:
-    """Return the answer to a repeated write, with its run's current control signal."""
+    """Return the answer to a repeated write, with the run's current control signal."""
     reader = call.services.reader
     record = await reader.agent_spans.show(call.principal, span_id)
     run = await reader.agent_instances.show(call.principal, record.span.agent_instance_id)
@@ -231,16 +237,16 @@ OPERATIONS = (
         right="operate",
         summary="Create a span",
         description=(
-            "Takes spans of runs in every status; when the run was terminated, the answer has a "
+            "Accepts spans of runs in any status. If the run was terminated, the response has a "
             "control signal. A payload that does not match its type is stored and marked. The "
-            "idempotency key may also stand among the details."
+            "idempotency key may also be in details."
         ),
         body=CreateSpanFields,
         wrapped=True,
         prepare=prepare_create,
         examples=(
             Example(
-                "A step that begins",
+                "A new step",
                 {
                     "details": {
                         "agent_instance_id": "run-1",
@@ -261,8 +267,8 @@ OPERATIONS = (
         summary="Finish a span",
         description=(
             "An active span becomes complete, failed or cancelled; a pending one can only be "
-            "cancelled. One that the termination of its run closed may be finished once. The body "
-            "may be left out."
+            "cancelled. A span that the termination of its run closed can be finished once. The "
+            "body is optional."
         ),
         body=FinishSpanFields,
         prepare=_prepare_finish,

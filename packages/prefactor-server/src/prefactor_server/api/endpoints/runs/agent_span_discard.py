@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prefactor_server.api.endpoints.runs.agent_span import show_written
+from prefactor_server.api.endpoints.runs.agent_span import purpose_of, show_written
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.sensitive import discarded_document
@@ -17,7 +17,6 @@ from prefactor_server.domain.errors import (
     NotFound,
     ValidationFailed,
 )
-from prefactor_server.domain.runs.agent_instance import Purpose
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan, SpanPayload
 from prefactor_server.payloads import encode_document
 from prefactor_server.queries.agent_span import SpanRecord
@@ -29,24 +28,26 @@ async def _prepare(call: Call, body: NoFields) -> Prepared:
     if record is None:
         # It may have been created by the same bulk request, so the command decides.
         return Prepared(_command(call, None, {}))
-    kept = {PARAMS: discarded_document(record.payload)}
+    documents = {PARAMS: discarded_document(record.payload)}
     if record.result is not None:
-        kept[RESULT] = discarded_document(record.result)
-    purpose = await _purpose(call, record.span.agent_instance_id)
+        documents[RESULT] = discarded_document(record.result)
+    purpose = await purpose_of(call, record.span.agent_instance_id)
 
     def reply(done: Done) -> SpanWritten:
         if not isinstance(done.row, AgentSpan):
             raise TypeError(done.row)
-        documents = (kept[PARAMS], kept.get(RESULT))
-        view = span_view(done.row, *documents, purpose, call.principal)
+        payloads = (documents[PARAMS], documents.get(RESULT))
+        view = span_view(done.row, *payloads, purpose, call.principal)
         return span_written(view, done.control)
 
-    return Prepared(_command(call, record, kept), reply)
+    return Prepared(_command(call, record, documents), reply)
 
 
-def _command(call: Call, record: SpanRecord | None, kept: dict[int, bytes]) -> DiscardSensitive:
+def _command(
+    call: Call, record: SpanRecord | None, documents: dict[int, bytes]
+) -> DiscardSensitive:
     before = {} if record is None else {PARAMS: record.payload, RESULT: record.result}
-    changed = {part: document for part, document in kept.items() if document != before[part]}
+    changed = {part: document for part, document in documents.items() if document != before[part]}
     span = None if record is None else record.span
     payload_size = 0 if span is None else span.payload_size
     result_size = 0 if span is None else span.result_size
@@ -64,11 +65,6 @@ def _command(call: Call, record: SpanRecord | None, kept: dict[int, bytes]) -> D
     )
 
 
-async def _purpose(call: Call, run_id: str) -> Purpose | None:
-    run = await call.services.span_preparer.run(call.principal, run_id, call.pending)
-    return None if run is None else run.purpose
-
-
 OPERATIONS: Final = (
     Write(
         name="agent_spans.discard_sensitive",
@@ -77,9 +73,9 @@ OPERATIONS: Final = (
         right="administer",
         summary="Discard the sensitive values of a span",
         description=(
-            "Replaces every value that was marked as sensitive, in the payload and in the result, "
-            "by a marker, and cannot be undone. A span without any stays as it is. A run under a "
-            "legal hold is left alone. Needs an account token."
+            "Permanently replaces every value that is marked as sensitive, in the payload and the "
+            "result, with a marker. A span without such values stays as it is. A span of a run on "
+            "legal hold is not changed, and the response is 409."
         ),
         access="account",
         reply=SpanWritten,
@@ -87,6 +83,6 @@ OPERATIONS: Final = (
         body=NoFields,
         prepare=_prepare,
         show=show_written,
-        examples=(Example("Once, however often it is sent", {"idempotency_key": "once-0001"}),),
+        examples=(Example("With an idempotency key", {"idempotency_key": "once-0001"}),),
     ),
 )

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from prefactor_server.api.endpoints.runs.agent_instance_filters import AGENT, agent_filters
 from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
@@ -26,7 +27,7 @@ _END: Final = "active_during[end_at]"
 class AlertsListed(Listed[AlertView], frozen=True, kw_only=True):
     """A page of alerts.
 
-    ``complete`` is false while the server evaluates runs that are older than the alerts feature.
+    ``complete`` is false while the server evaluates runs from before it had alerts.
     The server's own alerts reflect every commit that is older than ``behind_seconds``.
     """
 
@@ -48,7 +49,7 @@ def _seconds(us: int) -> float:
 
 
 def _name_of(name: str, text: str) -> str:
-    """Return the name of the alerts of a kind."""
+    """Return the name of the alerts that older clients call by a kind."""
     return _NAMES[query.one_of(*_NAMES)(name, text)]
 
 
@@ -56,11 +57,10 @@ def _time(name: str, description: str) -> Parameter:
     return Parameter(name, description, schema={"type": "string", "format": "date-time"})
 
 
-_AGENT: Final = Parameter("agent_id", "The agent's id, or its external identifier.")
 _KIND: Final = FilterParameter(
     Parameter(
         "kind",
-        "The name of the server's own alerts, as older clients spell it.",
+        "The name of the server's own alerts in older clients.",
         schema={"enum": list(_NAMES)},
     ),
     "name",
@@ -81,20 +81,21 @@ _FILTERS: Final = (
     FilterParameter(Parameter("agent_instance_id", "The run."), "agent_instance_id"),
     FilterParameter(Parameter("environment_id", "The environment."), "environment_id"),
     FilterParameter(
-        _time(_START, "A time at which the alert was still raised, or before it was."),
+        _time(_START, "The time until which the alert was not cleared."),
         "cleared_at",
         query.time,
         ">= or null",
     ),
     FilterParameter(
-        _time(_END, "A time before which the alert was raised."), "raised_at", query.time, "<"
+        _time(_END, "The time before which the alert was raised."), "raised_at", query.time, "<"
     ),
 )
 _LIST: Final = ListQuery(filters=(_KIND, *_FILTERS), sorts=("id", "raised_at", "at"))
 _DAYS: Final = Parameter(
     "window_days",
-    "How many days to look back. Without a filter but kind, alerts of the last "
-    f"{_DEFAULT_DAYS} days that are raised; with one, all, unless days are given.",
+    "The number of days in which the alerts were raised. Without filters other than kind, the "
+    f"default is {_DEFAULT_DAYS}, and only raised alerts are returned. With filters, the default "
+    "is no limit.",
     schema={"type": "integer", "minimum": 1, "maximum": _MAX_DAYS},
 )
 _NARROWING: Final = {"agent_id", *(one.parameter.name for one in _FILTERS)}
@@ -102,46 +103,42 @@ _NARROWING: Final = {"agent_id", *(one.parameter.name for one in _FILTERS)}
 
 async def _list(call: Call) -> AlertsListed:
     listing = await _listing(call)
-    asked = listing._replace(filters=(*listing.filters, *_implied(call)))
-    if asked.sort.field == "at":
-        asked = asked._replace(sort=Sort("raised_at", asked.sort.descending))
+    effective = listing._replace(filters=(*listing.filters, *_implied(call)))
+    if effective.sort.field == "at":
+        effective = effective._replace(sort=Sort("raised_at", effective.sort.descending))
     reader = call.services.reader.alerts
-    page = await reader.page(call.principal, asked)
-    whole = listed(listing, page, [alert_view(alert, call.principal) for alert in page.rows])
-    fresh = await reader.freshness(call.now)
+    page = await reader.page(call.principal, effective)
+    view = listed(listing, page, [alert_view(alert, call.principal) for alert in page.rows])
+    freshness = await reader.freshness(call.now)
     return AlertsListed(
-        summaries=whole.summaries,
-        pagination=whole.pagination,
-        sorting=whole.sorting,
-        complete=fresh.complete,
-        behind_seconds=_seconds(fresh.behind),
+        summaries=view.summaries,
+        pagination=view.pagination,
+        sorting=view.sorting,
+        complete=freshness.complete,
+        behind_seconds=_seconds(freshness.behind),
     )
 
 
 async def _count(call: Call) -> AlertCount:
     listing = await _listing(call)
-    asked = listing._replace(filters=(*listing.filters, *_implied(call)), page_size=1)
+    effective = listing._replace(filters=(*listing.filters, *_implied(call)), page_size=1)
     reader = call.services.reader.alerts
-    page, fresh = await reader.page(call.principal, asked), await reader.freshness(call.now)
+    page = await reader.page(call.principal, effective)
+    freshness = await reader.freshness(call.now)
     return AlertCount(
         count=page.total,
-        complete=fresh.complete and page.total_is_exact,
-        behind_seconds=_seconds(fresh.behind),
+        complete=freshness.complete and page.total_is_exact,
+        behind_seconds=_seconds(freshness.behind),
     )
 
 
 async def _listing(call: Call) -> Listing:
     """Return the explicit filters, which are the same on every page, as cursors require."""
-    given = call.query
-    if _START in given and _END in given:
-        start, end = (query.time(name, given[name]) for name in (_START, _END))
+    if _START in call.query and _END in call.query:
+        start, end = (query.time(name, call.query[name]) for name in (_START, _END))
         if end < start:
             raise invalid(_END, f"must not be before {_START}")
-    agent = given.get("agent_id")
-    if agent is None:
-        return _LIST.read(given)
-    agent_id = await call.services.reader.agents.resolve_id(call.principal, agent)
-    return _LIST.read(given, Filter("agent_id", "=", agent_id))
+    return _LIST.read(call.query, *await agent_filters(call))
 
 
 def _implied(call: Call) -> tuple[Filter, ...]:
@@ -154,7 +151,7 @@ def _implied(call: Call) -> tuple[Filter, ...]:
 
 
 async def show(call: Call, alert_id: str) -> AlertWritten:
-    """Return the answer to a repeated write of an alert: the alert as it is now."""
+    """Return the answer to a repeated write of an alert, with the alert's current state."""
     alert = await call.services.reader.alerts.show(call.principal, alert_id)
     return AlertWritten(details=alert_view(alert, call.principal))
 
@@ -171,13 +168,13 @@ OPERATIONS = (
         summary="List alerts",
         right="read",
         description=(
-            "What was raised about runs, by callers and by the server. Without a filter: what is "
-            "raised, of the last days."
+            "Lists alerts about runs, from callers and from the server. Without filters, lists "
+            f"those that were raised in the last {_DEFAULT_DAYS} days and are not cleared."
         ),
         access="account",
         reply=AlertsListed,
         refusals=(ValidationFailed,),
-        parameters=(_AGENT, *_LIST.parameters(_DAYS)),
+        parameters=(AGENT, *_LIST.parameters(_DAYS)),
         answer=_list,
     ),
     Read(
@@ -186,11 +183,11 @@ OPERATIONS = (
         path="/api/v1/alerts/count",
         summary="Count alerts",
         right="read",
-        description="As many as the list has.",
+        description="Counts the alerts that the list has with the same parameters.",
         access="account",
         reply=AlertCount,
         refusals=(ValidationFailed,),
-        parameters=(_AGENT, _KIND.parameter, *(one.parameter for one in _FILTERS), _DAYS),
+        parameters=(AGENT, _KIND.parameter, *(one.parameter for one in _FILTERS), _DAYS),
         answer=_count,
     ),
     Read(

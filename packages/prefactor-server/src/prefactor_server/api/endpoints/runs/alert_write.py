@@ -10,7 +10,7 @@ from msgspec import Meta
 from prefactor_server.api.endpoints.runs.alert import show
 from prefactor_server.api.kernel.fields import ClientId, JsonObject, Name
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
-from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_payload import RequestPayload
 from prefactor_server.api.views.alert import AlertWritten, alert_written
 from prefactor_server.commands.alert import ClearAlert, RaiseAlert
 from prefactor_server.commands.base import Command, Done
@@ -32,12 +32,12 @@ from prefactor_server.domain.runs.alert import (
 from prefactor_server.validation.alert import check_alert
 
 _SEVERITY: Final = Meta(
-    description=f"That of the alert schema of this name, else {DEFAULT_SEVERITY}, if left out."
+    description=f"The default is that of the alert schema of this name, else {DEFAULT_SEVERITY}."
 )
 
 
 class RaiseAlertFields(msgspec.Struct, kw_only=True):
-    """An alert of a run. If it is raised already, omitted fields stay as they are."""
+    """An alert of a run. If it is already raised, omitted fields stay as they are."""
 
     agent_instance_id: ClientId
     name: Name
@@ -55,13 +55,13 @@ class ClearAlertFields(msgspec.Struct, kw_only=True):
 async def _prepare_raise(call: Call, body: RaiseAlertFields) -> Prepared:
     if body.name in RESERVED_NAMES:
         reserved = ", ".join(RESERVED_NAMES)
-        raise invalid("name", f"is reserved for the server, as are all of {reserved}: use another")
+        raise invalid("name", f"is reserved for the server, like {reserved}: use another name")
     limit = min(call.services.limits.max_payload_bytes, MAX_PAYLOAD_BYTES)
-    given = GivenPayload.of("payload", body.payload, limit)
+    payload = RequestPayload.of("payload", body.payload, limit)
     run = await call.services.span_preparer.run(
         call.principal, body.agent_instance_id, call.pending
     )
-    facts = await _facts(call, body, given, None if run is None else run.schema_version_id)
+    facts = await _facts(call, body, payload, None if run is None else run.schema_version_id)
     reader = call.services.reader.alerts
     command = RaiseAlert(
         request=call.request(),
@@ -78,11 +78,11 @@ async def _prepare_raise(call: Call, body: RaiseAlertFields) -> Prepared:
 
 
 async def _facts(
-    call: Call, body: RaiseAlertFields, given: GivenPayload, schema_version_id: str | None
+    call: Call, body: RaiseAlertFields, payload: RequestPayload, schema_version_id: str | None
 ) -> AlertFacts:
-    document = None if given.value is None else given.document
+    document = None if payload.value is None else payload.document
     if schema_version_id is None:
-        # There is no such run, which the command reports.
+        # The run does not exist, which the command reports.
         return AlertFacts(body.name, body.severity, DEFAULT_SEVERITY, document, None, None)
     preparer, work = call.services.span_preparer, call.work
     types = await preparer.alert_types(call.principal, schema_version_id, call.pending)
@@ -91,7 +91,7 @@ async def _facts(
         types,
         body.name,
         body.severity,
-        payload=given.value or {},
+        payload=payload.value or {},
         document=document,
         budget=work.budget,
     )
@@ -123,18 +123,18 @@ OPERATIONS = (
         path="/api/v1/alerts/raise",
         summary="Raise an alert of a run",
         description=(
-            "Works in every state of the run. While an alert of this name is raised it is updated, "
-            "so that a run has at most one of each name. The payload is held against the alert "
-            "schema of that name which the run's registration declared, and marked if it does not "
-            "match; title and summary come from the schema. The names "
-            f"{', '.join(RESERVED_NAMES)} are the server's own."
+            "Works in any status of the run. If an alert of this name is raised, it is updated, so "
+            "a run has at most one raised alert of each name. The payload is checked against the "
+            "alert schema of this name that the run's registration declared, and marked if it does "
+            "not match. Title and summary come from the schema. The names "
+            f"{', '.join(RESERVED_NAMES)} are reserved for the server."
         ),
         refusals=(NotFound, IdempotencyKeyUsed, TooLarge, ValidationFailed),
         body=RaiseAlertFields,
         prepare=_prepare_raise,
         examples=(
             Example(
-                "A budget that is nearly spent",
+                "A nearly exhausted budget",
                 {
                     "agent_instance_id": "01jbadqvh4k0e7f9x2m8s5c3wq",
                     "name": "budget.low",
@@ -150,16 +150,16 @@ OPERATIONS = (
         path="/api/v1/alerts/clear",
         summary="Clear an alert of a run",
         description=(
-            "The alert stays, with the time at which it was cleared. A deployment token clears "
-            "what was raised through the API; what the server raised needs an account token, and "
-            "is not raised again for the same cause."
+            "The alert is kept, with the time at which it was cleared. A deployment token clears "
+            "alerts that were raised through the API. An alert that the server raised needs an "
+            "account token, and is not raised again for the same cause."
         ),
         refusals=(NotFound, NotPermitted, IdempotencyKeyUsed, ValidationFailed),
         body=ClearAlertFields,
         prepare=_prepare_clear,
         examples=(
             Example(
-                "The budget was raised",
+                "The budget was increased",
                 {"agent_instance_id": "01jbadqvh4k0e7f9x2m8s5c3wq", "name": "budget.low"},
             ),
         ),

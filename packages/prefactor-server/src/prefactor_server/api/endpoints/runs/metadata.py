@@ -1,4 +1,4 @@
-"""Metadata: set keys of a run's metadata after its registration."""
+"""Metadata: changes keys of a run's metadata after its registration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefactor_server.domain.runs.metadata import MAX_KEY_LENGTH, MAX_KEYS, MAX_
 
 
 class MetadataFields(msgspec.Struct, kw_only=True):
-    """The keys to set. Null removes a key. Other keys stay as they are."""
+    """The keys to set, or to remove if null. Other keys stay as they are."""
 
     metadata: MetadataChanges
 
@@ -38,9 +38,9 @@ OPERATIONS = (
         right="operate",
         summary="Set metadata of a run",
         description=(
-            "Sets the keys that are named and leaves the others. A value of null removes its key. "
-            f"A run has at most {MAX_KEYS} keys of {MAX_KEY_LENGTH} characters, with values of "
-            f"{MAX_VALUE_LENGTH} characters. Works in every state of the run."
+            "Sets the keys in the request and leaves the others unchanged. A null value removes "
+            f"its key. A run has at most {MAX_KEYS} keys of {MAX_KEY_LENGTH} characters, with "
+            f"values of {MAX_VALUE_LENGTH} characters. Works in any status of the run."
         ),
         reply=InstanceWritten,
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),

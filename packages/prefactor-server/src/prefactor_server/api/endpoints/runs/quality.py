@@ -1,4 +1,4 @@
-"""Quality: record the results of evaluations, in each of the forms that clients use."""
+"""Quality: records the results of evaluations, in each of the forms that clients use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from prefactor_server.api.endpoints.runs.agent_instance import show, written_by
 from prefactor_server.api.kernel.fields import JsonObject, Name
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
-from prefactor_server.api.kernel.span_payload import GivenPayload
+from prefactor_server.api.kernel.span_payload import RequestPayload
 from prefactor_server.api.views.agent_instance import InstanceWritten
 from prefactor_server.commands.quality import RecordQuality
 from prefactor_server.domain.errors import (
@@ -30,7 +30,7 @@ class QualityFields(msgspec.Struct, kw_only=True):
 
 
 class DefaultQualityFields(msgspec.Struct, kw_only=True):
-    """The result named ``default``, from clients that know only one."""
+    """The result named ``default``, from clients that support only one."""
 
     quality_payload: JsonObject | None
 
@@ -55,7 +55,7 @@ async def _prepared(
     field: str = "quality_payload",
 ) -> Prepared:
     limit, span_preparer = call.services.limits.max_payload_bytes, call.services.span_preparer
-    given = GivenPayload.of("payload", payload, limit)
+    request_payload = RequestPayload.of("payload", payload, limit)
     run = await span_preparer.run(call.principal, call.path_id, call.pending)
     check = QualityCheck(None, None)
     if run is not None and payload is not None:
@@ -64,7 +64,8 @@ async def _prepared(
         )
         await span_preparer.compile_ahead(types, name, call.work)
         check = check_quality(types, name, payload, call.work.budget)
-    entry = None if payload is None else entry_text(given.document, check.summary, check.problem)
+    document = request_payload.document
+    entry = None if payload is None else entry_text(document, check.summary, check.problem)
     command = RecordQuality(
         operation=operation,
         request=call.request(),
@@ -99,12 +100,12 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/agent_instance/{agent_instance_id}/record_quality",
         right="operate",
-        summary="Record what an evaluation says of a run",
+        summary="Record the result of an evaluation of a run",
         description=(
-            "Works in every state of the run. A payload of null takes back the entry of that name "
-            "and no other. The payload is held against the quality schema of that name which the "
-            "run's registration declared, and marked if it does not match; the summary is rendered "
-            "by its template. A name that was not declared is stored without either."
+            "Works in any status of the run. A null payload removes only the entry of this name. "
+            "The payload is checked against the quality schema of this name that the run's "
+            "registration declared, and marked if it does not match. The summary is rendered from "
+            "the schema's template. Without a schema, the entry has no check and no summary."
         ),
         body=QualityFields,
         prepare=_prepare_record,
@@ -118,7 +119,7 @@ OPERATIONS = (
         path="/api/v1/agent_instance/{agent_instance_id}/update",
         right="operate",
         summary="Record the quality named default",
-        description="For clients that know a single quality.",
+        description="For clients that support only one quality.",
         prepare=_prepare_update,
     ),
     Write(
@@ -128,8 +129,8 @@ OPERATIONS = (
         method="PUT",
         path="/api/v1/agent_instance/{agent_instance_id}",
         right="operate",
-        summary="Record the quality named default, in another spelling",
-        description="For clients that know a single quality; the whole payload is replaced.",
+        summary="Replace the quality named default",
+        description="For clients that support only one quality. The whole payload is replaced.",
         prepare=_prepare_replace,
     ),
 )

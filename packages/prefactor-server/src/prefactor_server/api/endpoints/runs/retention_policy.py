@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from prefactor_server.api.kernel.decode import read_body, read_object
+from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.fields import Name, Timestamp
 from prefactor_server.api.kernel.operation import (
     Call,
@@ -18,7 +18,6 @@ from prefactor_server.api.kernel.operation import (
     Read,
     Write,
 )
-from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.views.base import Success, show_time
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.runs.retention_policy import UpdateRetentionPolicy, resolve_agents
@@ -66,7 +65,7 @@ class RetentionRuleFields(msgspec.Struct, kw_only=True):
 Rules: TypeAlias = Annotated[
     list[RetentionRuleFields],
     Meta(
-        description=f"must be at most {MAX_RULES} rules, each for other runs.",
+        description=f"must be at most {MAX_RULES} rules with different filters.",
         extra_json_schema={"maxItems": MAX_RULES},
     ),
 ]
@@ -85,7 +84,7 @@ class RetentionPolicyFields(msgspec.Struct, kw_only=True):
 
 
 class PreviewRetentionPolicyFields(msgspec.Struct, kw_only=True):
-    """The rules to try, those of the policy if they are missing."""
+    """The rules to preview, by default those of the policy."""
 
     rules: Rules | None = None
 
@@ -115,7 +114,7 @@ class RetentionPolicyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DueRunsView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule would delete now. ``held_runs`` are kept only by a legal hold."""
+    """What a rule would delete now. ``held_runs`` are kept only because of a legal hold."""
 
     rule: RetentionRuleView
     runs: int
@@ -137,9 +136,9 @@ class RetentionPreviewView(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _prepare_update(call: Call, body: RetentionPolicyFields) -> Prepared:
     rules = None if body.rules is None else _rules(body.rules)
-    given = body.audit_days is not msgspec.UNSET
+    sets_audit_days = body.audit_days is not msgspec.UNSET
     audit_days = None if body.audit_days is msgspec.UNSET else body.audit_days
-    command = UpdateRetentionPolicy(call.request(), rules, audit_days, given)
+    command = UpdateRetentionPolicy(call.request(), rules, audit_days, sets_audit_days)
     if body.previous_updated_at is not msgspec.UNSET:
         command = command._replace(
             is_conditional=True, previous_updated_at=body.previous_updated_at
@@ -165,16 +164,13 @@ async def _get(call: Call) -> Success[RetentionPolicyView]:
 
 
 async def _preview(call: Call, document: bytes) -> Success[RetentionPreviewView]:
-    body = read_body(document, PreviewRetentionPolicyFields)
-    if unknown := unknown_members(
-        PreviewRetentionPolicyFields, RetentionPolicyView, read_object(document), _ENVELOPE
-    ):
-        raise ValidationFailed(unknown)
+    body = read_strict_body(document, PreviewRetentionPolicyFields, RetentionPolicyView, _ENVELOPE)
     policies, principal = call.services.reader.retention_policies, call.principal
     rules = read_rules((await policies.show(principal)).rules)
     if body.rules is not None:
-        given = _rules(body.rules)
-        rules = resolve_agents(given, await policies.named(principal, given), rules)
+        requested = _rules(body.rules)
+        named = await policies.named(principal, requested)
+        rules = resolve_agents(requested, named, rules)
     preview = await policies.preview(principal, RetentionRules(rules), call.now)
     return Success(
         details=RetentionPreviewView(
@@ -242,11 +238,11 @@ OPERATIONS = (
         path=_PATH,
         summary="Change how long runs are kept",
         description=(
-            "The server deletes runs so many days after their end, by the most specific rule that "
-            "matches: one for its agent before one without an agent, then one for its environment, "
-            "then one for its purpose. Runs that no rule matches are kept forever, and so are runs "
-            "on legal hold. With `previous_updated_at`, a policy that somebody else has changed "
-            "since is left as it is."
+            "The server deletes a run when the days of the most specific rule that matches it have "
+            "passed since its end: a rule with an agent comes before one without, then one with an "
+            "environment, then one with a purpose. Runs that no rule matches are kept forever, and "
+            "so are runs on legal hold. With `previous_updated_at`, a policy that somebody "
+            "else has changed since is left as it is."
         ),
         reply=Success[RetentionPolicyView],
         refusals=(InvalidAction, IdempotencyKeyUsed, ValidationFailed),
@@ -255,7 +251,7 @@ OPERATIONS = (
         prepare=_prepare_update,
         show=_show,
         examples=(
-            Example("Short for tests, forever in production", {"details": {"rules": _RULES}}),
+            Example("Days by purpose and environment", {"details": {"rules": _RULES}}),
             Example("The audit log for a year", {"details": {"audit_days": 365}}),
         ),
     ),

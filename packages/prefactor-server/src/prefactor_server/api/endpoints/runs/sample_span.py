@@ -47,17 +47,17 @@ async def _prepare(call: Call, body: TestSpanFields) -> Prepared:
     declared = await span_preparer.declared_types(
         call.principal, run.schema_version_id, call.pending
     )
-    made = sample_spans(partial(_below, call), declared, body.count, call.now)
+    samples = sample_spans(partial(_random_below, call), declared, body.count, call.now)
     command = CreateTestSpans(
         request=call.request(),
         principal=call.principal,
         agent_instance_id=body.agent_instance_id,
-        spans=tuple([await _command(call, body, one) for one in made]),
+        spans=tuple([await _command(call, body, sample) for sample in samples]),
     )
     return Prepared(command)
 
 
-def _below(call: Call, limit: int) -> int:
+def _random_below(call: Call, limit: int) -> int:
     return int.from_bytes(call.services.random_bytes(8), "big") % limit
 
 
@@ -83,7 +83,7 @@ async def _show(call: Call, ids: str) -> SpansWritten:
     reader = call.services.reader
     records = await reader.agent_spans.existing(call.principal, ids.split())
     if not records:
-        raise NotFound("The spans have been deleted since")
+        raise NotFound("The spans have been deleted")
     run = await reader.agent_instances.show(call.principal, records[0].span.agent_instance_id)
     views = {
         one.span.id: span_view(one.span, one.payload, one.result, run.purpose, call.principal)
@@ -105,7 +105,7 @@ OPERATIONS = (
         summary="Create sample spans",
         description=(
             f"Creates 1 to {MAX_SPANS} complete spans of random types that the run declared, with "
-            "random payloads, for trying out whatever shows runs."
+            "random payloads, for trying out tools that show runs."
         ),
         reply=SpansWritten,
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),

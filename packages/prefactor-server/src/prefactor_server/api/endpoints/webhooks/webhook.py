@@ -56,9 +56,10 @@ _HOUR_US: Final = 3600 * 1_000_000
 class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook without its secret.
 
-    ``disabled_reason`` is the server's, and null if somebody disabled it. ``failing_since`` is when
-    the first attempt failed since the last one that worked, and ``retry_at`` when the next one is
-    made. Until ``previous_secret_until``, the secret before the last rotation signs as well.
+    ``disabled_reason`` is set if the server disabled it, and null if a caller did.
+    ``failing_since`` is the time of the first failure after the last success, and ``retry_at`` that
+    of the next attempt. Until ``previous_secret_until``, requests are also signed with the secret
+    from before the last rotation.
     """
 
     type: Literal["webhook"] = "webhook"
@@ -80,7 +81,7 @@ class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookWithSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook with a new secret, shown only once: a repeated request does not return it."""
+    """A webhook with a new secret. The answer to a repeated request omits the secret."""
 
     status: Literal["success"] = "success"
     secret: str | msgspec.UnsetType = msgspec.UNSET
@@ -135,17 +136,17 @@ async def _prepare_create(call: Call, body: WebhookFields) -> Prepared:
 
 async def _prepare_update(call: Call, body: UpdateWebhookFields) -> Prepared:
     check_lists(body)
-    given: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if body.url is not None:
-        given["url"] = _checked_url(call, body.url)
+        changes["url"] = _checked_url(call, body.url)
     if body.events is not None:
-        given["events"] = list_document(body.events)
+        changes["events"] = list_document(body.events)
     if body.description is not msgspec.UNSET:
-        given["description"] = body.description
+        changes["description"] = body.description
     if body.purposes is not msgspec.UNSET:
-        given["purposes"] = None if body.purposes is None else list_document(body.purposes)
+        changes["purposes"] = None if body.purposes is None else list_document(body.purposes)
     scope = Scope(_ids(body.agent_ids), _ids(body.environment_ids))
-    command = UpdateWebhook(call.request(), call.path_id, given, scope, body.status)
+    command = UpdateWebhook(call.request(), call.path_id, changes, scope, body.status)
     return _prepared(call, command)
 
 
@@ -170,11 +171,11 @@ def _checked_url(call: Call, url: str) -> str:
     return url
 
 
-def _ids(given: list[str] | msgspec.UnsetType | None) -> Sequence[str] | None:
-    """Return the values of a filter: None if it stays, none if everything passes."""
-    if given is msgspec.UNSET:
+def _ids(ids: list[str] | msgspec.UnsetType | None) -> Sequence[str] | None:
+    """Return the ids of a filter: None to keep it, or an empty sequence to match everything."""
+    if ids is msgspec.UNSET:
         return None
-    return () if given is None else given
+    return () if ids is None else ids
 
 
 def _with_secret(call: Call, secret: str) -> Callable[[Done], WebhookWithSecret]:
@@ -246,9 +247,9 @@ OPERATIONS = (
         path=_PATH,
         summary="Create a webhook",
         description=(
-            "The server sends events to its URL in signed requests, see the Standard Webhooks "
-            "specification. Only this answer has the secret that signs them, at top level. Needs a "
-            "server with a secret_key. An account may have "
+            "The server sends events to its URL in requests that are signed as the Standard "
+            "Webhooks specification defines. Only this response contains the secret that signs "
+            "them, at the top level. The server needs a secret_key. An account may have at most "
             f"{MAX_WEBHOOKS} webhooks."
         ),
         reply=WebhookWithSecret,
@@ -259,7 +260,7 @@ OPERATIONS = (
         show=_SHOW,
         examples=(
             Example(
-                "What goes wrong in production",
+                "Failures and costs in production",
                 {
                     "details": {
                         "url": "https://hooks.example.org/prefactor",
@@ -301,8 +302,8 @@ OPERATIONS = (
         path=_BY_ID,
         summary="Change a webhook",
         description=(
-            "Missing fields are unchanged. A webhook that is enabled again receives what happens "
-            "from then on, and the deliveries that were waiting."
+            "Omitted fields stay as they are. A webhook that is enabled again receives new events "
+            "and its pending deliveries."
         ),
         reply=Success[WebhookView],
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
@@ -320,11 +321,11 @@ OPERATIONS = (
         name="webhooks.rotate_secret",
         method="POST",
         path=f"{_BY_ID}/rotate_secret",
-        summary="Give a webhook a new secret",
+        summary="Rotate the secret of a webhook",
         description=(
-            "The answer has it at top level, this once. For some hours, requests are signed with "
-            "both, so that the receiver can change over. A second rotation within that time drops "
-            "the older one."
+            "Only this response contains the new secret, at the top level. For overlap_hours, "
+            "requests are signed with both secrets, so that the receiver can switch. A second "
+            "rotation within that time drops the oldest secret."
         ),
         reply=WebhookWithSecret,
         refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
@@ -332,7 +333,7 @@ OPERATIONS = (
         wrapped=True,
         prepare=_prepare_rotate,
         show=_SHOW,
-        examples=(Example("With two days to change over", {"details": {"overlap_hours": 48}}),),
+        examples=(Example("Two days of overlap", {"details": {"overlap_hours": 48}}),),
     ),
     Write(
         **_ONE,
@@ -340,7 +341,7 @@ OPERATIONS = (
         method="DELETE",
         path=_BY_ID,
         summary="Delete a webhook",
-        description="What was waiting for it is not sent, and its deliveries are deleted.",
+        description="Its deliveries are deleted, and pending ones are not sent.",
         reply=Success[WebhookView],
         refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
         body=NoFields,

@@ -43,11 +43,11 @@ from prefactor_server.domain.runs.webhooks.webhook import EVENTS, TEST_EVENT
 
 
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery on a list.
+    """A delivery in a list.
 
-    ``event_id`` is what the receiver gets as ``webhook-id``. ``agent_instance_id`` is null for a
-    test. ``response_status`` and ``error`` are of the last attempt, and ``next_attempt_at`` is null
-    when no other is to be made.
+    ``event_id`` is the ``webhook-id`` that the receiver gets. ``agent_instance_id`` is null for a
+    test. ``response_status`` and ``error`` are those of the last attempt. ``next_attempt_at`` is
+    null if there will be no other attempt.
     """
 
     type: Literal["webhook_delivery"] = "webhook_delivery"
@@ -136,13 +136,13 @@ async def _test(call: Call, document: bytes) -> Success[DeliveryView]:
         now=call.now,
     )
     attempt = await services.webhooks.send_test(webhook, delivery)
-    # Its one attempt is its last.
-    tried = delivery._replace(expires_at=call.now).after(attempt, 0)
-    command = RecordTest(call.request(), tried)
+    # A test has only one attempt.
+    attempted = delivery._replace(expires_at=call.now).after(attempt, 0)
+    command = RecordTest(call.request(), attempted)
     (outcome,) = await services.writer.submit([command], len(document))
     if isinstance(outcome, Refused):
         raise outcome.refusal
-    return Success(details=_view(tried))
+    return Success(details=_view(attempted))
 
 
 def _view(delivery: WebhookDelivery) -> DeliveryView:
@@ -192,7 +192,7 @@ ITEMS = (
         method="GET",
         path=_BY_ID,
         summary="Show a delivery of a webhook",
-        description="With the body that was or will be sent.",
+        description="Includes the body that was or will be sent.",
         reply=Success[DeliveryView],
         refusals=(NotFound,),
         answer=_get,
@@ -204,8 +204,8 @@ ITEMS = (
         path=f"{_BY_ID}/resend",
         summary="Send a delivery again",
         description=(
-            "Works in every status. Uses the same webhook-id, and is retried for as long as a new "
-            "delivery. Its webhook must be enabled."
+            "Works in any status. The delivery keeps its webhook-id, and is retried for as long as "
+            "a new delivery. Its webhook must be enabled."
         ),
         reply=Success[DeliveryView],
         refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
@@ -215,7 +215,7 @@ ITEMS = (
         examples=(Example("Once", {"idempotency_key": "key-of-mine"}),),
     ),
 )
-"""Those that may be items of a bulk request."""
+"""The operations that may be items of a bulk request."""
 
 OTHERS = (
     RawOperation(
@@ -225,8 +225,8 @@ OTHERS = (
         path="/api/v1/webhook/{webhook_id}/test",
         summary="Send a test to a webhook",
         description=(
-            "Sends an event webhook.test now, once, also to a webhook that is disabled, and "
-            "answers with its result."
+            "Sends an event webhook.test once, now, even to a disabled webhook, and returns the "
+            "result."
         ),
         max_body_bytes=TOKEN_BODY,
         reply=Success[DeliveryView],
@@ -234,4 +234,4 @@ OTHERS = (
         answer=_test,
     ),
 )
-"""Those that wait for somebody else's server, alone in their request."""
+"""The operation that waits for another server, and is therefore never a bulk item."""

@@ -31,10 +31,10 @@ Url: TypeAlias = Annotated[
 ]
 
 
-def _many(most: int, what: str) -> Meta:
+def _many(limit: int, what: str) -> Meta:
     return Meta(
-        description=f"must be 1 to {most} {what}.",
-        extra_json_schema={"minItems": 1, "maxItems": most},
+        description=f"must be 1 to {limit} {what}.",
+        extra_json_schema={"minItems": 1, "maxItems": limit},
     )
 
 
@@ -64,7 +64,7 @@ class WebhookFields(msgspec.Struct, kw_only=True):
 
 
 class UpdateWebhookFields(msgspec.Struct, kw_only=True):
-    """The fields to change; missing ones stay. A null filter matches everything."""
+    """The fields to change. Omitted fields stay as they are. A null filter matches everything."""
 
     url: Url | None = None
     events: Events | None = None
@@ -76,7 +76,7 @@ class UpdateWebhookFields(msgspec.Struct, kw_only=True):
 
 
 class RotateSecretFields(msgspec.Struct, kw_only=True):
-    """For how long the secret that the webhook has signs beside the new one."""
+    """For how long requests are signed with the current secret as well as the new one."""
 
     overlap_hours: Annotated[
         float,
@@ -89,15 +89,15 @@ class RotateSecretFields(msgspec.Struct, kw_only=True):
 
 
 def check_lists(body: WebhookFields | UpdateWebhookFields) -> None:
-    """Refuse lists that are empty or too long.
+    """Reject lists that are empty or too long.
 
     Raises:
-        ValidationFailed: one of them is.
+        ValidationFailed: a list is empty or too long.
     """
-    for field, most in _LISTS.items():
+    for field, limit in _LISTS.items():
         values: Sequence[str] | msgspec.UnsetType | None = getattr(body, field)
         if values is None or values is msgspec.UNSET:
             continue
-        if not 1 <= len(values) <= most:
+        if not 1 <= len(values) <= limit:
             what = "values" if field == "events" else "values, or null for all"
-            raise invalid(field, f"must be 1 to {most} {what}, got {len(values)}")
+            raise invalid(field, f"must be 1 to {limit} {what}, got {len(values)}")
