@@ -289,6 +289,17 @@ async def test_clock_skew_is_flagged(api_client: Any) -> None:
     assert span["finished_at"] < span["started_at"]
 
 
+async def test_a_termination_flags_a_span_from_the_future(api_client: Any) -> None:
+    """A span whose client's clock is ahead is flagged when a termination closes it."""
+    run = await api_client.run()
+    span = await api_client.span(run, started_at="2099-01-01T10:00:00Z")
+
+    await api_client.post(f"/agent_instance/{run['id']}/terminate", {"reason": "enough"})
+
+    closed = (await api_client.get(f"/agent_spans/{span['id']}")).details
+    assert (closed["status"], closed["finished_before_started"]) == ("cancelled", True)
+
+
 async def test_a_second_span_with_the_same_id_is_a_conflict(api_client: Any) -> None:
     """Creating another span with an existing id is refused, whatever its content."""
     run = await api_client.run()

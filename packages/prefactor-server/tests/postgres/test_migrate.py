@@ -37,7 +37,7 @@ async def test_a_dry_run_changes_nothing(empty_url: str) -> None:
     ("sql", "complaint"),
     [
         ("UPDATE migration SET checksum = 'another'", "must never be edited"),
-        ("INSERT INTO migration VALUES (9999, 'later', 'c', 1)", "a newer version made it"),
+        ("INSERT INTO migration VALUES (9999, 'later', 'c', 1)", "a newer version applied it"),
     ],
     ids=["edited", "newer"],
 )

@@ -188,7 +188,7 @@ async def test_a_failed_copy_leaves_no_file(database: Database, tmp_path: Path) 
         (database.path, there, "already exists"),
         (database.path, tmp_path / "nowhere" / "copy.db", "Cannot write"),
         (notes, tmp_path / "copy.db", "Cannot copy"),
-        (tmp_path / "other.db", tmp_path / "copy.db", "no database of prefactor-server"),
+        (tmp_path / "other.db", tmp_path / "copy.db", "was not created by prefactor-server"),
     ):
         with pytest.raises(BackupError, match=says):
             back_up_file(source, target)

@@ -24,8 +24,8 @@ from prefactor_server.follower.alert_check import (
     Check,
     Figures,
     Seen,
+    alert_changes,
     check_run,
-    followed,
     needs_of,
     seen_by_account,
 )
@@ -74,14 +74,14 @@ class AlertConsumer(Consumer):
         for account_id, runs in by_account.items():
             stored = await self._stored(account_id, runs)
             figures = await self._figures(account_id, runs, stored)
-            listens = outbox.listens(account_id)
-            of_account = {
-                run_id: check_run(seen, figures, run_id, listens=listens)
+            has_webhooks = outbox.has_webhooks(account_id)
+            checks_of_account = {
+                run_id: check_run(seen, figures, run_id, has_webhooks=has_webhooks)
                 for run_id, seen in runs.items()
             }
-            concerned = await self._concerned(account_id, of_account, stored, runs)
-            if concerned:
-                checks[account_id] = concerned
+            relevant = await self._relevant(account_id, checks_of_account, stored, runs)
+            if relevant:
+                checks[account_id] = relevant
         return _derived(checks, outbox, now)
 
     async def reset(self) -> Derived | None:
@@ -116,14 +116,14 @@ class AlertConsumer(Consumer):
         found = await self._storage.run_totals.runs(account_id, named) if named else ()
         return {run.id: run for run in found}
 
-    async def _concerned(
+    async def _relevant(
         self,
         account_id: str,
         checks: Mapping[str, Check],
         stored: Mapping[str, AgentInstance],
         runs: Mapping[str, Seen],
     ) -> Mapping[str, Check]:
-        """Leave out the runs with neither an alert nor a cause for one, which are nearly all.
+        """Leave out runs that have neither an alert nor a cause for one. Nearly all are such runs.
 
         Only this consumer writes the server's alerts, so none can appear in between.
         """
@@ -142,11 +142,11 @@ class AlertConsumer(Consumer):
         }
         found = await self._storage.rows_by_id(Alert, account_id, tuple(known)) if known else ()
         without = quiet.keys() - {alert.agent_instance_id for alert in found}
-        concerned = {
+        relevant = {
             run_id: check._replace(names=()) if run_id in without else check
             for run_id, check in checks.items()
         }
-        return {run_id: one for run_id, one in concerned.items() if one.names or one.events}
+        return {run_id: check for run_id, check in relevant.items() if check.names or check.events}
 
     async def _figures(
         self, account_id: str, runs: Mapping[str, Seen], stored: Mapping[str, AgentInstance]
@@ -207,7 +207,7 @@ class AlertConsumer(Consumer):
         needs = needs_of(review.account_id, checks, outbox)
 
         def decide(snapshot: Snapshot) -> Changes:
-            return followed(snapshot, checks, outbox, now)
+            return alert_changes(snapshot, checks, outbox, now)
 
         return _reviewed(
             review, runs[-1].id if len(runs) == _REVIEWED_RUNS else None, needs, decide
@@ -221,7 +221,7 @@ def _derived(checks: Mapping[str, Mapping[str, Check]], outbox: Outbox, now: int
     def decide(snapshots: Mapping[str, Snapshot]) -> None:
         for account_id, of_account in checks.items():
             snapshot = snapshots[account_id]
-            snapshot.apply(followed(snapshot, of_account, outbox, now))
+            snapshot.apply(alert_changes(snapshot, of_account, outbox, now))
 
     needs = {
         account_id: needs_of(account_id, of_account, outbox)
@@ -233,7 +233,7 @@ def _derived(checks: Mapping[str, Mapping[str, Check]], outbox: Outbox, now: int
 def _reviewed(
     review: AlertReview, after: str | None, needs: Needs, decide: Callable[[Snapshot], Changes]
 ) -> Derived:
-    """What a part of a review changes, unless it was asked for again meanwhile."""
+    """Return the changes of a part of a review; none if it was requested again meanwhile."""
     needs.rows.add((AlertReview, review.id))
 
     def decide_all(snapshots: Mapping[str, Snapshot]) -> None:

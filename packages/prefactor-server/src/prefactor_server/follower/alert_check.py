@@ -41,7 +41,7 @@ from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 _OF_RUN: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED)
 MAY_CHANGE_ALERTS: Final = RUN_ENDED | RUN_CHANGED | BACKFILLED
-"""What may give a run an alert: one that has ended provisionally may still change."""
+"""The flags that may raise or clear an alert. An end of a run may be provisional, and change."""
 _FINISHED: Final = "run.finished"
 _RECORDED: Final = "quality.recorded"
 _OPEN: Final = ("pending", "active")
@@ -71,7 +71,7 @@ class Seen(NamedTuple):
 
     @property
     def is_new(self) -> bool:
-        """Whether the run was created in this slice. Only a review may have raised its alerts."""
+        """Whether the run was created in this slice. Only a review can have raised its alerts."""
         return self.flags & (RUN_CREATED | BACKFILLED) == RUN_CREATED
 
     def is_scored(self, run: AgentInstance) -> bool:
@@ -101,8 +101,9 @@ class Figures(NamedTuple):
 class Check(NamedTuple):
     """The names of the alerts of one run to compare with their causes, and its other events.
 
-    With ``looks_back``, the run was stored before this consumer began. Its risk was exceeded at its
-    last change at the latest, a cause that is too old raises no alert, and webhooks get no events.
+    With ``is_backfilled``, the run was stored before this consumer started. The time of its last
+    change then stands for the time at which it exceeded its limit, a cause that is too old raises
+    no alert, and webhooks get no events.
     """
 
     names: Sequence[str]
@@ -110,7 +111,7 @@ class Check(NamedTuple):
     cost: LimitedCost | None
     at: int
     events: Sequence[Event] = ()
-    looks_back: bool = False
+    is_backfilled: bool = False
 
 
 def seen_by_account(changes: Iterable[Change]) -> Mapping[str, Mapping[str, Seen]]:
@@ -132,8 +133,8 @@ def _events(change: Change) -> Iterator[Event]:
         yield Event(_RECORDED, str(change.position), change.at)
 
 
-def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Check:
-    """Return the check of a run; ``listens`` is whether any webhook of its account is enabled."""
+def check_run(seen: Seen, figures: Figures, run_id: str, *, has_webhooks: bool) -> Check:
+    """Return the check of a run. ``has_webhooks`` says whether its account has enabled ones."""
     names: list[str] = []
     if seen.flags & RUN_DELETED:
         names = list(CAUSES)
@@ -146,13 +147,13 @@ def check_run(seen: Seen, figures: Figures, run_id: str, *, listens: bool) -> Ch
         figures.scores.get(run_id),
         figures.costs.get(run_id),
         seen.at,
-        seen.events if listens else (),
-        looks_back=bool(seen.flags & BACKFILLED),
+        seen.events if has_webhooks else (),
+        is_backfilled=bool(seen.flags & BACKFILLED),
     )
 
 
 def needs_of(account_id: str, checks: Mapping[str, Check], outbox: Outbox) -> Needs:
-    """Return the rows that ``followed`` needs."""
+    """Return the rows that ``alert_changes`` needs."""
     needs = Needs()
     for run_id, check in checks.items():
         needs.instances.add(run_id)
@@ -163,7 +164,9 @@ def needs_of(account_id: str, checks: Mapping[str, Check], outbox: Outbox) -> Ne
     return needs
 
 
-def followed(snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, now: int) -> Changes:
+def alert_changes(
+    snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, now: int
+) -> Changes:
     """Return the changes that bring alerts in line with their causes, and webhook deliveries."""
     inserted: list[Alert | WebhookDelivery] = []
     updated: list[Alert] = []
@@ -173,18 +176,19 @@ def followed(snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, no
         run = snapshot.get(AgentInstance, run_id)
         found = {name: snapshot.get(Alert, alert_id(run_id, name)) for name in check.names}
         if run is None:
-            # Deleting the run deleted its alerts, except those that were written in between.
+            # Deleting the run deleted its alerts, except those written in the meantime.
             deleted += [alert for alert in found.values() if alert is not None]
             continue
         for name, alert in found.items():
-            now_is = _follow(run, name, alert, check, now)
-            if now_is is None:
+            changed = _changed_alert(run, name, alert, check, now)
+            if changed is None:
                 continue
-            (inserted if alert is None else updated).append(now_is)
+            (inserted if alert is None else updated).append(changed)
             was_raised = alert is not None and alert.status == "raised"
-            if now_is.status == "raised" and not was_raised and not check.looks_back:
-                event = Event(name, str(now_is.version), check.at)
-                inserted += outbox.deliveries(snapshot, run, event, times, alert=alert_data(now_is))
+            if changed.status == "raised" and not was_raised and not check.is_backfilled:
+                event = Event(name, str(changed.version), check.at)
+                data = {"alert": alert_data(changed)}
+                inserted += outbox.deliveries(snapshot, run, event, times, **data)
         for event in check.events:
             data = {}
             if event.type == _RECORDED:
@@ -193,13 +197,13 @@ def followed(snapshot: Snapshot, checks: Mapping[str, Check], outbox: Outbox, no
     return Changes(inserted=inserted, updated=updated, deleted=deleted)
 
 
-def _follow(
+def _changed_alert(
     run: AgentInstance, name: str, alert: Alert | None, check: Check, now: int
 ) -> Alert | None:
     profile, risk = check.scored or (None, None)
-    at = run.updated_at if check.looks_back else now
+    at = run.updated_at if check.is_backfilled else now
     cause = causes(run, profile, risk, at, check.cost).get(name)
-    is_old = check.looks_back and cause is not None and cause.at < now - MAX_AGE_US
+    is_old = check.is_backfilled and cause is not None and cause.at < now - MAX_AGE_US
     if alert is None and is_old:
         return None
     return follow_cause(run, name, alert, cause, now)

@@ -48,16 +48,16 @@ class Cursor(NamedTuple):
 
     def passed(self, change: Change) -> Change | None:
         """Return the part of a change that the walk has passed, or None."""
-        place = (change.account_id, change.agent_instance_id)
+        run = (change.account_id, change.agent_instance_id)
         reached = (self.account_id, self.run_id)
-        if place > reached:
+        if run > reached:
             return None
         last = self.span_id
-        if place < reached or last is None:
+        if run < reached or last is None:
             return change
         return change._replace(
-            span_ids=tuple(one for one in change.span_ids if one <= last),
-            finished_ids=tuple(one for one in change.finished_ids if one <= last),
+            span_ids=tuple(span_id for span_id in change.span_ids if span_id <= last),
+            finished_ids=tuple(span_id for span_id in change.finished_ids if span_id <= last),
         )
 
 
@@ -65,12 +65,14 @@ START: Final = Cursor()
 
 
 class Pending(NamedTuple):
-    """The changes of runs that the feed has not delivered yet."""
+    """The changes that the feed has not delivered yet: runs and spans by account and id."""
 
     created: frozenset[tuple[str, str]]
+    """Runs that were created."""
     ended: frozenset[tuple[str, str]]
+    """Runs that ended."""
     finished: frozenset[tuple[str, str]]
-    """By account and id: the spans."""
+    """Spans that finished."""
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> Pending:
@@ -93,16 +95,17 @@ def report(
 ) -> Change | None:
     """Return the change that reports a stored run and some of its spans.
 
-    None if the feed has yet to deliver the run's registration, and so everything else of it. Only
-    the ``first`` change of a run reports its registration and its end.
+    Return None if the feed has yet to deliver the run's registration, because everything else about
+    the run follows in the feed as well. Only the ``first`` change of a run reports its registration
+    and its end.
     """
-    place = (run.account_id, run.id)
-    if place in pending.created:
+    key = (run.account_id, run.id)
+    if key in pending.created:
         return None
     flags = BACKFILLED | IMPORTED if run.is_silent_import else BACKFILLED
     if first:
         flags |= RUN_CREATED
-        if run.status not in _OPEN and place not in pending.ended:
+        if run.status not in _OPEN and key not in pending.ended:
             flags |= RUN_ENDED
     return Change(
         position=position,

@@ -1,4 +1,4 @@
-"""Announces commits to other servers: at most once in 200 ms, outside of transactions."""
+"""Announces commits to other servers: at most every 200 ms, outside of transactions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefactor_server.storage.feed import Feed
 _PAUSE_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 3600.0
 
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger("prefactor_server")
 
 
 async def relay_commits(feed: Feed, commits: CommitSignal) -> None:

@@ -25,8 +25,8 @@ class Consumer(ABC):
         """Return the changes of the derived rows that follow from these changes.
 
         A change with the flag BACKFILLED is not a commit. It reports a run that was stored before,
-        and names some of its spans; several of them may come for one run. Every transition (a run
-        created or ended, a span finished) is reported once, by such a change or by a commit's.
+        and names some of its spans. Several such changes may report one run. Every transition (a
+        run created or ended, a span finished) is reported once, by such a change or by a commit's.
         """
 
     @abstractmethod
@@ -34,7 +34,7 @@ class Consumer(ABC):
         """Return the deletion of some derived rows, or None if none are left."""
 
     async def has_deferred(self) -> bool:
-        """Return whether ``deferred`` would return anything. It is asked often."""
+        """Return whether ``deferred`` would return rows. It is called often and must be cheap."""
         return False
 
     async def deferred(self) -> Derived | None:

@@ -48,7 +48,7 @@ class Lag(NamedTuple):
 class Follower:
     """Follows the change feed of a database while ``run`` runs.
 
-    Only one server works at a time, see ``Lease``. ``holder`` names this one.
+    Only one server does this at a time, see ``Lease``. ``holder`` names this server.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Follower:
                     worked = await self.turn()
                 except Unavailable as error:
                     if not failing:
-                        _log.warning("change feed not followed", reason=error.message)
+                        _log.warning("change_feed_not_followed", reason=error.message)
                     failing, worked = True, False
                 else:
                     failing = False
@@ -123,7 +123,7 @@ class Follower:
         pruned_to = await self._feed.pruned_to()
         last = await self._feed.position()
         for watched, state in zip(self._consumers, states, strict=True):
-            await watched.progress.take_up(state, last=last, pruned_to=pruned_to)
+            await watched.progress.resume(state, last=last, pruned_to=pruned_to)
         return last
 
     async def rebuild(self) -> None:
@@ -157,11 +157,11 @@ class Follower:
             watched.not_before = asyncio.get_running_loop().time() + pause
             if watched.failures == 1:
                 # Without the message, which may quote recorded data.
-                _log.error("consumer failed", consumer=name, trace=trace_of(error))
+                _log.error("consumer_failed", consumer=name, trace=trace_of(error))
             return False
         if watched.failures:
             watched.failures = 0
-            _log.info("consumer recovered", consumer=name)
+            _log.info("consumer_recovered", consumer=name)
         return worked
 
     async def _prune(self, last: int) -> None:
@@ -178,7 +178,7 @@ class Follower:
             self._next_prune = loop.time() + _PRUNE_SECONDS
 
     async def _measure(self) -> None:
-        # Consumers are usually at the same place.
+        # Consumers are usually at the same position, whose next commit is read once.
         first_after: dict[int, int | None] = {}
         for progress in (watched.progress for watched in self._consumers):
             position = progress.last if progress.state is None else progress.state.position

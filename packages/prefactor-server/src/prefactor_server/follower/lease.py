@@ -1,4 +1,4 @@
-"""The lease: one server at a time does a piece of work."""
+"""Leases: only one server at a time does a piece of work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEASE_US: Final = 15 * 1_000_000
 class Lease:
     """A lease in the database, held only while there is work: an idle server writes nothing.
 
-    The lease of a killed holder ends by itself.
+    The lease of a killed holder expires.
     """
 
     def __init__(
@@ -24,26 +24,26 @@ class Lease:
         now_us: Callable[[], int],
         *,
         name: str = LEASE_NAME,
-        lasting_us: int = LEASE_US,
+        duration_us: int = LEASE_US,
     ) -> None:
         self._feed = feed
         self._holder = holder
         self._now_us = now_us
         self._name = name
-        self._lasting_us = lasting_us
+        self._duration_us = duration_us
         self._until = 0
 
     @property
     def is_held(self) -> bool:
-        """Return whether no other holder can take the lease yet."""
+        """Whether no other holder can take the lease yet."""
         return self._now_us() < self._until
 
     async def take(self) -> bool:
         """Take or extend the lease; return False if another server holds it."""
         now = self._now_us()
-        if now < self._until - self._lasting_us // 2:
+        if now < self._until - self._duration_us // 2:
             return True
-        until = now + self._lasting_us
+        until = now + self._duration_us
         taken = await self._feed.take_lease(self._name, self._holder, now, until)
         self._until = until if taken else 0
         return taken

@@ -20,10 +20,10 @@ from prefactor_server.storage.base import Needs, Snapshot, Storage
 
 
 class Event(NamedTuple):
-    """Something that happened to a run at a time.
+    """An event of a run that webhooks may receive.
 
-    ``occurrence`` tells it from other events of its type and run, and is the same when it is
-    derived again.
+    ``occurrence`` distinguishes it from other events of its type and run. It is the same when the
+    event is derived again.
     """
 
     type: str
@@ -38,7 +38,7 @@ class Event(NamedTuple):
 class Outbox:
     """The enabled webhooks of some accounts, and their deliveries.
 
-    Without any, which is the usual case, nothing is looked up and nothing is written.
+    Without enabled webhooks, which is the usual case, nothing is read or written.
     """
 
     def __init__(
@@ -62,24 +62,24 @@ class Outbox:
         found: dict[str, list[Subscription]] = defaultdict(list)
         for webhook in await storage.webhooks.enabled(account_ids) if account_ids else ():
             found[webhook.account_id].append(Subscription(webhook))
-        # One server at a time writes what it derived, so its deliveries follow on what there is.
+        # Only one server at a time writes deliveries, so new times follow the stored ones.
         first = max(now, await storage.webhooks.last_inserted_at() + 1) if found else 0
         return cls(found, first_time=first, now=now, public_url=public_url)
 
-    def listens(self, account_id: str) -> bool:
+    def has_webhooks(self, account_id: str) -> bool:
         """Return whether any webhook of an account is enabled."""
         return account_id in self._subscriptions
 
     def need(self, needs: Needs, account_id: str, run_id: str, events: Sequence[Event]) -> None:
-        """Add the deliveries that may be there already, because the slice is done again."""
+        """Add the deliveries that may exist already, because a slice may be applied again."""
         for event in events:
             needs.rows.update(
-                (WebhookDelivery, delivery_id(one.webhook.id, event.id_for(run_id)))
-                for one in self._subscriptions.get(account_id, ())
+                (WebhookDelivery, delivery_id(subscription.webhook.id, event.id_for(run_id)))
+                for subscription in self._subscriptions.get(account_id, ())
             )
 
     def times(self) -> Iterator[int]:
-        """Return the times of new deliveries in their order, the same ones each time."""
+        """Yield the times of new deliveries in order. Every call starts at the same time."""
         return count(self._first_time)
 
     def deliveries(
@@ -92,16 +92,17 @@ class Outbox:
     ) -> Iterator[WebhookDelivery]:
         """Yield the deliveries of an event that do not exist yet."""
         body: bytes | None = None
-        for one in self._subscriptions.get(run.account_id, ()):
-            if not one.wants(event.type, run, event.at):
+        event_id = event.id_for(run.id)
+        for subscription in self._subscriptions.get(run.account_id, ()):
+            webhook = subscription.webhook
+            if not subscription.wants(event.type, run, event.at):
                 continue
-            event_id = event.id_for(run.id)
-            if snapshot.get(WebhookDelivery, delivery_id(one.webhook.id, event_id)) is not None:
+            if snapshot.get(WebhookDelivery, delivery_id(webhook.id, event_id)) is not None:
                 continue
             if body is None:
                 body = run_event(event.type, event.at, run, self._public_url, **data)
             yield new_delivery(
-                one.webhook,
+                webhook,
                 run_id=run.id,
                 event_id=event_id,
                 event_type=event.type,

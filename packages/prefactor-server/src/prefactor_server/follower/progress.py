@@ -43,8 +43,8 @@ class Progress:
         own = self._attached.store
         return (states if own is None else await own.states()).get(self.name)
 
-    async def take_up(self, state: ConsumerState | None, *, last: int, pruned_to: int) -> None:
-        """Continue from the stored state, or store a first one.
+    async def resume(self, state: ConsumerState | None, *, last: int, pruned_to: int) -> None:
+        """Continue from the stored state, or store an initial one.
 
         A new consumer begins at the last commit, and a backfill adds earlier rows. A consumer whose
         position is ahead of the feed belongs to another copy of the database, and one whose
@@ -62,9 +62,9 @@ class Progress:
         """Request that everything is derived again, unless that is in progress."""
         while (state := self.state) is not None and state.backfill is None:
             await self._advance(state._replace(backfill=RESET), Derived())
-            await self._reread_moved()
+            await self._reload_if_moved()
 
-    async def _reread_moved(self) -> None:
+    async def _reload_if_moved(self) -> None:
         """Read the state again if another server has advanced it."""
         if self.state is None:
             self.state = await self.stored(await self._feed.states())
@@ -170,5 +170,5 @@ class Progress:
 
     async def _advance(self, after: ConsumerState, derived: Derived) -> None:
         if self.state is not None:
-            # None if another server moved it: the state is read again, and nothing was written.
+            # None if another server moved it: nothing was written, and the state is read again.
             self.state = await self._store.advance(self.state, after, derived)

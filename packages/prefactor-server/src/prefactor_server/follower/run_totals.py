@@ -83,7 +83,7 @@ class RunTotalsConsumer(Consumer):
                 later.setdefault(run, change.at)
         counted, left = await self._count(run for run in now if run not in deleted)
         later |= dict.fromkeys(left, 0)
-        noted = await self._not_noted(
+        due = await self._new_due(
             {
                 run: since
                 for run, since in later.items()
@@ -91,7 +91,7 @@ class RunTotalsConsumer(Consumer):
             }
         )
         return Derived(
-            upserted=[*counted.values(), *noted],
+            upserted=[*counted.values(), *due],
             deleted=[
                 *(Deleted(RunTotal, run) for run in deleted),
                 *(Deleted(RunTotalDue, run) for run in (*deleted, *counted)),
@@ -107,12 +107,12 @@ class RunTotalsConsumer(Consumer):
 
     async def has_deferred(self) -> bool:
         """See ``Consumer.has_deferred``."""
-        return any(await self._put_off())
+        return any(await self._deferred_work())
 
     async def deferred(self) -> Derived | None:
         """See ``Consumer.deferred``."""
         # Read again, because these runs may have been counted since.
-        work = await self._put_off()
+        work = await self._deferred_work()
         if not any(work):
             return None
         loop = asyncio.get_running_loop()
@@ -121,7 +121,7 @@ class RunTotalsConsumer(Consumer):
         self._not_before = loop.time() + (loop.time() - begun) * _SHARE
         return derived
 
-    async def _put_off(self) -> _Work:
+    async def _deferred_work(self) -> _Work:
         loop = asyncio.get_running_loop()
         now = loop.time()
         if now < self._not_before:
@@ -135,16 +135,17 @@ class RunTotalsConsumer(Consumer):
             self._next_refresh = loop.time() + max(_REFRESH_SECONDS, (loop.time() - now) * _SHARE)
         return _Work(outdated=outdated)
 
-    async def _not_noted(self, runs: Mapping[tuple[str, str], int]) -> list[RunTotalDue]:
-        noted: list[RunTotalDue] = []
+    async def _new_due(self, runs: Mapping[tuple[str, str], int]) -> list[RunTotalDue]:
+        """Return the marks of runs that are not marked as due yet."""
+        due: list[RunTotalDue] = []
         for account_id, ids in _by_account(runs).items():
             known = await self._totals.due_among(account_id, ids)
-            noted += [
+            due += [
                 RunTotalDue(account_id, run_id, runs[account_id, run_id])
                 for run_id in ids
                 if run_id not in known
             ]
-        return noted
+        return due
 
     async def _recount(self, due: Sequence[RunTotalDue]) -> Derived:
         counted, left = await self._count((one.account_id, one.id) for one in due)
@@ -172,7 +173,7 @@ class RunTotalsConsumer(Consumer):
     async def _count(
         self, runs: Iterable[tuple[str, str]]
     ) -> tuple[Mapping[tuple[str, str], RunTotal], set[tuple[str, str]]]:
-        """Count the spans of runs, and leave the runs that are too large for this slice."""
+        """Count the spans of runs; return the totals, and the runs too large for this slice."""
         counted: dict[tuple[str, str], RunTotal] = {}
         left: set[tuple[str, str]] = set()
         room = _SPANS_AT_ONCE

@@ -1,4 +1,4 @@
-"""The consumer that keeps the index of words up to date."""
+"""The consumer that keeps the search index up to date."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from prefactor_server.storage.base import Storage
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.find import SpanTexts
 
-# Small enough that other readers do not wait for long.
+# Small, so that other readers do not wait for long.
 _READ_AT_A_TIME: Final = 500
 _DELETED_AT_A_TIME: Final = 1000
 
 
 class SearchConsumer(Consumer):
-    """Puts the words of every span into the index, as the span is now."""
+    """Indexes the words of every span in its current state."""
 
     name = NAME
 
@@ -31,7 +31,7 @@ class SearchConsumer(Consumer):
 
     async def apply(self, changes: Sequence[Change]) -> Derived:
         """See ``Consumer.apply``. A slice that is applied again gives the same rows."""
-        # By account, span by run: once, however often it changed.
+        # By account, the run of each span. A span is indexed once, however often it changed.
         named: dict[str, dict[str, str]] = {}
         deleted: list[Deleted] = []
         for change in changes:
@@ -45,11 +45,11 @@ class SearchConsumer(Consumer):
             found = await self._documents(account_id, tuple(spans))
             documents += found
             if len(found) < len(spans):
-                there = {span_id for _, _, span_id, *_ in found}
+                existing = {span_id for _, _, span_id, *_ in found}
                 deleted += [
                     Deleted(SearchDocument, (account_id, run_id, span_id))
                     for span_id, run_id in spans.items()
-                    if span_id not in there
+                    if span_id not in existing
                 ]
         return Derived(upserted=documents, deleted=list(dict.fromkeys(deleted)))
 
@@ -60,8 +60,8 @@ class SearchConsumer(Consumer):
 
     async def _documents(self, account_id: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         documents: list[tuple[Any, ...]] = []
-        for place in range(0, len(ids), _READ_AT_A_TIME):
-            chunk = ids[place : place + _READ_AT_A_TIME]
+        for start in range(0, len(ids), _READ_AT_A_TIME):
+            chunk = ids[start : start + _READ_AT_A_TIME]
             documents += await self._storage.finder.each_text(account_id, chunk, self._document)
         return documents
 

@@ -43,7 +43,7 @@ _LOOK_EVERY_US: Final = 10 * 60 * 1_000_000
 
 
 class _Ends(NamedTuple):
-    """Runs to count, what they were counted as before, and what is to be remembered of them."""
+    """Runs to count, the ends with which they were counted before, and the ends to store."""
 
     counted: list[AgentInstance]
     replaced: list[AgentInstance]
@@ -83,7 +83,7 @@ class SeriesConsumer(Consumer):
         removed = added_by(ends.replaced, (), now)
         stored = await self._storage.rollups_by_key(keys_to_read(added, removed))
         rollups = merged(added, stored, removed)
-        gone = [
+        deleted = [
             Deleted(kind, (change.account_id, change.agent_instance_id))
             for change in changes
             if change.flags & RUN_DELETED
@@ -93,7 +93,7 @@ class SeriesConsumer(Consumer):
             upserted=(*(row for row in rollups if not row.is_empty), *late, *ends.known),
             deleted=(
                 *(Deleted(Rollup, row.key) for row in rollups if row.is_empty),
-                *gone,
+                *deleted,
                 *await self._expired(now),
             ),
         )
@@ -106,12 +106,12 @@ class SeriesConsumer(Consumer):
         return None
 
     async def has_deferred(self) -> bool:
-        """Return whether days of an earlier version are left, which only a migration can mark."""
+        """Return whether rollups of an earlier version are left. Only a migration marks them."""
         self._maybe_due = self._maybe_due and bool(await self._feed.some(RollupDue, 1))
         return self._maybe_due
 
     async def deferred(self) -> Derived | None:
-        """Return some days of an earlier version as this one stores them."""
+        """Return some rollups of an earlier version in the form of this one."""
         if not self._maybe_due:
             return None
         due = await self._feed.some(RollupDue, _DUE_SLICE)
@@ -129,7 +129,7 @@ class SeriesConsumer(Consumer):
             if again:
                 rows = await self._storage.counted_ends(account_id, again)
                 known = {row.agent_instance_id: row for row in rows}
-            # A revised run that is neither is left to the backfill, or counted with its last end.
+            # Any other revised run was counted with its final end, or is left to the backfill.
             ids = sorted({*ended, *known})
             for run in await self._storage.runs_by_id(account_id, ids):
                 ends.add(run, known.get(run.id))
@@ -170,7 +170,7 @@ class SeriesConsumer(Consumer):
         return {row.span_id for row in rows}
 
     async def _expired(self, now: int) -> Sequence[Deleted]:
-        """Return the deletion of some expired rollups, looked for every ten minutes."""
+        """Return the deletion of some expired rollups. They are searched for every ten minutes."""
         if now < self._look_at:
             return ()
         starts = {one.seconds: one.kept_from(now) for one in BUCKETS}

@@ -35,9 +35,9 @@ class SpanTypesConsumer(Consumer):
         found: dict[RunSpanType, None] = {}
         for account_id, spans in named.items():
             ids = tuple(spans)
-            for place in range(0, len(ids), _READ_AT_A_TIME):
+            for start in range(0, len(ids), _READ_AT_A_TIME):
                 pairs = await self._storage.finder.types_of_spans(
-                    account_id, ids[place : place + _READ_AT_A_TIME]
+                    account_id, ids[start : start + _READ_AT_A_TIME]
                 )
                 found.update((RunSpanType(account_id, *pair), None) for pair in pairs)
         return Derived(upserted=list(found), deleted=list(deleted))

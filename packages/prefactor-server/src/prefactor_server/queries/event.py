@@ -36,7 +36,7 @@ class EventQueries:
 
     async def listen(self, on_commit: Callable[[], None]) -> None:
         """Call a function after each commit of another server, until cancelled."""
-        await self._storage.feed.hear(on_commit)
+        await self._storage.feed.listen(on_commit)
 
     async def rows(
         self, account_id: str, changes: Iterable[Change], filters: Collection[EventFilter]

@@ -1,4 +1,4 @@
-"""Copies of a database: the part that both backends share."""
+"""Backups of a database: the part that both backends share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BackupError(DatabaseError):
 
 @contextmanager
 def new_file(target: Path) -> Generator[Path]:
-    """Yield a temporary file for a copy, which gets its name once it is complete and on disk.
+    """Yield a temporary file for a copy. It gets its name once it is complete and on disk.
 
     Only its owner can read it. An incomplete file is removed.
 

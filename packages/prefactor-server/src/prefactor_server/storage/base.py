@@ -1,8 +1,8 @@
 """The interface of a storage backend: one way to write, and named reads.
 
 Every write of the server is one batch:
-    load    the rows that the batch's commands name, one query per table
-    decide  a pure function over those rows, handed in by the caller
+    load    the rows that the batch's commands need
+    decide  a pure function of these rows, passed by the caller
     write   set-based statements for everything that changed
     commit
 A backend runs these four steps in one transaction, and starts again if another writer interfered.
@@ -121,7 +121,7 @@ class Storage(Protocol):
 
     @property
     def maintenance(self) -> Maintenance:
-        """What operators do to the whole database."""
+        """The maintenance of the whole database."""
         ...
 
     @property
@@ -136,7 +136,7 @@ class Storage(Protocol):
 
     @property
     def search(self) -> SearchIndex:
-        """The word index."""
+        """The search index."""
         ...
 
     @property
@@ -168,10 +168,10 @@ class Storage(Protocol):
         """Load the rows, call ``decide``, write its changes, commit, and return its value.
 
         On return the changes are durable and visible to every reader. If it raises, nothing was
-        changed, except that after ``OutcomeUnknown`` it may have been. ``Contended`` means that
-        other writers won every attempt. A smaller batch may still succeed. If the database may
-        have a standby, the current position advances to one that contains the changes, and those
-        that ``decide`` saw.
+        changed, except after ``OutcomeUnknown``, when the changes may have been stored.
+        ``Contended`` means that other writers won every attempt; a smaller batch may still succeed.
+        If the database may have a standby, the current position advances to one that contains the
+        changes, and everything that ``decide`` saw.
         """
         ...
 

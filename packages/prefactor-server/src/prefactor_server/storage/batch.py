@@ -47,11 +47,11 @@ class Registration(NamedTuple):
 class Needs:
     """The rows of one account that a batch needs.
 
-    ``account`` asks for the account itself, ``holds`` for the legal holds of runs, ``alerts`` for
-    raised alerts by run and name, ``sessions_of`` for all sessions of people and tokens, ``rows``
-    for others by kind and id. With each of ``agents_in_use``, which are ids, come its deployments,
-    one of its schema versions and its latest run; with each of ``environments_in_use`` all of its
-    deployments; with each of ``deployments_in_use`` all of its tokens, and one of its runs.
+    ``account`` loads the account itself, ``holds`` the legal holds of runs, ``alerts`` raised
+    alerts by run and name, ``sessions_of`` all sessions of people and tokens, ``rows`` other rows
+    by kind and id. Ids in the ``*_in_use`` fields load rows that refer to them: for an agent its
+    deployments, one schema version and its latest run; for an environment its deployments; for a
+    deployment its tokens and one run.
     """
 
     keys: set[tuple[str, str]] = field(default_factory=set)
@@ -86,7 +86,7 @@ class Changes(NamedTuple):
 class Snapshot:
     """The loaded rows of one account, with the changes decided so far.
 
-    It also tracks inserted, updated and deleted rows, which the backend writes.
+    It tracks the inserted, updated and deleted rows, which the backend writes.
     """
 
     __slots__ = (
@@ -185,8 +185,8 @@ class Snapshot:
             self._deleted.setdefault(kind, {})[key] = row
 
     def _close_spans(self, run_id: str, at: int) -> None:
-        # Only the spans that this batch names need to be closed here. The backend closes the stored
-        # ones first, and then writes these.
+        # Only spans that this batch names are closed here. The backend closes all stored spans
+        # first, and then writes these.
         spans = [row for row in self._rows.values() if isinstance(row, AgentSpan)]
         for span in spans:
             if span.agent_instance_id == run_id:
@@ -196,7 +196,7 @@ class Snapshot:
 
 
 Decide: TypeAlias = Callable[[Mapping[str, Snapshot]], T]
-"""A pure function from account id to snapshot, leaving its changes in the snapshots.
+"""A pure function of the snapshots by account id, which leaves its changes in them.
 
-It may be called again, with fresh snapshots, when another writer got in between.
+It may be called again, with new snapshots, after a conflict with another writer.
 """

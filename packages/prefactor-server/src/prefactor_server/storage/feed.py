@@ -1,8 +1,8 @@
 """The change feed of a database, and the writes of derived rows.
 
 A consumer of the feed has a state: the position up to which it has seen every change and, during a
-backfill, the run that this has reached. Derived rows are written in one transaction with the
-consumer's new state, if the stored state is still the previous one. A slice that two servers
+backfill, the run that the backfill has reached. Derived rows are written in one transaction with
+the consumer's new state, if the stored state is still the previous one. A slice that two servers
 process at the same time is therefore applied once.
 """
 
@@ -27,9 +27,9 @@ class Deleted(NamedTuple):
 class Derived(NamedTuple):
     """The rows that a consumer derives from a slice of changes.
 
-    ``deleted`` is applied first. ``upserted`` rows replace those with the same identity, and the
-    numbers of ``added`` rows are added to them. Their kinds are those of the backend's derived
-    tables. ``decide`` changes other rows, as a batch does, and may be called several times.
+    ``deleted`` is applied first. ``upserted`` rows replace the stored rows with the same identity,
+    and the numbers of ``added`` rows are added to stored rows. ``decide`` changes other rows, as a
+    batch does, and may be called several times.
     """
 
     upserted: Sequence[tuple[Any, ...]] = ()
@@ -80,11 +80,10 @@ class Feed(Protocol):
     """
 
     async def changes(self, after: int, limit: int, *, settled: bool = True) -> Sequence[Change]:
-        """Return the changes after a position, whole commits only, in order.
+        """Return the changes after a position, in order, as complete commits.
 
         Returns at least one commit if there is any, and stops once they have ``limit`` rows, spans
-        included. Without ``settled``, also returns commits that a commit with a lower position may
-        still follow.
+        included. Without ``settled``, also returns commits before which another may still be added.
         """
         ...
 
@@ -103,7 +102,7 @@ class Feed(Protocol):
         """
         ...
 
-    async def hear(self, heard: Callable[[], None]) -> None:
+    async def listen(self, callback: Callable[[], None]) -> None:
         """Call a function for each announcement of another server, until cancelled.
 
         Returns at once if the database allows only one server.

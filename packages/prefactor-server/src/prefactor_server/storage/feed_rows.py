@@ -31,8 +31,10 @@ STATE_COLUMNS: Final = tuple(
     for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
     if not column.endswith("_spans") and column not in {"updated_at", "last_seen_at"}
 )
-"""The columns of a run that can change, besides span counts. Quality also changes ``updated_at``,
-and every span ``last_seen_at``."""
+"""The columns of a run that can change, besides span counts and times of changes.
+
+Quality also changes ``updated_at``, and every span changes ``last_seen_at``.
+"""
 
 run_state: Final = attrgetter(*STATE_COLUMNS)
 """Returns the values of these columns."""
@@ -44,7 +46,7 @@ _SEPARATOR: Final = "\n"
 class FeedRow(NamedTuple):
     """A change as it is stored, without its position and time.
 
-    ``span_ids`` are joined by line breaks, and begin with those of the ``finished`` ones.
+    ``span_ids`` are joined by line breaks. The first ``finished`` of them are of finished spans.
     """
 
     account_id: str
@@ -80,9 +82,9 @@ class _Runs(dict[str, _Touched]):
 def feed_rows(
     account_id: str, snapshot: Snapshot, closed: Mapping[str, Collection[str]] | None = None
 ) -> list[FeedRow]:
-    """Return what a batch did to the runs of an account, ordered by id.
+    """Return the changes of a batch to the runs of an account, ordered by id.
 
-    ``closed`` are the stored spans that a termination closed, by run, where the backend knows.
+    ``closed`` lists stored spans that a termination closed, by run, if the backend knows them.
     """
     runs = _Runs()
     for span in snapshot.new(AgentSpan):
@@ -137,7 +139,7 @@ def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
 
 
 def _end(before: AgentInstance, run: AgentInstance) -> int:
-    """Return the flag for what a change did to the end of a run."""
+    """Return the flag for a change of a run's end, or 0."""
     if run.status in _OPEN:
         return 0
     return RUN_ENDED if before.status in _OPEN else END_REVISED
@@ -149,7 +151,7 @@ def _loaded(snapshot: Snapshot, kind: type[Any]) -> Mapping[str, Any]:
 
 
 def deleted_rows(account_id: str, runs: Iterable[str]) -> list[FeedRow]:
-    """Return the deletion of runs. Their spans go with them, and need no names."""
+    """Return the deletion of runs, which implies that of their spans."""
     return [FeedRow(account_id, run_id, RUN_DELETED, 0, "") for run_id in sorted(runs)]
 
 
@@ -161,7 +163,7 @@ def change(record: Sequence[Any]) -> Change:
 
 
 def whole_commits(records: Iterable[Sequence[Any]], limit: int) -> list[Change]:
-    """Return the changes of the first commits, no further one once they come to ``limit`` rows."""
+    """Return the changes of the first commits, until these have ``limit`` rows."""
     changes: list[Change] = []
     weight = 0
     for record in records:

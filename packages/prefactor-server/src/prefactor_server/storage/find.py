@@ -55,21 +55,21 @@ class RunFinder(Protocol):
     ) -> Sequence[RunGroup]:
         """Group the newest ``limit`` runs ``within`` some filters by their values.
 
-        ``filters`` decide which of them match. The first of ``within`` narrows the examined runs;
-        without any, a range of starts does. An external identifier and ids always narrow them.
+        ``filters`` select which of them match. The first filter of ``within`` limits the examined
+        runs; without any, a range of start times does. An external identifier and ids always do.
         """
         ...
 
     async def span_types(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
-        """Count the matching ones of the same runs by the types of their spans."""
+        """Count the matching runs among them by the types of their spans."""
         ...
 
     async def metadata_counts(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
-        """Count the matching ones of the same runs by the texts in their metadata.
+        """Count the matching runs among them by the texts in their metadata.
 
         Returns the most frequent texts of each key, starting with the most frequent key.
         """
@@ -78,7 +78,7 @@ class RunFinder(Protocol):
     async def each_text(
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
-        """Return the results of ``make`` for spans, off the event loop and few at a time."""
+        """Return the results of ``make`` for spans, computed in a thread, a few at a time."""
         ...
 
     async def types_of_spans(
@@ -91,7 +91,7 @@ class RunFinder(Protocol):
 def _examined(
     account_id: str, within: Sequence[Filter], filters: Sequence[Filter]
 ) -> tuple[Clause, Clause]:
-    """Return the SQL of the examined runs, in order, and of whether each matches."""
+    """Return the SQL that selects the examined runs in order, and the SQL that tests a match."""
     named = [one for one in filters if one.column in ("external_identifier", "id")]
     times = [one for one in filters if one.column == _TIME]
     # One index gives the candidates, and all other conditions filter them.
@@ -158,6 +158,6 @@ def metadata_counts_sql(
 
 
 def run_group(record: Sequence[object]) -> RunGroup:
-    """Return the group in a record of that statement."""
+    """Return the group in a record of the statement of ``run_groups_sql``."""
     *values, examined, matching = record
     return RunGroup(tuple(values), examined, matching)  # type: ignore[arg-type]

@@ -18,8 +18,8 @@ class Heartbeats(Protocol):
         Unavailable: the database cannot be reached, or cannot take writes now.
     """
 
-    async def record(self, heard: Sequence[Heartbeat]) -> None:
-        """Store heartbeats in one commit. Of two of a run, the later one is kept."""
+    async def record(self, heartbeats: Sequence[Heartbeat]) -> None:
+        """Store heartbeats in one commit. The latest one of each run is kept."""
         ...
 
     async def is_waiting(self) -> bool:
@@ -27,7 +27,7 @@ class Heartbeats(Protocol):
         ...
 
     async def extend_uptime(self, now: int) -> Sequence[Uptime]:
-        """Store that a server is up now; return all remembered periods of uptime, in order."""
+        """Store that a server is up now; return all stored periods of uptime, in order."""
         ...
 
     async def silent(self, before: int, limit: int) -> Sequence[AgentInstance]:

@@ -34,8 +34,8 @@ _EACH_WITH_METADATA: Final = (
     "WHERE account_id = ? AND key = ? AND value = ? AND agent_instance_id = id)"
 )
 
-# Derived rows of runs: one per run, or one for each type of its spans.
-_BESIDE: Final = {
+# Filters on derived rows: one row per run, or one for each type of its spans.
+_DERIVED: Final = {
     "schema_name": ("run_span_type", "agent_instance_id", "schema_name = ?"),
     "risk_level": ("run_total", "id", "risk_level = ?"),
     "cost": ("run_total", "id", "cost >= ?"),
@@ -45,7 +45,7 @@ _BESIDE: Final = {
 _DURATION: Final = "finished_at IS NOT NULL AND finished_at - started_at"
 # A leading plus prevents the use of an index.
 _DURATION_OF_EACH: Final = "finished_at IS NOT NULL AND +(finished_at - started_at)"
-# Next to these, a duration is the narrower filter; next to any others it is not.
+# Combined with only these, a duration is the most selective filter.
 _WIDE: Final = frozenset(
     {"duration", "environment_id", "purpose", "schema_name", "risk_level", "cost"}
 )
@@ -78,14 +78,14 @@ def where(
         if one.column == "duration":
             condition = Clause(f"{duration} {one.test} ?", (_single(one),))
         elif in_order and one.column == "finished_at":
-            # As for durations: the runs that ended in a wide range would all be sorted.
+            # As for durations: with the index, all runs that ended in a wide range would be sorted.
             condition = Clause(f"+finished_at {one.test} ?", (_single(one),))
         elif one.column.startswith(_METADATA):
             text = _EACH_WITH_METADATA if in_order else _WITH_METADATA
             key = one.column[len(_METADATA) : -1]
             condition = Clause(text, (account_id, key, _single(one)))
-        elif one.column in _BESIDE and one.column not in columns:
-            condition = _beside(account_id, one, of_each=narrowed)
+        elif one.column in _DERIVED and one.column not in columns:
+            condition = _derived(account_id, one, of_each=narrowed)
         else:
             condition = _condition(account_id, one, columns)
         conditions.append(condition.sql)
@@ -110,9 +110,9 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
     return Clause(f"{column} {one.test} ?", (one.value,))
 
 
-def _beside(account_id: str, one: Filter, *, of_each: bool) -> Clause:
-    """Return the condition that a run has such a row, for all runs at once or for each."""
-    table, run, test = _BESIDE[one.column]
+def _derived(account_id: str, one: Filter, *, of_each: bool) -> Clause:
+    """Return the condition that a run has a derived row, for all runs at once or for each."""
+    table, run, test = _DERIVED[one.column]
     parameters = (account_id, _single(one))
     if not of_each:
         return Clause(
@@ -122,7 +122,7 @@ def _beside(account_id: str, one: Filter, *, of_each: bool) -> Clause:
     column = test.split(maxsplit=1)[0]
     return Clause(
         f"EXISTS (SELECT 1 FROM (SELECT account_id AS of_account, {run} AS of_run, {column} "  # noqa: S608
-        f"FROM {table}) AS beside WHERE of_account = ? AND {test} AND of_run = id)",
+        f"FROM {table}) AS derived WHERE of_account = ? AND {test} AND of_run = id)",
         parameters,
     )
 
@@ -188,17 +188,17 @@ def page(
     in_order: bool = False,
 ) -> Clause:
     """Return everything after FROM. One extra row tells whether another page follows."""
-    wanted = listing.page_size + 1
+    limit = listing.page_size + 1
     offset = 0 if listing.after is not None else listing.offset
     several = [one.column for one in listing.filters if isinstance(one.value, tuple)]
     matching = (
         _following(account_id, listing, columns, in_order=in_order)
         # Each id selects one row, so few rows are left to sort.
         if not several or "id" in several
-        else _of_each(account_id, listing, columns, table, limit=offset + wanted)
+        else _of_each(account_id, listing, columns, table, limit=offset + limit)
     )
     text = f"WHERE {matching.sql} ORDER BY {order(listing.sort, columns)} LIMIT ? OFFSET ?"
-    return Clause(text, (*matching.parameters, wanted, offset))
+    return Clause(text, (*matching.parameters, limit, offset))
 
 
 def _following(

@@ -23,7 +23,8 @@ RUN_SLICE: Final = 100
 SPAN_SLICE: Final = 2000
 """About how many spans one transaction deletes, so that a request behind it waits milliseconds.
 
-A run goes whole. A longer one has a transaction of its own, and its spans may go afterwards.
+A run is deleted as a whole. A longer one has its own transaction, and its spans may be deleted
+later.
 """
 PARTITION_RUNS: Final = 100_000
 """The most runs that are deleted together with a partition, in one transaction."""
@@ -64,26 +65,26 @@ class Maintenance(Protocol):
         ...
 
     def verify(self) -> AsyncIterator[Finding]:
-        """Return all inconsistencies in the stored data."""
+        """Yield all inconsistencies in the stored data."""
         ...
 
     async def preview(self, retention: Retention) -> Pruned:
-        """Return what pruning would delete now."""
+        """Return the size of what pruning would delete now."""
         ...
 
     async def held(self, retention: Retention) -> int:
-        """Return how many runs are old enough, but are kept by a legal hold."""
+        """Return how many runs are old enough, but have a legal hold."""
         ...
 
     async def prune(self, retention: Retention, now: int, actor: str) -> Pruned:
         """Delete a slice of old runs, oldest first, with an entry in the audit log.
 
-        Returns what was deleted, which is empty at the end.
+        Returns the size of what was deleted, which is 0 at the end.
         """
         ...
 
     async def extend_partitions(self, now: int, days: int) -> Sequence[str]:
-        """Make the partitions of ``days`` that are due; return their names.
+        """Create partitions of ``days`` days that are due; return their names.
 
         Only PostgreSQL has partitions. After ``Unavailable``, rows are still stored, in the
         partitions that exist.
@@ -109,7 +110,7 @@ class Maintenance(Protocol):
 
         ``runs`` are those that ``runs_of_partition`` returned, and ``deletions`` name all of them.
         Returns False, and deletes nothing, if the partition has other runs by now, if one of them
-        must stay, or if reads are in the way.
+        must stay, or if reads block it.
         """
         ...
 
@@ -122,17 +123,18 @@ class Maintenance(Protocol):
     async def unended_runs(
         self, account_id: str, ended_before: int, after: str, limit: int
     ) -> Sequence[EndedRun]:
-        """Return runs that never ended, and whose age counts from before a time, after an id.
+        """Return runs after an id that never ended, and whose age counts from before a time.
 
-        An abandoned run counts from when it was marked, a pending one from its last change.
+        The age of an abandoned run counts from when it was marked, that of a pending run from its
+        last change.
         """
         ...
 
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """Delete runs with everything that belongs to them, and record that, in one transaction.
 
-        What is derived from them follows by the change feed, rollups excepted. The spans of a long
-        run may remain in the database, where nothing shows them: see ``delete_remaining_spans``.
+        The follower then deletes the rows derived from them, except rollups. The spans of a long run
+        may remain in the database for a while, but are not shown; see ``delete_remaining_spans``.
         """
         ...
 

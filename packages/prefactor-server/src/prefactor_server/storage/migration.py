@@ -1,4 +1,4 @@
-"""Numbered SQL migrations: discovers them, and plans those that a database needs.
+"""Discovers numbered SQL migrations, and plans those that a database needs.
 
 A migration is a file ``NNNN_what_it_does.sql`` in a backend's folder. Once applied it never
 changes: its checksum is stored in the database and compared at every start.
@@ -63,7 +63,7 @@ def plan(known: Sequence[Migration], applied: Mapping[int, str]) -> Sequence[Mig
         if migration is None:
             raise MigrationError(
                 f"The database has migration {version}, which this version of prefactor-server "
-                "does not know: a newer version made it. Install that one, or restore a backup."
+                "does not know: a newer version applied it. Install that one, or restore a backup."
             )
         if migration.checksum != checksum:
             raise MigrationError(

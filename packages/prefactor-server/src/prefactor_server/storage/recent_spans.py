@@ -64,7 +64,7 @@ class RecentSpans:
         self._runs: OrderedDict[_Key, AgentInstance] = OrderedDict()
 
     def clear(self) -> None:
-        """Empty the cache, before a commit that changes rows by a statement of its own."""
+        """Empty the cache, before a commit that changes rows other than through a batch."""
         with self._lock:
             self._spans.clear()
             self._runs.clear()
@@ -123,14 +123,14 @@ class RecentSpans:
         self, account_id: str, one: RecentSpan, bodies: Mapping[tuple[str, int], Body]
     ) -> None:
         span_id = one.span.id
-        whole = RecentSpan(
+        updated = RecentSpan(
             one.span,
             bodies.get((span_id, PARAMS), one.payload),
             bodies.get((span_id, RESULT), one.result),
         )
         with self._lock:
-            self._spans[account_id, span_id] = whole
-            self._bytes += whole.size
+            self._spans[account_id, span_id] = updated
+            self._bytes += updated.size
             while self._bytes > self._max_bytes:
                 _, oldest = self._spans.popitem(last=False)
                 self._bytes -= oldest.size

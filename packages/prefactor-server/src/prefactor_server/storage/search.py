@@ -1,4 +1,4 @@
-"""The word index: the spans that contain each word.
+"""The search index: the spans that contain each word.
 
 It is derived from the change feed. SQLite keeps it in a separate file, PostgreSQL in a table.
 """
@@ -15,7 +15,7 @@ from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 
 
 class SearchStore(Protocol):
-    """The separate store of the word index, with its position in the feed."""
+    """The separate store of the search index, with its position in the feed."""
 
     async def states(self) -> Mapping[str, ConsumerState]:
         """See ``Feed.states``."""
@@ -33,7 +33,7 @@ class SearchStore(Protocol):
 
 
 class SearchIndex(Protocol):
-    """The word index of one database.
+    """The search index of one database.
 
     Raises from every method:
         Unavailable: the index cannot be read now.
@@ -47,9 +47,9 @@ class SearchIndex(Protocol):
     def document(
         self, key: tuple[str, str, str], text: SpanText, scopes: tuple[str, ...]
     ) -> tuple[Any, ...]:
-        """Return the row that indexes a span under the words of its text and of its scopes.
+        """Return the row that indexes a span by the words of its text and its scopes.
 
-        ``key`` are the ids of the account, the run and the span, with which the row begins.
+        The row begins with ``key``, the ids of the account, the run and the span.
         """
         ...
 
@@ -58,7 +58,7 @@ class SearchIndex(Protocol):
         ...
 
     async def state(self) -> ConsumerState | None:
-        """Return the progress of the index, or None before it has begun."""
+        """Return the progress of the index, or None before it has started."""
         ...
 
     async def some(self, limit: int) -> Sequence[Deleted]:

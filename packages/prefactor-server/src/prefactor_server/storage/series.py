@@ -15,7 +15,10 @@ ROLLUP_COLUMNS: Final = ", ".join(f"t.{column}" for column in Rollup._fields)
 
 
 class RollupRange(NamedTuple):
-    """Rollups of an agent from ``start`` to before ``end``, of all environments if it is None."""
+    """The rollups of an agent from ``start`` to before ``end``.
+
+    ``environment_id`` is None for all environments.
+    """
 
     account_id: str
     agent_id: str
@@ -47,7 +50,7 @@ class SeriesStorage(Protocol):
         ...
 
     async def counted_ends(self, account_id: str, run_ids: Sequence[str]) -> Sequence[CountedEnd]:
-        """Return the ends with which runs were counted that may end again."""
+        """Return the ends with which runs were counted, if they may end again."""
         ...
 
     async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
@@ -57,7 +60,7 @@ class SeriesStorage(Protocol):
         """
         ...
 
-    async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
+    async def rollups(self, within: RollupRange, limit: int) -> Sequence[Rollup]:
         """Return at most ``limit`` rollups of a range, in order of start.
 
         Without an environment, it returns those of ALL_ENVIRONMENTS, and in place of a missing

@@ -21,10 +21,10 @@ def load_sql(package: str, file: str) -> Mapping[str, str]:
     Raises:
         ValueError: two statements have one name, or one has no description.
     """
-    pieces = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))
+    parts = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))
     statements: dict[str, str] = {}
-    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
         if name in statements or not body.startswith("-- "):
-            raise ValueError(f"{file}: {name} is duplicate or has no description")
+            raise ValueError(f"{file}: {name} is a duplicate or has no description")
         statements[name] = body.strip()
     return statements

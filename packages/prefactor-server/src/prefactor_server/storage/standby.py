@@ -1,14 +1,15 @@
-"""How much a standby of the database is read, for the metrics."""
+"""Counts the reads from a standby, for the metrics."""
 
 from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias, get_args
 
 Outcome: TypeAlias = Literal["standby", "behind", "failed", "unusable"]
-"""Where a read that was allowed to use the standby went: there, or to the primary and why.
+"""Where a read that may use the standby went: to the standby, or to the primary for a reason.
 
-``behind``: the standby had not reached the caller's position. ``failed``: it was tried.
-``unusable``: it was known to be unreachable, too far behind, or no standby of this database.
+``behind``: the standby had not reached the caller's position. ``failed``: the read failed on the
+standby. ``unusable``: the standby was known to be unreachable, too far behind, or not a standby of
+this database.
 """
 
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)

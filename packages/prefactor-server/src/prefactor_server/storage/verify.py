@@ -1,7 +1,7 @@
-"""Checks the consistency of stored data: the part that is independent of the database.
+"""Checks the consistency of stored data: the part that both backends share.
 
-A backend reads the records below in slices, each from one state of the database, so the check can
-run while servers write.
+A backend reads the records below in slices, each from one state of the database, so that the check
+can run while servers write.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
     problem: str
 
     def __str__(self) -> str:
-        """One line."""
+        """Return the finding as one line."""
         return f"account {self.account_id}: {self.kind} {self.id}: {self.problem}"
 
 
@@ -38,16 +38,16 @@ class RunRecord(NamedTuple):
 
     account_id: str
     id: str
-    kept: Sequence[int]
+    stored: Sequence[int]
     counted: Sequence[int]
     has_agent: bool
     has_schema_version: bool
 
     def findings(self) -> Iterator[Finding]:
         """Yield its inconsistencies."""
-        for status, kept, counted in zip(_STATUSES, self.kept, self.counted, strict=True):
-            if kept != counted:
-                yield self._finding(f"counts {kept} {status} spans but has {counted}")
+        for status, stored, counted in zip(_STATUSES, self.stored, self.counted, strict=True):
+            if stored != counted:
+                yield self._finding(f"counts {stored} {status} spans but has {counted}")
         if not self.has_agent:
             yield self._finding("its agent is missing")
         if not self.has_schema_version:

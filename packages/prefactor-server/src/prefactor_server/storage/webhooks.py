@@ -1,6 +1,6 @@
 """Webhooks and their outbox: reads of one database, across its accounts.
 
-Commands and the follower write their rows, like all others.
+Commands and the follower write their rows in batches.
 """
 
 from __future__ import annotations

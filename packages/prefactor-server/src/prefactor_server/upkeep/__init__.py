@@ -1,4 +1,4 @@
-"""The tasks that a server does by itself, each until it is cancelled."""
+"""The background tasks of a server. Each runs until it is cancelled."""
 
 from prefactor_server.upkeep.abandoned_runs import AbandonedRuns, SilenceLimits
 from prefactor_server.upkeep.background import in_background

@@ -1,8 +1,8 @@
-"""Marking runs whose agents fell silent as abandoned, and ending those that stay so.
+"""Marks runs whose agents fell silent as abandoned, and ends runs that stay abandoned.
 
-Every server stores the heartbeats that it was sent. One of them, which holds a lease, looks for
-runs without any. Whether a run is marked or ended is decided when that is written, so nothing is
-wrong if two servers look.
+Every server stores the heartbeats that it receives. Only the server with the lease looks for runs
+without heartbeats. The transaction that marks or ends a run checks again whether it is silent, so
+no harm is done if two servers look.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ACTOR: Final = "server"
 
 
 class SilenceLimits(NamedTuple):
-    """How long a run may be silent, in microseconds; 0 for any time.
+    """How long a run may be silent, in microseconds; 0 means forever.
 
     ``abandoned`` counts from the last heartbeat or write, ``end`` from the mark, and ``unwritten``
     from the last write of a run without heartbeats.
@@ -79,42 +79,42 @@ class AbandonedRuns:
         self._limits = limits
         self._now_us = now_us
         self._lease = Lease(
-            storage.feed, holder, now_us, name="abandoned_runs", lasting_us=_LEASE_US
+            storage.feed, holder, now_us, name="abandoned_runs", duration_us=_LEASE_US
         )
         now = now_us()
-        # Records that clients kept while no server was up have to arrive first.
+        # Records that clients spooled while no server was up have to arrive first.
         self._unwritten_at = now + _HOUR_US
         self._forget_at = now + _FORGET_EVERY_US
 
     async def run(self, buffer: HeartbeatBuffer) -> None:
-        """Store heartbeats and look for silent runs again and again, until cancelled."""
+        """Store heartbeats and look for silent runs repeatedly, until cancelled."""
         try:
             while True:
                 try:
                     await self.turn(buffer)
                 except Refusal as error:
-                    _log.warning("silent runs not looked for", reason=error.message)
+                    _log.warning("silent_runs_search_failed", reason=error.message)
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
         finally:
-            # It ends by itself as well.
+            # Without the release, the lease expires.
             with suppress(Refusal):
                 await self._lease.release()
 
     async def turn(self, buffer: HeartbeatBuffer) -> None:
-        """Store heartbeats and, if no other server does, look for silent runs.
+        """Store heartbeats and, if this server gets the lease, look for silent runs.
 
-        A server without anything to watch writes nothing.
+        A server without runs to watch writes nothing.
 
         Raises:
             Unavailable: the database cannot be used now; the rest is done the next time.
         """
-        while heard := buffer.pending(_STORED_AT_ONCE):
-            await self._heartbeats.record(heard)
-            buffer.stored(heard)
+        while heartbeats := buffer.pending(_STORED_AT_ONCE):
+            await self._heartbeats.record(heartbeats)
+            buffer.stored(heartbeats)
         waiting = await self._heartbeats.is_waiting()
         unwritten = self._limits.unwritten > 0 and self._now_us() >= self._unwritten_at
         if unwritten:
-            # Also if another server holds the lease, which need not be checked all the time.
+            # Also without the lease, so that this server does not ask for it at every turn.
             self._unwritten_at = self._now_us() + _HOUR_US
         if not (waiting or unwritten) or not await self._lease.take():
             return

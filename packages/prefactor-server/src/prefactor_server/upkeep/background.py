@@ -1,4 +1,4 @@
-"""Tasks that run in the background of something else, and end with it."""
+"""Background tasks that end with a context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 async def in_background(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
     """Run coroutines in the background until the context exits.
 
-    They are cancelled one at a time, the last first, and each may finish what it is doing.
+    They are cancelled one at a time, the last first, and each may finish its current step.
     """
     async with AsyncExitStack() as stack:
         for coroutine in work:

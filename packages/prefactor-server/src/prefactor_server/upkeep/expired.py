@@ -36,5 +36,5 @@ async def prune(
             while await paced(storage.maintenance.delete_remaining_spans()):
                 pass
         except Unavailable as error:
-            _log.warning("keys and sessions not pruned", reason=error.message)
+            _log.warning("keys_and_sessions_not_pruned", reason=error.message)
         await asyncio.sleep(_PRUNE_EVERY_SECONDS)

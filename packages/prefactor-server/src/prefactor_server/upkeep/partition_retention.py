@@ -1,4 +1,4 @@
-"""Empties whole partitions, where the policies of all accounts let every run in them go."""
+"""Empties partitions in which every run has expired under the policy of its account."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DAY_US: Final = 86_400 * 1_000_000
 
 
 class PartitionRetention:
-    """Empties partitions that are old as a whole.
+    """Empties partitions that have expired as a whole.
 
-    That costs next to nothing, unless rows have been deleted one by one before. The runs of a day's
-    partition therefore stay until the whole day is old enough, a day at most.
+    This costs next to nothing, unless rows were deleted one by one before. The runs of a day's
+    partition therefore stay until the whole day has expired, at most a day longer.
     """
 
     def __init__(self, maintenance: Maintenance, now_us: Callable[[], int]) -> None:
@@ -44,8 +44,8 @@ class PartitionRetention:
         self._partitions: Sequence[Partition] = ()
         self._again_at: dict[str, int] = {}
 
-    def will_have(self, run: EndedRun, rule: RetentionRule, now: int) -> bool:
-        """Return whether a run that may go is left until the day of its partition is old too."""
+    def will_empty(self, run: EndedRun, rule: RetentionRule, now: int) -> bool:
+        """Return whether an expired run stays until the whole day of its partition has expired."""
         before = time_before(rule.days, now)
         return before is not None and any(
             one.is_short and one.low <= run.id < one.high and one.ends_at > before
@@ -57,7 +57,7 @@ class PartitionRetention:
         policies: Mapping[str, RetentionPolicy],
         check: Callable[[RetentionPolicy], Awaitable[None]],
     ) -> None:
-        """Empty the partitions in which all runs may go. ``check`` raises if another server does.
+        """Empty the partitions in which all runs have expired, after a ``check`` of each policy.
 
         A partition that cannot be emptied is tried again after a day, because all of it is read.
         """
@@ -95,7 +95,7 @@ class PartitionRetention:
 
 
 class Due(NamedTuple):
-    """Why a run may go: what the audit log says of it, and the time before which it ended."""
+    """Why a run is deleted: the audit log's record, and the time before which the run ended."""
 
     record: DeletionRecord
     ended_before: int
@@ -121,7 +121,7 @@ async def empty_if_due(
     ]
     if not runs or not await maintenance.empty_partition(partition, runs, deletions):
         return Pruned()
-    _log.info("partition emptied", partition=partition.name, runs=len(runs))
+    _log.info("partition_emptied", partition=partition.name, runs=len(runs))
     spans = sum(one.run.spans for one in runs)
     return Pruned(len(runs), spans, sum(one.payload_bytes for one in runs))
 

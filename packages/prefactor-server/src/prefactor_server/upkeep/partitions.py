@@ -1,4 +1,4 @@
-"""Making the partitions of a database ahead of time."""
+"""Creates the partitions of a database ahead of time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST_RETRY_SECONDS: Final = 60.0
 async def make_partitions(
     maintenance: Maintenance, now_us: Callable[[], int], *, days: int
 ) -> None:
-    """Make the partitions of ``days`` that are due, at once and every hour, until cancelled.
+    """Create partitions of ``days`` days ahead of time, at once and every hour, until cancelled.
 
     A failure is not urgent, because every row has a partition. It is retried at growing intervals.
     """
@@ -29,11 +29,11 @@ async def make_partitions(
         try:
             made = await maintenance.extend_partitions(now_us(), days)
         except Refusal as error:
-            _log.warning("partitions not made", reason=error.message, retry_seconds=retry)
+            _log.warning("partitions_not_made", reason=error.message, retry_seconds=retry)
             await asyncio.sleep(retry)
             retry = min(2 * retry, _LOOK_EVERY_SECONDS)
         else:
             if made:
-                _log.info("partitions made", partitions=list(made))
+                _log.info("partitions_made", partitions=list(made))
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
             retry = _FIRST_RETRY_SECONDS

@@ -1,4 +1,4 @@
-"""Applying the retention policies of all accounts, one server at a time."""
+"""Applies the retention policies of all accounts, on one server at a time."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class _Interrupted(Exception):
 
 
 class RetentionTask:
-    """Deletes what the policies say, in slices.
+    """Deletes expired runs and audit entries, in slices.
 
-    The audit log's entry about a slice is in the slice's own transaction. A server that is killed
-    leaves the rest to the next application. ``holder`` names this server.
+    The audit log's entry about a slice is in the same transaction as the slice. If a server is
+    killed, the next application deletes the rest. ``holder`` names this server.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RetentionTask:
         self._applied: dict[str, RetentionPolicy] = {}
 
     async def run(self) -> None:
-        """Apply the policies again and again, and changed ones soon, until cancelled."""
+        """Apply the policies repeatedly, and changed ones soon, until cancelled."""
         if not self._interval_seconds:
             return
         pause = min(self._interval_seconds, _LOOK_EVERY_SECONDS)
@@ -72,7 +72,7 @@ class RetentionTask:
                     else:
                         await asyncio.sleep(pause)
         finally:
-            # It ends by itself as well.
+            # Without the release, the lease expires.
             with suppress(Refusal):
                 await self._lease.release()
 
@@ -148,13 +148,13 @@ class RetentionTask:
         due: dict[RetentionRule, list[EndedRun]] = {}
         for run in runs:
             rule = rules.expired_rule(run, now)
-            if rule is None or run.is_held or self._partitions.will_have(run, rule, now):
+            if rule is None or run.is_held or self._partitions.will_empty(run, rule, now):
                 continue
             due.setdefault(rule, []).append(run)
         return due
 
     async def _check(self, policy: RetentionPolicy) -> None:
-        """Go on only if this is still this server's work, and the policy still says so."""
+        """Raise _Interrupted if this server has lost the lease or the policy has changed."""
         if not await self._lease.take() or await self._policy(policy.account_id) != policy:
             raise _Interrupted
 

@@ -36,7 +36,7 @@ async def end_silent_traces(
             while ended == _SILENT_SLICE:
                 ended = await end_some(maintenance, writer, idle_us=idle_us, now=now_us())
         except Refusal as error:
-            _log.warning("silent traces not ended", reason=error.message)
+            _log.warning("silent_traces_not_ended", reason=error.message)
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 

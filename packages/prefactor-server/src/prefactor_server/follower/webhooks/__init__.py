@@ -1,4 +1,4 @@
-"""Webhooks: signing what is sent, sending it, and keeping the secrets that it is signed with."""
+"""Webhooks: sending and signing deliveries, and storing the secrets that sign them."""
 
 from prefactor_server.follower.webhooks.client import WebhookClient
 from prefactor_server.follower.webhooks.secret_box import SecretBox

@@ -41,8 +41,8 @@ _WHOLE_SECONDS: Final = re.compile(rb"[0-9]{1,9}\Z")
 class WebhookClient:
     """Sends deliveries over HTTP.
 
-    ``allowed`` are the private networks that may be reached. ``resolve`` resolves host names; the
-    system's resolver does by default.
+    ``allowed`` lists the private networks that may be reached. ``resolve`` looks up host names, by
+    default with the system's resolver.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class WebhookClient:
             async with asyncio.timeout(self._timeout_seconds):
                 status, retry_after = await self._post(target, headers, delivery.body)
         except TimeoutError:
-            late = f"no complete answer within {self._timeout_seconds:g} seconds"
-            return Attempt(self._now_us(), None, late)
+            reason = f"no complete answer within {self._timeout_seconds:g} seconds"
+            return Attempt(self._now_us(), None, reason)
         except _NotSent as failure:
             return Attempt(self._now_us(), None, str(failure))
         return Attempt(self._now_us(), status, _problem(status), retry_after)
@@ -132,8 +132,8 @@ class WebhookClient:
                 extensions={"timeout": timeouts},
             ) as response:
                 size = 0
-                async for piece in response.aiter_stream():
-                    size += len(piece)
+                async for chunk in response.aiter_stream():
+                    size += len(chunk)
                     if size > _MAX_ANSWER:
                         break
                 return response.status, _retry_after_us(response.headers)

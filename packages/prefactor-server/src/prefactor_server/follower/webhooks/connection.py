@@ -1,8 +1,8 @@
-"""Connections to receivers: an address is judged in the moment before it is connected to.
+"""Connections to receivers: each address is checked immediately before it is connected to.
 
-A name is resolved here, and the connection goes to the address that was judged. Resolving it twice,
-once to judge and once to connect, would let the owner of the name answer something else the second
-time.
+A name is resolved here, and the connection goes to the address that was checked. Resolving it
+twice, to check and to connect, would let the owner of the name return another address the second
+time (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """Resolve a name as the system does."""
+    """Resolve a name with the system's resolver."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # A name may lead to an address with an interface behind it, which is never a public one.
+    # A link-local address may have a zone, as in `fe80::1%eth0`. It is never a public address.
     return [str(entry[4][0]).partition("%")[0] for entry in found]
 
 
 class AddressRefused(Exception):
-    """Nothing may be sent to the addresses of a name; the message says why."""
+    """None of a name's addresses may be reached; the message says why."""
 
 
 class GuardedNetwork(httpcore2.AsyncNetworkBackend):
@@ -48,7 +48,7 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         self._scheme = scheme
         self._resolve_name = resolve
         self._allowed = allowed
-        # Type checkers see two classes of this name, of which one is for when anyio is missing.
+        # Type checkers see two classes of this name. One is for systems without anyio.
         network: Any = httpcore2.AnyIOBackend()
         self._network: httpcore2.AsyncNetworkBackend = network
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-dns")
@@ -81,7 +81,7 @@ class GuardedNetwork(httpcore2.AsyncNetworkBackend):
         raise failure or httpcore2.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
-        """Stop without waiting for running resolvers."""
+        """Stop without waiting for running lookups."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     def _permitted(self, addresses: Sequence[Address]) -> Sequence[Address]:

@@ -1,8 +1,8 @@
-"""Secrets that the server has to read again, encrypted under a key that is not in the database.
+"""Encryption of stored secrets, under a key that is not in the database.
 
-AES-256 in GCM, with a nonce for each secret. What a secret belongs to is authenticated with it, so
-that the secret of one row cannot be put into another. A fingerprint of the key comes first: a
-server that was started with another key says so.
+The cipher is AES-256-GCM with a nonce for each secret. The id of the row is authenticated with the
+secret, so that the secret of one row cannot be copied into another. A fingerprint of the key comes
+first, so that a server with another key can say so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class UnreadableSecret(Exception):
 
 
 class SecretBox:
-    """Encrypts and decrypts with the server's secret key; an empty one can do neither."""
+    """Encrypts and decrypts with the server's secret key. An empty key can do neither."""
 
     def __init__(self, secret_key: str, random_bytes: Callable[[int], bytes]) -> None:
         if secret_key and len(secret_key) < MIN_KEY_LENGTH:
@@ -46,31 +46,31 @@ class SecretBox:
         return self._key is not None
 
     def check_usable(self) -> None:
-        """Refuse to make a secret that could not be kept.
+        """Check that the server has a key to encrypt a new secret with.
 
         Raises:
             InvalidAction: the server has no key; the message says how to give it one.
         """
         if not self.is_usable:
             raise InvalidAction(
-                "This server cannot keep the secret of a webhook: set PREFACTOR_SECRET_KEY to at "
+                "This server cannot store the secret of a webhook: set PREFACTOR_SECRET_KEY to at "
                 f"least {MIN_KEY_LENGTH} random characters (`openssl rand -base64 32`), the same "
                 "on every replica, and start it again"
             )
 
     def encrypt(self, text: str, belongs_to: str) -> bytes:
-        """Return a secret as it is stored.
+        """Encrypt a secret for storage.
 
         Raises:
             InvalidAction: the server has no key.
         """
         self.check_usable()
         nonce = self._random_bytes(_NONCE_BYTES)
-        sealed = self._cipher().encrypt(nonce, text.encode(), belongs_to.encode())
-        return self._fingerprint + nonce + sealed
+        encrypted = self._cipher().encrypt(nonce, text.encode(), belongs_to.encode())
+        return self._fingerprint + nonce + encrypted
 
     def decrypt(self, stored: bytes, belongs_to: str) -> str:
-        """Return a secret that was stored.
+        """Decrypt a stored secret.
 
         Raises:
             UnreadableSecret: the message says why, and what to do.
@@ -78,15 +78,18 @@ class SecretBox:
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _cipher
 
         if self._key is None:
-            raise UnreadableSecret("PREFACTOR_SECRET_KEY is not set, which the secret needs")
+            raise UnreadableSecret(
+                "the secret cannot be decrypted: PREFACTOR_SECRET_KEY is not set"
+            )
         if stored[:_FINGERPRINT_BYTES] != self._fingerprint:
             raise UnreadableSecret(
                 "the secret was made with another PREFACTOR_SECRET_KEY: set that one again, or "
                 "rotate the secret"
             )
-        nonce, sealed = stored[_FINGERPRINT_BYTES:][:_NONCE_BYTES], stored[16:]
+        sealed = stored[_FINGERPRINT_BYTES:]
+        nonce, encrypted = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            return self._cipher().decrypt(nonce, sealed, belongs_to.encode()).decode()
+            return self._cipher().decrypt(nonce, encrypted, belongs_to.encode()).decode()
         except InvalidTag as error:
             raise UnreadableSecret("the stored secret is damaged: rotate it") from error
 

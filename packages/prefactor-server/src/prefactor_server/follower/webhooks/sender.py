@@ -1,8 +1,8 @@
-"""Sending the deliveries of webhooks, on one replica at a time.
+"""Sends the deliveries of webhooks, on one replica at a time.
 
-A webhook with pending deliveries has a task of its own, so that a slow receiver delays no other.
-The result of a delivery is stored after it was sent: a server that is killed in between sends the
-delivery again, with the same id.
+A webhook with pending deliveries has its own task, so that a slow receiver delays no other. The
+result of a delivery is stored after it was sent. If a server is killed in between, the delivery is
+sent again, with the same id.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _POLL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 3.0
 _WEBHOOKS: Final = 32
-"""How many webhooks are sent to at a time. Those that work come before those that fail."""
+"""How many webhooks receive deliveries at a time. Working ones come before failing ones."""
 _AT_ONCE: Final = 4
-"""How many deliveries one webhook gets at a time, each about another run."""
+"""How many deliveries one webhook receives at a time, each about a different run."""
 _FETCHED: Final = 64
 """How many deliveries of one webhook are held in memory at a time."""
 _PRUNE_SECONDS: Final = 60.0
@@ -46,7 +46,7 @@ _ACTOR: Final = "server"
 class WebhookSender:
     """Sends pending deliveries while ``run`` runs.
 
-    Deliveries are deleted after ``keep_us``, also those that were never delivered.
+    Deliveries are deleted after ``keep_us``, whether they were delivered or not.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class WebhookSender:
                     await self._prune()
                 except Refusal as error:
                     if not failing:
-                        _log.warning("webhooks not sent", reason=error.message)
+                        _log.warning("webhooks_not_sent", reason=error.message)
                     failing, pause = True, _RETRY_SECONDS
                 else:
                     failing = False
@@ -122,7 +122,7 @@ class WebhookSender:
             await asyncio.wait(tuple(self._active.values()))
 
     async def close(self) -> None:
-        """Start no delivery, wait a few seconds for those being sent, and release the lease.
+        """Start no more deliveries, wait a few seconds for the current ones, and release the lease.
 
         A delivery that is not finished by then is cancelled, and sent again by the next holder.
         """
@@ -143,15 +143,15 @@ class WebhookSender:
             while await self._send_some(account_id, webhook_id):
                 pass
         except Refusal as error:
-            _log.warning("webhook not sent", webhook=webhook_id, reason=error.message)
+            _log.warning("webhook_not_sent", webhook=webhook_id, reason=error.message)
             await asyncio.sleep(_RETRY_SECONDS)
-        except Exception as error:  # noqa: BLE001 - one webhook's mistake must not stop the others
-            _log.error("webhook failed", webhook=webhook_id, trace=trace_of(error))
+        except Exception as error:  # noqa: BLE001 - one webhook's failure must not stop the others
+            _log.error("webhook_failed", webhook=webhook_id, trace=trace_of(error))
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _send_some(self, account_id: str, webhook_id: str) -> bool:
         """Send some of what is due to a webhook; return whether more may be due now."""
-        if not self._goes_on:
+        if not self._may_send:
             return False
         now = self._now_us()
         webhook = await self._storage.row(Webhook, account_id, webhook_id)
@@ -163,14 +163,14 @@ class WebhookSender:
         return bool(due) and await self._send_all(webhook, due)
 
     async def _send_all(self, webhook: Webhook, due: Sequence[WebhookDelivery]) -> bool:
-        """Send deliveries, a few at a time; return False once the receiver as a whole fails."""
+        """Send deliveries, a few at a time; return False once the receiver fails as a whole."""
         waiting = list(reversed(due))
-        takes_more = True
+        accepts_more = True
 
         async def send_next() -> None:
-            nonlocal takes_more
-            while waiting and takes_more and self._goes_on:
-                takes_more = await self._send(webhook, waiting.pop()) and takes_more
+            nonlocal accepts_more
+            while waiting and accepts_more and self._may_send:
+                accepts_more = await self._send(webhook, waiting.pop()) and accepts_more
 
         sending = [asyncio.create_task(send_next()) for _ in range(min(_AT_ONCE, len(due)))]
         try:
@@ -178,10 +178,10 @@ class WebhookSender:
         finally:
             for task in sending:
                 task.cancel()
-        return takes_more
+        return accepts_more
 
     @property
-    def _goes_on(self) -> bool:
+    def _may_send(self) -> bool:
         return self._lease.is_held and not self._closing
 
     async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> bool:

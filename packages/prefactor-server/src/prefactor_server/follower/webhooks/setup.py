@@ -1,4 +1,4 @@
-"""The parts of webhooks in a server, from what its settings say."""
+"""Creates the webhook client and the webhook sender from the settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def webhook_client(
     now_us: Callable[[], int],
     timeout_seconds: float,
 ) -> WebhookClient:
-    """Return what sends deliveries.
+    """Return a client that sends deliveries.
 
     Raises:
         SettingError: the secret key is too short.
@@ -42,7 +42,7 @@ def webhook_sender(
     *,
     keep_days: int,
 ) -> WebhookSender:
-    """Return what empties the outbox, on the replica that ``holder`` names if it has the lease."""
+    """Return a sender, which works while this replica (``holder``) has the lease."""
     return WebhookSender(
         storage,
         writer,

@@ -19,13 +19,13 @@ _CHANNEL: Final = "prefactor_commits"
 _NOTIFY: Final = "SELECT pg_notify($1, $2)"
 _RECONNECT_SECONDS: Final = 2.0
 
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger("prefactor_server")
 
 
 class Announcements:
-    """Announces this server's commits, and listens for those of others.
+    """Announces this server's commits, and listens for those of other servers.
 
-    Announcements may be lost, so those who wait for one also poll from time to time.
+    Announcements may be lost, so their listeners also poll.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,23 +36,23 @@ class Announcements:
         """Announce commits, in a separate transaction."""
         await connection.execute(_NOTIFY, _CHANNEL, self._name)
 
-    async def hear(self, heard: Callable[[], None]) -> None:
+    async def listen(self, callback: Callable[[], None]) -> None:
         """Call a function for each announcement of another server, until cancelled."""
         while True:
             try:
-                await self._hear(heard)
+                await self._listen(callback)
             except (DatabaseError, SettingError) as error:
-                _log.info("announcements_not_heard", reason=str(error))
+                _log.info("announcements_not_received", reason=str(error))
             except Exception as error:
                 if not is_lost(error):
                     raise
-                _log.info("announcements_not_heard", reason=type(error).__name__)
+                _log.info("announcements_not_received", reason=type(error).__name__)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _hear(self, heard: Callable[[], None]) -> None:
+    async def _listen(self, callback: Callable[[], None]) -> None:
         def on_notification(_connection: object, _pid: int, _channel: str, name: object) -> None:
             if name != self._name:
-                heard()
+                callback()
 
         lost = asyncio.Event()
         connection = await connect(self._url)
@@ -60,7 +60,7 @@ class Announcements:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(_CHANNEL, on_notification)
             # Announcements during the interruption were missed.
-            heard()
+            callback()
             await lost.wait()
         finally:
             connection.terminate()

@@ -1,6 +1,6 @@
-"""The PostgreSQL storage: a few connections for writes, a few for reads, no state of its own.
+"""The PostgreSQL storage: a few connections for writes and a few for reads.
 
-Any number of servers may share one database.
+It has no state outside the database, so any number of servers may share one.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 DEFAULT_CONCURRENCY: Final = 2
 _READERS: Final = 4
-# Besides batches: pruning, and writes of derived rows.
+# Besides batches, pruning and the follower write.
 _OTHER_WRITERS: Final = 2
 
 
@@ -83,7 +83,7 @@ class PostgresStorage:
         self._writing = writing
         self._primary = (reading, span_reading)
         self._standby = standby
-        # Everything else decides or derives something, and reads the primary.
+        # Reads for callers may use the standby. Decisions and derived rows need the primary.
         reads: ReadPool = reading
         self._span_reading: ReadPool = span_reading
         if standby is not None:
@@ -118,7 +118,7 @@ class PostgresStorage:
         """Connect to a database and bring its schema up to date.
 
         Args:
-            url: ``postgresql://user:password@host:port/database``, or anything that libpq takes.
+            url: ``postgresql://user:password@host:port/database``, or anything that libpq accepts.
             concurrency: how many batches may be written at a time.
             readers: how many connections read spans, and how many read everything else.
             retry_seconds: how long to retry while the database is unreachable.

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _MIN_SERVER_VERSION: Final = 14
 _CONNECT_SECONDS: Final = 10
-# Longer than the database's own limit, so that it only matters if the network fails.
+# Longer than the database's own limit, so that it only applies if the network fails.
 _ANSWER_SECONDS: Final = 45
 _FIRST_DELAY: Final = 0.02
 _MAX_DELAY: Final = 0.5
@@ -87,7 +87,7 @@ async def connect(url: str) -> Connection:
     """Open one connection, for setup.
 
     Raises:
-        SettingError: the address cannot be read.
+        SettingError: the URL is invalid.
         DatabaseServerError: the server cannot be reached, or cannot be used.
     """
     try:
@@ -148,11 +148,11 @@ async def open_pool(
 
 
 async def _skip_reset(_connection: Connection) -> None:
-    """Do nothing: a reset would cost a round trip, and what sets session state undoes it itself."""
+    """Do nothing: a reset costs a round trip, and any code that sets session state undoes it."""
 
 
 class ReadPool(Protocol):
-    """Connections that are read from."""
+    """A pool of connections to read with."""
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run idempotent work.

@@ -24,10 +24,10 @@ from prefactor_server.storage.postgres.tables import column_types
 
 
 class DerivedTable:
-    """The table of one kind of derived row; ``identity`` are the columns that name a row.
+    """The table of one kind of derived row; ``identity`` are the columns that identify a row.
 
-    ``columns`` are those of ``kind``, a named tuple. All columns beside the identity are replaced
-    by an upserted row, and added to by an added one.
+    ``columns`` are the fields of ``kind``, a named tuple. Upserting a row replaces its other
+    columns. Adding a row adds to them.
     """
 
     def __init__(self, kind: type[Any], name: str, identity: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ class DerivedTable:
             f"${place}::{self._types[column]}[]" for place, column in enumerate(self.columns, 1)
         )
         insert = (
-            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - names of our own
+            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - our own names
             f"SELECT * FROM unnest({arrays}) ON CONFLICT ({', '.join(identity)}) "
         )
         replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)

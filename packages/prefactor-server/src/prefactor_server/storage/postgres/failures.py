@@ -1,4 +1,4 @@
-"""Classify PostgreSQL's errors by the outcome of the transaction.
+"""Classifies PostgreSQL's errors by the outcome of the transaction.
 
     lost       the connection broke or was never made: the outcome is unknown
     conflict   another server wrote first: nothing was stored, retry the decision
@@ -26,8 +26,8 @@ _UNIQUE_VIOLATION: Final = "23505"
 _FOREIGN_KEY_VIOLATION: Final = "23503"
 # Serialization failure, deadlock, unique violation and foreign key violation.
 _CONFLICTS: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY_VIOLATION})
-# NUL in a text, a number out of range, a text for a number. asyncpg uses the same class for values
-# that it does not send.
+# A NUL character, a number out of range, text for a number. asyncpg uses the same class for values
+# that it refuses to send.
 _BAD_VALUES: Final = "22"
 # Shut down by an operator or a crash, starting up, too many connections; 08: connection failures.
 _LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})

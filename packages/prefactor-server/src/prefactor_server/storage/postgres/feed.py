@@ -43,7 +43,7 @@ async def append(connection: Connection, rows: Sequence[FeedRow], now: int) -> N
 
 
 async def raise_shift(connection: Connection) -> None:
-    """Make new positions higher than stored ones, also in a database restored from elsewhere."""
+    """Make new positions higher than the stored ones, even in a restored database."""
     too_low: int | None = await connection.fetchval(_SQL["feed.too_low"])
     if too_low is not None and too_low > 0:
         await connection.execute(_SQL["feed.shift"], too_low)
@@ -87,9 +87,9 @@ class PostgresFeed:
         """See ``Feed.announce``."""
         await self._reading.run(self._announcements.announce)
 
-    async def hear(self, heard: Callable[[], None]) -> None:
-        """See ``Feed.hear``; uses a separate connection."""
-        await self._announcements.hear(heard)
+    async def listen(self, callback: Callable[[], None]) -> None:
+        """See ``Feed.listen``; uses a separate connection."""
+        await self._announcements.listen(callback)
 
     async def prune(self, to: int, before: int) -> int:
         """See ``Feed.prune``."""
@@ -165,7 +165,7 @@ async def _advance(
     before: ConsumerState, after: ConsumerState, derived: Derived, connection: Connection
 ) -> ConsumerState | None:
     async with connection.transaction():
-        # First, so that others with the same slice wait, and then find it applied.
+        # First, so that other servers with the same slice wait, and then find it applied.
         done = await connection.execute(
             _SQL["consumer.advance"],
             before.consumer,

@@ -39,7 +39,7 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS span
 """
-# Payloads are read as a whole, and may be megabytes.
+# Complete payloads are read, and each may have megabytes.
 _TEXTS_AT_ONCE: Final = 20
 
 
@@ -54,10 +54,10 @@ class PostgresRunFinder:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[RunGroup]:
         """See ``RunFinder.run_groups``."""
-        asked = run_groups_sql(account_id, within, filters, limit)
-        text = numbered(asked.sql)
+        query = run_groups_sql(account_id, within, filters, limit)
+        text = numbered(query.sql)
         records = await self._reading.run(
-            lambda connection: connection.fetch(text, *asked.parameters)
+            lambda connection: connection.fetch(text, *query.parameters)
         )
         return [run_group(tuple(record)) for record in records]
 
@@ -65,10 +65,10 @@ class PostgresRunFinder:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
         """See ``RunFinder.span_types``."""
-        asked = span_types_sql(account_id, within, filters, limit)
-        text = numbered(asked.sql)
+        query = span_types_sql(account_id, within, filters, limit)
+        text = numbered(query.sql)
         records = await self._reading.run(
-            lambda connection: connection.fetch(text, *asked.parameters)
+            lambda connection: connection.fetch(text, *query.parameters)
         )
         return {record[0]: record[1] for record in records}
 
@@ -76,10 +76,10 @@ class PostgresRunFinder:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
         """See ``RunFinder.metadata_counts``."""
-        asked = metadata_counts_sql(account_id, within, filters, limit)
-        text = numbered(asked.sql)
+        query = metadata_counts_sql(account_id, within, filters, limit)
+        text = numbered(query.sql)
         records = await self._reading.run(
-            lambda connection: connection.fetch(text, *asked.parameters)
+            lambda connection: connection.fetch(text, *query.parameters)
         )
         return [MetadataCount._make(record) for record in records]
 
@@ -87,11 +87,12 @@ class PostgresRunFinder:
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
         """See ``RunFinder.each_text``."""
-        made: list[T] = []
-        for place in range(0, len(span_ids), _TEXTS_AT_ONCE):
-            ids = list(span_ids[place : place + _TEXTS_AT_ONCE])
-            made += await asyncio.to_thread(_make_each, make, await self._fetch(account_id, ids))
-        return made
+        results: list[T] = []
+        for start in range(0, len(span_ids), _TEXTS_AT_ONCE):
+            ids = list(span_ids[start : start + _TEXTS_AT_ONCE])
+            records = await self._fetch(account_id, ids)
+            results += await asyncio.to_thread(_make_each, make, records)
+        return results
 
     async def _fetch(self, account_id: str, ids: list[str]) -> Sequence[Any]:
         return await self._span_reading.run(

@@ -1,7 +1,7 @@
 """Loads all rows that a batch needs, and their parents, in one statement.
 
-One statement sees one state of the database, so the rows of a snapshot are consistent. The
-statement is assembled from the required parts of ``load.sql``.
+A statement sees one state of the database, so the rows of a snapshot are consistent. The statement
+is assembled from the parts of ``load.sql`` that the batch needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import Table
 from prefactor_server.storage.sql import load_sql
 
-_PIECES: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "load.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "load.sql")
 _VALUE: Final = re.compile(r"(?<!:):([a-z]+)")
 
 _OF_REGISTRATIONS: Final[Sequence[tuple[str, Table[Any]]]] = (
@@ -30,7 +30,7 @@ _OF_REGISTRATIONS: Final[Sequence[tuple[str, Table[Any]]]] = (
 )
 
 Stored: TypeAlias = dict[tuple[type[Any], tuple[Any, ...]], tuple[Any, int]]
-"""By kind and identity: a row as it was loaded, and the revision that it had."""
+"""The loaded rows, each with its revision, by kind and identity."""
 
 
 class Loaded(NamedTuple):
@@ -48,11 +48,11 @@ async def load(connection: Connection, needs: Mapping[str, Needs]) -> Loaded:
     if query.parts:
         found = await connection.fetchrow(query.sql, *query.values)
         for table, records in zip(query.parts, found or (), strict=True):
-            _take(table, records, rows, stored)
+            _add_rows(table, records, rows, stored)
     return Loaded({account_id: Snapshot(found) for account_id, found in rows.items()}, stored)
 
 
-def _take(
+def _add_rows(
     table: Table[Any],
     records: Iterable[Sequence[Any]],
     rows: Mapping[str, list[Row]],
@@ -90,7 +90,7 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
     if spans := _pairs(needs, "spans"):
         accounts, ids = _columns(spans)
         bounds = {"lowest": min(ids), "highest": max(ids)}
-        query.beforehand("with.spans", accounts=accounts, ids=ids, **bounds)
+        query.cte("with.spans", accounts=accounts, ids=ids, **bounds)
         query.part("spans", tables.AGENT_SPAN)
         query.part("instances.of_spans", tables.AGENT_INSTANCE)
     query.by_id("instances", tables.AGENT_INSTANCE, _pairs(needs, "instances"))
@@ -119,14 +119,14 @@ class _Query:
     """Builds a statement part by part."""
 
     def __init__(self) -> None:
-        self._beforehand: list[str] = []
+        self._ctes: list[str] = []
         self._columns: list[str] = []
         self._values: list[Sequence[Any]] = []
         self._parts: list[Table[Any]] = []
 
-    def beforehand(self, piece: str, **values: Sequence[Any]) -> None:
+    def cte(self, piece: str, **values: Sequence[Any]) -> None:
         """Add a common table expression."""
-        self._beforehand.append(self._bound(piece, values))
+        self._ctes.append(self._bound(piece, values))
 
     def part(self, piece: str, table: Table[Any], **values: Sequence[Any]) -> None:
         """Add rows of a table, as one column of the result."""
@@ -146,7 +146,7 @@ class _Query:
         if not named:
             return
         accounts, refs, environments, contents, metadata, identifiers, versions = _columns(named)
-        self.beforehand(
+        self.cte(
             "with.registrations",
             accounts=accounts,
             refs=refs,
@@ -172,11 +172,10 @@ class _Query:
 
     def finished(self) -> Query:
         """Return the complete statement."""
-        first = f"WITH {', '.join(self._beforehand)}\n" if self._beforehand else ""
+        first = f"WITH {', '.join(self._ctes)}\n" if self._ctes else ""
         return Query(first + "SELECT " + ",\n".join(self._columns), self._values, self._parts)
 
     def _bound(self, piece: str, values: Mapping[str, Sequence[Any]]) -> str:
-        # The describing comment stays above the part; a line break ends it.
         first = len(self._values) + 1
         self._values += values.values()
         return _numbered(piece, tuple(values), first)
@@ -184,14 +183,15 @@ class _Query:
 
 @cache
 def _numbered(piece: str, names: tuple[str, ...], first: int) -> str:
-    """Return a piece with its values numbered from ``first`` on."""
+    """Return a part with its values numbered from ``first`` on."""
+    # Each part begins with a comment, which must start on a new line.
     numbers = {name: number for number, name in enumerate(names, first)}
-    return "\n" + _VALUE.sub(lambda match: f"${numbers[match[1]]}", _PIECES[piece])
+    return "\n" + _VALUE.sub(lambda match: f"${numbers[match[1]]}", _SQL[piece])
 
 
-def _pairs(needs: Mapping[str, Needs], what: str) -> list[tuple[str, str]]:
+def _pairs(needs: Mapping[str, Needs], field: str) -> list[tuple[str, str]]:
     return [
-        (account_id, name) for account_id, named in needs.items() for name in getattr(named, what)
+        (account_id, name) for account_id, named in needs.items() for name in getattr(named, field)
     ]
 
 

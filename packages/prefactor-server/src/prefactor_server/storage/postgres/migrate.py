@@ -26,8 +26,8 @@ _RECORD: Final = (
     "INSERT INTO migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)"
 )
 # An arbitrary number that all servers share. The lock is taken before the transactions that it
-# protects, not in them, because only a transaction that begins after another's commit is sure to
-# see the tables that the other created.
+# protects, not in them: only a transaction that begins after another one's commit is sure to see
+# the tables that the other one created.
 _LOCK: Final = "SELECT pg_advisory_lock(6213795104)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(6213795104)"
 
@@ -86,7 +86,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 
 
 async def _install_write_function(connection: Connection) -> None:
-    # Those of other versions stay, because servers of those versions may still run.
+    # The functions of other versions stay, because servers of those versions may still run.
     function = write_function()
     if await connection.fetchval("SELECT to_regnamespace($1)", function.schema) is None:
         async with connection.transaction():

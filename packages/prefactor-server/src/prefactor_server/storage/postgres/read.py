@@ -1,4 +1,4 @@
-"""The named reads, as functions of a connection: one statement each, and so one state."""
+"""The named reads, as functions of a connection. Each is one statement, which sees one state."""
 
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecor
 
 async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """Return a page of agents."""
-    asked = _Asked(_read("agent.page"), tables.AGENT, account_id, listing)
-    return await _page(connection, asked, _agent)
+    query = _ListQuery(_read("agent.page"), tables.AGENT, account_id, listing)
+    return await _page(connection, query, _agent)
 
 
 async def instance_counts(
@@ -143,8 +143,8 @@ async def instances(
     connection: Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
     """Return a page of runs."""
-    asked = _Asked(_read("instance.page"), tables.AGENT_INSTANCE, account_id, listing)
-    return await _page(connection, asked, tables.AGENT_INSTANCE.row)
+    query = _ListQuery(_read("instance.page"), tables.AGENT_INSTANCE, account_id, listing)
+    return await _page(connection, query, tables.AGENT_INSTANCE.row)
 
 
 async def span(connection: Connection, account_id: str, span_id: str) -> SpanRecord | None:
@@ -174,8 +174,8 @@ async def fetch_by_ids(
 
 async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     """Return a page of spans with their payloads."""
-    asked = _Asked(_read("span.page"), tables.AGENT_SPAN, account_id, listing)
-    return await _page(connection, asked, _span)
+    query = _ListQuery(_read("span.page"), tables.AGENT_SPAN, account_id, listing)
+    return await _page(connection, query, _span)
 
 
 async def row(connection: Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
@@ -196,8 +196,8 @@ async def rows_by_id(
 async def rows(connection: Connection, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
     """Return a page of rows of a kind."""
     table = tables.table_for(kind)
-    asked = _Asked(_plain("row.page", table), table, account_id, listing)
-    return await _page(connection, asked, table.row)
+    query = _ListQuery(_plain("row.page", table), table, account_id, listing)
+    return await _page(connection, query, table.row)
 
 
 async def schema_content(
@@ -210,7 +210,7 @@ async def schema_content(
     return None if record is None else decode_document(*record)
 
 
-class _Asked(NamedTuple):
+class _ListQuery(NamedTuple):
     """A list query: its statement, the table of its rows, and the requested listing."""
 
     sql: str
@@ -220,18 +220,18 @@ class _Asked(NamedTuple):
 
 
 async def _page(
-    connection: Connection, asked: _Asked, make: Callable[[Sequence[Any]], T]
+    connection: Connection, query: _ListQuery, make: Callable[[Sequence[Any]], T]
 ) -> Page[T]:
-    listing, columns = asked.listing, asked.table.columns
-    counted = listing_sql.total(asked.account_id, listing, columns, asked.table.name)
-    clause = listing_sql.page(asked.account_id, listing, columns, asked.table.name)
-    text = asked.sql.format(total=counted.sql, page=clause.sql)
+    listing, columns = query.listing, query.table.columns
+    counted = listing_sql.total(query.account_id, listing, columns, query.table.name)
+    clause = listing_sql.page(query.account_id, listing, columns, query.table.name)
+    text = query.sql.format(total=counted.sql, page=clause.sql)
     values = (*counted.parameters, *clause.parameters)
     total, records = await connection.fetchrow(numbered(text), *values) or (0, ())
     shown = records[: listing.page_size]
     following = None
     if len(records) > len(shown):
-        following = _cursor(asked.table.row(shown[-1]), listing, len(shown))
+        following = _cursor(query.table.row(shown[-1]), listing, len(shown))
     return Page(
         [make(record) for record in shown],
         min(total, MAX_COUNTED),
@@ -264,7 +264,7 @@ def decode_payloads(records: Sequence[Sequence[Any]]) -> tuple[bytes | None, byt
 
 @cache
 def _read(name: str) -> str:
-    """Return a read with the columns of its rows; a page fills in the rest."""
+    """Return a read with the columns of its rows filled in. A page fills in the rest."""
     slots = {
         "token": _columns(tables.API_TOKEN),
         "agent": _columns(tables.AGENT),
@@ -277,7 +277,7 @@ def _read(name: str) -> str:
 
 
 def _plain(name: str, table: Table[Any]) -> str:
-    """Return a read for the rows of any table."""
+    """Return a read for the rows of a table."""
     slots = {"table": table.name, "columns": _columns(table)}
     return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
 
@@ -287,6 +287,6 @@ def _columns(table: Table[Any]) -> str:
 
 
 def numbered(sql: str) -> str:
-    """Number the ``?`` of a statement."""
+    """Replace each ``?`` of a statement by ``$1``, ``$2`` and so on."""
     numbers = count(1)
     return re.sub(r"\?", lambda _: f"${next(numbers)}", sql)

@@ -1,4 +1,4 @@
-"""The word index in a table of the database."""
+"""The search index in a table of the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql
 
 
 class PostgresSearch:
-    """See ``SearchIndex``. The feed's table of states has its state."""
+    """See ``SearchIndex``. Its state is stored with those of the feed's other consumers."""
 
     def __init__(self, reading: ReadPool, feed: PostgresFeed) -> None:
         self._reading = reading

@@ -61,12 +61,12 @@ class PostgresSeries:
         found = await self._fetch("series.rollups_by_key", *columns)
         return [Rollup._make(tuple(record)) for record in found]
 
-    async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
+    async def rollups(self, within: RollupRange, limit: int) -> Sequence[Rollup]:
         """See ``SeriesStorage.rollups``."""
         found = await (
-            self._fetch("series.rollups_of_all", *asked[:-1], limit)
-            if asked.environment_id is None
-            else self._fetch("series.rollups", *asked, limit)
+            self._fetch("series.rollups_of_all", *within[:-1], limit)
+            if within.environment_id is None
+            else self._fetch("series.rollups", *within, limit)
         )
         return [Rollup._make(tuple(record)) for record in found]
 

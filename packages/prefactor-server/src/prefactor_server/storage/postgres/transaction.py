@@ -8,10 +8,10 @@ no server blocks another. Instead, the rows a decision was based on are checked 
 * changed rows are guarded by their revision, and all rows of a run by a lock on the run.
 
 When a connection breaks during a write, the outcome is unknown. Every batch therefore inserts a
-receipt row, and afterwards the server tries to insert the same receipt, together with a row that
-marks the batch as given up. If that succeeds, the batch was not stored and never will be. If it is
-a duplicate, the batch was stored, unless the mark is there: then an earlier attempt to give it up
-had succeeded, but its answer was lost as well.
+receipt row. After a lost connection, the server tries to insert the same receipt, together with a
+row that marks the batch as given up. If that succeeds, the batch was not stored and never will be.
+If the receipt is a duplicate, the batch was stored, unless the mark exists. Then an earlier attempt
+to give the batch up had succeeded, but its answer was lost too.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _IS_GIVEN_UP: Final = "SELECT EXISTS (SELECT FROM write_receipt WHERE id = $1)"
 
 
 class _Written(NamedTuple):
-    """The outcome of a batch: its position, or ``unclear`` if the connection broke meanwhile."""
+    """The outcome of a batch: its position, or the error in ``unclear`` if the connection broke."""
 
     receipt: uuid.UUID
     position: int | None
@@ -72,7 +72,7 @@ async def transact(pool: RetryingPool, needs: Mapping[str, Needs], decide: Decid
                 decided = decide(loaded.snapshots)
                 changes = arguments(loaded)
                 if changes is None:
-                    # What it repeats was committed earlier, at a position that nobody remembers.
+                    # What it repeats was committed earlier, at a position that is not stored.
                     if current is not None:
                         current.advance(await reached(connection))
                     return decided
@@ -133,7 +133,7 @@ async def _stored_position(pool: RetryingPool, receipt: uuid.UUID, broken: Excep
             async with pool.connection() as connection:
                 stored = await _stored_or_given_up(connection, receipt, given_up)
                 return await reached(connection) if stored else None
-        except Exception as error:  # noqa: BLE001 - whatever it is, the outcome stays unknown
+        except Exception as error:  # noqa: BLE001 - after any error, the outcome stays unknown
             if not is_lost(error) or not await budget.wait():
                 raise unknown_outcome() from broken
 

@@ -47,11 +47,11 @@ def _found(snapshots: Mapping[str, Snapshot], stored: Stored) -> Mapping[str, Tu
             found[f"new_{table.name}"] = _insertions(table, snapshots)
             if table.versioned and table is not AGENT_INSTANCE:
                 found[f"changed_{table.name}"] = _changes(table, snapshots, stored)
-    # The last of several payloads in one place wins.
+    # Of several payloads for the same part of a span, the last one wins.
     payloads = {one[:3]: one for snapshot in snapshots.values() for one in snapshot.payloads}
-    found["new_span_payload"] = [payloads[place] for place in sorted(payloads)]
+    found["new_span_payload"] = [payloads[key] for key in sorted(payloads)]
     contents = {one[:2]: one for snapshot in snapshots.values() for one in snapshot.contents}
-    found["new_schema_content"] = [contents[place] for place in sorted(contents)]
+    found["new_schema_content"] = [contents[key] for key in sorted(contents)]
     found["new_audit_entry"] = [
         entry for snapshot in snapshots.values() for entry in snapshot.audit
     ]
@@ -79,7 +79,7 @@ def _deletions(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Sto
     rows = table.ordered(
         row for snapshot in snapshots.values() for row in snapshot.deleted(table.kind)
     )
-    return [(*(place := table.identify(row)), stored[table.kind, place][1]) for row in rows]
+    return [(*(key := table.identify(row)), stored[table.kind, key][1]) for row in rows]
 
 
 def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:
@@ -90,8 +90,7 @@ def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:
         closed_at = closed.get(run.id)
         state = AGENT_INSTANCE.values(run)
         moved = state != AGENT_INSTANCE.values(before)
-        # Other servers add to the counts concurrently, so this writes by how much the batch changes
-        # them.
+        # Other servers add to the counts concurrently, so this writes only the differences.
         start = _counts(before if closed_at is None else with_spans_closed(before))
         added = [now - then for now, then in zip(_counts(run), start, strict=True)]
         yield (*identity, revision, moved, closed_at, *state, run.last_seen_at, *added)

@@ -1,6 +1,6 @@
-"""The function that writes a whole batch in one call, and so in one round trip and transaction.
+"""The function that writes a batch in one call: one round trip and one transaction.
 
-It returns the position of its commit, so that a write needs no other round trip to know it.
+It returns the position of its commit, which saves another round trip.
 
 Inserts and updates are generated from the tables; the other steps are in ``write.sql``. The
 function and the types of its arguments are in a database schema named after a digest of their text.
@@ -113,23 +113,23 @@ def _function() -> str:
 
 def _body() -> Iterator[str]:
     yield _STEPS["receipt"]
-    yield _STEPS["feed.place"]
+    yield _STEPS["feed.position"]
     yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
     yield _when("new_agent", _STEPS["agents.lock"])
-    # Before new rows take their place.
+    # Deletions come first, because a new row may have the same key as a deleted one.
     for table in DELETED:
         yield _delete(table)
     for table in TABLES:
-        # Spans: first the stored ones that the batch names, then the ones closed by a termination,
-        # then the new ones.
+        # Spans: the stored ones that the batch names, then those that a termination closes, then
+        # the new ones.
         if table.versioned and table is not AGENT_INSTANCE:
             yield _update(table)
         if table is AGENT_SPAN:
             yield _when("runs", _STEPS["runs.close_spans"])
         yield _insert(table)
         if table is AGENT:
-            clear = _STEPS["agents.ambiguous"] + _expect("0", "the name of an agent is taken")
-            yield _when("new_agent", clear)
+            check = _STEPS["agents.ambiguous"] + _expect("0", "an identifier of an agent is taken")
+            yield _when("new_agent", check)
     yield _when("new_span_payload", _STEPS["payloads"])
     yield _when("new_schema_content", _STEPS["contents"])
     yield _when("new_audit_entry", _STEPS["audit"])
@@ -151,7 +151,7 @@ def _delete(table: Table[Any]) -> str:
     matching = " AND ".join(f"stored.{column} = gone.{column}" for column in table.identity)
     return _when(
         name,
-        f"DELETE FROM {table.name} AS stored\n"  # noqa: S608 - names of our own
+        f"DELETE FROM {table.name} AS stored\n"  # noqa: S608 - our own names
         f"USING unnest({name}) AS gone\n"
         f"WHERE {matching} AND stored.revision = gone.revision;\n"
         "GET DIAGNOSTICS touched = ROW_COUNT;"
@@ -165,7 +165,7 @@ def _update(table: Table[Any]) -> str:
     matching = " AND ".join(f"stored.{column} = change.{column}" for column in table.identity)
     first = ""
     if table is AGENT_SPAN:
-        # Leaves out partitions before the statement begins.
+        # These bounds let PostgreSQL skip partitions before the statement begins.
         first = f"SELECT min(id), max(id) INTO lowest, highest FROM unnest({name});\n"  # noqa: S608
         matching += " AND stored.id >= lowest AND stored.id <= highest"
     return _when(
@@ -185,7 +185,7 @@ def _when(argument: str, statements: str) -> str:
 
 
 def _expect(number: str, otherwise: str) -> str:
-    """Return a check of the row count, which makes the batch be decided again if it fails."""
+    """Return a check of the row count. If it fails, the batch is decided again."""
     return (
         f"\nIF touched <> {number} THEN\n"
         f"    RAISE EXCEPTION '{otherwise}' USING ERRCODE = 'serialization_failure';\nEND IF;"

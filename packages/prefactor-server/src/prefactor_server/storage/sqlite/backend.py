@@ -364,7 +364,7 @@ class SqliteStorage:
         return await asyncio.get_running_loop().run_in_executor(self._reading, run)
 
     def _translated(self, work: Callable[[], T]) -> T:
-        """Do some work, and explain an error if the state of the files caused it."""
+        """Do some work. If it fails because of the files' state, raise an error that says so."""
         try:
             with translated_errors():
                 return work()
@@ -382,7 +382,7 @@ class SqliteStorage:
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            # Readers would read the file's replacement in part, and the writer's pages in part.
+            # A reader of a replaced file would mix its pages with those of the writer's log.
             self._files.check()
             connection = open_reader(self._path)
             self._local.connection = connection

@@ -17,8 +17,8 @@ from prefactor_server.storage.migration import DatabaseError
 _MIN_SQLITE_VERSION: Final = (3, 37)
 _BUSY_TIMEOUT_MS: Final = 5000
 
-# Without an adapter for None, Python's module raises and discards an error inside for each empty
-# column, and a span has about ten. ``dict.get`` returns None and is no Python code.
+# Without an adapter for None, Python's module raises and discards an internal error for each empty
+# column, and a span has about ten. ``dict.get`` returns None without running Python code.
 _NOTHING: Final[dict[None, None]] = {}
 sqlite3.register_adapter(type(None), _NOTHING.get)
 
@@ -73,8 +73,8 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
     # A long-running reader must not leave a WAL file of gigabytes behind.
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    # With a read-only file the server must not start, rather than refuse every request.
-    # Only a write reveals it: on a read-only file, even BEGIN IMMEDIATE succeeds.
+    # On a read-only file, the server must not start, because it would refuse every write. Only a
+    # write reveals it: even BEGIN IMMEDIATE succeeds.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("PRAGMA user_version = 1")
     connection.execute("ROLLBACK")
@@ -107,11 +107,11 @@ def open_reader(path: Path) -> sqlite3.Connection:
 class FileLock:
     """Ensures that only one server uses a database file.
 
-    The lock is on a file beside the database, and ends with the process, even if that is killed.
+    The lock is on a file next to the database, and ends with the process, even if that is killed.
     """
 
     def __init__(self, path: Path) -> None:
-        # A file has one lock for all paths that lead to it.
+        # All paths that lead to a file share one lock.
         real = path.resolve()
         self._path = real.with_name(real.name + ".lock")
         self._descriptor = -1
@@ -159,7 +159,7 @@ def translated_errors() -> Generator[None]:
 
 
 _DAMAGED: Final = (
-    "The server's database is damaged: it can no longer be read as it was written, and takes no "
+    "The server's database is damaged: it can no longer be read as it was written, and accepts no "
     "writes. Stop the server, keep a copy of its files, and restore a backup"
 )
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

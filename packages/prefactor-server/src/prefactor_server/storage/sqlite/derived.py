@@ -23,10 +23,10 @@ from prefactor_server.storage.sqlite.statements import Statement
 
 
 class DerivedTable:
-    """The table of one kind of derived row; ``identity`` are the columns that name a row.
+    """The table of one kind of derived row; ``identity`` are the columns that identify a row.
 
-    ``columns`` are those of ``kind``, a named tuple. All columns beside the identity are replaced
-    by an upserted row, and added to by an added one.
+    ``columns`` are the fields of ``kind``, a named tuple. Upserting a row replaces its other
+    columns. Adding a row adds to them.
     """
 
     def __init__(self, kind: type[Any], name: str, identity: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class DerivedTable:
         self.columns: Sequence[str] = kind._fields
         rest = [column for column in self.columns if column not in identity]
         insert = (
-            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - names of our own
+            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - our own names
             f"VALUES {{rows}} ON CONFLICT ({', '.join(identity)}) "
         )
         replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)

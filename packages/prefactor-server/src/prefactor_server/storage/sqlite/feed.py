@@ -42,8 +42,8 @@ def append(connection: sqlite3.Connection, rows: Sequence[FeedRow], now: int) ->
 class SqliteFeed:
     """See ``Feed``.
 
-    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
-    reader thread. ``decide`` loads, decides and writes like a batch, within such a transaction.
+    ``on_writer`` runs work on the writer thread, inside a transaction; ``on_reader`` on a reader
+    thread. ``decide`` loads, decides and writes like a batch, within such a transaction.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class SqliteFeed:
         after: int,
         limit: int,
         *,
-        settled: bool = True,  # noqa: ARG002 - one writer: what is committed is settled
+        settled: bool = True,  # noqa: ARG002 - with one writer, every commit is settled
     ) -> Sequence[Change]:
         """See ``Feed.changes``."""
         return await self._on_reader(lambda connection: _changes(connection, after, limit))
@@ -77,8 +77,8 @@ class SqliteFeed:
     async def announce(self) -> None:
         """Do nothing, because a file has only one server."""
 
-    async def hear(self, heard: Callable[[], None]) -> None:
-        """See ``Feed.hear``; a file has one server."""
+    async def listen(self, callback: Callable[[], None]) -> None:
+        """See ``Feed.listen``; a file has only one server."""
 
     async def prune(self, to: int, before: int) -> int:
         """See ``Feed.prune``."""
@@ -184,9 +184,9 @@ def _prune(connection: sqlite3.Connection, to: int, before: int) -> int:
     old = [position for position, at in found if at < before]
     if not old:
         return 0
-    gone: int = connection.execute(_SQL["feed.prune"], {"to": old[-1]}).rowcount
+    deleted: int = connection.execute(_SQL["feed.prune"], {"to": old[-1]}).rowcount
     connection.execute(_SQL["feed.set_pruned_to"], {"to": old[-1]})
-    return gone
+    return deleted
 
 
 def _states(connection: sqlite3.Connection) -> Mapping[str, ConsumerState]:

@@ -58,10 +58,10 @@ class SqliteRunFinder:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[RunGroup]:
         """See ``RunFinder.run_groups``."""
-        asked = run_groups_sql(account_id, within, filters, limit)
+        query = run_groups_sql(account_id, within, filters, limit)
         return await self._on_reader(
             lambda connection: [
-                run_group(record) for record in connection.execute(asked.sql, asked.parameters)
+                run_group(record) for record in connection.execute(query.sql, query.parameters)
             ]
         )
 
@@ -69,10 +69,10 @@ class SqliteRunFinder:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
         """See ``RunFinder.span_types``."""
-        asked = span_types_sql(account_id, within, filters, limit)
+        query = span_types_sql(account_id, within, filters, limit)
         return dict(
             await self._on_reader(
-                lambda connection: connection.execute(asked.sql, asked.parameters).fetchall()
+                lambda connection: connection.execute(query.sql, query.parameters).fetchall()
             )
         )
 
@@ -80,11 +80,11 @@ class SqliteRunFinder:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
         """See ``RunFinder.metadata_counts``."""
-        asked = metadata_counts_sql(account_id, within, filters, limit)
+        query = metadata_counts_sql(account_id, within, filters, limit)
         return await self._on_reader(
             lambda connection: [
                 MetadataCount._make(record)
-                for record in connection.execute(asked.sql, asked.parameters)
+                for record in connection.execute(query.sql, query.parameters)
             ]
         )
 
@@ -95,11 +95,11 @@ class SqliteRunFinder:
 
         def each(connection: sqlite3.Connection) -> list[T]:
             recent, others = self._recent.find(account_id, span_ids)
-            made = [make(_texts_of_recent(one)) for one in recent]
+            results = [make(_texts_of_recent(one)) for one in recent]
             if others:
                 values = (json.dumps(others), account_id)
-                made += [make(_texts(record)) for record in connection.execute(_TEXTS, values)]
-            return made
+                results += [make(_texts(record)) for record in connection.execute(_TEXTS, values)]
+            return results
 
         return await self._on_reader(each)
 

@@ -63,9 +63,9 @@ class _Loader:
     def by_id(self, table: Table[R], ids: Iterable[str]) -> list[R]:
         return self._named(table, f"id {_IDS}", ids)
 
-    def rows(self, wanted: Iterable[tuple[type[Any], str]]) -> list[Row]:
+    def rows(self, needed: Iterable[tuple[type[Any], str]]) -> list[Row]:
         by_kind: dict[type[Any], list[str]] = defaultdict(list)
-        for kind, row_id in wanted:
+        for kind, row_id in needed:
             by_kind[kind].append(row_id)
         return [
             row for kind, ids in by_kind.items() for row in self.by_id(tables.table_for(kind), ids)
@@ -76,8 +76,10 @@ class _Loader:
 
     def alerts(self, names: Collection[tuple[str, str]]) -> list[Alert]:
         named = "(agent_instance_id, name) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
-        wanted = (json.dumps(list(names)),)
-        return self._select(tables.ALERT, f"status = 'raised' AND {named}", wanted) if names else []
+        parameters = (json.dumps(list(names)),)
+        if not names:
+            return []
+        return self._select(tables.ALERT, f"status = 'raised' AND {named}", parameters)
 
     def agents(self, refs: Iterable[str]) -> list[Agent]:
         by_id = self.by_id(tables.AGENT, refs)
@@ -120,14 +122,14 @@ class _Loader:
     def sessions(self, owners: Iterable[str]) -> list[Session]:
         return self._named(tables.SESSION, f"owner_id {_IDS}", owners)
 
-    def registrations(self, wanted: Collection[Registration]) -> list[Row]:
-        if not wanted:
+    def registrations(self, registrations: Collection[Registration]) -> list[Row]:
+        if not registrations:
             return []
-        agents = self.agents({one.agent_ref for one in wanted})
-        environments = self._environments(wanted)
+        agents = self.agents({one.agent_ref for one in registrations})
+        environments = self._environments(registrations)
         rows: list[Row] = [*agents, *environments]
         metadata: set[tuple[str, bytes]] = set()
-        for one in wanted:
+        for one in registrations:
             agent = _first(agents, one.agent_ref)
             if agent is not None:
                 rows += self._under_agent(agent, environments, one)
@@ -135,8 +137,8 @@ class _Loader:
                     metadata.add((agent.id, one.metadata_hash))
         return rows + self._versions(metadata, rows)
 
-    def _environments(self, wanted: Collection[Registration]) -> list[Environment]:
-        named = {one.environment_id for one in wanted if one.environment_id is not None}
+    def _environments(self, registrations: Collection[Registration]) -> list[Environment]:
+        named = {one.environment_id for one in registrations if one.environment_id is not None}
         default = self._select(tables.ENVIRONMENT, "is_default = 1", ())
         return default + self.by_id(tables.ENVIRONMENT, named)
 
@@ -179,8 +181,8 @@ class _Loader:
     def _versions(
         self, metadata: Iterable[tuple[str, bytes]], rows: Sequence[Row]
     ) -> list[AgentVersion]:
-        # Only versions of a schema version that a registration may get are useful. Which one it
-        # gets can depend on earlier registrations in the batch.
+        # Only versions of the schema versions that a registration may use are needed. Which one it
+        # uses can depend on earlier registrations in the batch.
         schema_versions: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             if isinstance(row, AgentSchemaVersion):

@@ -56,10 +56,10 @@ def migrate(connection: sqlite3.Connection) -> Sequence[Migration]:
 
 
 def _applied(connection: sqlite3.Connection) -> Mapping[int, str]:
-    there = connection.execute(
+    history = connection.execute(
         "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migration'"
     ).fetchone()
-    if there is None:
+    if history is None:
         return {}
     return dict(connection.execute("SELECT version, checksum FROM migration"))
 

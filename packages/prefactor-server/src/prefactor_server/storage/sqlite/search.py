@@ -1,6 +1,6 @@
-"""The word index, in a separate file next to the database file.
+"""The search index, in a separate file next to the database file.
 
-All of it is derived: a file that is missing, damaged or in another format is recreated and then
+All of it is derived. A file that is missing, damaged or in another format is created again and
 filled from the change feed. The database file itself is never opened here.
 """
 
@@ -37,7 +37,7 @@ _ENDINGS: Final = ("", "-wal", "-shm")
 
 
 def search_path(database: Path) -> Path:
-    """Return the path of the word index of a database file."""
+    """Return the path of the search index of a database file."""
     return database.with_name(database.name + ".search")
 
 

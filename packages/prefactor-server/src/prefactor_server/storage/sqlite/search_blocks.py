@@ -1,8 +1,8 @@
-"""The texts of the word index, in blocks of spans of one run, and their words in FTS5.
+"""The texts of the search index, in blocks of spans of one run, and their words in FTS5.
 
-Deleting from a contentless index needs the words of the row, so the texts are kept. Spans of a run
-that are indexed together share a block, which is compressed once. A span keeps its number, which is
-its row in FTS5, when its text changes.
+A deletion from a contentless index needs the words of the row, so the texts are stored. Spans of a
+run that are indexed together share a block, which is compressed once. When its text changes, a span
+keeps its number, which is its row in FTS5.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SpanWords(NamedTuple):
 
 @dataclass(slots=True)
 class _Block:
-    """Spans of one run with consecutive numbers. A span that is gone has an empty id and text."""
+    """Spans of one run with consecutive numbers. A deleted span has an empty id and text."""
 
     run: _Run
     first: int
@@ -113,7 +113,7 @@ class BlockWriter:
             self._delete_spans(block, spans[block.run])
 
     def put(self, documents: Sequence[SpanWords]) -> None:
-        """Add spans, or replace the texts of those that are there."""
+        """Add spans, or replace the texts of existing ones."""
         (number,) = self._connection.execute(_SQL["block.next"]).fetchone()
         runs: dict[_Run, dict[str, SpanWords]] = {}
         for document in documents:
@@ -134,13 +134,13 @@ class BlockWriter:
         _ADD_BLOCKS.run(self._connection, rows)
 
     def write(self) -> None:
-        """Write the words. FTS5 writes a part of the index whenever numbers do not ascend."""
+        """Write the words, in the order of numbers: any other order makes FTS5 flush its buffer."""
         self._words.sort(key=itemgetter(1))
         _WRITE_WORDS.run(self._connection, self._words)
         self._words = []
 
     def _replace(self, block: _Block, by_id: dict[str, SpanWords]) -> None:
-        """Replace what a block has of spans, and take these out of ``by_id``."""
+        """Replace the texts of spans that a block contains, and remove these from ``by_id``."""
         is_changed = False
         for place, span_id in enumerate(block.span_ids):
             document = by_id.pop(span_id, None)

@@ -112,10 +112,10 @@ class SqliteSeries:
 
         return await self._on_reader(read)
 
-    async def rollups(self, asked: RollupRange, limit: int) -> Sequence[Rollup]:
+    async def rollups(self, within: RollupRange, limit: int) -> Sequence[Rollup]:
         """See ``SeriesStorage.rollups``."""
-        named = {**asked._asdict(), "limit": limit}
-        sql = _SQL["series.rollups_of_all" if asked.environment_id is None else "series.rollups"]
+        named = {**within._asdict(), "limit": limit}
+        sql = _SQL["series.rollups_of_all" if within.environment_id is None else "series.rollups"]
         return await self._on_reader(
             lambda connection: [Rollup._make(row) for row in connection.execute(sql, named)]
         )

@@ -1,8 +1,8 @@
 """Statements that process many rows at once.
 
 Python's module releases the interpreter lock around every step of a statement, and then waits until
-the event loop releases it. With one statement per row, the writer would wait once per row. One
-statement for a hundred rows does all their work while the event loop does its own.
+the event loop releases it. With one statement per row, the writer would wait once per row. A
+statement for a hundred rows waits once, and runs beside the event loop.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ from prefactor_server.storage.sqlite.statements import Statement
 
 
 def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
-    """Return a function that makes a row of a record, converting SQLite's 0 and 1 to booleans."""
+    """Return a function that makes a row from a record, converting 0 and 1 to booleans."""
     make: Callable[[Sequence[Any]], Any] = shape._make
     kinds = get_type_hints(shape)
     places = [place for place, column in enumerate(shape._fields) if kinds[column] is bool]
@@ -83,7 +83,7 @@ class Table(Generic[R]):
         self._make: Callable[[Sequence[Any]], R] = _with_booleans(shape)
         # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
         listed = ", ".join(f'"{column}"' for column in self.columns)
-        self.select = f"SELECT {listed} FROM {self.view}"  # noqa: S608 - names of our own
+        self.select = f"SELECT {listed} FROM {self.view}"  # noqa: S608 - our own names
         self.select_all = f"SELECT {listed} FROM {name}"  # noqa: S608
         self.insert = Statement(
             len(self.columns),
@@ -239,5 +239,5 @@ _BY_KIND: Final = dict[type[Any], Table[Any]](
 
 
 def table_for(kind: type[R]) -> Table[R]:
-    """The table that keeps the rows of a kind."""
+    """Return the table of a kind of row."""
     return _BY_KIND[kind]

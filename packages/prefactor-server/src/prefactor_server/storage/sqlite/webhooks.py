@@ -25,8 +25,8 @@ _SQL: Final[Mapping[str, str]] = {
 class SqliteWebhooks:
     """See ``WebhookStorage``.
 
-    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
-    reader thread.
+    ``on_writer`` runs work on the writer thread, inside a transaction; ``on_reader`` on a reader
+    thread.
     """
 
     def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread) -> None:

@@ -27,7 +27,7 @@ WHERE account_id = :account_id AND agent_instance_id = :run_id AND status IN ('p
 RETURNING id
 """
 
-# The last number of a span; payloads refer to it, and SQLite would assign the next one likewise.
+# The number of the last span. Payloads refer to numbers, and SQLite would also assign the next.
 _LAST_SPAN = "SELECT coalesce(max(seq), 0) FROM agent_span"
 
 _INSERT_SPANS: Final = Statement(
@@ -64,8 +64,8 @@ VALUES (?, ?, ?, ?, ?, ?)
 def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -> Sequence[FeedRow]:
     """Write the changes of a snapshot; return the changed runs for the feed."""
     closed: dict[str, Sequence[str]] = {}
-    # First close the stored spans of terminated runs. Spans that the batch names are written after
-    # that, in the state that its decisions left them.
+    # First close the stored spans of terminated runs. Spans that the batch names are written later,
+    # as they were decided.
     for run_id, at in snapshot.closed_runs:
         found = connection.execute(
             _CLOSE_SPANS,
@@ -82,13 +82,14 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
     make_room(connection, account_id, new_runs, [span.id for span in snapshot.new(AgentSpan)])
     kinds = snapshot.kinds()
     written = [table for table in tables.WRITTEN if table.kind in kinds]
-    # Rows that others refer to are deleted last, and all rows before others take their place.
+    # Rows that others refer to are deleted last. All deletions precede the inserts, because a new
+    # row may have the same key as a deleted one.
     for table in reversed(written):
-        if gone := snapshot.deleted(table.kind):
-            connection.executemany(table.delete, table.delete_parameters(gone))
+        if deleted := snapshot.deleted(table.kind):
+            connection.executemany(table.delete, table.delete_parameters(deleted))
     numbers: Mapping[str, int] = {}
     for table in written:
-        # A cleared alert makes room for the next one of its name.
+        # Updates precede inserts: a cleared alert may be followed by a new one of its name.
         if table is tables.AGENT_INSTANCE:
             _update_runs(connection, snapshot)
         elif changed := snapshot.changed(table.kind):

@@ -1,1 +1,1 @@
-"""What pools of connections do beyond handing them out."""
+"""Additions to connection pools: renewal of query plans, and reads from a standby."""

@@ -14,7 +14,7 @@ from typing import Final
 from prefactor_server.storage.postgres.driver import Connection
 
 MAX_PLAN_SECONDS: Final = 10.0
-"""For how many seconds plans are kept, because other servers fill the tables too."""
+"""How long plans are kept at most, because other servers fill the tables too."""
 
 
 class PlanRenewal:
@@ -34,7 +34,7 @@ class PlanRenewal:
         self.forget(connection.get_server_pid())
 
     async def before_use(self, connection: Connection) -> None:
-        """Discard the plans of a connection, if it is time."""
+        """Discard the plans of a connection, if they are due."""
         if self.is_due(connection.get_server_pid()):
             await connection.execute("DISCARD PLANS")
 

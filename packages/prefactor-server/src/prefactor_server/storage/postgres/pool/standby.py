@@ -1,8 +1,8 @@
 """Reads from a hot standby, for callers whose position it has reached.
 
-A read never waits for a standby that is behind, and never fails because of one: it is repeated on
-the primary. A background task watches whether the standby can be used at all, so that no request
-tries to connect to one that is gone.
+A read never waits for a standby that is behind, and never fails because of one. It is repeated on
+the primary. A background task checks whether the standby can be used at all, so that no request
+tries to connect to one that is unreachable.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql
 _MAX_LAG_SECONDS: Final = 5.0
 _WATCH_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 3.0
-"""How long the primary and the standby together may take to report their states."""
+"""How long a check may take, in which the primary and the standby report their positions."""
 _CONNECTION_SECONDS: Final = 2.0
 """How long a read waits for a connection to the standby."""
 _APPLICATION: Final = {"application_name": "prefactor-server", "jit": "off"}
 
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger("prefactor_server")
 
 
 class Standby:
-    """A standby of a database. Its pools exist while it can be used."""
+    """A standby of a database. Its pools exist while the standby can be used."""
 
     def __init__(self, url: str, primary_url: str, *, readers: int) -> None:
         self.use = StandbyUse()
@@ -53,7 +53,7 @@ class Standby:
         self._watching: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Begin to watch the standby, which need not be reachable.
+        """Start to watch the standby, which need not be reachable.
 
         Raises:
             SettingError: its URL is invalid.
@@ -76,14 +76,14 @@ class Standby:
                     self.use.count("behind")
                     return None
                 result = await work(connection)
-                # Promoted meanwhile, it no longer gets what the primary commits.
+                # A standby that was promoted meanwhile may lack commits of the primary.
                 if driver.is_on_standby(connection):
                     self.use.count("standby")
                     return (result,)
-                await self._judge("it was promoted")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the primary has the last word
+                await self._set_problem("it was promoted")
+        except Exception as error:  # noqa: BLE001 - the read is repeated on the primary
             if is_lost(error):
-                await self._judge(_reason(error))
+                await self._set_problem(_reason(error))
             _log.info("standby_read_failed", reason=_reason(error))
         self.use.count("failed")
         return None
@@ -112,7 +112,7 @@ class Standby:
             if driver.is_bad_address(error) and self._watching is None:
                 raise SettingError(f"--read-database is not a usable address: {error}") from error
             problem = _reason(error)
-        await self._judge(problem)
+        await self._set_problem(problem)
 
     async def _compare(self) -> str | None:
         if not self._connections:
@@ -121,14 +121,14 @@ class Standby:
         primary, standby = self._connections
         identity = _SQL["standby.identity"]
         if await primary.fetchrow(identity) != await standby.fetchrow(identity):
-            return "it has another database than the primary"
+            return "it is a standby of another database"
         latest, replayed = await reached(primary), await reached(standby)
         if not driver.is_on_standby(standby):
             return "it is not a standby: it was promoted, or never was one"
         now = asyncio.get_running_loop().time()
         return self._lag.problem(now, latest, replayed)
 
-    async def _judge(self, problem: str | None) -> None:
+    async def _set_problem(self, problem: str | None) -> None:
         """Open the pools if there is no problem. Otherwise discard them, and fail their reads."""
         use, pools = self.use, self._pools
         if problem is None and not pools:
@@ -174,7 +174,7 @@ class StandbyReads:
             found = await self._standby.read(self._use, position.needed, work)
             if found is not None:
                 return found[0]
-        # The rest of the request is read here too. On the standby, it might go back in time.
+        # The rest of the request reads the primary too. The standby may have an older state.
         position.needed = MAX_POSITION
 
         async def read(connection: Connection) -> tuple[T, int]:

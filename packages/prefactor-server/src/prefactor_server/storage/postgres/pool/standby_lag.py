@@ -1,4 +1,4 @@
-"""Judges from what a primary and its standby report whether the standby can be read."""
+"""Computes the lag of a standby from the positions that it and the primary report."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 
 
 class StandbyLag:
-    """The lag of a standby: the age of the latest known state of the primary that it has reached.
+    """The lag of a standby: the age of the latest position of the primary that it has reached.
 
-    A standby that lags more than ``max_seconds`` is not read.
+    A standby that lags by more than ``max_seconds`` is not used.
     """
 
     def __init__(self, max_seconds: float) -> None:
@@ -17,9 +17,9 @@ class StandbyLag:
         self.seconds = 0.0
 
     def problem(self, now: float, primary: int, standby: int) -> str | None:
-        """Return why the standby cannot be read, or None, from the positions of both.
+        """Return why the standby cannot be used, or None, from the positions of both.
 
-        The primary was asked first.
+        The position of the primary must have been read first.
         """
         known = self._known
         known.append((now, primary))

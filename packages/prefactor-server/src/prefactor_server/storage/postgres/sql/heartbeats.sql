@@ -1,8 +1,8 @@
--- Heartbeats of runs in the PostgreSQL backend.
+-- Heartbeats of runs on PostgreSQL.
 
 -- name: record
--- Heartbeats in the order of their ids, so that no two servers wait for each other; of two of a run
--- the later stays.
+-- Store heartbeats; the later one of a run is kept. They are in the order of their ids, so that no
+-- two servers deadlock.
 INSERT INTO run_heartbeat AS stored (account_id, id, last_seen_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
 ON CONFLICT (account_id, id) DO UPDATE
@@ -15,20 +15,20 @@ SELECT EXISTS (SELECT 1 FROM run_heartbeat)
                WHERE abandoned_at IS NOT NULL AND abandoned_at > coalesce(imported_at, 0))
 
 -- name: uptime.extend
--- A server is still there.
+-- Extend the current period of uptime.
 UPDATE server_uptime SET ended_at = greatest(ended_at, $1::bigint)
 WHERE began_at = (SELECT max(began_at) FROM server_uptime) AND ended_at >= $1::bigint - $2::bigint
 
 -- name: uptime.begin
--- A server is there again.
+-- Begin a period of uptime.
 INSERT INTO server_uptime (began_at, ended_at) VALUES ($1, $1) ON CONFLICT DO NOTHING
 
 -- name: uptime.forget
--- What is too long ago.
+-- Delete old periods of uptime.
 DELETE FROM server_uptime WHERE ended_at < $1
 
 -- name: uptime.all
--- All of it, in order.
+-- All periods of uptime, in order.
 SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
 
 -- name: silent
@@ -40,15 +40,15 @@ WHERE heartbeat.last_seen_at < $1 AND run.status = 'active' AND run.abandoned_at
 ORDER BY heartbeat.last_seen_at LIMIT $2
 
 -- name: abandoned
--- Active runs that were marked before a time. What another server had marked is none of them.
+-- Active runs that were marked before a time, except those that were marked before an import.
 SELECT {columns} FROM agent_instance AS run
 WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < $1 AND run.status = 'active'
   AND run.abandoned_at > coalesce(run.imported_at, 0)
 ORDER BY run.account_id, run.id LIMIT $2
 
 -- name: unwritten
--- Active runs of an account that nothing was written of since a time. Imported ones count from
--- when something is first written of them here.
+-- Active runs of an account without writes since a time. Imported runs count only once they have
+-- been written to here.
 SELECT {columns} FROM agent_instance AS run
 WHERE run.account_id = $1 AND run.status = 'active' AND run.id > $3
   AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < $2
@@ -59,7 +59,7 @@ WHERE run.account_id = $1 AND run.status = 'active' AND run.id > $3
 ORDER BY run.id LIMIT $4
 
 -- name: forget
--- Old heartbeats of runs that have ended, that are gone, or that were marked long ago.
+-- Delete old heartbeats of runs that have ended, were deleted, or were marked long ago.
 DELETE FROM run_heartbeat WHERE ctid = ANY (ARRAY(
     SELECT heartbeat.ctid FROM run_heartbeat AS heartbeat
     LEFT JOIN agent_instance AS run

@@ -1,5 +1,5 @@
--- The pieces of the one statement that loads what a batch names; see load.py. Named values are
--- arrays, one element for each thing that is named; t is the row that is loaded.
+-- The parts of the statement that loads the rows a batch needs; see load.py. Named values are
+-- arrays with one element for each needed row. `t` is the loaded row.
 
 -- name: tokens
 -- Tokens by id.
@@ -12,7 +12,7 @@ unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN environment AS t ON t.account_id = named.account_id AND t.id = named.id
 
 -- name: accounts
--- Accounts themselves.
+-- Accounts by id.
 unnest(:accounts::text[]) AS named (id) JOIN account AS t ON t.id = named.id
 
 -- name: agents.deployments
@@ -21,7 +21,7 @@ unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN agent_deployment AS t ON t.account_id = named.account_id AND t.agent_id = named.id
 
 -- name: agents.schema_versions
--- One schema version of each agent: whether there is any.
+-- One schema version of each agent, to know whether there is any.
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 CROSS JOIN LATERAL (
     SELECT * FROM agent_schema_version AS version
@@ -48,7 +48,7 @@ unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN api_token AS t ON t.account_id = named.account_id AND t.agent_deployment_id = named.id
 
 -- name: deployments.instances
--- One run of each deployment: whether there is any.
+-- One run of each deployment, to know whether there is any.
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 CROSS JOIN LATERAL (
     SELECT * FROM agent_instance AS run
@@ -61,18 +61,18 @@ unnest(:accounts::text[], :refs::text[]) AS named (account_id, ref)
 JOIN agent AS t ON t.account_id = named.account_id AND t.id = named.ref
 
 -- name: agents.by_external_identifier
--- Agents by the name that a client gave them.
+-- Agents by external identifier.
 unnest(:accounts::text[], :refs::text[]) AS named (account_id, ref)
 JOIN agent AS t ON t.account_id = named.account_id AND t.external_identifier = named.ref
 
 -- name: keys
--- Idempotency keys that were used.
+-- Used idempotency keys.
 unnest(:accounts::text[], :operations::text[], :keys::text[]) AS named (account_id, operation, key)
 JOIN idempotency_key AS t
   ON t.account_id = named.account_id AND t.operation = named.operation AND t.key = named.key
 
 -- name: with.spans
--- Spans by id, kept for the runs that count them. The lowest and the highest id leave out
+-- Spans by id, also used to find their runs. The lowest and the highest id let PostgreSQL skip
 -- partitions before the statement begins.
 span AS MATERIALIZED (
     SELECT t.*
@@ -82,7 +82,7 @@ span AS MATERIALIZED (
 )
 
 -- name: spans
--- The spans of above.
+-- The spans of `with.spans`.
 span AS t
 
 -- name: instances
@@ -91,14 +91,14 @@ unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN agent_instance AS t ON t.account_id = named.account_id AND t.id = named.id
 
 -- name: instances.of_spans
--- The runs of the spans of above: a finish names its span only.
+-- The runs of these spans, because a finish names only its span.
 (SELECT DISTINCT account_id, agent_instance_id FROM span) AS named
 JOIN agent_instance AS t ON t.account_id = named.account_id AND t.id = named.agent_instance_id
 
 -- name: with.registrations
--- From what registrations say to what they find: agent and environment, their deployment with its
--- current version and that one's schema version, the schema version of the declared content, and
--- the versions of the same metadata.
+-- The rows that registrations may find: agent and environment, their deployment with its current
+-- version and schema version, the schema version with the declared content or id, and the versions
+-- with the same metadata.
 wanted AS MATERIALIZED (
     SELECT * FROM unnest(
         :accounts::text[], :refs::text[], :environments::text[], :contents::bytea[],
@@ -166,15 +166,15 @@ found_environment AS t
 found_deployment AS t
 
 -- name: registrations.schema_versions
--- The schema versions that registrations may end up with.
+-- The schema versions that registrations may use.
 found_schema_version AS t
 
 -- name: registrations.versions
--- The versions that registrations may end up with.
+-- The versions that registrations may use.
 found_version AS t
 
 -- name: registrations.instances
--- Runs that have the external identifier that a registration brings.
+-- Runs with the external identifier of a registration.
 (SELECT DISTINCT account_id, agent_id, external_identifier FROM found) AS named
 JOIN agent_instance AS t
   ON t.account_id = named.account_id AND t.agent_id = named.agent_id

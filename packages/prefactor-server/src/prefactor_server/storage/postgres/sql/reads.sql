@@ -1,40 +1,41 @@
--- The reads of the PostgreSQL backend. Lists put their filters, order and page into theirs.
+-- The reads on PostgreSQL. Lists insert their filters, order and page.
 
 -- name: account.all
--- Every account, for the operator's command line.
+-- All accounts, for the operator's command line.
 SELECT id, name, partition, inserted_at, updated_at FROM account ORDER BY inserted_at, id
 
 -- name: account.by_id
--- An account.
+-- An account by its id.
 SELECT id, name, partition, inserted_at, updated_at FROM account WHERE id = $1
 
 -- name: token.by_hash
--- The token with this hash, and its account: the one read that does not start from an account.
+-- The token with a hash, and its account. This is the only read that does not start from an
+-- account.
 SELECT {token}, ROW(account.id, account.name, account.partition, account.inserted_at,
                     account.updated_at)
 FROM api_token AS t JOIN account ON account.id = t.account_id
 WHERE t.token_hash = $1
 
 -- name: token.all
--- Every token of an account.
+-- All tokens of an account.
 SELECT {token} FROM api_token AS t WHERE t.account_id = $1 ORDER BY t.inserted_at, t.id
 
 -- name: agent.by_ref
--- An agent by its id, or else by its external identifier, and what is known of its use.
+-- An agent by its id, or else by its external identifier, with its use.
 SELECT {agent}, {use}
 FROM agent AS t
 WHERE t.account_id = $1 AND (t.id = $2 OR t.external_identifier = $2)
 ORDER BY t.id = $2 DESC LIMIT 1
 
 -- name: agent.page
--- A page of agents, each with what is known of its use, and how many there are in all.
+-- A page of agents with their use, and the total number of agents.
 SELECT ({total}), ARRAY(
     SELECT ROW({agent}, {use})
     FROM (SELECT * FROM agent {page}) AS t
 )
 
 -- name: agent.use
--- When an agent's latest run was registered, and whether anything refers to the agent, as a piece of
+-- The time of an agent's latest registration, and whether anything refers to the agent. A part of
 -- the statements above.
 (
     SELECT max(run.inserted_at) FROM agent_instance AS run
@@ -54,29 +55,29 @@ WHERE account_id = $1 AND agent_id = $2 AND ($3::text IS NULL OR environment_id 
 GROUP BY status
 
 -- name: instance.by_id
--- A run.
+-- A run by its id.
 SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: instance.skeleton
--- A run's spans, without payloads.
+-- The spans of a run, without payloads.
 SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags,
        prompt_tokens, completion_tokens, total_tokens, model, tool_name
 FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2
 
 -- name: instance.page
--- A page of runs, and how many there are in all.
+-- A page of runs, and the total number of runs.
 SELECT ({total}), ARRAY(
     SELECT ROW({instance}) FROM (SELECT * FROM agent_instance {page}) AS t
 )
 
 -- name: identifiers.count
--- How many rows of an agent have each external identifier.
+-- The number of an agent's rows with each external identifier.
 SELECT external_identifier, count(*) FROM {table}
 WHERE account_id = $1 AND agent_id = $2 AND external_identifier = ANY($3)
 GROUP BY external_identifier
 
 -- name: agent_deployment.current_versions
--- What is current in the deployments of an agent.
+-- The current versions of an agent's deployments.
 SELECT deployment.id, version.id, version.agent_schema_version_id
 FROM agent_deployment AS deployment JOIN agent_version AS version
   ON version.account_id = deployment.account_id AND version.id = deployment.current_version_id
@@ -89,8 +90,8 @@ SELECT {span}, {payloads}
 FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: span.by_ids
--- Spans with their payloads, by their ids. One at a time, so that only the partitions of the ids are
--- read; the lowest and the highest id leave out others before the statement begins.
+-- Spans with their payloads, by id. Each is read alone, so that only the partitions of the ids are
+-- read. The lowest and the highest id let PostgreSQL skip others before the statement begins.
 SELECT {span}, {payloads}
 FROM unnest($2::text[]) AS named (id)
 CROSS JOIN LATERAL (
@@ -100,25 +101,25 @@ CROSS JOIN LATERAL (
 ) AS t
 
 -- name: span.page
--- A page of spans with their payloads, and how many there are in all.
+-- A page of spans with their payloads, and the total number of spans.
 SELECT ({total}), ARRAY(
     SELECT ROW({span}, {payloads}) FROM (SELECT * FROM agent_span {page}) AS t
 )
 
 -- name: span.payloads
--- The payloads of a span, each with its part, as a piece of the statements above.
+-- The payloads of a span, each with its part. A part of the statements above.
 ARRAY(SELECT ROW(part, codec, body) FROM span_payload
       WHERE span_payload.account_id = t.account_id AND span_id = t.id)
 
 -- name: schema_content.of_version
--- What a schema version declares.
+-- The content of a schema version.
 SELECT content.codec, content.body
 FROM agent_schema_version AS version JOIN schema_content AS content
   ON content.account_id = version.account_id AND content.content_hash = version.content_hash
 WHERE version.account_id = $1 AND version.id = $2
 
 -- name: row.by_id
--- A row of any table.
+-- A row of any table by its id.
 SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: row.by_ids
@@ -126,14 +127,14 @@ SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = $2
 SELECT {columns} FROM {table} AS t WHERE t.account_id = $1 AND t.id = ANY($2::text[])
 
 -- name: row.page
--- A page of the rows of any table, and how many there are in all.
+-- A page of rows of any table, and their total number.
 SELECT ({total}), ARRAY(
     SELECT ROW({columns}) FROM (SELECT * FROM {table} {page}) AS t
 )
 
 -- name: risk.span_usage
--- The spans of some runs, counted by run, type and model, with their tokens and the time of
--- the last start or finish.
+-- The spans of runs, counted by run, type and model, with their tokens and the time of their last
+-- start or finish.
 SELECT agent_instance_id, schema_name, model, count(*),
        count(coalesce(prompt_tokens, completion_tokens, total_tokens)),
        count(coalesce(prompt_tokens, completion_tokens)),
@@ -144,14 +145,14 @@ WHERE account_id = $1 AND agent_instance_id = ANY($2::text[])
 GROUP BY agent_instance_id, schema_name, model
 
 -- name: risk.profiles_of
--- The profiles of some agents.
+-- The profiles of agents.
 SELECT agent.id, {profile}
 FROM agent JOIN risk_profile AS t
   ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
 WHERE agent.account_id = $1 AND agent.id = ANY($2::text[]) AND t.deleted_at IS NULL
 
 -- name: risk.instances_of_agent
--- The runs of an agent that follow an id.
+-- Runs of an agent after an id.
 SELECT {run} FROM agent_instance AS t
 WHERE t.account_id = $1 AND t.agent_id = $2 AND t.id > $3
 ORDER BY t.id LIMIT $4

@@ -1,7 +1,7 @@
 -- The totals of runs.
 
 -- name: totals.of
--- The totals of some runs.
+-- The totals of runs.
 SELECT {total} FROM run_total AS t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
@@ -27,7 +27,7 @@ WHERE t.account_id = $1 AND t.id = $2
   )
 
 -- name: totals.first_summaries
--- What the earliest root among the first spans of some runs says.
+-- The summary of each run's earliest root span among its first 64 spans.
 SELECT run.id, (
     SELECT first.summary FROM (
         SELECT t.id, t.parent_span_id, t.started_at, t.summary FROM agent_span AS t
@@ -40,25 +40,26 @@ SELECT run.id, (
 FROM unnest($2::text[]) AS run (id)
 
 -- name: totals.runs
--- Some runs.
+-- Runs by their ids.
 SELECT {run} FROM agent_instance AS t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
 -- name: totals.due
--- Runs to be counted.
+-- Runs that are due to be counted, longest waiting first.
 SELECT account_id, id, since FROM run_total_due ORDER BY since LIMIT $1
 
 -- name: totals.due_among
--- Those of some runs that are to be counted.
+-- The given runs that are due to be counted.
 SELECT id FROM run_total_due WHERE account_id = $1 AND id = ANY ($2::text[])
 
 -- name: totals.other_prices
--- Totals that were made with other prices.
+-- Totals that were computed with other prices.
 SELECT {total} FROM run_total AS t
 WHERE t.price_revision < $1 OR t.price_revision > $1 LIMIT $2
 
 -- name: totals.other_profiles
--- Totals that were made with another profile than the agent has, or an earlier state of it.
+-- Totals that were computed with another profile than the agent's, or with an earlier version of
+-- it.
 WITH current AS MATERIALIZED (
     SELECT agent.account_id, agent.id,
            coalesce(profile.id || ' ' || profile.updated_at, '') AS revision

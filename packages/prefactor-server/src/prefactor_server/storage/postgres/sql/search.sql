@@ -1,15 +1,16 @@
--- The index of words of the PostgreSQL backend.
+-- The search index on PostgreSQL.
 
 -- name: search.bound
--- Of words that nearly every span has, a part of the spans is enough.
+-- Limit the matches of words that nearly every span contains. Some of these spans are enough.
 SET LOCAL gin_fuzzy_search_limit = 50000
 
 -- name: search.by_index
--- The words of a span are long: going through spans costs more than the planner knows.
+-- Use the index. The planner underestimates a sequential scan, because the words of a span are
+-- long.
 SET LOCAL enable_seqscan = off
 
 -- name: search.find
--- Some spans that have all words, those that were indexed last first.
+-- Some spans that contain all words, the last indexed ones first.
 WITH found AS MATERIALIZED (
     SELECT agent_instance_id, span_id, is_cut FROM search_document
     -- Not to be found by the account: nearly all spans may be of one.

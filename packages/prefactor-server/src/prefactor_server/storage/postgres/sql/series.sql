@@ -1,4 +1,4 @@
--- What series are made from and kept in, in the PostgreSQL backend.
+-- The rollups of series, and the rows that they are derived from, on PostgreSQL.
 
 -- name: series.runs
 -- Runs by their ids.
@@ -6,22 +6,23 @@ SELECT {runs} FROM agent_instance t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
 -- name: series.spans
--- Spans that have an end, by their ids.
+-- Spans by their ids, if they have an end.
 SELECT {spans} FROM agent_span t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[]) AND t.finished_at IS NOT NULL
 
 -- name: series.counted_late
--- Spans that were finished late and have been counted, by their ids.
+-- The given spans that were finished late and have been counted.
 SELECT account_id, agent_instance_id, span_id, counted_at FROM series_late_span
 WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[]) AND span_id = ANY ($3::text[])
 
 -- name: series.counted_ends
--- The ends with which runs were counted, by the ids of the runs.
+-- The ends with which the given runs were counted.
 SELECT account_id, agent_instance_id, status, started_at, finished_at FROM series_run_end
 WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
 
 -- name: series.rollups_by_key
--- Rollups by their keys; in place of a missing one of all environments, those of each.
+-- Rollups by their keys. In place of a missing rollup of all environments, those of each
+-- environment.
 WITH named AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
         AS k (account_id, agent_id, bucket_seconds, start, environment_id)
@@ -39,14 +40,15 @@ WHERE k.environment_id = '' AND t.environment_id <> ''
     )
 
 -- name: series.rollups
--- The rollups of an agent in one environment, in a range.
+-- The rollups of an agent in one environment, within a range.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3 AND start >= $4 AND start < $5
     AND environment_id = $6 AND environment_id <> ''
 ORDER BY start LIMIT $7
 
 -- name: series.rollups_of_all
--- The rollups of an agent in all environments, in a range; those of each where their sum is missing.
+-- The rollups of an agent in all environments, within a range. Where their sum is missing, those of
+-- each environment.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3 AND start >= $4 AND start < $5
     AND NOT EXISTS (
@@ -62,6 +64,6 @@ SELECT min(start) FROM series_rollup
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3
 
 -- name: series.expired
--- Some rollups that begin before a time. The index is on buckets shorter than a day.
+-- Some rollups that start before a time. The index covers buckets shorter than a day.
 SELECT account_id, agent_id, bucket_seconds, start, environment_id FROM series_rollup
 WHERE bucket_seconds = $1 AND bucket_seconds < 86400 AND start < $2 ORDER BY start LIMIT $3

@@ -7,11 +7,11 @@ WHERE t.account_id = ANY ($1::text[]) AND t.status = 'enabled'
 ORDER BY t.account_id, t.id
 
 -- name: webhooks.last_inserted_at
--- The time of the last delivery.
+-- The insertion time of the last delivery.
 SELECT coalesce(max(inserted_at), 0) FROM webhook_delivery
 
 -- name: webhooks.ready
--- Enabled webhooks with something to send; those that work come first.
+-- Enabled webhooks with due deliveries, working webhooks first.
 SELECT {webhook} FROM webhook AS t
 WHERE t.status = 'enabled' AND t.not_before <= $1
   AND EXISTS (SELECT 1 FROM webhook_delivery AS due
@@ -20,7 +20,7 @@ WHERE t.status = 'enabled' AND t.not_before <= $1
 ORDER BY t.failures, t.not_before, t.account_id, t.id LIMIT $2
 
 -- name: webhooks.due
--- What can be sent: nothing of the same run waits before it.
+-- The due deliveries of a webhook, without those that wait for an earlier one of the same run.
 SELECT {delivery} FROM webhook_delivery AS t
 WHERE t.account_id = $1 AND t.webhook_id = $2 AND t.status = 'pending' AND t.next_attempt_at <= $3
   AND NOT EXISTS (SELECT 1 FROM webhook_delivery AS before
@@ -30,18 +30,18 @@ WHERE t.account_id = $1 AND t.webhook_id = $2 AND t.status = 'pending' AND t.nex
 ORDER BY t.next_attempt_at, t.inserted_at LIMIT $4
 
 -- name: webhooks.pending
--- How many are to be sent.
+-- The number of pending deliveries, up to a limit.
 SELECT count(*) FROM (
     SELECT 1 FROM webhook_delivery WHERE status = 'pending' LIMIT $1) AS counted
 
 -- name: webhooks.prune_old
--- Some old deliveries.
+-- Delete some old deliveries.
 DELETE FROM webhook_delivery WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM webhook_delivery WHERE inserted_at < $1
     ORDER BY inserted_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 
 -- name: webhooks.prune_deleted
--- Some deliveries of webhooks that were deleted.
+-- Delete some deliveries of deleted webhooks.
 DELETE FROM webhook_delivery WHERE ctid = ANY (ARRAY(
     SELECT gone.ctid FROM webhook AS t
     JOIN webhook_delivery AS gone ON gone.account_id = t.account_id AND gone.webhook_id = t.id

@@ -1,14 +1,16 @@
--- The steps of the function that writes a batch, beside the inserts and updates that follow from the
--- tables alone; see write_function.py. Its arguments are arrays in id order: new_* and changed_* by table,
--- and runs, the stored runs that the batch touches.
+-- Steps of the function that writes a batch; see write_function.py, which generates the other
+-- inserts and updates from the tables. The arguments are arrays in the order of ids: new_* and
+-- changed_* by table, and runs, the stored runs that the batch changes.
 
 -- name: receipt
--- First: a batch that was given up for lost has had its receipt written by the process that gave it up.
+-- The first step. If the process has given up this batch as lost, it has inserted the same receipt,
+-- and the batch fails here.
 INSERT INTO write_receipt (id) VALUES (receipt);
 
 -- name: runs.lock
--- Before anything of a run is touched, so that its spans and its counts change together, and in one
--- order, so that no two batches wait for each other. A run that has moved on fails the batch.
+-- Lock the runs before anything that belongs to them is changed, so that spans and counts change
+-- together. The order is fixed, so that no two batches deadlock. The batch fails if a run has
+-- changed meanwhile.
 SELECT count(*) INTO touched FROM (
     SELECT FROM agent_instance AS run
     JOIN unnest(runs) AS change ON run.account_id = change.account_id AND run.id = change.id
@@ -18,13 +20,13 @@ SELECT count(*) INTO touched FROM (
 ) AS locked;
 
 -- name: agents.lock
--- New agents of an account come one batch at a time: an id must not be another's external
--- identifier, and no index can say that.
+-- Serialize new agents of an account: no index can ensure that an id differs from the external
+-- identifiers of other agents.
 PERFORM pg_advisory_xact_lock(hashtextextended(account_id, 4127))
 FROM (SELECT DISTINCT account_id FROM unnest(new_agent) ORDER BY account_id) AS accounts;
 
 -- name: agents.ambiguous
--- The new agents that another agent's name could be taken for.
+-- Count new agents whose id or external identifier also identifies another agent.
 SELECT count(*) INTO touched
 FROM unnest(new_agent) AS fresh JOIN agent AS other
   ON other.account_id = fresh.account_id AND other.external_identifier = fresh.id
@@ -37,13 +39,15 @@ IF touched = 0 THEN
 END IF;
 
 -- name: runs.close_spans
--- What a termination closes, after the changes to spans that the batch names (none of those is left
--- open by it) and before the new ones (which may be). 1 is CLOSED_BY_TERMINATION.
+-- Close the open spans of terminated runs. This follows the changes to spans that the batch names,
+-- none of which stays open, and precedes new spans, which may. 1 is CLOSED_BY_TERMINATION, 4 is
+-- FINISHED_BEFORE_STARTED.
 IF EXISTS (SELECT FROM unnest(runs) WHERE closed_at IS NOT NULL) THEN
     WITH closed AS (
         UPDATE agent_span AS span
         SET status = 'cancelled', started_at = coalesce(span.started_at, change.closed_at),
-            finished_at = change.closed_at, flags = span.flags | 1, updated_at = change.closed_at,
+            finished_at = change.closed_at, updated_at = change.closed_at,
+            flags = span.flags | 1 | CASE WHEN span.started_at > change.closed_at THEN 4 ELSE 0 END,
             revision = span.revision + 1
         FROM unnest(runs) AS change
         WHERE change.closed_at IS NOT NULL
@@ -57,15 +61,15 @@ IF EXISTS (SELECT FROM unnest(runs) WHERE closed_at IS NOT NULL) THEN
     FROM closed GROUP BY account_id, agent_instance_id;
 END IF;
 
--- name: feed.place
--- Where this commit stands in the change feed, even if it adds nothing to it: this is the position of
--- its answers. Its transaction has got its number with the receipt.
+-- name: feed.position
+-- Compute the position of this commit, which its answers return, even if it adds nothing to the
+-- feed. The receipt has given the transaction its number.
 feed_position := pg_current_xact_id()::text::bigint
     + coalesce((SELECT shift FROM feed_state), 0);
 feed_at := (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 
 -- name: feed.append
--- What the commit did to which runs. Spans that a termination closed are already in it.
+-- Add the changes of the commit to the feed. Spans that a termination closed are already in it.
 INSERT INTO feed_change (position, account_id, agent_instance_id, at, flags, finished, span_ids)
 SELECT feed_position, account_id, agent_instance_id, feed_at, flags, finished, span_ids
 FROM unnest(new_feed_change)
@@ -74,25 +78,25 @@ SET flags = excluded.flags, finished = feed_change.finished + excluded.finished,
     span_ids = concat_ws(E'\n', feed_change.span_ids, nullif(excluded.span_ids, ''));
 
 -- name: payloads
--- A result that was recorded before a termination is replaced by the one that came after it.
+-- Insert payloads. A result that was recorded before a termination is replaced by a later one.
 INSERT INTO span_payload (account_id, span_id, part, codec, body)
 SELECT account_id, span_id, part, codec, body FROM unnest(new_span_payload)
 ON CONFLICT (account_id, span_id, part) DO UPDATE SET codec = excluded.codec, body = excluded.body;
 
 -- name: contents
--- The same content under the same hash, no matter which request wrote it first.
+-- Insert contents, unless another request has stored the same content.
 INSERT INTO schema_content (account_id, content_hash, codec, body)
 SELECT account_id, content_hash, codec, body FROM unnest(new_schema_content)
 ON CONFLICT DO NOTHING;
 
 -- name: audit
--- What operators did, with what they did.
+-- Add entries to the audit log.
 INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
 SELECT account_id, at, actor, action, resource_id, detail FROM unnest(new_audit_entry);
 
 -- name: runs.update
--- Counts are added to what they are by now. A termination first turns all that are open into
--- cancelled ones; the batch's own counts are relative to that.
+-- Update runs. Span counts are added to the stored ones. A termination first turns the counts of
+-- open spans into cancelled ones, to which the counts of the batch are relative.
 UPDATE agent_instance AS run
 SET status = change.status, started_at = change.started_at, finished_at = change.finished_at,
     termination_reason = change.termination_reason, updated_at = change.updated_at,

@@ -1,1 +1,1 @@
-"""An operator's maintenance of a PostgreSQL database: back up, clean, prune and verify it."""
+"""Maintenance of a PostgreSQL database: backup, cleanup, pruning and verification."""

@@ -25,25 +25,25 @@ def back_up_server(url: str, target: Path, environ: Mapping[str, str]) -> None:
     dump, restore = (_program(name, environ) for name in ("pg_dump", "pg_restore"))
     address, password = without_password(url)
     # The environment keeps the password out of the process list.
-    given = {**environ, **({"PGPASSWORD": password} if password else {})}
+    environment = {**environ, **({"PGPASSWORD": password} if password else {})}
     with new_file(target) as draft:
-        _run([dump, "--format=custom", f"--file={draft}", f"--dbname={address}"], given)
-        listed = _run([restore, "--list", str(draft)], given)
+        _run([dump, "--format=custom", f"--file={draft}", f"--dbname={address}"], environment)
+        listed = _run([restore, "--list", str(draft)], environment)
         if "TABLE DATA public migration" not in listed:
-            raise BackupError("The database is not one of prefactor-server")
+            raise BackupError("The database was not created by prefactor-server: check --database")
 
 
 def without_password(url: str) -> tuple[str, str]:
     """Return a URL without its password, and the password."""
     parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
+    user, at, host = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
     query = parse_qsl(parts.query, keep_blank_values=True)
-    asked = [(key, value) for key, value in query if key != "password"]
+    kept = [(key, value) for key, value in query if key != "password"]
     secret = unquote(password) or next((value for key, value in query if key == "password"), "")
-    # Not with urlunsplit, which would drop the slashes of a URL without a host.
-    options = f"?{urlencode(asked)}" if asked else ""
-    return f"{parts.scheme}://{name}{at}{place}{parts.path}{options}", secret
+    # urlunsplit would drop the slashes of a URL without a host.
+    options = f"?{urlencode(kept)}" if kept else ""
+    return f"{parts.scheme}://{name}{at}{host}{parts.path}{options}", secret
 
 
 def _program(name: str, environ: Mapping[str, str]) -> str:
@@ -58,6 +58,6 @@ def _run(command: list[str], environ: Mapping[str, str]) -> str:
         command, env=dict(environ), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        raise BackupError(f"{Path(command[0]).name} failed: {said[0]}")
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise BackupError(f"{Path(command[0]).name} failed: {lines[0]}")
     return done.stdout

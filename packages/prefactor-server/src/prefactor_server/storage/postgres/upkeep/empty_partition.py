@@ -1,6 +1,6 @@
-"""Deletes all runs of a partition by time, and the partition's rows as a whole.
+"""Deletes all runs of a partition, and truncates it.
 
-The partition stays, empty, so that the ranges have no gaps; see ``partitions``.
+The empty partition stays, so that the ranges have no gaps; see ``partitions``.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
 _DAY_US: Final = 86_400 * 1_000_000
-# Another statement held a lock for too long, this one took too long, or the two waited for each
-# other; or the partition was merged with another. Runs are deleted row by row then.
+# A lock was held for too long, a statement took too long, there was a deadlock, or the partition
+# was merged with another. The runs are then deleted row by row.
 _IN_THE_WAY: Final = frozenset({"55P03", "57014", "40P01", "42P01"})
 
 
 class _Changed(Exception):
-    """Rolls back a deletion that is not what was asked for any more."""
+    """Rolls back the deletion of a partition that has changed meanwhile."""
 
 
 async def partitions(connection: Connection) -> Sequence[Partition]:
-    """See ``Maintenance.partitions``. Returns those that both tables have, except the open one."""
+    """See ``Maintenance.partitions``. Returns partitions that both tables have."""
     spans, payloads = [
         {_name(table.name, one): one for one in await ranges(connection, table)}
         for table in PARTITIONED
@@ -100,7 +100,7 @@ async def _empty(
     deletions: Sequence[Deletion],
 ) -> None:
     by_key = {(one.account_id, one.run.id): one for one in runs}
-    # With a run locked, nobody adds or deletes spans of it.
+    # While a run is locked, no server adds or deletes spans of it.
     for deletion in deletions:
         if len(await lock(connection, deletion)) != len(deletion.run_ids):
             raise _Changed
@@ -108,7 +108,7 @@ async def _empty(
     for deletion in deletions:
         of_deletion = [by_key[deletion.account_id, run_id] for run_id in deletion.run_ids]
         whole = [one for one in of_deletion if one.spans == one.run.spans]
-        # Runs with spans in other partitions too are few, and deleted by rows.
+        # Few runs have spans in other partitions too. Theirs are deleted row by row.
         others = [one.run.id for one in of_deletion if one.spans != one.run.spans]
         spans = sum(one.spans for one in whole)
         pruned = Pruned(len(whole), spans, sum(one.payload_bytes for one in whole))
@@ -116,7 +116,7 @@ async def _empty(
             pruned = pruned.plus(await delete_spans(connection, deletion.account_id, others))
         await delete_without_spans(connection, deletion, pruned)
         left += spans
-    # Last, because everything else may take a while.
+    # The table locks come last, because everything before may take a while.
     await connection.execute(_SQL["patience"])
     await connection.execute(_SQL["empty.lock"].format(name=partition.name))
     if await connection.fetchval(_SQL["empty.count"].format(name=partition.name)) != left:

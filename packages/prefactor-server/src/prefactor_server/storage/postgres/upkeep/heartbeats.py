@@ -21,15 +21,15 @@ _SQL: Final[Mapping[str, str]] = {
 
 
 class PostgresHeartbeats:
-    """See ``Heartbeats``. A write may be repeated if its connection was lost."""
+    """See ``Heartbeats``. A write is repeated if its connection was lost."""
 
     def __init__(self, writing: RetryingPool, reading: RetryingPool) -> None:
         self._writing = writing
         self._reading = reading
 
-    async def record(self, heard: Sequence[Heartbeat]) -> None:
+    async def record(self, heartbeats: Sequence[Heartbeat]) -> None:
         """See ``Heartbeats.record``."""
-        columns = [list(column) for column in zip(*sorted(heard), strict=True)]
+        columns = [list(column) for column in zip(*sorted(heartbeats), strict=True)]
         await self._writing.run(lambda connection: connection.execute(_SQL["record"], *columns))
 
     async def is_waiting(self) -> bool:

@@ -184,17 +184,17 @@ class PostgresMaintenance:
         return await self._writing.run(partial(_remove_hold, account_id, run_id, audit))
 
 
-class _TakenBack(Exception):
+class _RolledBack(Exception):
     """Rolls back a transaction that was only a test."""
 
 
 async def _check_writable(connection: Connection) -> None:
     # Detects a missing table, a revoked privilege, and a server that became a standby.
-    with suppress(_TakenBack):
+    with suppress(_RolledBack):
         async with connection.transaction():
             await connection.execute(_SQL["probe.write"], uuid.uuid4())
             await connection.execute(_SQL["probe.read"])
-            raise _TakenBack
+            raise _RolledBack
 
 
 async def _forget_sign_ins(now: int, idle_us: int, connection: Connection) -> int:

@@ -1,13 +1,13 @@
-"""Makes the partitions of spans and payloads by time, while servers read and write.
+"""Creates the partitions of spans and payloads by time, while servers read and write.
 
-Each table has a DEFAULT partition and a row of ranges without gaps. A range begins with the time in
-an id. The last range is open: it ends in 2039, where ids no longer begin with ``01``. A new
-partition is made by ending the last range ahead of time and beginning another.
+Each table has a DEFAULT partition and consecutive ranges without gaps. A range begins with the time
+in an id. The last range is open: it ends in 2039, when ids no longer begin with ``01``. A new
+partition is created by ending the last range ahead of time and beginning another.
 
-Rows that are ahead of time, because a client's clock is, are therefore in the last partition, and
-those that belong to the new one move there in the same transaction. The DEFAULT partition has what
-was stored before there were ranges, and ids that clients made up. A constraint says that it has no
-row of any range, so that PostgreSQL does not read it each time that a range is added.
+Rows with a time in the future, from clients whose clocks are ahead, are therefore in the last
+partition. The rows of the new range move into it in the same transaction. The DEFAULT partition has
+the rows that were stored before there were ranges, and ids that clients made up. A constraint says
+that it has no row of any range, so that PostgreSQL does not read it whenever a range is added.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PARTITIONED: Final = (
 
 
 class Range(NamedTuple):
-    """A partition and the range of its ids, of which ``high`` is the first beyond it."""
+    """A partition and the range of its ids, from ``low`` to before ``high``."""
 
     partition: str
     low: str
@@ -82,13 +82,13 @@ async def _begin(connection: Connection, table: Partitioned, start: int) -> None
 
 
 async def extend(connection: Connection, now: int, days: int) -> Sequence[str]:
-    """Make the partitions of ``days`` that are due, and return their names.
+    """Create partitions of ``days`` days that are due, and return their names.
 
-    The last range of each table then begins later than ``days`` from now. Empty partitions that
-    are over become one. Does nothing while another server is doing it.
+    The last range of each table then begins more than ``days`` from now. Past partitions that are
+    empty are merged. Does nothing while another server does this.
 
     Raises:
-        Unavailable: a statement of others is in the way, or PostgreSQL refuses.
+        Unavailable: another statement blocks this one, or PostgreSQL refuses.
     """
     made: list[str] = []
     if not await connection.fetchval(_SQL["extend.begin"]):
@@ -119,7 +119,7 @@ async def ranges(connection: Connection, table: Partitioned) -> list[Range]:
 
 
 async def _extend(connection: Connection, table: Partitioned, now: int, length: int) -> str | None:
-    """Make one partition, if it is due: a short transaction for each, so that nobody waits long."""
+    """Create one partition, if it is due, in a short transaction, so that nobody waits long."""
     async with connection.transaction():
         if not await _take_turn(connection):
             return None
@@ -143,7 +143,7 @@ async def _extend(connection: Connection, table: Partitioned, now: int, length: 
 
 
 async def _merge(connection: Connection, table: Partitioned, now: int) -> bool:
-    """Make one partition of two that are over and empty, so that their number stays small."""
+    """Merge two past partitions that are empty, so that their number stays small."""
     async with connection.transaction():
         if not await _take_turn(connection):
             return False
@@ -184,7 +184,7 @@ def _last_range(table: Partitioned, start: int) -> Range:
 
 
 def _end_of(last: Range, now: int, length: int) -> int:
-    """Return when the last range should end: late enough not to be over already."""
+    """Return when the last range should end, which is never in the past."""
     start = time_of_prefix(last.low)
     return start + length * max(1, (now - start) // length + 1)
 

@@ -83,7 +83,7 @@ async def unended_runs(
 
 
 async def delete_runs(deletion: Deletion, connection: Connection) -> Pruned:
-    """See ``Maintenance.delete_runs``; what another server is deleting is left to it."""
+    """See ``Maintenance.delete_runs``; skips runs that another server is deleting."""
     async with connection.transaction():
         return await _delete(connection, deletion, await lock(connection, deletion))
 
@@ -108,7 +108,7 @@ async def _unheld(connection: Connection, deletion: Deletion) -> Sequence[str]:
 
 
 async def delete_spans(connection: Connection, account_id: str, runs: Sequence[str]) -> Pruned:
-    """Delete the spans of runs that are locked, with their payloads."""
+    """Delete the spans of locked runs, with their payloads."""
     spans = await connection.fetchval(_SQL["prune.count_spans"], account_id, runs)
     size = await connection.fetchval(_SQL["prune.delete_payloads"], account_id, runs)
     await connection.execute(_SQL["prune.delete_spans"], account_id, runs)
@@ -116,7 +116,7 @@ async def delete_spans(connection: Connection, account_id: str, runs: Sequence[s
 
 
 async def delete_without_spans(connection: Connection, deletion: Deletion, pruned: Pruned) -> None:
-    """Delete runs that are locked with everything but their spans, and record it."""
+    """Delete locked runs with everything except their spans, and record it."""
     for statement in _DELETED_WITH_RUNS:
         await connection.execute(_SQL[statement], deletion.account_id, deletion.run_ids)
     await _record(connection, deletion.record, pruned)

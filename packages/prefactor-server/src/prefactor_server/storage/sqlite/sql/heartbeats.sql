@@ -1,7 +1,7 @@
--- Heartbeats of runs in the SQLite backend.
+-- Heartbeats of runs on SQLite.
 
 -- name: record
--- Heartbeats; of two of a run the later stays.
+-- Store heartbeats; the later one of a run is kept.
 INSERT INTO run_heartbeat (account_id, id, last_seen_at) VALUES (?, ?, ?)
 ON CONFLICT (account_id, id) DO UPDATE SET last_seen_at = max(last_seen_at, excluded.last_seen_at)
 
@@ -12,24 +12,25 @@ SELECT EXISTS (SELECT 1 FROM run_heartbeat)
                WHERE abandoned_at IS NOT NULL AND abandoned_at > coalesce(imported_at, 0))
 
 -- name: uptime.extend
--- The server is still there.
+-- Extend the current period of uptime.
 UPDATE server_uptime SET ended_at = max(ended_at, :now)
 WHERE began_at = (SELECT max(began_at) FROM server_uptime) AND ended_at >= :now - :max_down
 
 -- name: uptime.begin
--- The server is there again.
+-- Begin a period of uptime.
 INSERT INTO server_uptime (began_at, ended_at) VALUES (:now, :now) ON CONFLICT DO NOTHING
 
 -- name: uptime.forget
--- What is too long ago.
+-- Delete old periods of uptime.
 DELETE FROM server_uptime WHERE ended_at < :keep_since
 
 -- name: uptime.all
--- All of it, in order.
+-- All periods of uptime, in order.
 SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
 
 -- name: silent
--- Active runs whose heartbeats and writes ended before a time. CROSS JOIN begins with the heartbeats.
+-- Active runs whose heartbeats and writes ended before a time. CROSS JOIN makes SQLite start with
+-- the heartbeats.
 SELECT {columns} FROM run_heartbeat AS heartbeat
 CROSS JOIN agent_instance AS run
   ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
@@ -38,15 +39,15 @@ WHERE heartbeat.last_seen_at < :before AND run.status = 'active' AND run.abandon
 ORDER BY heartbeat.last_seen_at LIMIT :limit
 
 -- name: abandoned
--- Active runs that were marked before a time. What another server had marked is none of them.
+-- Active runs that were marked before a time, except those that were marked before an import.
 SELECT {columns} FROM agent_instance AS run
 WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < :before AND run.status = 'active'
   AND run.abandoned_at > coalesce(run.imported_at, 0)
 ORDER BY run.account_id, run.id LIMIT :limit
 
 -- name: unwritten
--- Active runs of an account that nothing was written of since a time. Imported ones count from
--- when something is first written of them here.
+-- Active runs of an account without writes since a time. Imported runs count only once they have
+-- been written to here.
 SELECT {columns} FROM agent_instance AS run
 WHERE run.account_id = :account_id AND run.status = 'active' AND run.id > :after
   AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < :before
@@ -57,7 +58,7 @@ WHERE run.account_id = :account_id AND run.status = 'active' AND run.id > :after
 ORDER BY run.id LIMIT :limit
 
 -- name: forget
--- Old heartbeats of runs that have ended, that are gone, or that were marked long ago.
+-- Delete old heartbeats of runs that have ended, were deleted, or were marked long ago.
 DELETE FROM run_heartbeat WHERE rowid IN (
     SELECT heartbeat.rowid FROM run_heartbeat AS heartbeat
     LEFT JOIN agent_instance AS run

@@ -1,7 +1,8 @@
--- The maintenance of the SQLite backend.
+-- Maintenance on SQLite.
 
 -- name: verify.runs
--- A slice of runs: what each counts, what its spans come to, and whether what it refers to is there.
+-- A slice of runs: their stored span counts, the actual counts, and whether the rows that they
+-- refer to exist.
 SELECT run.account_id, run.id,
        run.pending_spans, run.active_spans, run.complete_spans, run.failed_spans,
        run.cancelled_spans,
@@ -23,7 +24,7 @@ GROUP BY run.account_id, run.id
 ORDER BY run.account_id, run.id
 
 -- name: verify.spans
--- A slice of spans, each with its payloads; the last column is where the next slice begins.
+-- A slice of spans with their payloads. The last column is the cursor of the next slice.
 SELECT span.account_id, span.id,
        EXISTS (SELECT 1 FROM agent_instance AS run
                WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id)
@@ -37,13 +38,14 @@ LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 ORDER BY span.seq
 
 -- name: verify.payloads
--- A slice of payloads, and whether their span is there.
+-- A slice of payloads, and whether their span exists.
 SELECT payload.id, EXISTS (SELECT 1 FROM agent_span WHERE seq = payload.id / 2)
 FROM (SELECT id FROM span_payload WHERE id > :id ORDER BY id LIMIT :slice) AS payload
 ORDER BY payload.id
 
 -- name: prune.preview
--- A slice of old runs that nothing holds: how many spans and stored bytes each has.
+-- A slice of old runs without a legal hold, with the number of their spans and of their stored
+-- bytes.
 SELECT run.id, run.finished_at,
        run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
          + run.cancelled_spans,
@@ -61,7 +63,7 @@ WHERE run.account_id = :account_id AND run.finished_at < :ended_before
 ORDER BY run.finished_at, run.id LIMIT :slice
 
 -- name: prune.held
--- How many old runs are held.
+-- The number of old runs with a legal hold.
 SELECT count(*) FROM legal_hold AS hold
 CROSS JOIN agent_instance AS run
   ON run.account_id = hold.account_id AND run.id = hold.agent_instance_id
@@ -70,7 +72,7 @@ WHERE hold.account_id = :account_id AND run.finished_at < :ended_before
   AND (:environment_id IS NULL OR run.environment_id = :environment_id)
 
 -- name: prune.runs
--- The old runs that nothing holds, those first that ended first, with the number of their spans.
+-- Old runs without a legal hold, in the order in which they ended, with the number of their spans.
 SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
          + run.cancelled_spans
 FROM agent_instance AS run
@@ -82,7 +84,8 @@ WHERE run.account_id = :account_id AND run.finished_at < :ended_before
 ORDER BY run.finished_at, run.id LIMIT :runs
 
 -- name: retention.ended
--- A slice of the old runs, with what a policy asks of them, and whether they are held.
+-- A slice of old runs, with the columns that policies select by, and whether they have a legal
+-- hold.
 SELECT run.id, run.agent_id, run.environment_id, run.purpose, run.finished_at,
        run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
          + run.cancelled_spans,
@@ -94,8 +97,8 @@ WHERE run.account_id = :account_id AND run.finished_at < :ended_before
 ORDER BY run.finished_at, run.id LIMIT :slice
 
 -- name: retention.unended
--- A slice of the runs that never ended: marked as abandoned before a time, or neither started nor
--- changed since. That is what their age counts from.
+-- A slice of runs that never ended, and their age: since they were marked as abandoned, or since a
+-- pending run last changed.
 SELECT run.id, run.agent_id, run.environment_id, run.purpose, run.ended_at,
        run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
          + run.cancelled_spans,
@@ -116,7 +119,7 @@ FROM (
 ORDER BY run.id LIMIT :slice
 
 -- name: prune.sizes
--- How many stored bytes the payloads of some runs have, with what tells whether a run has changed.
+-- The stored bytes of the payloads of runs, with what tells whether a run has changed.
 SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
          + run.cancelled_spans, run.updated_at,
        (SELECT coalesce(sum(length(payload.body)), 0)
@@ -127,7 +130,8 @@ FROM json_each(:runs) AS named
 CROSS JOIN agent_instance AS run ON run.account_id = :account_id AND run.id = named.value
 
 -- name: prune.deletable
--- Of some runs, those that ended before a time, as above, and that nothing holds.
+-- The given runs without a legal hold that ended before a time, or whose age counts from before it,
+-- with what tells whether a run has changed.
 SELECT run.id, run.pending_spans + run.active_spans + run.complete_spans + run.failed_spans
          + run.cancelled_spans, run.updated_at
 FROM json_each(:runs) AS named
@@ -138,7 +142,7 @@ WHERE coalesce(run.finished_at, run.abandoned_at,
                   WHERE hold.account_id = run.account_id AND hold.agent_instance_id = run.id)
 
 -- name: prune.delete_payloads
--- The payloads of the spans of runs.
+-- Delete the payloads of runs.
 DELETE FROM span_payload WHERE id IN (
     SELECT span.seq * 2 + part.value FROM agent_span AS span
     CROSS JOIN json_each('[0, 1]') AS part
@@ -146,17 +150,17 @@ DELETE FROM span_payload WHERE id IN (
       AND span.agent_instance_id IN (SELECT value FROM json_each(:runs)))
 
 -- name: prune.delete_spans
--- The spans of runs.
+-- Delete the spans of runs.
 DELETE FROM agent_span
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.hide_spans
--- Runs whose spans are deleted later. Until then, nothing shows them.
+-- Mark runs whose spans are deleted later. Until then, these spans are not shown.
 INSERT OR IGNORE INTO deleted_run (account_id, id)
 SELECT :account_id, value FROM json_each(:runs)
 
 -- name: deleted.spans
--- Some of the spans of deleted runs.
+-- Some spans of deleted runs.
 SELECT span.seq FROM deleted_run AS gone
 CROSS JOIN agent_span AS span
   ON span.account_id = gone.account_id AND span.agent_instance_id = gone.id
@@ -176,93 +180,93 @@ CROSS JOIN deleted_run AS gone
   ON gone.account_id = span.account_id AND gone.id = span.agent_instance_id
 
 -- name: deleted.delete_payloads
--- The payloads of some spans.
+-- Delete the payloads of some spans.
 DELETE FROM span_payload WHERE id IN (
     SELECT span.value * 2 + part.value FROM json_each(:seqs) AS span
     CROSS JOIN json_each('[0, 1]') AS part)
 
 -- name: deleted.delete_spans
--- Some spans.
+-- Delete some spans.
 DELETE FROM agent_span WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: deleted.forget
--- The deleted runs that have no span left.
+-- Delete the marks of deleted runs without remaining spans.
 DELETE FROM deleted_run WHERE NOT EXISTS (
     SELECT 1 FROM agent_span AS span
     WHERE span.account_id = deleted_run.account_id AND span.agent_instance_id = deleted_run.id)
 
 -- name: prune.delete_quality
--- What was recorded about runs.
+-- Delete the quality of runs.
 DELETE FROM agent_instance_quality
 WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_alerts
--- The alerts of runs.
+-- Delete the alerts of runs.
 DELETE FROM alert
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_webhook_deliveries
--- The sent and unsent deliveries about runs.
+-- Delete the webhook deliveries about runs, sent or not.
 DELETE FROM webhook_delivery
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_metadata
--- The metadata of runs; its entries go with it.
+-- Delete the metadata of runs, with its entries.
 DELETE FROM agent_instance_metadata
 WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
 
 -- name: prune.delete_runs
--- Runs without spans.
+-- Delete runs, after their spans.
 DELETE FROM agent_instance
 WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:runs))
 
 -- name: hold.all
--- The holds of an account.
+-- The holds of an account, oldest first.
 SELECT account_id, agent_instance_id, reason, inserted_at FROM legal_hold
 WHERE account_id = :account_id ORDER BY inserted_at, agent_instance_id
 
 -- name: hold.run
--- Whether there is a run to hold.
+-- Whether a run exists.
 SELECT 1 FROM agent_instance WHERE account_id = :account_id AND id = :id
 
 -- name: hold.add
--- A hold, or its new reason.
+-- Add a hold, or replace its reason.
 INSERT INTO legal_hold (account_id, agent_instance_id, reason, inserted_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (account_id, agent_instance_id) DO UPDATE SET reason = excluded.reason
 
 -- name: hold.remove
--- A hold is taken off.
+-- Remove a hold.
 DELETE FROM legal_hold WHERE account_id = :account_id AND agent_instance_id = :id
 
 -- name: audit.add
--- What an operator did.
+-- Add an entry to the audit log.
 INSERT INTO audit_entry (account_id, at, actor, action, resource_id, detail)
 VALUES (?, ?, ?, ?, ?, ?)
 
 -- name: audit.extend
--- The entry of a deletion, after another slice of it.
+-- Update the entry of a deletion after another slice of it.
 UPDATE audit_entry SET detail = :detail
 WHERE account_id = :account_id AND at = :at AND actor = :actor AND action = :action
   AND resource_id = :resource_id AND detail = :previous
 
 -- name: audit.forget
--- Some of the old entries of an account.
+-- Delete some old entries of an account.
 DELETE FROM audit_entry WHERE id IN (
     SELECT id FROM audit_entry WHERE account_id = :account_id AND at < :before
     ORDER BY at, id LIMIT :slice)
 
 -- name: session.forget_expired
--- Some of the sessions that are too old.
+-- Delete some expired sessions.
 DELETE FROM session WHERE rowid IN (
     SELECT rowid FROM session WHERE expires_at <= :now ORDER BY expires_at LIMIT :slice)
 
 -- name: session.forget_idle
--- Some of the sessions that were not used for too long.
+-- Delete some sessions that were idle for too long.
 DELETE FROM session WHERE rowid IN (
     SELECT rowid FROM session WHERE last_used_at <= :idle_since ORDER BY last_used_at LIMIT :slice)
 
 -- name: sign_in_link.forget
--- Some of the links that work no longer.
+-- Delete some expired links.
 DELETE FROM sign_in_link WHERE rowid IN (
     SELECT rowid FROM sign_in_link WHERE inserted_at <= :link_before
     ORDER BY inserted_at LIMIT :slice)

@@ -1,7 +1,7 @@
 -- The totals of runs.
 
 -- name: totals.of
--- The totals of some runs.
+-- The totals of runs.
 SELECT {total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
@@ -27,7 +27,7 @@ WHERE t.account_id = :account_id AND t.id = :id
   )
 
 -- name: totals.first_summaries
--- What the earliest root among the first spans of some runs says.
+-- The summary of each run's earliest root span among its first 64 spans.
 SELECT run.value, (
     SELECT first.summary FROM (
         SELECT id, parent_span_id, started_at, summary FROM visible_span
@@ -40,25 +40,26 @@ SELECT run.value, (
 FROM json_each(:ids) AS run
 
 -- name: totals.runs
--- Some runs.
+-- Runs by their ids.
 SELECT {run} FROM agent_instance AS t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
 -- name: totals.due
--- Runs to be counted.
+-- Runs that are due to be counted, longest waiting first.
 SELECT account_id, id, since FROM run_total_due ORDER BY since LIMIT :limit
 
 -- name: totals.due_among
--- Those of some runs that are to be counted.
+-- The given runs that are due to be counted.
 SELECT id FROM run_total_due WHERE account_id = :account_id AND id IN (SELECT value FROM json_each(:ids))
 
 -- name: totals.other_prices
--- Totals that were made with other prices.
+-- Totals that were computed with other prices.
 SELECT {total} FROM run_total AS t
 WHERE t.price_revision < :revision OR t.price_revision > :revision LIMIT :limit
 
 -- name: totals.other_profiles
--- Totals that were made with another profile than the agent has, or an earlier state of it.
+-- Totals that were computed with another profile than the agent's, or with an earlier version of
+-- it.
 WITH current AS MATERIALIZED (
     SELECT agent.account_id, agent.id,
            coalesce(profile.id || ' ' || profile.updated_at, '') AS revision

@@ -1,8 +1,9 @@
--- The index of words of the SQLite backend, in its own file.
+-- The search index on SQLite, in a separate file.
 
 -- name: create.block
--- Spans of one run with consecutive numbers: ids by line breaks, a digit each for whether the text
--- was cut, and the indexed texts and scopes, because deleting from the index needs them.
+-- Blocks of spans of one run with consecutive numbers: their ids, separated by line breaks; a digit
+-- for each that says whether its text was truncated; and the indexed texts and scopes, which a
+-- deletion from the index needs.
 CREATE TABLE block (
     first             INTEGER PRIMARY KEY,
     size              INTEGER NOT NULL,
@@ -18,17 +19,17 @@ CREATE TABLE block (
 ) STRICT
 
 -- name: create.run
--- A span is found by its run and id. Most new spans have higher ids than all before.
+-- Finds a span by its run and id. Most new spans have higher ids than all earlier ones.
 CREATE INDEX block_of_run ON block (account_id, agent_instance_id, highest_id, lowest_id)
 
 -- name: create.word
--- Its rows have the numbers of spans. What is not ASCII arrives as words. Without details, a word
--- is found in either column.
+-- The words of spans; row ids are the numbers of spans. Text that is not ASCII is split into words
+-- before. Without details, a word is found in either column.
 CREATE VIRTUAL TABLE word USING fts5 (words, scopes, content = '', columnsize = 0, detail = none,
                                       tokenize = 'ascii')
 
 -- name: create.consumer
--- How far the index has followed the change feed.
+-- The position of the index in the change feed.
 CREATE TABLE consumer (
     name     TEXT NOT NULL PRIMARY KEY,
     position INTEGER NOT NULL,
@@ -37,16 +38,16 @@ CREATE TABLE consumer (
 ) STRICT
 
 -- name: search.find
--- The spans that have all words, those that were recorded last first.
+-- The spans that contain all words, the last recorded ones first.
 SELECT rowid FROM word WHERE word MATCH :query ORDER BY rowid DESC LIMIT :limit
 
 -- name: block.of_number
--- The block with a span.
+-- The block that contains a span number.
 SELECT first, account_id, agent_instance_id, span_ids, are_cut FROM block
 WHERE first <= ? ORDER BY first DESC LIMIT 1
 
 -- name: block.any
--- Whether there is anything.
+-- Whether there is any block.
 SELECT EXISTS (SELECT 1 FROM block)
 
 -- name: block.next
@@ -59,7 +60,7 @@ SELECT first, span_ids, are_cut, scopes, codec, texts FROM block
 WHERE account_id = ? AND agent_instance_id = ? ORDER BY first
 
 -- name: block.between
--- The blocks of runs that may have ids of spans from the third value to the fourth.
+-- The blocks of runs that may contain span ids in a range.
 WITH named (account_id, run_id, lowest_id, highest_id) AS (VALUES {rows})
 SELECT block.account_id, block.agent_instance_id, first, span_ids, are_cut, scopes, codec, texts
 FROM named CROSS JOIN block ON block.account_id = named.account_id
@@ -67,7 +68,7 @@ FROM named CROSS JOIN block ON block.account_id = named.account_id
     AND block.highest_id >= named.lowest_id AND block.lowest_id <= named.highest_id
 
 -- name: block.add
--- New blocks.
+-- Add blocks.
 INSERT INTO block (first, size, account_id, agent_instance_id, lowest_id, highest_id,
                    span_ids, are_cut, scopes, codec, texts)
 VALUES {rows}
@@ -85,7 +86,7 @@ DELETE FROM block WHERE account_id = ? AND agent_instance_id = ?
 DELETE FROM block
 
 -- name: word.write
--- Words of spans: those to delete, as they were added, with that command, and those to add.
+-- Add the words of spans, or delete them with the command `delete` and the same words.
 INSERT INTO word (word, rowid, words, scopes) VALUES {rows}
 
 -- name: word.delete_all
@@ -93,15 +94,15 @@ INSERT INTO word (word, rowid, words, scopes) VALUES {rows}
 INSERT INTO word (word) VALUES ('delete-all')
 
 -- name: consumer.all
--- How far the index is.
+-- The state of the index.
 SELECT name, position, backfill, revision FROM consumer
 
 -- name: consumer.begin
--- The state of an index that has none.
+-- Store the state of an index that has none.
 INSERT INTO consumer (name, position, backfill, revision) VALUES (?, ?, ?, ?)
 ON CONFLICT (name) DO NOTHING
 
 -- name: consumer.advance
--- A new state, if the one before is still there.
+-- Store a new state, unless the previous one has changed.
 UPDATE consumer SET position = :position, backfill = :backfill, revision = revision + 1
 WHERE name = :name AND revision = :revision

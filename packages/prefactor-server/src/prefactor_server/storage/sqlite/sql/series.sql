@@ -1,4 +1,4 @@
--- What series are made from and kept in, in the SQLite backend.
+-- The rollups of series, and the rows that they are derived from, on SQLite.
 
 -- name: series.runs
 -- Runs by their ids.
@@ -6,25 +6,25 @@ SELECT {runs} FROM agent_instance t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
 -- name: series.spans
--- Spans that have an end, by their ids.
+-- Spans by their ids, if they have an end.
 SELECT {spans} FROM visible_span t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
     AND t.finished_at IS NOT NULL
 
 -- name: series.counted_late
--- Spans that were finished late and have been counted, by their ids.
+-- The given spans that were finished late and have been counted.
 SELECT account_id, agent_instance_id, span_id, counted_at FROM series_late_span
 WHERE account_id = :account_id
     AND agent_instance_id IN (SELECT value FROM json_each(:run_ids))
     AND span_id IN (SELECT value FROM json_each(:ids))
 
 -- name: series.counted_ends
--- The ends with which runs were counted, by the ids of the runs.
+-- The ends with which the given runs were counted.
 SELECT account_id, agent_instance_id, status, started_at, finished_at FROM series_run_end
 WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_each(:run_ids))
 
 -- name: series.rollup
--- One rollup.
+-- A rollup by its key.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ? AND environment_id = ?
 
@@ -34,7 +34,7 @@ SELECT {rollups} FROM series_rollup t
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ?
 
 -- name: series.rollups
--- The rollups of an agent in one environment, in a range.
+-- The rollups of an agent in one environment, within a range.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
     AND start >= :start AND start < :end
@@ -42,7 +42,8 @@ WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bu
 ORDER BY start LIMIT :limit
 
 -- name: series.rollups_of_all
--- The rollups of an agent in all environments, in a range; those of each where their sum is missing.
+-- The rollups of an agent in all environments, within a range. Where their sum is missing, those of
+-- each environment.
 SELECT {rollups} FROM series_rollup t
 WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
     AND start >= :start AND start < :end
@@ -63,6 +64,6 @@ SELECT min(start) FROM series_rollup
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ?
 
 -- name: series.expired
--- Some rollups that begin before a time. The index is on buckets shorter than a day.
+-- Some rollups that start before a time. The index covers buckets shorter than a day.
 SELECT account_id, agent_id, bucket_seconds, start, environment_id FROM series_rollup
 WHERE bucket_seconds = ? AND bucket_seconds < 86400 AND start < ? ORDER BY start LIMIT ?

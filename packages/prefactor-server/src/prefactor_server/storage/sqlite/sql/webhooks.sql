@@ -7,11 +7,11 @@ WHERE t.account_id IN (SELECT value FROM json_each(:accounts)) AND t.status = 'e
 ORDER BY t.account_id, t.id
 
 -- name: webhooks.last_inserted_at
--- The time of the last delivery.
+-- The insertion time of the last delivery.
 SELECT coalesce(max(inserted_at), 0) FROM webhook_delivery
 
 -- name: webhooks.ready
--- Enabled webhooks with something to send; those that work come first.
+-- Enabled webhooks with due deliveries, working webhooks first.
 SELECT {webhook} FROM webhook AS t
 WHERE t.status = 'enabled' AND t.not_before <= :now
   AND EXISTS (SELECT 1 FROM webhook_delivery AS due
@@ -20,7 +20,7 @@ WHERE t.status = 'enabled' AND t.not_before <= :now
 ORDER BY t.failures, t.not_before, t.account_id, t.id LIMIT :limit
 
 -- name: webhooks.due
--- What can be sent: nothing of the same run waits before it.
+-- The due deliveries of a webhook, without those that wait for an earlier one of the same run.
 SELECT {delivery} FROM webhook_delivery AS t
 WHERE t.account_id = :account_id AND t.webhook_id = :webhook_id
   AND t.status = 'pending' AND t.next_attempt_at <= :now
@@ -31,19 +31,19 @@ WHERE t.account_id = :account_id AND t.webhook_id = :webhook_id
 ORDER BY t.next_attempt_at, t.inserted_at LIMIT :limit
 
 -- name: webhooks.pending
--- How many are to be sent.
+-- The number of pending deliveries, up to a limit.
 SELECT count(*) FROM (
     SELECT 1 FROM webhook_delivery INDEXED BY webhook_delivery_due
     WHERE status = 'pending' LIMIT :limit) AS counted
 
 -- name: webhooks.prune_old
--- Some old deliveries.
+-- Delete some old deliveries.
 DELETE FROM webhook_delivery WHERE rowid IN (
     SELECT rowid FROM webhook_delivery WHERE inserted_at < :before
     ORDER BY inserted_at LIMIT :limit)
 
 -- name: webhooks.prune_deleted
--- Some deliveries of webhooks that were deleted.
+-- Delete some deliveries of deleted webhooks.
 DELETE FROM webhook_delivery WHERE rowid IN (
     SELECT gone.rowid FROM webhook AS t
     CROSS JOIN webhook_delivery AS gone

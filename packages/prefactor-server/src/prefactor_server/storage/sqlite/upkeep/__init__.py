@@ -1,1 +1,1 @@
-"""What an operator does to a database file: back up, clean, prune and verify it."""
+"""Maintenance of a database file: backup, cleanup, pruning and verification."""

@@ -1,4 +1,4 @@
-"""Copying a database file that may be in use."""
+"""Copies a database file that may be in use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefactor_server.storage.backup import BackupError, new_file
 
 
 def back_up_file(source: Path, target: Path) -> None:
-    """Copy a database to a new file, in one state, and read the copy.
+    """Write a consistent copy of a database to a new file, and check the copy.
 
     Raises:
         BackupError: the copy failed, or is damaged.
@@ -26,10 +26,10 @@ def back_up_file(source: Path, target: Path) -> None:
 
 def _copy(source: Path, draft: Path) -> None:
     with closing(_opened(source, "mode=ro")) as original, closing(sqlite3.connect(draft)) as copy:
-        # All pages in one step. Several would begin again with every write of the server, and one
-        # holds up nobody: writers go on in the log meanwhile.
+        # All pages in one step: several steps would start again after every write of the server.
+        # One step blocks nobody, because writers append to the log meanwhile.
         original.backup(copy)
-        # One file: no log is to be kept beside it before somebody uses it.
+        # The copy is a single file, without a log next to it.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
@@ -42,7 +42,7 @@ def _check(draft: Path) -> None:
             "SELECT count(*) FROM sqlite_schema WHERE name = 'migration'"
         ).fetchone()
         if not tables:
-            raise BackupError("The file is no database of prefactor-server")
+            raise BackupError("The file was not created by prefactor-server: check --database")
 
 
 def _opened(path: Path, how: str) -> sqlite3.Connection:

@@ -22,17 +22,17 @@ _SQL: Final[Mapping[str, str]] = {
 class SqliteHeartbeats:
     """See ``Heartbeats``.
 
-    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
-    reader thread.
+    ``on_writer`` runs work on the writer thread, inside a transaction; ``on_reader`` on a reader
+    thread.
     """
 
     def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread) -> None:
         self._on_writer = on_writer
         self._on_reader = on_reader
 
-    async def record(self, heard: Sequence[Heartbeat]) -> None:
+    async def record(self, heartbeats: Sequence[Heartbeat]) -> None:
         """See ``Heartbeats.record``."""
-        await self._on_writer(lambda connection: connection.executemany(_SQL["record"], heard))
+        await self._on_writer(lambda connection: connection.executemany(_SQL["record"], heartbeats))
 
     async def is_waiting(self) -> bool:
         """See ``Heartbeats.is_waiting``."""

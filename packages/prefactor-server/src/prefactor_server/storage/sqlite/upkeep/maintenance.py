@@ -50,8 +50,8 @@ _FORGET: Final = ("session.forget_expired", "session.forget_idle", "sign_in_link
 class SqliteMaintenance:
     """See ``Maintenance``.
 
-    ``on_writer`` runs work on the only writing thread, inside a transaction; ``on_reader`` on a
-    reader thread. ``recent`` are the spans in memory.
+    ``on_writer`` runs work on the writer thread, inside a transaction; ``on_reader`` on a reader
+    thread. ``recent`` are the spans in memory.
     """
 
     def __init__(self, on_writer: RunOnThread, on_reader: RunOnThread, recent: RecentSpans) -> None:
@@ -221,7 +221,7 @@ def _status(connection: sqlite3.Connection) -> DatabaseStatus:
 
 
 def _size(path: str) -> int:
-    # Logs and the word index may disappear meanwhile.
+    # Logs and the search index may disappear meanwhile.
     with suppress(FileNotFoundError):
         return Path(path).stat().st_size
     return 0

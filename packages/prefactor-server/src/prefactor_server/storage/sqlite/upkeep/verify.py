@@ -29,7 +29,7 @@ async def verify(run: RunOnThread) -> AsyncIterator[Finding]:
     for damage in damages:
         yield Finding("-", "file", "-", damage)
     if damages:
-        # In a damaged file, anything else that is found may be an effect of the damage.
+        # In a damaged file, any other finding may be an effect of the damage.
         return
     for read in (_runs, _spans, _payloads):
         async for finding in _slices(run, read):
