@@ -91,7 +91,7 @@ async def test_runs_of_an_unknown_environment_can_be_retried(
     (environment, *_) = [one async for one in client.environments.iterate()]
 
     status, said = command("retry", "--all", "--environment-id", environment.id)
-    assert (status, said[:36]) == (0, "9 dead letters put back, 0 left; the")
+    assert (status, said[:40]) == (0, "9 dead letters queued again, 0 left; the")
     assert letters(tmp_path) == []
     # The process that had them refused is alive, and takes them over.
     assert await recorder.aflush(LIMIT) == 0
@@ -124,7 +124,7 @@ async def test_single_runs_and_spans_can_be_retried(
     assert await recorder.aflush(LIMIT) == 0
     (environment, *_) = [one async for one in client.environments.iterate()]
     to = ("--environment-id", environment.id)
-    assert "7 dead letters put back, 14 left" in command("retry", runs[0], *to)[1]
+    assert "7 dead letters queued again, 14 left" in command("retry", runs[0], *to)[1]
     listed = json.loads(command("list", "--json")[1])
     found = [one for each in listed["accounts"][0]["processes"] for one in each["letters"]]
     ends = [
@@ -220,7 +220,7 @@ async def test_damage_that_hides_the_agent_costs_no_record(
         "0 delivered, 5 dead-lettered, 0 left\n",
     )
     assert "its run was rejected" in command("list")[1]
-    assert "5 dead letters put back" in command("retry", "--all", "--agent-id", "damaged")[1]
+    assert "5 dead letters queued again" in command("retry", "--all", "--agent-id", "damaged")[1]
     assert await asyncio.to_thread(command, "flush") == (
         0,
         "7 delivered, 0 dead-lettered, 0 left\n",

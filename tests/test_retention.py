@@ -125,7 +125,7 @@ async def test_killed_while_it_deletes(
         await client.retention_policies.update({"rules": [{"days": 30}]})
         await until(client, lambda runs: runs < RUNS)
     server.kill()
-    assert verify(database) == "nothing differs\n"
+    assert verify(database) == "found no inconsistencies\n"
     after = replicas[1] if replicas[1:] else serve(tmp_path / "first", *OFTEN, database=database)
     async with client_of(after) as client:
         await until(client, lambda runs: runs == 1)
@@ -136,7 +136,7 @@ async def test_killed_while_it_deletes(
     assert {one.actor for one in entries} == {"server"}
     assert sum(int(runs) for ((runs, _),) in counted) == RUNS
     assert sum(int(spans) for ((_, spans),) in counted) == RUNS * SPANS
-    assert verify(database) == "nothing differs\n"
+    assert verify(database) == "found no inconsistencies\n"
 
 
 async def test_killed_within_a_long_run(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_killed_within_a_long_run(serve: Callable[..., LiveServer], tmp_pa
         await spans_left(path, lambda spans: spans < LONG)
     server.kill()
     assert await spans_left(path, lambda _: True) > 0
-    assert verify(f"sqlite:///{path}") == "nothing differs\n"
+    assert verify(f"sqlite:///{path}") == "found no inconsistencies\n"
     async with client_of(serve(tmp_path, "--retention-interval-seconds", "0")) as client:
         assert [one async for one in client.agent_instances.iterate()] == []
         with pytest.raises(PrefactorNotFoundError):
@@ -191,10 +191,11 @@ def test_by_command_line(
     assert "The audit log is kept forever." in said
     assert json.loads(prefactor("audit", "400", "--json")[0])["audit_days"] == 400
     assert "must be 30 to 36500 days" in prefactor("audit", "9", code=2)[1]
-    assert "a whole number of days, or forever" in prefactor("set", "many", code=2)[1]
+    assert "must be a whole number or forever" in prefactor("set", "many", code=2)[1]
     assert prefactor("preview")[0].splitlines()[2].split()[-4:] == ["90", "0", "0", "0"]
     assert (
-        "no rule is for exactly these runs" in prefactor("remove", "--purpose", "live", code=1)[1]
+        "There is no rule for exactly these runs"
+        in prefactor("remove", "--purpose", "live", code=1)[1]
     )
     prefactor("remove")
     listed, _ = prefactor("remove", "--purpose", "eval", "--environment", "Default")

@@ -52,6 +52,9 @@ PHRASES = {
     r"\bheld against\b": "say 'checked against'",
     r"\bas it last was\b": "say 'the deleted X'",
     r"\b(?:may|can) be left out\b": "say 'is optional' or 'may be omitted'",
+    r"\b(?:is|are) there already\b": "say 'already exists'",
+    r"\bword index\b": "say 'search index'",
+    r"\bnames? of our own\b": "say 'our own names'",
 }
 """What is not said here, each with what to say instead."""
 

@@ -47,11 +47,11 @@ def test_a_run_is_found_stopped_and_exported(
     declined = call(*stop, said="n\n")
     assert declined.code == 1
     assert f"Terminate run {run_id} of stopped-agent (active for" in declined.err
-    assert declined.err.endswith("Nothing was done.\n")
+    assert declined.err.endswith("Nothing was terminated.\n")
     stopped = call(*stop, said="y\n")
     assert (stopped.code, stopped.out) == (
         0,
-        f"terminated {run_id}: its agent is told with the next span it sends\n",
+        f"terminated {run_id}: its agent learns of it with the next span it sends\n",
     )
     (exported,) = of_type(call("runs", "export", run_id).objects, "agent_instance")
     assert (exported["status"], exported["termination_reason"]) == ("terminated", "too expensive")
@@ -79,7 +79,7 @@ def test_terminating_needs_a_confirmation(prefactor: Call, recorded: Recorded) -
 
     assert refused.code == 2
     assert refused.err == (
-        "prefactor: Nobody can be asked, because standard input is no terminal: give --yes\n"
+        "prefactor: Cannot ask for confirmation: standard input is not a terminal; give --yes\n"
     )
     assert prefactor("runs", "terminate", recorded.active, "--reason", " ", "--yes").code == 2
 

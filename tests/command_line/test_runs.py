@@ -219,7 +219,7 @@ def test_following_everything_ends_with_ctrl_c(recorded: Recorded) -> None:
     tail = process(recorded.server, "runs", "tail", "--json", "--agent", "watched-agent")
     assert tail.stdout is not None
     assert tail.stderr is not None
-    assert tail.stderr.readline() == "Following runs; Ctrl-C ends it.\n"
+    assert tail.stderr.readline() == "Following runs. Press Ctrl-C to stop.\n"
     run_id = asyncio.run(one_run(recorded.server, "watched-agent"))
     told = json.loads(tail.stdout.readline())
     assert (told["type"], told["id"]) == ("agent_instance", run_id)

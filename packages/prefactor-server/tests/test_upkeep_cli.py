@@ -82,7 +82,7 @@ class TestOnEitherBackend:
     def test_verify_finds_damage(self, server: LiveServer, run: Run, database: str) -> None:
         """A sound database exits with 0; a damaged one exits with 1 and names the run."""
         sound = run("verify")
-        assert (sound.returncode, sound.stdout) == (0, "nothing differs\n")
+        assert (sound.returncode, sound.stdout) == (0, "found no inconsistencies\n")
 
         rows(database, "UPDATE agent_instance SET complete_spans = 7 WHERE id = 'one'")
         rows(database, LOSE_A_RESULT[is_on_server(database)])
@@ -91,7 +91,7 @@ class TestOnEitherBackend:
         assert broken.returncode == 1
         assert "run one: counts 7 complete spans but has 4" in broken.stdout
         assert "span three-span-3: its result payload of" in broken.stdout
-        assert broken.stdout.endswith("2 found\n")
+        assert broken.stdout.endswith("found 2 inconsistencies\n")
 
     def test_derived_data_is_rebuilt(self, server: LiveServer, run: Run, database: str) -> None:
         """A rebuild replaces derived data, with and without a running server."""

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 Work = Callable[[PrefactorHttpClient], Awaitable[T]]
 
-# A person waits at a terminal, so a server that is down is reported after a second, not seven.
-_PATIENCE: Final = {
+# A person waits at a terminal, so an unreachable server is reported after one second, not seven.
+_RETRIES: Final = {
     "PREFACTOR_MAX_RETRIES": ("max_retries", 2),
     "PREFACTOR_INITIAL_RETRY_DELAY": ("initial_retry_delay", 0.2),
 }
@@ -32,13 +32,13 @@ def api_url(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> str:
     Raises:
         Failure: No URL was given.
     """
-    given = flags.url if flags is not None else None
-    url = (given or environ.get("PREFACTOR_API_URL", "")).strip()
+    flag = flags.url if flags is not None else None
+    url = (flag or environ.get("PREFACTOR_API_URL", "")).strip()
     if not url:
         message = "PREFACTOR_API_URL is not set: export it, or give --url"
         raise Failure(message, USAGE)
     if not url.startswith(("http://", "https://")):
-        message = f"the URL of the server must begin with http:// or https://, got {url!r}"
+        message = f"The URL of the server must begin with http:// or https://, got {url!r}"
         raise Failure(message, USAGE)
     return url.rstrip("/")
 
@@ -49,15 +49,15 @@ def settings(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> HttpC
     Raises:
         Failure: A setting is missing or invalid.
     """
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "api_url": api_url(flags, environ),
         "api_token": _token(flags, environ),
     }
-    given |= {
-        name: value for variable, (name, value) in _PATIENCE.items() if variable not in environ
+    options |= {
+        name: value for variable, (name, value) in _RETRIES.items() if variable not in environ
     }
     try:
-        return HttpClientConfig.from_env(environ, **given)
+        return HttpClientConfig.from_env(environ, **options)
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
 
@@ -97,7 +97,7 @@ def _token(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> str:
     if not token:
         message = (
             "PREFACTOR_API_TOKEN is not set: export a token of the server, or give --token-file. "
-            "`prefactor-server token create` makes one"
+            "`prefactor-server token create` creates one"
         )
         raise Failure(message, NOT_PERMITTED)
     return token

@@ -44,7 +44,9 @@ def explain(error: PrefactorHttpError, url: str) -> Failure:
     if isinstance(last, PrefactorNetworkError) or not isinstance(last, PrefactorHttpError):
         return _unreachable(last, url)
     if is_transient_http_error(last):
-        return Failure(f"The server at {url} is busy: {_said(last)} Try again later.", UNREACHABLE)
+        return Failure(
+            f"The server at {url} is busy: {_sentence(last)} Try again later.", UNREACHABLE
+        )
     code = next((code for kind, code in _CODES if isinstance(last, kind)), FAILED)
     return Failure(_message(last), code)
 
@@ -53,17 +55,17 @@ def _message(error: PrefactorHttpError) -> str:
     match error:
         case PrefactorAuthError(status_code=401):
             advice = "Set PREFACTOR_API_TOKEN to a valid token of that server."
-            return f"The server does not accept the token: {_said(error)} {advice}"
+            return f"The server does not accept the token: {_sentence(error)} {advice}"
         case PrefactorAuthError():
-            return f"Not permitted: {_said(error)}"
+            return f"Not permitted: {_sentence(error)}"
         case PrefactorValidationError(errors=errors):
-            return f"{_said(error)}{_fields(errors)}"
+            return f"{_sentence(error)}{_fields(errors)}"
         case PrefactorRedirectError(target=target):
             return f"The API is at another address: give --url {target or 'with that address'}"
         case PrefactorResponseTooLargeError():
-            return f"{_said(error)} Raise PREFACTOR_MAX_RESPONSE_BYTES to read it."
+            return f"{_sentence(error)} Raise PREFACTOR_MAX_RESPONSE_BYTES to read it."
         case _:
-            return _said(error)
+            return _sentence(error)
 
 
 def _unreachable(error: Exception, url: str) -> Failure:
@@ -76,28 +78,29 @@ def _unreachable(error: Exception, url: str) -> Failure:
 
 
 def _reason(error: Exception) -> str:
-    """Return why the connection failed, in the operating system's words if there are any."""
+    """Return why the connection failed, if possible as the operating system describes it."""
     number: object = getattr(error, "errno", None)
     if isinstance(number, int) and number > 0:
         return os.strerror(number)
     return str(error).rstrip(".")
 
 
-def _said(error: PrefactorHttpError) -> str:
+def _sentence(error: PrefactorHttpError) -> str:
+    """Return the message of an error, ended by a full stop."""
     return error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
 
 
 def _fields(errors: Mapping[str, Any]) -> str:
-    """Return the errors by field as one text. Nested ones are covered by the message."""
-    told: list[str] = []
+    """Return the errors by field as one text. The message covers nested errors."""
+    texts: list[str] = []
     for name, problem in errors.items():
         match problem:
             case str():
-                told.append(f"{name}: {problem}")
+                texts.append(f"{name}: {problem}")
             case {"message": str(message)}:
-                told.append(f"{name}: {message}")
+                texts.append(f"{name}: {message}")
             case [str(first), *_]:
-                told.append(f"{name}: {first}")
+                texts.append(f"{name}: {first}")
             case _:
                 pass
-    return f" {'; '.join(told)}" if told else ""
+    return f" {'; '.join(texts)}" if texts else ""

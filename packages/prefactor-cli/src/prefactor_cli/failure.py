@@ -17,7 +17,7 @@ OUTPUT_CLOSED: Final = 141
 
 
 class Failure(Exception):
-    """A command cannot do what was asked. The message is one line that says what to do."""
+    """A command failed. The message is one line that says what to do."""
 
     def __init__(self, message: str, code: int = FAILED) -> None:
         """Store the message and the exit code."""

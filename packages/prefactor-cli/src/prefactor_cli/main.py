@@ -26,8 +26,8 @@ app = cyclopts.App(
     help=(
         "Find, show, follow, export and terminate the runs of AI agents.\n\n"
         "The server is set by PREFACTOR_API_URL and PREFACTOR_API_TOKEN. Exit codes: 0 done, "
-        "1 failed, 2 wrong usage, 3 not found, 4 not signed in or not permitted, 5 server not "
-        "reached or busy, 130 interrupted."
+        "1 failed, 2 wrong usage, 3 not found, 4 not signed in or not permitted, 5 server "
+        "unreachable or busy, 130 interrupted."
     ),
     version=__version__,
     result_action="return_value",
@@ -44,19 +44,17 @@ app.command(
 app.command(
     f"{_COMMANDS}.webhooks:app",
     name="webhooks",
-    help="Make, test and change webhooks; list deliveries.",
+    help="Create, test and change webhooks; list deliveries.",
 )
 app.command(
     f"{_COMMANDS}.retention:app", name="retention", help="Show and change how long runs are kept."
 )
-app.command(
-    f"{_COMMANDS}.quality:app", name="quality", help="Compare what evaluations say of versions."
-)
+app.command(f"{_COMMANDS}.quality:app", name="quality", help="Compare evaluations of versions.")
 app.command(f"{_COMMANDS}.open:open_run", name="open", help="Open the page of a run in a browser.")
 app.command(
     f"{_COMMANDS}.completion:completion",
     name="completion",
-    help="Print the completion of this command for a shell.",
+    help="Print the completion script of this command for a shell.",
 )
 
 
@@ -111,17 +109,17 @@ def _usage(error: cyclopts.CycloptsError) -> str:
     command = " ".join(["prefactor", *(error.command_chain or ())])
     error.verbose = False
     # The library's own message would import every command to see which ones are hidden.
-    said = _unknown(error) if isinstance(error, cyclopts.UnknownCommandError) else str(error)
-    said = said.rstrip()
-    return f"{said}{'' if said.endswith(('.', '?')) else '.'} See {command} --help"
+    text = _unknown(error) if isinstance(error, cyclopts.UnknownCommandError) else str(error)
+    text = text.rstrip()
+    return f"{text}{'' if text.endswith(('.', '?')) else '.'} See {command} --help"
 
 
 def _unknown(error: cyclopts.UnknownCommandError) -> str:
     token = (error.unused_tokens or [""])[0]
     names = [name for name in error.app or () if not name.startswith("-")]
     close = difflib.get_close_matches(token, names, 1)
-    meant = f'Did you mean "{close[0]}"?' if close else f"There are: {', '.join(names)}."
-    return f'Unknown command "{token}". {meant}'
+    advice = f'Did you mean "{close[0]}"?' if close else f"Commands: {', '.join(names)}."
+    return f'Unknown command "{token}". {advice}'
 
 
 def _fail(message: str, code: int) -> int:
@@ -137,5 +135,5 @@ def _abandon_output(code: int) -> int:
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
-    """Exit in the way that removes incomplete files."""
+    """Exit through SystemExit, so that incomplete files are removed."""
     sys.exit(128 + number)

@@ -35,9 +35,9 @@ class _Console(Console):
 
 
 class Printer:
-    """Prints to standard output, with colours and the terminal's width if it is a terminal.
+    """Prints to standard output, on a terminal with colours and within its width.
 
-    With ``stderr`` it prints to standard error, for lines that are not part of a JSON document.
+    With ``stderr``, it prints to standard error, for lines that are not part of a JSON document.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
@@ -49,16 +49,16 @@ class Printer:
         file = sys.stderr if stderr else sys.stdout
         self.width: int | None = self._console.width if file.isatty() else None
 
-    def pieces(self, pieces: Iterable[Cell]) -> None:
-        """Print a line of pieces, each with its style."""
+    def cells(self, cells: Iterable[Cell]) -> None:
+        """Print a line of cells, each with its style."""
         text = Text()
-        for piece in pieces:
-            text.append(piece.text, piece.style if self._styled and piece.style else None)
+        for cell in cells:
+            text.append(cell.text, cell.style if self._styled and cell.style else None)
         self._console.print(text, soft_wrap=True, no_wrap=True, overflow="ignore", crop=False)
 
     def line(self, text: str = "", style: str = "") -> None:
         """Print a line."""
-        self.pieces([Cell(text, style)])
+        self.cells([Cell(text, style)])
 
     def table(self, columns: Sequence[Column]) -> TablePrinter:
         """Return a table that is printed page by page."""
@@ -81,11 +81,11 @@ class TablePrinter:
         if not self._widths:
             self._widths = widths(self._columns, rows, self._printer.width)
             titles = [Cell(column.title, _MUTED) for column in self._columns]
-            self._printer.pieces(line(self._columns, titles, self._widths))
+            self._printer.cells(line(self._columns, titles, self._widths))
         for number, row in enumerate(rows):
-            self._printer.pieces(line(self._columns, row, self._widths))
+            self._printer.cells(line(self._columns, row, self._widths))
             if number < len(below) and below[number]:
-                self._printer.pieces(below[number])
+                self._printer.cells(below[number])
 
 
 def print_json(value: Any) -> None:
@@ -111,7 +111,7 @@ def note(message: str) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Ask for confirmation on standard error. Any answer but yes counts as no."""
+    """Ask for confirmation on standard error. Any answer except yes counts as no."""
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

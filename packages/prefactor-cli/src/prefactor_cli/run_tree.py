@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Linked(Protocol):
-    """The fields of a span that determine its place."""
+    """The fields of a span that determine its position in the tree."""
 
     @property
     def id(self) -> Hashable:
@@ -42,19 +42,19 @@ GLYPHS = {"complete": "✓", "failed": "✗", "cancelled": "⊘", "active": "▶
 
 @dataclass(frozen=True)
 class Row(Generic[S]):
-    """A span in its place. `more` says for each level whether another span follows there."""
+    """A span in the tree. `more` says for each level whether another span follows on it."""
 
     span: S
     more: tuple[bool, ...]
 
     @property
     def branch(self) -> str:
-        """The lines that lead to the span."""
+        """The lines before the span's title."""
         return self.trunk(self.more[:-1]) + ("├─ " if self.more[-1] else "└─ ")
 
     @property
     def below(self) -> str:
-        """The lines that pass the text below the span."""
+        """The lines before further text about the span, below its title."""
         return self.trunk(self.more)
 
     @staticmethod
@@ -117,21 +117,21 @@ def _parents(spans: Sequence[Linked], order: list[int]) -> dict[int, int | None]
     The parents contain no cycle, so following them always ends at a root.
     """
     by_id = {span.id: number for number, span in reversed(list(enumerate(spans)))}
-    said = {number: by_id.get(spans[number].parent_span_id) for number in order}
+    parents = {number: by_id.get(spans[number].parent_span_id) for number in order}
     settled: set[int | None] = {None}
     for number in order:
         path: dict[int, None] = {}
         here: int | None = number
         while here is not None and here not in settled and here not in path:
             path[here] = None
-            here = said[here]
+            here = parents[here]
         if here is not None and here in path:
             # A cycle. Its spans are on the path, and `order` says which one started first.
             members = list(path)[list(path).index(here) :]
             first = min(members, key=lambda member: _began(spans[member], member))
-            said[first] = None
+            parents[first] = None
         settled |= path.keys()
-    return said
+    return parents
 
 
 def _siblings(numbers: list[int], above: tuple[bool, ...]) -> list[tuple[int, tuple[bool, ...]]]:
@@ -156,12 +156,12 @@ def _counts(instance: AgentInstance, spans: Sequence[AgentSpan]) -> str:
 def _line(row: Row[AgentSpan], width: int) -> str:
     span = row.span
     title = printable(span.schema_title or span.schema_name)
-    said = f"{row.branch}{GLYPHS.get(span.status, '?')} {title}"
+    text = f"{row.branch}{GLYPHS.get(span.status, '?')} {title}"
     if span.summary:
-        said += f"  {printable(span.summary)}"
+        text += f"  {printable(span.summary)}"
     duration = took(span.started_at, span.finished_at) or span.status
     room = width - len(duration) - 2
-    return f"{_clipped(said, room):<{room}}  {duration}"
+    return f"{_clipped(text, room):<{room}}  {duration}"
 
 
 def _clipped(text: str, width: int) -> str:

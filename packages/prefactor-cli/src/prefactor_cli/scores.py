@@ -25,7 +25,7 @@ class VersionScores:
     @property
     def error(self) -> float | None:
         """The standard error of the mean; None for a single score."""
-        if len(self.scores) < 2:  # noqa: PLR2004 - what a spread takes
+        if len(self.scores) < 2:  # noqa: PLR2004 - a deviation needs two values
             return None
         return statistics.stdev(self.scores) / math.sqrt(len(self.scores))
 
@@ -59,8 +59,8 @@ def verdict(
     Args:
         before: The scores of the earlier version.
         after: The scores of the later one.
-        below: The mean that it must not fall short of.
-        drop: By how much its mean may be lower than that of the earlier version.
+        below: The lowest mean that passes.
+        drop: How much lower its mean may be than that of the earlier version.
     """
     missing = next((each for each in (before, after) if not each.scores), None)
     if missing is not None:

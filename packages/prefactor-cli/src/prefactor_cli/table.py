@@ -23,7 +23,7 @@ class Cell:
 class Column:
     """A column: its title, whether it contains numbers, and its minimum width.
 
-    `least` is None for a column that is never cut, such as one of ids.
+    `least` is None for a column that is never truncated, such as one of ids.
     """
 
     title: str
@@ -36,8 +36,8 @@ def widths(
 ) -> list[int]:
     """Return the width of each column: the width of its texts, or less to fit the terminal.
 
-    The widest of the columns that may be cut are narrowed first, down to their minimum. A table
-    that is still too wide stays so.
+    The widest columns that may be truncated are narrowed first, down to their minimum. The table
+    may still be too wide.
     """
     found = [
         max([cell_len(column.title), *(cell_len(row[place].text) for row in rows)])
@@ -61,8 +61,8 @@ def widths(
 
 
 def line(columns: Sequence[Column], row: Sequence[Cell], sizes: Sequence[int]) -> list[Cell]:
-    """Return a row as the pieces of a line without trailing spaces."""
-    pieces: list[Cell] = []
+    """Return a row as the cells of a line without trailing spaces."""
+    cells: list[Cell] = []
     last = max((place for place, cell in enumerate(row) if cell.text), default=-1)
     for place, (column, cell, size) in enumerate(zip(columns, row, sizes, strict=True)):
         if place > last:
@@ -70,16 +70,16 @@ def line(columns: Sequence[Column], row: Sequence[Cell], sizes: Sequence[int]) -
         text = fitted(cell.text, size) if column.least is not None else cell.text
         blank = " " * (size - cell_len(text))
         before, after = (blank, "") if column.right else ("", "" if place == last else blank)
-        pieces += [
+        cells += [
             Cell(before),
             Cell(text, cell.style),
             Cell(after if place == last else after + _GAP),
         ]
-    return [piece for piece in pieces if piece.text]
+    return [cell for cell in cells if cell.text]
 
 
 def fitted(text: str, room: int) -> str:
-    """Return a text cut to a number of terminal columns."""
+    """Return a text truncated to a number of terminal columns."""
     if cell_len(text) <= room:
         return text
     return set_cell_size(text, max(room - 1, 0)).rstrip() + "…"

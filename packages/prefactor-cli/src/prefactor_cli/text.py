@@ -4,7 +4,7 @@
 def printable(text: str) -> str:
     """Return a text on one line, without characters that control a terminal.
 
-    Python counts control characters and marks that reorder text as unprintable, too.
+    For Python, control characters and marks that reorder text are not printable.
     """
     return "".join(each if each.isprintable() else "�" for each in " ".join(text.split()))
 

@@ -12,7 +12,7 @@ _DAY: Final = 24 * _HOUR
 
 
 def took(started_at: datetime | None, finished_at: datetime | None) -> str:
-    """Format a duration, or return an empty text if it is not over."""
+    """Format a duration, or return an empty text if it has not ended."""
     if started_at is None or finished_at is None:
         return ""
     seconds = max(finished_at - started_at, timedelta()).total_seconds()

@@ -100,9 +100,9 @@ class Streams:
             if after is not None:
                 headers["Last-Event-ID"] = str(after)
 
-            async def attempt(*asked: Any, **limits: Any) -> StreamedResponse:
+            async def attempt(*request: Any, **limits: Any) -> StreamedResponse:
                 return await self._open_stream(
-                    *asked, stale_after=stale_after, more=headers, **limits
+                    *request, stale_after=stale_after, more=headers, **limits
                 )
 
             call = Call(
@@ -127,7 +127,7 @@ class Streams:
     ) -> AsyncGenerator[bytes]:
         """Yield the uncompressed body of a response of any size as it arrives.
 
-        Opening it is retried like any call. A later failure is not, because pieces have already
+        Opening it is retried like any call. A later failure is not, because chunks have already
         been yielded. The limits of a call apply to opening it, and `stale_after` to its silence.
 
         Args:
@@ -144,16 +144,16 @@ class Streams:
         if not stale_after > 0:
             message = "stale_after must be positive"
             raise ValueError(message)
-        wanted = {"Accept": ", ".join(DOWNLOADS), "Accept-Encoding": "gzip"}
+        headers = {"Accept": ", ".join(DOWNLOADS), "Accept-Encoding": "gzip"}
 
-        async def attempt(*asked: Any, **limits: Any) -> StreamedResponse:
+        async def attempt(*request: Any, **limits: Any) -> StreamedResponse:
             return await self._open_stream(
-                *asked, stale_after=stale_after, more=wanted, media_types=DOWNLOADS, **limits
+                *request, stale_after=stale_after, more=headers, media_types=DOWNLOADS, **limits
             )
 
-        given = self._options if options is None else self._options.merge(options)
-        asked = None if params is None else query(params)
-        call = Call(self._context, given, attempt, "GET", path, asked, None, None)
+        merged = self._options if options is None else self._options.merge(options)
+        parameters = None if params is None else query(params)
+        call = Call(self._context, merged, attempt, "GET", path, parameters, None, None)
         opened = await self._retry_handler.run(call)
         try:
             inflater = Inflater(opened.coding)

@@ -123,10 +123,10 @@ class RetryPolicy:
             return Stop.FINAL
         if retries >= self.max_retries:
             return Stop.USED_UP
-        asked = failure.retry_after or 0.0
-        if asked > self.max_delay:
+        requested = failure.retry_after or 0.0
+        if requested > self.max_delay:
             return Stop.TOO_LONG
-        wait = max(self.backoff(retries, factor), asked)
+        wait = max(self.backoff(retries, factor), requested)
         return wait if wait < time_left else Stop.DEADLINE
 
 

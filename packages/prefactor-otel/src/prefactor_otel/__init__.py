@@ -1,8 +1,8 @@
 """Maps OpenTelemetry spans about models, tools and agents to Prefactor's spans.
 
-`payloads` decides what kind of span it is, and what its payload and result hold. `outcome` decides
-how it ended. `truncation` shortens a payload that is too large. The recorder and the server share
-these functions. They are pure, and do not need OpenTelemetry to be installed.
+`kinds` decides the kind of a span, `payloads` its payload and result, and `outcome` how it ended.
+`truncation` shortens a payload that is too large. The recorder and the server share these
+functions. They are pure, and do not need OpenTelemetry to be installed.
 """
 
 from prefactor_otel._version import __version__

@@ -1,4 +1,4 @@
-"""Reads and shapes JSON values: arguments of tools, declarations of tools, counts of tokens."""
+"""Reads and converts JSON values: arguments and declarations of tools, counts of tokens."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ def items(value: Any) -> list[dict[str, Any]]:
 
 
 def without_none(**values: Any) -> dict[str, Any]:
-    """Drop the values that are None. Keep 0, false and empty values."""
+    """Return the values that are not None, including 0, false and empty values."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def without_empty(**values: Any) -> dict[str, Any]:
-    """Drop None and empty values. Use `without_none` for arguments and results of tools."""
+    """Return the values that are not None or empty. For tools, use `without_none`."""
     return {
         name: value
         for name, value in values.items()
-        # A truthy value is neither, and is faster to check.
+        # Truth is checked first, because that is faster.
         if value or (value is not None and value not in ({}, [], ""))
     }

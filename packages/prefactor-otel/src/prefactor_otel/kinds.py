@@ -1,4 +1,4 @@
-"""Decides what kind of span it is, by any known convention, and names the span types."""
+"""Decides the kind of a span, by any known convention, and names the span types."""
 
 from __future__ import annotations
 

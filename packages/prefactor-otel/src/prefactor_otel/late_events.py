@@ -1,4 +1,4 @@
-"""Adds messages that came after their span, as log records, to what was recorded of it."""
+"""Adds messages that arrived after their span, as log records, to its payload and result."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def with_events(
 ) -> tuple[JsonObject, JsonObject]:
     """Return payload and result with the messages in the events `after`.
 
-    Messages that the span itself had stay: those that are there are replaced only if they are what
-    the events `before`, a part of `after`, have said.
+    Messages from the span itself are kept. Existing messages are replaced only if they are those of
+    the events `before`, which are a part of `after`.
     """
-    asked, answered = _inputs(after), _outputs(after)
-    if asked and payload.get("messages", []) == _inputs(before):
-        payload = {**payload, "messages": asked}
-    if answered and result.get("messages", []) == _outputs(before):
-        first = answered[0]
-        read = without_empty(
+    inputs, outputs = _inputs(after), _outputs(after)
+    if inputs and payload.get("messages", []) == _inputs(before):
+        payload = {**payload, "messages": inputs}
+    if outputs and result.get("messages", []) == _outputs(before):
+        first = outputs[0]
+        members = without_empty(
             text=text_of(first),
             tool_calls=tool_calls_of(first),
-            messages=answered,
+            messages=outputs,
             finish_reason=result.get("finish_reason") or first.get("finish_reason"),
         )
-        result = {**result, **read}
+        result = {**result, **members}
     return payload, result
 
 

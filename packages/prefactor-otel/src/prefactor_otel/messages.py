@@ -1,7 +1,7 @@
 """Reads messages from attributes and events of OpenTelemetry spans, in all common forms.
 
-Successive versions of the semantic conventions put them into span events, indexed attributes and
-JSON. OpenInference has its own indexed attributes. The result is always a list of objects with
+Successive versions of the semantic conventions have put them into span events, indexed attributes
+and JSON. OpenInference has its own indexed attributes. The result is always a list of objects with
 `role` and `content` (or `parts`, in the newest form).
 """
 
@@ -30,13 +30,13 @@ def nested(attributes: JsonObject, prefix: str) -> Any:
 
 
 def _put(tree: JsonObject, path: list[str], value: Any) -> None:
-    place = tree
-    for step in path[:-1]:
-        branch = place.setdefault(step, {})
+    node = tree
+    for name in path[:-1]:
+        branch = node.setdefault(name, {})
         if not isinstance(branch, dict):
-            return  # there is a leaf of that name
-        place = cast("JsonObject", branch)
-    place[path[-1]] = value
+            return  # a leaf has that name
+        node = cast("JsonObject", branch)
+    node[path[-1]] = value
 
 
 def _with_lists(tree: Any) -> Any:

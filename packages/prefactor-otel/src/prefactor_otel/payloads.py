@@ -47,7 +47,7 @@ _PREFIXES = (
     "reranker.",
     "retrieval.",
 )
-"""What names of attributes that are taken by a prefix begin with."""
+"""The prefixes of attributes that are taken by prefix."""
 _USAGE = ("gen_ai.usage.", "llm.usage.", "llm.token_count.")
 _COUNTS = (
     ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
@@ -65,7 +65,7 @@ _REQUEST = "gen_ai.request."
 
 
 class _Attributes:
-    """A span's attributes. Readers take those they know; the others remain."""
+    """A span's attributes. Readers take the known ones; the others remain."""
 
     def __init__(self, span: OtelSpan) -> None:
         self.events = [(each.name, dict(each.attributes)) for each in span.events]
@@ -79,12 +79,12 @@ class _Attributes:
     def has_any(self, part: str) -> bool:
         """Return whether the name of any attribute contains a text.
 
-        Most spans have few of the known attributes, so this saves looking for each of them.
+        Most spans have few of the known attributes, so this saves lookups.
         """
         return part in self._names
 
     def take_all(self, prefixes: tuple[str, ...]) -> JsonObject:
-        """Take the attributes whose names begin with one of the prefixes, which are nested ones."""
+        """Take the attributes whose names begin with one of the prefixes (of `_PREFIXES`)."""
         names = [name for name in self._nested if name.startswith(prefixes)]
         if not names:
             return {}
@@ -119,7 +119,7 @@ class _Attributes:
             return None
         dotted = f"{prefix}."
         names = [name for name in self._nested if name.startswith(dotted)]
-        # One that was taken by its own name is gone already.
+        # Attributes that were taken by name no longer remain.
         taken = {name: self.remaining.pop(name) for name in names if name in self.remaining}
         return nested(taken, prefix) if taken else None
 
@@ -130,9 +130,9 @@ def payload_and_result(span: OtelSpan) -> tuple[JsonObject, JsonObject]:
     usage = _usage(attributes)
     result = _result(attributes)
     if kind_of(span) not in _CALLS and usage:
-        # Totals of the calls below. As `token_usage`, they would be counted twice.
+        # These are totals of child spans. As `token_usage`, they would be counted twice.
         usage = {"totals": usage.get("token_usage", usage["usage"])}
-    # Logfire names spans by templates, and has the text beside it, with a schema of its attributes.
+    # Logfire names spans by templates. The text and a schema are in attributes.
     name = span.name
     if attributes.has_any("logfire."):
         name = attributes.take("logfire.msg") or name
@@ -247,8 +247,8 @@ def _parameters(attributes: _Attributes) -> JsonObject:
         for name in [*attributes.remaining]
         if name.startswith(_REQUEST)
     }
-    whole = attributes.take_json("llm.invocation_parameters")
-    return {**whole, **named} if isinstance(whole, dict) else named
+    parameters = attributes.take_json("llm.invocation_parameters")
+    return {**parameters, **named} if isinstance(parameters, dict) else named
 
 
 def _result(attributes: _Attributes) -> JsonObject:
@@ -280,12 +280,12 @@ def _documents(attributes: _Attributes) -> JsonObject:
     """Return the documents found, as `documents`. An empty list is kept."""
     if not attributes.has_any("documents"):
         return {}
-    written = attributes.take_value("documents", "gen_ai.retrieval.documents")
+    result = attributes.take_value("documents", "gen_ai.retrieval.documents")
     for prefix in ("retrieval.documents", "reranker.output_documents"):
         found = attributes.take_prefix(prefix)
         documents = [each.get("document", each) for each in items(found)]
-        written = written or without_empty(documents=documents)
-    return written
+        result = result or without_empty(documents=documents)
+    return result
 
 
 def _usage(attributes: _Attributes) -> JsonObject:

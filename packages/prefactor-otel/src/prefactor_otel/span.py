@@ -1,4 +1,4 @@
-"""An ended or open OpenTelemetry span, as the mapping reads it."""
+"""The OpenTelemetry span, ended or open, that the mapping reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SpanEvent(NamedTuple):
 
 
 class OtelSpan(NamedTuple):
-    """What the mapping reads of a span.
+    """The fields of a span that the mapping reads.
 
     `trace_id` and `span_id` are in hexadecimal. `scope` is the name of the instrumentation.
     """

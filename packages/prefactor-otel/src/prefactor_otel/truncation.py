@@ -1,9 +1,9 @@
 """Truncates the largest fields of a payload that is too large, and marks it.
 
-Only sizes decide, so the same payload is always truncated in the same way. Long texts are shortened
-first, all to the same length, so that the longest lose the most and short ones nothing. A prompt
-with half of a document still says what the call was about. Lists and objects lose their ends only
-if that is not enough, as with millions of small items.
+Only sizes matter, so the same payload is always truncated in the same way. Long texts are shortened
+first, all to the same length, so that the longest lose the most and short ones nothing: a prompt
+with half of a document still shows what the call was about. Lists and objects lose their last
+members only if that is not enough, as with millions of small items.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ MARK = "prefactor.truncated"
 SHORTEST_TEXT = 512
 """Bytes kept of each text before lists and objects are truncated."""
 SMALLEST_SHARE = 64
-"""Bytes below which a member is dropped entirely, because so short a beginning says nothing."""
+"""Bytes below which a member is dropped entirely, because so short a beginning is useless."""
 MAX_DEPTH = 32
-"""Levels that are searched for what to keep. A container below is emptied."""
+"""Levels that are truncated member by member. A container below them is emptied."""
 MAX_PATH = 120
 """Maximum characters of a path in the mark."""
 _ELLIPSIS = "…"
@@ -36,7 +36,7 @@ def truncate(payload: bytes, limit: int) -> bytes:
     """Truncate a payload (an encoded JSON object) to at most `limit` bytes.
 
     The member `MARK` names what was truncated. Its `original_size` is the size before the first
-    truncation, however many followed. Below about 120 bytes there is no room for the mark, and the
+    truncation, even after several. Below about 120 bytes there is no room for the mark, and the
     result is an empty object.
     """
     if len(payload) <= limit:
@@ -58,7 +58,7 @@ def truncate(payload: bytes, limit: int) -> bytes:
 def add_mark(
     payload: dict[str, Any], places: list[Path | None], size: int, limit: int, prefix: str
 ) -> dict[str, Any]:
-    """Return a copied payload with a mark for what the copy left out.
+    """Return a copied payload with a mark that names what the copy omits.
 
     Args:
         payload: The copy.
@@ -190,7 +190,7 @@ class _Truncator:
         elif isinstance(member, dict | list) and budget >= len("[]"):
             del self.places[place]
             self.fit(cast("Container", member), budget, place, depth + 1)
-        else:  # the member's name takes up the whole share
+        else:  # the share is too small for the name and a value
             del holder[key]
 
 

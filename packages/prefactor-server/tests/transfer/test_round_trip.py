@@ -56,7 +56,7 @@ async def test_imported_runs_are_found_and_counted_without_notifications(
         found, same = ([run["id"] for run in answer.summaries] for answer in answers)
         assert found == same != []
     for table in TABLES:
-        counted = f"SELECT count(*) FROM {table}"  # noqa: S608 - names of our own
+        counted = f"SELECT count(*) FROM {table}"  # noqa: S608 - our own names
         assert await target.rows(counted) == await source.rows(counted)
 
 

@@ -77,8 +77,7 @@ def show_agent(
     """
 
     async def work(client: PrefactorHttpClient) -> None:
-        known = await agent_id(client, agent)
-        found = await client.agents.get(known, include_counts=True)
+        found = await client.agents.get(await agent_id(client, agent), include_counts=True)
         if json:
             print_document(found.raw)
         else:
@@ -101,7 +100,7 @@ def _row(agent: AgentSummary) -> list[Cell]:
 def _print(agent: Agent) -> None:
     printer = Printer()
     status = agent.status or ""
-    printer.pieces(
+    printer.cells(
         [
             Cell(printable(agent.name or agent.id), "bold"),
             Cell(f"  {status}", _STYLES.get(status, "")),
@@ -123,4 +122,4 @@ def _print(agent: Agent) -> None:
         facts["runs"] = count(counts.total) + (f" ({', '.join(some)})" if some else "")
     for name, value in facts.items():
         if value:
-            printer.pieces([Cell(f"{name:<13}", "dim"), Cell(printable(value))])
+            printer.cells([Cell(f"{name:<13}", "dim"), Cell(printable(value))])

@@ -9,7 +9,7 @@ from prefactor_cli.main import app
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
-    """Print the completion of this command for a shell, which evaluates it at startup.
+    """Print the completion script of this command for a shell, which runs it at startup.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def page_of(url: str, run_id: str) -> str:
 
 
 def _has_browser() -> bool:
-    """Whether a graphical browser is available, rather than a text browser or none."""
+    """Return whether a graphical browser is available, rather than a text browser or none."""
     if sys.platform == "darwin" or os.environ.get("BROWSER"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

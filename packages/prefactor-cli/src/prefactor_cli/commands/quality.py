@@ -51,7 +51,7 @@ def compare(
 ) -> int:
     """Compare the scores of the newest runs of two versions, and fail if they got worse.
 
-    Without --fail-below and --fail-drop it fails only if a version has no score.
+    Without --fail-below and --fail-drop, it fails only if a version has no scores.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def compare(
     name
         The name of the evaluation, as recorded in the quality of runs.
     field
-        The member of the payload that is the score: a number, or true or false.
+        The member of the payload that contains the score: a number, or true or false.
     purpose
         Only runs for this purpose, such as eval.
     limit
@@ -79,8 +79,8 @@ def compare(
         filters = {} if purpose is None else {"purpose": purpose}
         found: list[VersionScores] = []
         for each in version:
-            wanted = {**filters, "agent_version_id": await version_id(client, agent, each)}
-            runs = await _newest(client, wanted, limit)
+            of_version = {**filters, "agent_version_id": await version_id(client, agent, each)}
+            runs = await _newest(client, of_version, limit)
             found.append(await _scores(client, each, runs, name, field))
         before, after = found
         failed = verdict(before, after, fail_below, fail_drop)
@@ -133,7 +133,7 @@ def _print(before: VersionScores, after: VersionScores) -> None:
     if before.scores and after.scores:
         change = after.mean - before.mean
         style = "red" if change < 0 else "green"
-        printer.pieces([Cell("mean "), Cell(f"{change:+.4g}", style)])
+        printer.cells([Cell("mean "), Cell(f"{change:+.4g}", style)])
 
 
 def _row(one: VersionScores) -> list[Cell]:

@@ -43,7 +43,7 @@ _DUE_COLUMNS: Final = (
 
 @app.command(name="show")
 def show_policy(*, json: Json = False, connection: Connection = None) -> None:
-    """Show the rules, the most specific first. A run follows the first that matches it.
+    """Show the rules, the most specific first. The first rule that matches a run applies.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def set_rule(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Set after how many days some runs are deleted, counted from their end.
+    """Set how many days after their end runs are deleted.
 
-    Without a flag, the rule is for all runs. It replaces a rule for the same runs.
+    Without a filter, the rule is for all runs. It replaces a rule for the same runs.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def remove_rule(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Remove the rule that is for exactly these runs; without a flag, the one for all runs.
+    """Remove the rule for exactly these runs. Without a filter, this is the rule for all runs.
 
     Parameters
     ----------
@@ -124,14 +124,14 @@ def remove_rule(
 
     async def work(client: PrefactorHttpClient) -> None:
         async def changed(rules: Sequence[_Rule]) -> Sequence[_Rule]:
-            # By the text as well, for the rule of an agent or environment that was deleted.
+            # First by the given text, because the agent or environment may have been deleted.
             texts = {"agent_id": agent, "environment_id": environment, "purpose": purpose}
             left = [rule for rule in rules if not _is_for(rule, texts)]
             if len(left) == len(rules):
                 scope = await _scope(client, agent, environment, purpose)
                 left = [rule for rule in rules if not _is_for(rule, scope)]
             if len(left) == len(rules):
-                message = "no rule is for exactly these runs: see prefactor retention show"
+                message = "There is no rule for exactly these runs: see prefactor retention show"
                 raise Failure(message)
             return left
 
@@ -178,7 +178,7 @@ def preview(*, json: Json = False, connection: Connection = None) -> None:
         rows = [[*_cells(rule), *(Cell(str(one)) for one in more)] for rule, more in numbers]
         Printer().table(_DUE_COLUMNS).page(rows)
         if not found.is_complete:
-            note("There are too many old runs to count all of them. There may be more to delete.")
+            note("There are too many old runs to count all of them. More may be deleted.")
 
     run(connection, work)
 
@@ -187,7 +187,7 @@ def _days(text: str) -> int | None:
     if text == _FOREVER:
         return None
     if not text.isdecimal():
-        message = f"DAYS: must be a whole number of days, or {_FOREVER}, got {printable(text)!r}"
+        message = f"DAYS: must be a whole number or {_FOREVER}, got {printable(text)!r}"
         raise Failure(message, USAGE)
     return int(text)
 
@@ -197,12 +197,12 @@ async def _scope(
 ) -> dict[str, str | None]:
     """Return the filters of a rule, by ids."""
     found = None if agent is None else (await client.agents.get(agent)).id
-    place = None if environment is None else await environment_id(client, environment)
-    return {"agent_id": found, "environment_id": place, "purpose": purpose}
+    known = None if environment is None else await environment_id(client, environment)
+    return {"agent_id": found, "environment_id": known, "purpose": purpose}
 
 
 async def _change(client: PrefactorHttpClient, changed: _Changed) -> RetentionPolicy:
-    """Change the rules of the policy. Read them again if somebody else was faster."""
+    """Change the rules of the policy. Read them again after a conflict."""
     for _ in range(_RETRIES):
         with suppress(PrefactorConflictError):
             return await _change_once(client, changed)

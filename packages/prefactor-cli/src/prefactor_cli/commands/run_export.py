@@ -1,4 +1,4 @@
-"""``prefactor runs export``: writes a whole run in the server's format."""
+"""``prefactor runs export``: writes a complete run in a format of the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from prefactor_http import ExportFormat, PrefactorHttpClient, PrefactorHttpError
 Write = Callable[[bytes], object]
 
 _SPAN: Final = {"jsonl": b'{"type":"agent_span"', "otlp": b'"spanId":'}
-# How an export ends that is whole.
+# The end of a complete export.
 _END: Final = {"jsonl": b'{"type":"export_end"', "otlp": b"\n]}\n"}
 _TAIL: Final = 200
 
@@ -37,7 +37,7 @@ def export_run(
     output: Annotated[Path | None, cyclopts.Parameter(name=("--output", "-o"))] = None,
     connection: Connection = None,
 ) -> None:
-    """Write a whole run: the rows it belongs to, its spans with payloads, quality and alerts.
+    """Write a complete run: the rows it belongs to, its spans with payloads, quality and alerts.
 
     The output is written while the server reads the run. `prefactor-server import` imports it into
     another server. The exit code is 0 only if the export is complete.
@@ -47,8 +47,8 @@ def export_run(
     run_id
         Its id or external identifier.
     format
-        `jsonl`: an object a line, each with its `type`. `otlp`: one TracesData of OpenTelemetry as
-        JSON, which other programs read as well.
+        `jsonl`: one object per line, with its `type`. `otlp`: one OpenTelemetry TracesData as JSON,
+        which other programs read too.
     output
         The file to write. It appears once it is complete, and replaces an existing file. The
         default is standard output.
@@ -59,19 +59,19 @@ def export_run(
         total = found.span_counts.total if found.span_counts is not None else 0
         tail = b""
         with opened(output) as write, Progress("Exporting spans", total) as progress:
-            pieces = client.agent_instances.export(found.id, format=format)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    write(piece)
-                    progress.advance(piece.count(_SPAN[format]))
-                    tail = (tail + piece)[-_TAIL:]
+            chunks = client.agent_instances.export(found.id, format=format)
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    write(chunk)
+                    progress.advance(chunk.count(_SPAN[format]))
+                    tail = (tail + chunk)[-_TAIL:]
             if _END[format] not in tail:
                 message = "The export is incomplete: its end is missing. Try again."
                 raise Failure(message, FAILED)
         if output is not None:
             note(f"Exported run {found.id} with {counted(total, 'span')} to {output}.")
         if found.status not in ENDED:
-            note(f"The run is {found.status}: what it records from now on is not in the export.")
+            note(f"The run is {found.status}: spans that it records later are not in the export.")
 
     run(connection, work)
 
@@ -92,7 +92,7 @@ def opened(target: Path | None) -> Generator[Write]:
         with _new_file(target) if is_file else target.open("wb") as file:
             yield file.write
     except PrefactorHttpError:
-        raise  # which may be an OSError of a socket as well
+        raise  # it may also be an OSError, from a socket
     except OSError as error:
         message = f"--output: cannot write {target}: {error.strerror}"
         raise Failure(message, FAILED) from error
@@ -101,7 +101,7 @@ def opened(target: Path | None) -> Generator[Write]:
 def _to_standard_output() -> Write:
     """Return a writer for standard output, which escapes control characters for a terminal."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    return lambda piece: sys.stdout.write(escaped(decoder.decode(piece)))
+    return lambda chunk: sys.stdout.write(escaped(decoder.decode(chunk)))
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def list_runs(
     Parameters
     ----------
     text
-        Only runs with a span that contains all of these words. `prefactor search` shows where.
+        Only runs with a span that contains all of these words. `prefactor search` shows the spans.
     sort
         The order. A leading `-` makes it descending.
     limit
@@ -84,7 +84,7 @@ def list_runs(
             now = datetime.now(UTC)
             table.page([run_row(one, names, now) for one in page])
         if page is not None and not json:
-            tell_rest(page, shown)
+            note_total(page, shown)
 
     run(connection, work)
 
@@ -110,15 +110,15 @@ def run_row(one: AgentInstance, names: AgentNames, now: datetime) -> list[Cell]:
     ]
 
 
-def tell_rest(page: Page[AgentInstance], shown: int) -> None:
-    """Report on standard error how many runs there are, unless all of them are shown."""
-    where = page.pagination
-    if where is None:
+def note_total(page: Page[AgentInstance], shown: int) -> None:
+    """Print the total number of runs on standard error, unless all of them are shown."""
+    pagination = page.pagination
+    if pagination is None:
         return
     if shown == 0:
         note("No run matches.")
-    elif where.next_after is not None:
-        total = ("" if where.item_count_is_exact else "more than ") + counted(
-            where.item_count, "run"
+    elif pagination.next_after is not None:
+        total = ("" if pagination.item_count_is_exact else "more than ") + counted(
+            pagination.item_count, "run"
         )
         note(f"Showing {count(shown)} of {total}. --limit N shows more, --all shows all.")

@@ -59,7 +59,7 @@ def show_run(
         most = None if all else limit
         lines = await shown_run(client, found, width=tree_width(printer), limit=most)
         for text in lines:
-            printer.pieces(styled(text))
+            printer.cells(styled(text))
         total = found.span_counts.total if found.span_counts is not None else 0
         if most is not None and total > most:
             note(f"Showing {count(most)} of {counted(total, 'span')}. --all shows all.")

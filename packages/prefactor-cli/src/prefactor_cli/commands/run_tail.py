@@ -73,7 +73,7 @@ def tail_runs(
         show = _json_printer() if json else _span_printer()
         ended = await _follow(client, (await find_run(client, run_id)).id, lines, show)
         if not json:
-            _tell_end(ended)
+            _print_end(ended)
         return FAILED if exit_status and ended.status != "complete" else OK
 
     return run(connection, work)
@@ -90,7 +90,7 @@ async def _follow(
     async with client.events(agent_instance_ids=[run_id]) as events:
         async for event in events:
             if event.kind == "changes":
-                for span in seen.news(event.spans):
+                for span in seen.new(event.spans):
                     show(span)
                 if run_id in event.deleted_runs:
                     message = f"The run {run_id!r} has been deleted."
@@ -98,14 +98,14 @@ async def _follow(
                 now = next((one for one in event.runs if one.id == run_id), None)
                 if now is None or now.status not in ENDED:
                     continue
-                return await _patiently(lambda: client.agent_instances.get(run_id))
+                return await _retried(lambda: client.agent_instances.get(run_id))
             # The stream began, or changes were lost: show the stored state first.
             if event.kind == "reload":
                 note(f"Some changes were missed ({event.reason}); continuing with the latest.")
-            latest = await _patiently(lambda: _latest(client, run_id, lines))
-            for span in seen.news(reversed(latest)):
+            latest = await _retried(lambda: _latest(client, run_id, lines))
+            for span in seen.new(reversed(latest)):
                 show(span)
-            now = await _patiently(lambda: client.agent_instances.get(run_id))
+            now = await _retried(lambda: client.agent_instances.get(run_id))
             if now.status in ENDED:
                 return now
     message = "The server ended the stream."
@@ -120,8 +120,8 @@ async def _latest(client: PrefactorHttpClient, run_id: str, lines: int) -> list[
     )
 
 
-async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Read until the server responds, because following must survive its restart."""
+async def _retried(read: Callable[[], Awaitable[T]]) -> T:
+    """Read, and retry until the server responds, because following must survive its restart."""
     delay = _FIRST_DELAY
     while True:
         try:
@@ -137,16 +137,16 @@ async def _follow_all(client: PrefactorHttpClient, agents: Iterable[str], *, as_
     """Show every run that starts or ends, until interrupted."""
     seen, names, printer = _Seen(), AgentNames(client), Printer()
     async with client.events(agent_ids=agents, include_spans=False) as events:
-        note("Following runs; Ctrl-C ends it.")
+        note("Following runs. Press Ctrl-C to stop.")
         async for event in events:
             if event.kind == "reload":
                 note(f"Some changes were missed ({event.reason}).")
-            for one in seen.news(event.runs):
+            for one in seen.new(event.runs):
                 if as_json:
                     print_json(plain(one))
                     continue
                 await names.learn({one.agent_id})
-                printer.pieces(_run_line(one, names))
+                printer.cells(_run_line(one, names))
 
 
 def _json_printer() -> Show:
@@ -155,7 +155,7 @@ def _json_printer() -> Show:
 
 def _span_printer() -> Show:
     printer = Printer()
-    return lambda row: printer.pieces(_span_line(row)) if isinstance(row, AgentSpan) else None
+    return lambda row: printer.cells(_span_line(row)) if isinstance(row, AgentSpan) else None
 
 
 def plain(row: AgentInstance | AgentSpan) -> object:
@@ -167,57 +167,57 @@ def _span_line(span: AgentSpan) -> list[Cell]:
     """Return one line about a span: its time, status, name and duration."""
     at = span.finished_at or span.started_at or datetime.now(UTC)
     style = STATUS_STYLES.get(span.status, "")
-    said = [
+    cells = [
         Cell(f"{at.astimezone():%H:%M:%S}  ", "dim"),
         Cell(GLYPHS.get(span.status, "?"), style),
         Cell(f" {printable(span.schema_title or span.schema_name)}"),
     ]
     if span.summary:
-        said.append(Cell(f"  {printable(span.summary)}"))
+        cells.append(Cell(f"  {printable(span.summary)}"))
     duration = took(span.started_at, span.finished_at)
-    said.append(Cell(f"  {duration or span.status}", "dim"))
+    cells.append(Cell(f"  {duration or span.status}", "dim"))
     error = error_of(span)
     if error is not None:
-        said.append(Cell(f"  ! {error}", "red"))
-    return said
+        cells.append(Cell(f"  ! {error}", "red"))
+    return cells
 
 
 def _run_line(one: AgentInstance, names: AgentNames) -> list[Cell]:
     at = one.finished_at or one.started_at or one.inserted_at
     duration = took(one.started_at, one.finished_at)
-    said = [
+    cells = [
         Cell(f"{at.astimezone():%H:%M:%S}  ", "dim"),
         Cell(f"{one.status:<10}", STATUS_STYLES.get(one.status, "")),
         Cell(f"  {printable(one.id)}  {printable(names.of(one.agent_id))}"),
     ]
     if duration:
-        said.append(Cell(f"  {duration}", "dim"))
+        cells.append(Cell(f"  {duration}", "dim"))
     if one.termination_reason:
-        said.append(Cell(f"  {printable(one.termination_reason)}"))
-    return said
+        cells.append(Cell(f"  {printable(one.termination_reason)}"))
+    return cells
 
 
-def _tell_end(ended: AgentInstance) -> None:
+def _print_end(ended: AgentInstance) -> None:
     counts = ended.span_counts
     duration = took(ended.started_at, ended.finished_at)
-    said = f"{ended.status}{f' in {duration}' if duration else ''}"
+    outcome = f"{ended.status}{f' in {duration}' if duration else ''}"
     if counts is not None:
-        said += f", {counted(counts.total, 'span')}" + (
+        outcome += f", {counted(counts.total, 'span')}" + (
             f", {counts.failed} failed" if counts.failed else ""
         )
     if ended.termination_reason:
-        said += f": {printable(ended.termination_reason)}"
-    Printer().line(f"run {printable(ended.id)} {said}", STATUS_STYLES.get(ended.status, ""))
+        outcome += f": {printable(ended.termination_reason)}"
+    Printer().line(f"run {printable(ended.id)} {outcome}", STATUS_STYLES.get(ended.status, ""))
 
 
 class _Seen:
-    """The states of runs and spans already shown, because events repeat unchanged rows."""
+    """The states of runs and spans that were shown, because events repeat unchanged rows."""
 
     def __init__(self) -> None:
         """Start with nothing shown."""
         self._states: dict[str, str] = {}
 
-    def news(self, rows: Iterable[R]) -> Iterable[R]:
+    def new(self, rows: Iterable[R]) -> Iterable[R]:
         """Yield the rows whose state differs from the one shown."""
         for row in rows:
             if self._states.pop(row.id, None) != row.status:

@@ -31,14 +31,14 @@ def terminate_run(
     json: Json = False,
     connection: Connection = None,
 ) -> int:
-    """Terminate an active run, or all runs that match filters. Their agents get the reason.
+    """Terminate an active run, or all runs that match filters. Their agents receive the reason.
 
     Parameters
     ----------
     run_id
         Its id or external identifier. Without it, filters select the runs.
     reason
-        The reason, which agents and people see. Required unless with `--dry-run`.
+        The reason, which agents and people see. Required, except with `--dry-run`.
     dry_run
         Show which runs would be terminated, and terminate none.
     yes
@@ -58,7 +58,7 @@ def terminate_run(
 
     _check(run_id, filters, reason, dry_run=dry_run)
     if not (yes or dry_run) and not sys.stdin.isatty():
-        message = "Nobody can be asked, because standard input is no terminal: give --yes"
+        message = "Cannot ask for confirmation: standard input is not a terminal; give --yes"
         raise Failure(message, USAGE)
     return run(connection, work)
 
@@ -66,7 +66,7 @@ def terminate_run(
 def _check(
     run_id: str | None, filters: RunFilters | None, reason: str | None, *, dry_run: bool
 ) -> None:
-    """Reject arguments that do not clearly say which runs to terminate, and why.
+    """Check that the arguments clearly say which runs to terminate, and why.
 
     Raises:
         Failure: They do not.
@@ -74,7 +74,7 @@ def _check(
     message: str | None = None
     chosen = filters not in {None, RunFilters()}
     if run_id is None and not chosen:
-        message = "Give RUN, or filters such as --agent or --abandoned; --status active is all runs"
+        message = "Give RUN, or filters such as --agent; --status active selects all active runs"
     elif run_id is not None and chosen:
         message = "Give RUN or filters, not both"
     elif run_id is not None and dry_run:
@@ -82,9 +82,9 @@ def _check(
     elif filters is not None and filters.status not in {None, "active"}:
         message = f"--status: only active runs can be terminated, got {filters.status!r}"
     elif not dry_run and reason is None:
-        message = "--reason: must be given, because the agent gets it"
+        message = "--reason: is required, because the agent receives it"
     elif not dry_run and not (reason or "").strip():
-        message = "--reason: must not be blank, because the agent gets it"
+        message = "--reason: must not be blank, because the agent receives it"
     if message is not None:
         raise Failure(message, USAGE)
 
@@ -99,22 +99,22 @@ async def _terminate_one(
     names = AgentNames(client)
     await names.learn({found.agent_id})
     if ask and not confirmed(_question(found, names.of(found.agent_id))):
-        note("Nothing was done.")
+        note("Nothing was terminated.")
         return FAILED
     ended = await client.agent_instances.terminate(found.id, reason)
     if json:
         print_document(ended.raw)
     else:
         Printer().line(
-            f"terminated {printable(ended.id)}: its agent is told with the next span it sends"
+            f"terminated {printable(ended.id)}: its agent learns of it with the next span it sends"
         )
     return OK
 
 
 def _question(found: AgentInstance, agent: str) -> str:
     spans = found.span_counts.total if found.span_counts is not None else 0
-    lasted = took(found.started_at, datetime.now(UTC))
-    state = f"{found.status}{f' for {lasted}' if lasted else ''}, {counted(spans, 'span')}"
+    duration = took(found.started_at, datetime.now(UTC))
+    state = f"{found.status}{f' for {duration}' if duration else ''}, {counted(spans, 'span')}"
     return (
         f"Terminate run {printable(found.id)} of {printable(agent)} ({state})? "
         "It cannot be started again. [y/N] "

@@ -45,14 +45,14 @@ async def terminate_many(
         return OK
     question = f"Terminate {counted(len(found), 'run')}? They cannot be started again. [y/N] "
     if found and ask and not confirmed(question):
-        note("Nothing was done.")
+        note("Nothing was terminated.")
         return FAILED
     terminated: list[str] = []
     skipped: list[dict[str, str]] = []
     ids = [one.id for one in found]
     with Progress("terminated", len(ids)) as progress:
-        for place in range(0, len(ids), _AT_ONCE):
-            part = ids[place : place + _AT_ONCE]
+        for start in range(0, len(ids), _AT_ONCE):
+            part = ids[start : start + _AT_ONCE]
             done = await client.agent_instances.terminate_many(part, reason, **chosen)
             terminated += done.terminated
             skipped += [{"id": one.id, "why": one.why} for one in done.skipped]
@@ -62,10 +62,10 @@ async def terminate_many(
         return OK
     Printer().line(
         f"terminated {counted(len(terminated), 'run')}: "
-        "their agents are told with the next span or heartbeat they send"
+        "their agents learn of it with the next span or heartbeat they send"
     )
     if skipped:
-        note(f"{counted(len(skipped), 'run')} had ended, or changed, and were left alone.")
+        note(f"{counted(len(skipped), 'run')} had ended or changed, and were not terminated.")
     return OK
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import cyclopts
 
-from prefactor_cli.commands.run_list import COLUMNS, Limit, run_row, tell_rest
+from prefactor_cli.commands.run_list import COLUMNS, Limit, note_total, run_row
 from prefactor_cli.connection import run
 from prefactor_cli.filters import Filters, api_filters
 from prefactor_cli.flags import Connection, Json, Switch
@@ -30,7 +30,7 @@ def search(
     json: Json = False,
     connection: Connection = None,
 ) -> None:
-    """Find runs with a span that contains all of these words, newest first, and show where.
+    """Find runs with a span that contains all of these words, newest first, and show the span.
 
     A word of three or more characters also matches as the beginning of a longer word.
 
@@ -41,7 +41,7 @@ def search(
     limit
         The most runs to list.
     all
-        List all runs found. A search finds the newest 1,000.
+        List all runs found, which are at most the newest 1,000.
     json
         Print each run as a JSON object on one line. Its `match` says where the words are.
     """
@@ -62,8 +62,8 @@ def search(
             rows = [run_row(one, names, now) for one in page]
             table.page(rows, [_match(one, printer.width) for one in page])
         if page is not None and not json:
-            tell_rest(page, shown)
-        await _tell_limits(client, chosen)
+            note_total(page, shown)
+        await _note_limits(client, chosen)
 
     run(connection, work)
 
@@ -79,12 +79,12 @@ def _match(one: AgentInstance, width: int | None) -> list[Cell]:
     return [Cell(f"{_INDENT}{span}  ", "dim"), Cell(text)]
 
 
-async def _tell_limits(client: PrefactorHttpClient, chosen: dict[str, Any]) -> None:
-    """Report what the search may have missed, if anything."""
+async def _note_limits(client: PrefactorHttpClient, chosen: dict[str, Any]) -> None:
+    """Print on standard error what the search may have missed, if anything."""
     state = (await client.agent_instances.facets(**chosen)).search
     if state is None:
         return
     if not state.complete:
         note("The search index is being built: older runs are not found yet.")
     if state.limited:
-        note("More runs have these words than a search finds: add words or filters.")
+        note("More runs contain these words than a search returns: add words or filters.")

@@ -52,7 +52,7 @@ def show_span(
 def _print(span: AgentSpan) -> None:
     printer = Printer()
     title = printable(span.schema_title or span.schema_name)
-    printer.pieces(
+    printer.cells(
         [
             Cell(title, "bold"),
             Cell(f"  {printable(span.schema_name)}" if title != span.schema_name else "", "dim"),
@@ -74,7 +74,7 @@ def _print(span: AgentSpan) -> None:
     )
     for name, value in facts:
         if value:
-            printer.pieces([Cell(f"{name:<9}", "dim"), Cell(printable(value))])
+            printer.cells([Cell(f"{name:<9}", "dim"), Cell(printable(value))])
     for name, payload in (("payload", span.payload), ("result", span.result_payload)):
         if payload is not None:
             printer.line()

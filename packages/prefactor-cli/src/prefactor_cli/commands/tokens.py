@@ -74,8 +74,8 @@ def create_token(
 ) -> None:
     """Create a token and print it. It cannot be shown again.
 
-    Without --agent it may do everything in the account. With --agent it can only record the runs of
-    that agent in one environment.
+    Without --agent, it may do everything in the account. With --agent, it can only record the runs
+    of that agent in one environment.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def create_token(
     environment
         The environment, with --agent: its id or name.
     expires_in
-        How long it works, such as 90d. Without it, until it is revoked.
+        How long the token works, such as 90d. Without it, until it is revoked.
     json
         Print the token and its details as one JSON document.
     """
@@ -98,7 +98,7 @@ def create_token(
         message = "--environment: is required with --agent"
         raise Failure(message, USAGE)
     if environment is not None and agent is None:
-        message = "--environment: is only for a token of an agent, give --agent as well"
+        message = "--environment: is only for an agent's token: give --agent too"
         raise Failure(message, USAGE)
 
     async def work(client: PrefactorHttpClient) -> None:

@@ -19,7 +19,7 @@ from prefactor_cli.times import ago
 from prefactor_http import PrefactorHttpClient
 from prefactor_http.models.webhook import Webhook, WebhookDelivery, WebhookWithSecret
 
-app = cyclopts.App(name="webhooks", help="Make, test and change webhooks; list deliveries.")
+app = cyclopts.App(name="webhooks", help="Create, test and change webhooks; list deliveries.")
 
 WebhookId = Annotated[str, cyclopts.Parameter(name="WEBHOOK_ID")]
 DeliveryId = Annotated[str, cyclopts.Parameter(name="DELIVERY_ID")]
@@ -176,13 +176,13 @@ def list_deliveries(
     webhook_id
         Only deliveries to this webhook.
     status
-        Only those in this state.
+        Only deliveries with this status.
     event
-        Only those of this event.
+        Only deliveries of this event.
     run_id
-        Only those about this run, by its id.
+        Only deliveries about this run, by its id.
     limit
-        The largest number to list.
+        The most deliveries to list.
     json
         Print each delivery as a JSON object on one line, as the API shows it.
     """
@@ -213,7 +213,7 @@ def list_deliveries(
 def resend_delivery(
     delivery_id: DeliveryId, /, *, json: Json = False, connection: Connection = None
 ) -> None:
-    """Send a delivery again, in any state, with the same webhook-id.
+    """Send a delivery again, whatever its status, with the same webhook-id.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def rotate_secret(
     webhook_id
         Its id, as `webhooks list` shows it.
     overlap_hours
-        How many hours the old secret keeps signing beside the new one, 0 to 168.
+        How many hours deliveries are also signed with the old secret, 0 to 168.
     json
         Print the webhook with its secret as one JSON document.
     """
@@ -325,7 +325,7 @@ def _print_secret(made: WebhookWithSecret, *, as_json: bool) -> None:
     if as_json:
         print_document({**made.raw, "secret": made.secret})
         return
-    # Only the secret, so that a script can take the output as it is.
+    # Only the secret, so that a script can use the output directly.
     Printer().line(made.secret or "")
     note(f"Webhook {made.id}. Store its secret now: it is not shown again.")
 

@@ -47,16 +47,16 @@ def translated(
         limit: The time limit of the attempt in seconds, for a timeout without a message.
     """
     error = _join_classes(original)
-    said = _text_of(original)
-    if not said:
-        said = "no details" if limit is None else f"no answer within {limit:g} seconds"
-    said = without_userinfo(said)
-    message = f"{request} failed: {type(original).__name__}: {said}"
+    text = _text_of(original)
+    if not text:
+        text = "no details" if limit is None else f"no answer within {limit:g} seconds"
+    text = without_userinfo(text)
+    message = f"{request} failed: {type(original).__name__}: {text}"
     PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):
         error.may_have_been_processed = not _was_not_sent(original)
     # A cause is printed with the traceback. It is dropped if it would show the token.
-    error.__cause__ = None if redactor.contains_token(f"{said} {original!r}") else original
+    error.__cause__ = None if redactor.contains_token(f"{text} {original!r}") else original
     error.__suppress_context__ = True
     return error
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has what it wanted, such as `head`. Python's flush at exit would fail again.
+        # The reader, such as `head`, has exited. Python's flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _OUTPUT_CLOSED
     except (ConfigurationError, OSError) as error:
@@ -89,9 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print a dead letter in full")
     show.add_argument("letter", metavar="ID", help="its id from `list`, or a unique prefix")
     show.add_argument("--json", action="store_true", help="print one JSON document")
-    retry = commands.add_parser("retry", help="requeue dead letters for delivery")
+    retry = commands.add_parser("retry", help="queue dead letters for delivery again")
     retry.add_argument("ids", nargs="*", metavar="ID", help="id of a dead letter or of a run")
-    retry.add_argument("--all", action="store_true", help="requeue all dead letters")
+    retry.add_argument("--all", action="store_true", help="queue all dead letters again")
     retry.add_argument("--agent-id", metavar="ID", help="register their runs for this agent")
     retry.add_argument(
         "--environment-id", metavar="ID", help="register their runs in this environment"
@@ -248,10 +248,10 @@ def _body(letter: DeadLetter) -> Any:
 
 def _retry(given: argparse.Namespace) -> int:
     if given.all == bool(given.ids):
-        raise ConfigurationError("name dead letters or runs (see `list`), or say --all")
+        raise ConfigurationError("name dead letters or runs (see `list`), or give --all")
     named = {"agent_id": given.agent_id, "environment_id": given.environment_id}
     changes = {name: value for name, value in named.items() if value}
-    put_back: list[DeadLetter] = []
+    queued: list[DeadLetter] = []
     left, failed = 0, False
     for account in inspect_spool(_root(given)):
         for path in [
@@ -263,16 +263,16 @@ def _retry(given: argparse.Namespace) -> int:
                 sys.stderr.write(f"prefactor-spool: {path}: {error}\n")
                 failed = True
                 continue
-            put_back += result.put_back
+            queued += result.queued
             left += result.left
     if given.json:
-        _print_json({"put_back": put_back, "left": left})
+        _print_json({"put_back": queued, "left": left})
     else:
         _print(
-            f"{_count(put_back, 'dead letter')} put back, {left} left; the next process that "
+            f"{_count(queued, 'dead letter')} queued again, {left} left; the next process that "
             "records delivers them, or `prefactor-spool flush`"
         )
-    return 1 if failed or (given.ids and not put_back) else 0
+    return 1 if failed or (given.ids and not queued) else 0
 
 
 # -- flush
@@ -321,7 +321,7 @@ def _rm_process(
     if scope is not Scope.LEFTOVERS:
         what += f", {_count(process.letters, 'dead letter')}"
     if not given.yes:
-        _print(f"{what} would be deleted; say --yes to do it")
+        _print(f"{what} would be deleted; give --yes to delete")
         return 1
     try:
         removed = remove(process, scope)
@@ -329,7 +329,7 @@ def _rm_process(
         _print(f"{process.name}: left alone, {error}")
         return 1
     if not removed:
-        _print(f"{process.name}: left alone, somebody has just taken it over")
+        _print(f"{process.name}: left alone, another process has just adopted it")
         return 1
     _print(f"{what} deleted")
     return 0

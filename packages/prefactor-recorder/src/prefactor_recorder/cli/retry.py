@@ -24,14 +24,14 @@ _RUN_STARTS = frozenset({Operation.REGISTER, Operation.START})
 class RetryResult(NamedTuple):
     """The result of requeueing the letters of one file."""
 
-    put_back: list[DeadLetter]
-    """The letters that were requeued."""
+    queued: list[DeadLetter]
+    """The letters that were queued again."""
     left: int
     """The number of letters left in the file."""
 
 
 def retry(
-    path: Path, wanted: Collection[str] | None, changes: Mapping[str, str] | None = None
+    path: Path, ids: Collection[str] | None, changes: Mapping[str, str] | None = None
 ) -> RetryResult:
     """Requeue letters in a new segment, which the next delivery adopts.
 
@@ -39,7 +39,7 @@ def retry(
 
     Args:
         path: The file of dead letters.
-        wanted: Ids of letters and of runs; None for all.
+        ids: Ids of letters and of runs; None for all.
         changes: Members to replace in the registrations among them.
 
     Raises:
@@ -48,21 +48,21 @@ def retry(
     found: list[DeadLetter] = []
     left = 0
 
-    def put_back(letters: list[DeadLetter]) -> set[str]:
+    def queue_again(letters: list[DeadLetter]) -> set[str]:
         nonlocal left
         usable = [letter for letter in letters if letter.record is not None]
-        found.extend(usable if wanted is None else with_dependencies(usable, wanted))
+        found.extend(usable if ids is None else with_dependencies(usable, ids))
         left = len(letters) - len(found)
         if found:
             _write(path.parent, in_order(found, register_lost=bool(changes)), changes or {})
         return {letter.id for letter in found}
 
-    take_dead_letters(path, put_back)
+    take_dead_letters(path, queue_again)
     return RetryResult(found, left)
 
 
-def with_dependencies(letters: Iterable[DeadLetter], wanted: Collection[str]) -> list[DeadLetter]:
-    """Return the wanted letters and the letters they depend on.
+def with_dependencies(letters: Iterable[DeadLetter], ids: Collection[str]) -> list[DeadLetter]:
+    """Return the letters with some ids, or of runs with them, and the letters they depend on.
 
     A record depends on the registration and start of its run, and a span's finish on its create.
     """
@@ -70,9 +70,9 @@ def with_dependencies(letters: Iterable[DeadLetter], wanted: Collection[str]) ->
     chosen = [
         record
         for letter, record in records
-        if record is not None and (letter.id in wanted or record.run_id in wanted)
+        if record is not None and (letter.id in ids or record.run_id in ids)
     ]
-    ids = {(record.run_id, record.id) for record in chosen}
+    spans = {(record.run_id, record.id) for record in chosen}
     runs = {record.run_id for record in chosen}
     return [
         letter
@@ -81,7 +81,7 @@ def with_dependencies(letters: Iterable[DeadLetter], wanted: Collection[str]) ->
         and (
             record in chosen
             or (record.operation in _RUN_STARTS and record.run_id in runs)
-            or (record.operation is Operation.CREATE_SPAN and (record.run_id, record.id) in ids)
+            or (record.operation is Operation.CREATE_SPAN and (record.run_id, record.id) in spans)
         )
     ]
 
@@ -132,9 +132,9 @@ def _changed(record: Record, changes: Mapping[str, str]) -> bytes:
         return record.body
     # A start repeats the registration after its timestamp, in case the registration is lost.
     length = START_LENGTH if record.operation is Operation.START else 0
-    timestamp, said = record.body[:length], record.body[length:].lstrip(b",")
+    timestamp, encoded = record.body[:length], record.body[length:].lstrip(b",")
     try:
-        members: dict[str, Any] = orjson.loads(b"{%b}" % said)
+        members: dict[str, Any] = orjson.loads(b"{%b}" % encoded)
     except orjson.JSONDecodeError:
         return record.body
     encoded = orjson.dumps({**members, **changes})[1:-1]

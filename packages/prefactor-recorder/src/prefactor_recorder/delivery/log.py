@@ -99,7 +99,9 @@ class DeliveryLog:
 def _run(record: Record) -> str:
     """Describe a run briefly from its registration."""
     names = ("agent_id", "environment_id", "external_identifier")
-    said = registered_members(record, names)
+    members = registered_members(record, names)
     return (
-        f"run {record.run_id} (" + ", ".join(f"{k}={short_repr(v)}" for k, v in said.items()) + ")"
+        f"run {record.run_id} ("
+        + ", ".join(f"{k}={short_repr(v)}" for k, v in members.items())
+        + ")"
     )

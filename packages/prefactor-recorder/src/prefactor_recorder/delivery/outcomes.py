@@ -152,10 +152,10 @@ class Failure(NamedTuple):
     @property
     def refusal(self) -> dict[str, Any]:
         """The error as written into a dead letter."""
-        told = {"code": self.code or "unknown", "message": self.message, "status": self.status}
-        return (
-            told if self.limit is None else told | {"limit": self.limit, "limit_of": self.limit_of}
-        )
+        error = {"code": self.code or "unknown", "message": self.message, "status": self.status}
+        if self.limit is None:
+            return error
+        return error | {"limit": self.limit, "limit_of": self.limit_of}
 
 
 _RETRYABLE = frozenset({408, 409, 425, 429})

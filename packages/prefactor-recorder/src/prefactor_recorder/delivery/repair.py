@@ -192,8 +192,8 @@ def lost_records(records: Sequence[Record]) -> list[Record]:
     if known is None:
         return []
     run = known.run_id
-    said = known.body[START_LENGTH:] if known.operation is Operation.START else b""
-    body = b'"id":"%b"%b,"update_current_version":false' % (run.encode(), said)
+    members = known.body[START_LENGTH:] if known.operation is Operation.START else b""
+    body = b'"id":"%b"%b,"update_current_version":false' % (run.encode(), members)
     registration = Record(Operation.REGISTER, run, run, body)
     if known.operation is Operation.START:
         return [registration]

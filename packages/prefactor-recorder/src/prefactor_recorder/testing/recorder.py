@@ -109,11 +109,10 @@ class InMemoryRecorder(Recorder):
         Raises:
             AssertionError: They differ. The message shows both.
         """
-        wanted = textwrap.dedent(expected).strip()
-        if self.tree() != wanted:
-            raise AssertionError(
-                f"recorded:\n{self._indented_tree()}\nexpected:\n{textwrap.indent(wanted, '    ')}"
-            )
+        expected = textwrap.dedent(expected).strip()
+        if self.tree() != expected:
+            shown = textwrap.indent(expected, "    ")
+            raise AssertionError(f"recorded:\n{self._indented_tree()}\nexpected:\n{shown}")
 
     def assert_all_ended(self) -> None:
         """Check that all runs and spans have ended.

@@ -188,7 +188,7 @@ def test_rm_asks_first(run: Run, left: SpoolJournal, spool: Path) -> None:
     asked = run("rm", "--all")
 
     assert asked.returncode == 1
-    assert "4 files, 1 undelivered, 1 dead letter would be deleted; say --yes" in asked.stdout
+    assert "4 files, 1 undelivered, 1 dead letter would be deleted; give --yes" in asked.stdout
     assert sorted(spool.rglob("*")) == before
 
 

@@ -50,7 +50,7 @@ def file(open_journal: Open, record: Make, spool: Path) -> Path:
 def test_retry_beside_a_live_process_loses_nothing(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
-    """Dead letters added during a retry are either put back or kept."""
+    """Dead letters added during a retry are either queued again or kept."""
     total = 300
 
     def add() -> None:
@@ -61,9 +61,9 @@ def test_retry_beside_a_live_process_loses_nothing(
     adding.start()
     put_back = 0
     while adding.is_alive():
-        put_back += len(retry(file, None).put_back)
+        put_back += len(retry(file, None).queued)
     adding.join()
-    put_back += len(retry(file, None).put_back)
+    put_back += len(retry(file, None).queued)
 
     assert put_back == total
     assert not file.exists()
@@ -97,7 +97,7 @@ def _fail(*_: object) -> None:
 def test_a_crash_before_the_letters_are_deleted_loses_none(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
-    """A dead letter put back but not deleted is put back again, under the same key."""
+    """A dead letter queued again but not deleted is queued once more, under the same key."""
     append_dead_letter(file, letter(1), 10**8)
     content = file.read_bytes()
     retry(file, None)
@@ -116,7 +116,7 @@ def test_invalid_lines_are_kept(file: Path) -> None:
     ]
     file.write_bytes(b"".join([strange[0], letter(1), *strange[1:]]))
     done = retry(file, None)
-    assert ([each.record and each.record.id for each in done.put_back], done.left) == (
+    assert ([each.record and each.record.id for each in done.queued], done.left) == (
         ["span-1"],
         2,
     )
@@ -135,7 +135,7 @@ def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spoo
 
 
 def test_retrying_nothing_does_not_rewrite_the_file(file: Path) -> None:
-    """If nothing is put back, the file is not rewritten."""
+    """If nothing is queued again, the file is not rewritten."""
     append_dead_letter(file, letter(1), 10**8)
     before = file.stat().st_ino
     take_dead_letters(file, lambda _: set())

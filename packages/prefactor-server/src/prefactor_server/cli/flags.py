@@ -12,7 +12,7 @@ from prefactor_server.settings import SECRETS, SETTINGS, Setting, parse_whole_nu
 
 
 def _read_whole_number(_type: type, tokens: Sequence[cyclopts.Token]) -> int:
-    """Parse a number as strictly as in a variable: cyclopts would round 0.4 to 0 and accept 1_0."""
+    """Parse a number as strictly as in a variable. cyclopts would round 0.4 and accept 1_0."""
     (token,) = tokens
     return parse_whole_number(token.keyword or "a number", token.value)
 
@@ -74,6 +74,6 @@ else:
     DatabaseFlags = _flags("DatabaseFlags", SETTINGS[:1])
 
 
-def given(flags: object) -> dict[str, Any]:
+def flag_values(flags: object) -> dict[str, Any]:
     """Return the values of flags by setting, None for a flag that was not given."""
     return asdict(flags) if is_dataclass(flags) and not isinstance(flags, type) else {}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import gc
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
+from typing import Annotated, Final, Literal, NoReturn
 
 import cyclopts
-import uvloop
 
 from prefactor_server import __version__
 from prefactor_server.api.kernel.openapi import openapi_document
@@ -23,7 +20,14 @@ from prefactor_server.app import Started, now_us
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli import maintenance, people, transfer
-from prefactor_server.cli.flags import DatabaseFlags, Json, ServeFlags, WholeNumber, given
+from prefactor_server.cli.database import run, with_account
+from prefactor_server.cli.flags import (
+    DatabaseFlags,
+    Json,
+    ServeFlags,
+    WholeNumber,
+    flag_values,
+)
 from prefactor_server.cli.output import (
     Column,
     abandon_output,
@@ -40,7 +44,7 @@ from prefactor_server.cli.start_link import is_wanted, make_start_link
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer
-from prefactor_server.databases import migrate_database, open_alongside, shown_database
+from prefactor_server.databases import migrate_database, shown_database
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
     ApiToken,
@@ -50,7 +54,7 @@ from prefactor_server.domain.api_token import (
     new_token,
     token_status,
 )
-from prefactor_server.domain.errors import NotFound, Refusal
+from prefactor_server.domain.errors import Refusal
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
 from prefactor_server.http.listening import url_of
@@ -64,8 +68,6 @@ from prefactor_server.settings import (
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.migration import DatabaseError
 
-T = TypeVar("T")
-
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _MAX_TOKEN_DAYS: Final = 36_500
 _TOKEN_COLUMNS: Final = (
@@ -77,7 +79,7 @@ _TOKEN_COLUMNS: Final = (
     Column("status", "status"),
     Column("expires_at", "expires", "never"),
     Column("last_used_at", "last used", "never"),
-    Column("inserted_at", "made"),
+    Column("inserted_at", "created"),
 )
 _SETTING_COLUMNS: Final = (
     Column("name", "setting"),
@@ -93,8 +95,10 @@ cli = cyclopts.App(
     version=__version__,
     console=help_console,
 )
-token_cli = cyclopts.App(name="token", help="Make, list, suspend, activate and revoke API tokens.")
-config_cli = cyclopts.App(name="config", help="Look at the settings.")
+token_cli = cyclopts.App(
+    name="token", help="Create, list, suspend, activate and revoke API tokens."
+)
+config_cli = cyclopts.App(name="config", help="Show the settings.")
 for command in (token_cli, people.admin_cli, maintenance.hold_cli, config_cli):
     cli.command(command)
 cli.command(transfer.export)
@@ -114,15 +118,15 @@ def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] =
     settings = _settings(flags)
     _collect_seldom()
     greet = partial(_greet, settings)
-    _run(serve_app(settings, greet, partial(_start_link, settings)))
+    run(serve_app(settings, greet, partial(_start_link, settings)))
 
 
 def _collect_seldom() -> None:
-    """Collect garbage every fifty thousand objects, and never look at the objects alive now.
+    """Collect garbage once per 50,000 new objects, and exclude the objects that exist now.
 
-    Under load, the collector took a seventh of the server's time on requests that were still in
-    progress: a batch has about ten thousand objects, and few things here form cycles. The process
-    is the server's own, so this may be set here.
+    Under load, the collector used a seventh of the server's time on requests in progress: a batch
+    has about ten thousand objects, and few of them form cycles. The process belongs to the server
+    alone, so it may set this.
     """
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
@@ -142,7 +146,7 @@ def migrate_command(
     dry_run
         Only report what would be done.
     """
-    steps = _run(migrate_database(_settings(flags).database, dry_run=dry_run))
+    steps = run(migrate_database(_settings(flags).database, dry_run=dry_run))
     if json:
         print_rows(_STEP_COLUMNS, [(step.version, step.name) for step in steps], as_json=True)
         return
@@ -167,21 +171,19 @@ def token_create(
     Parameters
     ----------
     scope
-        What it may do: everything in the account, or record the runs of one agent.
+        What the token may do: everything in the account, or record the runs of one agent.
     agent
         For an agent_deployment token: the agent's id or external identifier.
     environment
         For an agent_deployment token: the environment's id. Without it, the default environment.
     days
-        How many days it works, 1 to 36500. Without it, until it is revoked.
+        How many days the token works, 1 to 36500. Without it, until it is revoked.
     """
     if days is not None:
         check_range("--days", days, 1, _MAX_TOKEN_DAYS)
     settings = _settings(flags)
     text = make_token(scope, secrets.token_bytes)
-    _run(
-        _create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days)
-    )
+    run(_create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days))
     # Only the token, so that a script can use the output directly.
     out.print(text)
 
@@ -192,8 +194,8 @@ def token_list(
     json: Json = False,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:
-    """List the tokens. Only the first characters of each are known."""
-    tokens = _run(_list_tokens(_settings(flags)))
+    """List the tokens. Only the first characters of each are stored."""
+    tokens = run(_list_tokens(_settings(flags)))
     print_rows(_TOKEN_COLUMNS, map(_token_row, tokens), as_json=json)
 
 
@@ -208,7 +210,7 @@ def token_suspend(
     token_id
         Its id, as `token list` shows it.
     """
-    _run(_change_token(_settings(flags), token_id, "suspend"))
+    run(_change_token(_settings(flags), token_id, "suspend"))
 
 
 @token_cli.command(name="activate")
@@ -222,7 +224,7 @@ def token_activate(
     token_id
         Its id, as `token list` shows it.
     """
-    _run(_change_token(_settings(flags), token_id, "activate"))
+    run(_change_token(_settings(flags), token_id, "activate"))
 
 
 @token_cli.command(name="revoke")
@@ -236,7 +238,7 @@ def token_revoke(
     token_id
         Its id, as `token list` shows it.
     """
-    _run(_change_token(_settings(flags), token_id, "revoke"))
+    run(_change_token(_settings(flags), token_id, "revoke"))
 
 
 @cli.command(name="openapi")
@@ -254,7 +256,7 @@ def config_show(
     """Show the value of every setting as ``serve`` would use it, and its source."""
     rows = [
         (name, shown_database(value), source)
-        for name, value, source in shown_settings(os.environ, given(flags))
+        for name, value, source in shown_settings(os.environ, flag_values(flags))
     ]
     print_rows(_SETTING_COLUMNS, rows, as_json=json)
 
@@ -282,17 +284,17 @@ def _fail(message: str) -> NoReturn:
 
 
 def _settings(flags: object) -> Settings:
-    return load_settings(os.environ, given(flags))
+    return load_settings(os.environ, flag_values(flags))
 
 
 def _greet(settings: Settings, started: Started) -> None:
     _say(f"prefactor-server {__version__} on {started.url} ({shown_database(settings.database)})")
     if started.unknown_token:
         _say(
-            "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database, which has its account "
-            "already. Make a token with: prefactor-server token create"
+            "PREFACTOR_BOOTSTRAP_TOKEN is not a token of this database, which already has an "
+            "account. Create a token with: prefactor-server token create"
         )
-    # The operator knows a token of their own, which should not be in a log.
+    # The operator knows a token that they have set, and it should not be in a log.
     if started.new_token is not None and not settings.bootstrap_token:
         _say("A new database. Its account token, shown only once:")
         _say(f"  export PREFACTOR_API_URL={started.url}")
@@ -338,7 +340,7 @@ async def _create_token(
         )
         await _carry_out(settings, storage, command)
 
-    await _with_account(settings, create)
+    await with_account(settings, create)
 
 
 async def _change_token(settings: Settings, token_id: str, move: TokenMove) -> None:
@@ -346,7 +348,7 @@ async def _change_token(settings: Settings, token_id: str, move: TokenMove) -> N
         request = Request(account.id, CLI_ACTOR, now_us(), None, b"")
         await _carry_out(settings, storage, ChangeToken(request, token_id, move))
 
-    await _with_account(settings, change)
+    await with_account(settings, change)
 
 
 async def _carry_out(settings: Settings, storage: Storage, command: Command) -> None:
@@ -354,32 +356,14 @@ async def _carry_out(settings: Settings, storage: Storage, command: Command) -> 
     outcome = (await writer.submit([command], 1))[0]
     if isinstance(outcome, Refused):
         raise outcome.refusal
-    assert isinstance(outcome, Done)  # noqa: S101 - what is about a token is never stale
+    assert isinstance(outcome, Done)  # noqa: S101 - a command about a token is never stale
 
 
 async def _list_tokens(settings: Settings) -> list[ApiToken]:
     async def read(storage: Storage, account: Account) -> list[ApiToken]:
         return list(await storage.tokens(account.id))
 
-    return await _with_account(settings, read)
-
-
-async def _with_account(
-    settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
-) -> T:
-    storage = await open_alongside(settings)
-    try:
-        accounts = await storage.accounts()
-        if not accounts:
-            raise NotFound("The database has no account yet: start the server once first")
-        return await work(storage, accounts[0])
-    finally:
-        await storage.close()
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    return await with_account(settings, read)
 
 
 def _token_row(token: ApiToken) -> tuple[str | None, ...]:

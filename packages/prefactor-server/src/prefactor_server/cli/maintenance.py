@@ -1,8 +1,7 @@
-"""The commands of ``prefactor-server`` that maintain a database: verify, prune, hold, backup."""
+"""The commands of ``prefactor-server`` that maintain a database: verify, prune, hold and backup."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,20 +10,21 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import cyclopts
-import uvloop
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli.database import run as run_work
+from prefactor_server.cli.database import settings_for, with_storage
 from prefactor_server.cli.flags import Database, Json, WholeNumber
 from prefactor_server.cli.output import Column, out, print_rows
-from prefactor_server.databases import back_up_database, open_alongside
+from prefactor_server.databases import back_up_database
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.runs.legal_hold import LegalHold, check_reason
 from prefactor_server.domain.runs.retention import PartitionRun, Pruned, Retention
 from prefactor_server.domain.times import format_time
-from prefactor_server.settings import Settings, check_range, load_settings
+from prefactor_server.settings import Settings, check_range
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.maintenance import Maintenance, prune_record
 from prefactor_server.storage.verify import Finding
@@ -35,8 +35,7 @@ T = TypeVar("T")
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _KEY_SLICE: Final = 1000
-_MOST_SHOWN: Final = 1000
-
+_MAX_SHOWN: Final = 1000
 _MAX_DAYS: Final = 36_500
 _HOLD_COLUMNS: Final = (
     Column("agent_instance_id", "run"),
@@ -55,9 +54,10 @@ def verify(*, json: Json = False, database: Database = None) -> None:
     that payloads can be read and that the file is intact. Reports every inconsistency, and exits
     with 1 if there are any. Can run while a server is running.
     """
-    found = _run(_verify(_settings(database), as_json=json))
+    found = run_work(_verify(settings_for(database), as_json=json))
     if not json:
-        out.print(f"{found} found" if found else "nothing differs")
+        noun = "inconsistency" if found == 1 else "inconsistencies"
+        out.print(f"found {found} {noun}" if found else "found no inconsistencies")
     if found:
         sys.exit(1)
 
@@ -88,8 +88,8 @@ def prune(
     """
     check_range("--days", days, 0, _MAX_DAYS)
     # Deleting must work on a full disk, because it frees space.
-    settings = replace(_settings(database), min_free_disk_bytes=0)
-    _run(_prune(settings, days, agent, environment, dry_run=dry_run))
+    settings = replace(settings_for(database), min_free_disk_bytes=0)
+    run_work(_prune(settings, days, agent, environment, dry_run=dry_run))
 
 
 @hold_cli.command(name="add")
@@ -110,7 +110,7 @@ def hold_add(run: str, *, reason: str, database: Database = None) -> None:
         entry = AuditEntry(account.id, now, CLI_ACTOR, "legal_holds.add", run, reason)
         return await maintenance.add_hold(LegalHold(account.id, run, reason, now), entry)
 
-    _run(_in_each_account(_settings(database), add, f"There is no run {run!r}"))
+    run_work(_in_each_account(settings_for(database), add, f"There is no run {run!r}"))
     out.print(f"held {run}", markup=False)
 
 
@@ -128,7 +128,7 @@ def hold_remove(run: str, *, database: Database = None) -> None:
         entry = AuditEntry(account.id, now_us(), CLI_ACTOR, "legal_holds.remove", run, None)
         return await maintenance.remove_hold(account.id, run, entry)
 
-    _run(_in_each_account(_settings(database), remove, f"Run {run!r} has no hold"))
+    run_work(_in_each_account(settings_for(database), remove, f"Run {run!r} has no hold"))
     out.print(f"removed the hold of {run}", markup=False)
 
 
@@ -143,7 +143,7 @@ def hold_list(*, json: Json = False, database: Database = None) -> None:
             for hold in await maintenance.holds(account.id)
         ]
 
-    holds = _run(_with_database(_settings(database), read))
+    holds = run_work(_with_database(settings_for(database), read))
     rows = [(hold.agent_instance_id, format_time(hold.inserted_at), hold.reason) for hold in holds]
     print_rows(_HOLD_COLUMNS, rows, as_json=json)
 
@@ -159,7 +159,7 @@ def backup(target: Path, *, database: Database = None) -> None:
     target
         The file to create. It must not exist.
     """
-    back_up_database(_settings(database).database, target, os.environ)
+    back_up_database(settings_for(database).database, target, os.environ)
     out.print(f"backed up to {target}: {target.stat().st_size} bytes, verified", markup=False)
 
 
@@ -168,7 +168,7 @@ async def _verify(settings: Settings, *, as_json: bool) -> int:
         found = 0
         async for finding in maintenance.verify():
             found += 1
-            if found > _MOST_SHOWN:
+            if found > _MAX_SHOWN:
                 continue
             if as_json:
                 print_rows(_FINDING_COLUMNS, [finding], as_json=True)
@@ -209,7 +209,7 @@ async def _prune(
 
 
 async def _empty_partitions(maintenance: Maintenance, before: int, now: int) -> Pruned:
-    """Empty the partitions in which all runs of all accounts are old enough."""
+    """Empty the partitions in which all runs of all accounts ended before a time."""
 
     def due(one: PartitionRun) -> Due | None:
         record = prune_record(Retention(one.account_id, before), now, CLI_ACTOR)
@@ -257,7 +257,7 @@ async def _in_each_account(
     work: Callable[[Maintenance, Account], Coroutine[Any, Any, bool]],
     otherwise: str,
 ) -> None:
-    # Ids are unique per account: if several accounts have such a run, all of them are meant.
+    # Ids are unique per account. If several accounts have this run, the command is for each.
     async def everywhere(storage: Storage, maintenance: Maintenance) -> None:
         done = [await work(maintenance, account) for account in await storage.accounts()]
         if not any(done):
@@ -269,17 +269,4 @@ async def _in_each_account(
 async def _with_database(
     settings: Settings, work: Callable[[Storage, Maintenance], Coroutine[Any, Any, T]]
 ) -> T:
-    storage = await open_alongside(settings)
-    try:
-        return await work(storage, storage.maintenance)
-    finally:
-        await storage.close()
-
-
-def _settings(database: str | None) -> Settings:
-    return load_settings(os.environ, {"database": database})
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    return await with_storage(settings, lambda storage: work(storage, storage.maintenance))

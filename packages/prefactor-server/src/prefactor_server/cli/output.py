@@ -14,8 +14,8 @@ from rich.text import Text
 
 Cell: TypeAlias = str | int | None
 
-# A long line wraps in the terminal. A table that is made to fit cuts ids, which are then useless to
-# people and wrong for programs.
+# A long line wraps in the terminal. A table that is made to fit truncates ids, which makes them
+# useless.
 _ANY_WIDTH: Final = 100_000
 # The status of a process that SIGPIPE ended, as shells report it.
 _OUTPUT_CLOSED: Final = 141
@@ -35,10 +35,10 @@ err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def open_closed_streams() -> bool:
-    """Open the standard streams that the caller closed, so that nothing else gets their numbers.
+    """Open closed standard streams, so that no other file gets their numbers.
 
-    Standard input is empty then, writing to standard output fails, and messages are discarded.
-    Return whether standard output was open.
+    Standard input is then empty, writes to standard output fail, and messages are discarded. Return
+    whether standard output was open.
     """
     has_output = sys.stdout is not None
     # uvloop aborts the process when it closes a file with the number of a standard stream.
@@ -59,7 +59,7 @@ def open_closed_streams() -> bool:
 def abandon_output(error: OSError) -> None:
     """Redirect the output to nothing, because Python's flush at exit would fail again.
 
-    Exit if its reader has closed it, such as ``head``, which has what it wanted.
+    Exit if the reader of the output, such as ``head``, has closed it.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if isinstance(error, BrokenPipeError):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import cyclopts
-import uvloop
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli.database import run, settings_for, with_account
 from prefactor_server.cli.flags import Database, Json
 from prefactor_server.cli.output import Column, out, print_rows
 from prefactor_server.commands.base import Command, Refused, Request
@@ -22,7 +20,6 @@ from prefactor_server.commands.people.admin_user import (
 )
 from prefactor_server.commands.people.admin_user_invite import CreateInvite
 from prefactor_server.commands.writer import Writer
-from prefactor_server.databases import open_alongside
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import NotFound, SettingError
 from prefactor_server.domain.listing import MAX_PAGE_SIZE, Listing, Sort
@@ -35,10 +32,7 @@ from prefactor_server.domain.people.sign_in_link import PREFIX as LINK_PREFIX
 from prefactor_server.domain.people.sign_in_link import SignInLink, person_link_url
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
-from prefactor_server.settings import Settings, load_settings
 from prefactor_server.storage.base import Storage
-
-T = TypeVar("T")
 
 _PEOPLE_COLUMNS: Final = (
     Column("id", "id"),
@@ -82,7 +76,7 @@ def invite(email: str, *, role: Role = "admin", database: Database = None) -> No
         return token
 
     # Only the token, so that a script can use the output directly.
-    out.print(_run(_with_account(database, work)), markup=False)
+    out.print(run(with_account(settings_for(database), work)), markup=False)
 
 
 @admin_cli.command(name="list")
@@ -99,7 +93,7 @@ def list_people(*, json: Json = False, database: Database = None) -> None:
                 return people
             listing = listing._replace(after=page.next)
 
-    people = _run(_with_account(database, work))
+    people = run(with_account(settings_for(database), work))
     print_rows(_PEOPLE_COLUMNS, map(_row, people), as_json=json)
 
 
@@ -119,7 +113,7 @@ def change_role(email: str, role: Role, *, database: Database = None) -> None:
         person = await _person(storage, account, email)
         await _carry_out(storage, ChangeRole(_request(account, now_us()), person.id, role))
 
-    _run(_with_account(database, work))
+    run(with_account(settings_for(database), work))
 
 
 @admin_cli.command
@@ -136,7 +130,7 @@ def remove(email: str, *, database: Database = None) -> None:
         person = await _person(storage, account, email)
         await _carry_out(storage, RemoveAdminUser(_request(account, now_us()), person.id))
 
-    _run(_with_account(database, work))
+    run(with_account(settings_for(database), work))
 
 
 @admin_cli.command
@@ -150,7 +144,7 @@ def link(email: str, *, url: str | None = None, database: Database = None) -> No
     url
         The URL of the server. The default is PREFACTOR_PUBLIC_URL.
     """
-    settings = _settings(database)
+    settings = settings_for(database)
 
     async def work(storage: Storage, account: Account) -> str:
         person, now = await _person(storage, account, email), now_us()
@@ -161,17 +155,22 @@ def link(email: str, *, url: str | None = None, database: Database = None) -> No
         return code
 
     base = url or settings.public_url or f"http://{settings.host}:{settings.port}"
-    out.print(person_link_url(base, _run(_with_account(database, work))), markup=False)
+    out.print(person_link_url(base, run(with_account(settings_for(database), work))), markup=False)
 
 
-async def _person(storage: Storage, account: Account, named: str) -> AdminUser:
+async def _person(storage: Storage, account: Account, email_or_id: str) -> AdminUser:
     people = [
-        one for one in await storage.admin_users_by_email(named) if one.account_id == account.id
+        person
+        for person in await storage.admin_users_by_email(email_or_id)
+        if person.account_id == account.id
     ]
-    people.sort(key=lambda one: one.email != named)
-    found = people[0] if people else await storage.row(AdminUser, account.id, named)
+    # The address may differ in case. An exact match comes first.
+    people.sort(key=lambda person: person.email != email_or_id)
+    found = people[0] if people else await storage.row(AdminUser, account.id, email_or_id)
     if found is None:
-        raise NotFound(f"There is no {named!r}: prefactor-server admin list shows all people")
+        raise NotFound(
+            f"There is no person {email_or_id!r}: prefactor-server admin list shows all people"
+        )
     return found
 
 
@@ -182,34 +181,12 @@ async def _carry_out(storage: Storage, command: Command) -> None:
         raise outcome.refusal
 
 
-async def _with_account(
-    database: str | None, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
-) -> T:
-    storage = await open_alongside(_settings(database))
-    try:
-        accounts = await storage.accounts()
-        if not accounts:
-            raise NotFound("The database has no account yet: start the server once first")
-        return await work(storage, accounts[0])
-    finally:
-        await storage.close()
-
-
 def _request(account: Account, now: int) -> Request:
     return Request(account.id, CLI_ACTOR, now, None, b"")
 
 
 def _new_id(account: Account) -> str:
     return PfidMaker(now_us, os.urandom).make(account.partition)
-
-
-def _settings(database: str | None) -> Settings:
-    return load_settings(os.environ, {"database": database})
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 def _row(person: AdminUser) -> tuple[str | None, ...]:

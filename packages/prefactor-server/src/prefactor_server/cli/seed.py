@@ -42,7 +42,7 @@ def seed(
     """Fill a running server with example data: three agents and two weeks of their runs.
 
     Needs an account token in PREFACTOR_API_TOKEN. All data is written through the public API. The
-    same seed makes the same data, and a repeated call writes only what is missing.
+    same seed gives the same data, and a repeated call writes only what is missing.
 
     Parameters
     ----------

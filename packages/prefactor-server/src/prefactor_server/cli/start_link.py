@@ -49,7 +49,7 @@ async def make_start_link(
         now: microseconds since 1970.
 
     Returns:
-        The URL, or None if no token is valid or the database cannot be written to: a server with a
+        The URL, or None if no token is valid or the database accepts no writes: a server with a
             full disk still starts and serves reads.
     """
     found = await _token(storage, given_token, now)
@@ -63,10 +63,10 @@ async def make_start_link(
     try:
         (outcome,) = await writer.submit([command], 1)
     except Refusal as refusal:
-        _log.warning("sign_in_link_not_made", why=refusal.message)
+        _log.warning("sign_in_link_not_created", reason=refusal.message)
         return None
     if isinstance(outcome, Refused):
-        _log.warning("sign_in_link_not_made", why=outcome.refusal.message)
+        _log.warning("sign_in_link_not_created", reason=outcome.refusal.message)
         return None
     return token_link_url(base, code)
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal, TypeVar
+from typing import Annotated, Any, BinaryIO, Final, Literal
 
 import cyclopts
-import uvloop
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
+from prefactor_server.cli.database import run, settings_for, with_account
 from prefactor_server.cli.flags import Database
 from prefactor_server.cli.output import err, out
-from prefactor_server.databases import open_alongside
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import BadRequest, NotFound, SettingError
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.times import parse_time
 from prefactor_server.queries.runs.export import ExportQueries
-from prefactor_server.settings import Settings, load_settings
 from prefactor_server.storage.base import Changes, Needs, Storage
 from prefactor_server.transfer.export import Encoding, Selection, export_all
 from prefactor_server.transfer.jsonl import JsonlEncoding
@@ -33,15 +30,13 @@ from prefactor_server.transfer.load import Import, import_file
 from prefactor_server.transfer.otlp import OtlpEncoding
 from prefactor_server.transfer.parquet import export_parquet, load_pyarrow, open_folder
 
-T = TypeVar("T")
-
 Format = Literal["jsonl", "otlp", "parquet"]
 
 _Write = Callable[
     [ExportQueries, Selection, Callable[[], None], Callable[[str], None]], Coroutine[Any, Any, None]
 ]
-"""Writes a selection. It calls back for each run that was read, and for each up to which all is
-written."""
+"""Writes a selection. It calls back for each run that was read, and with the id of the last run
+that is completely written."""
 
 _SHOWN_PROBLEMS: Final = 20
 
@@ -69,9 +64,9 @@ def export(
     Parameters
     ----------
     format
-        jsonl: one JSON object a line. otlp: OTLP JSON, one TracesData a line, which other programs
-        read as well. `prefactor-server import` takes both. parquet: a folder with one row a span,
-        for analysis; it needs the extra `parquet`.
+        jsonl: one JSON object per line. otlp: OTLP JSON, one TracesData per line, which other
+        programs read too. `prefactor-server import` reads both. parquet: a folder with one row per
+        span, for analysis; it needs the extra `parquet`.
     since
         Only runs registered at this time or later, such as 2026-11-01, or with a time.
     until
@@ -100,7 +95,7 @@ def export(
             JsonlEncoding() if format == "jsonl" else OtlpEncoding(one_message=False), output
         )
     work = _export(write, tuple(filters), agent, after)
-    _run(_with_account(load_settings(os.environ, {"database": database}), work))
+    run(with_account(settings_for(database), work))
 
 
 def import_(file: _Input, /, *, database: Database = None) -> None:
@@ -116,10 +111,10 @@ def import_(file: _Input, /, *, database: Database = None) -> None:
         The file, as jsonl or otlp; - for standard input.
     """
     done = Import()
-    settings = load_settings(os.environ, {"database": database})
+    settings = settings_for(database)
     with _opened_input(file) as (stream, size):
         try:
-            _run(_with_account(settings, _import(file, stream, size, done)))
+            run(with_account(settings, _import(file, stream, size, done)))
         finally:
             _show(done)
     if done.problem_count:
@@ -166,9 +161,9 @@ def _text(encoding: Encoding, output: Path | None) -> _Write:
             on_written(run_id)
             on_run()
 
-        with _opened_output(output) as put:
-            async for piece in export_all(queries, encoding, selection, done):
-                put(piece)
+        with _opened_output(output) as write_chunk:
+            async for chunk in export_all(queries, encoding, selection, done):
+                write_chunk(chunk)
 
     return write
 
@@ -291,21 +286,3 @@ def _bar(what: str, total: int | None) -> Generator[Callable[[int], None]]:
     with Progress(*columns, console=err, disable=not shown, transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda number: progress.advance(task, number)
-
-
-async def _with_account(
-    settings: Settings, work: Callable[[Storage, Account], Coroutine[Any, Any, T]]
-) -> T:
-    storage = await open_alongside(settings)
-    try:
-        accounts = await storage.accounts()
-        if not accounts:
-            raise NotFound("The database has no account yet: start the server once first")
-        return await work(storage, accounts[0])
-    finally:
-        await storage.close()
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)

@@ -71,7 +71,7 @@ class Outbox:
         return account_id in self._subscriptions
 
     def need(self, needs: Needs, account_id: str, run_id: str, events: Sequence[Event]) -> None:
-        """Add the deliveries that may exist already, because a slice may be applied again."""
+        """Add the deliveries that may already exist, because a slice may be applied again."""
         for event in events:
             needs.rows.update(
                 (WebhookDelivery, delivery_id(subscription.webhook.id, event.id_for(run_id)))

@@ -123,7 +123,7 @@ class Metrics:
         ).set_function(lambda: writer.queued_bytes)
         Gauge(
             "prefactor_queue_requests",
-            "Requests waiting for their batch to begin.",
+            "Requests that wait for their batch to begin.",
             registry=self._registry,
         ).set_function(lambda: writer.queued_requests)
 
@@ -285,8 +285,8 @@ class _Standby(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         reads = CounterMetricFamily(
             "prefactor_standby_reads",
-            "Reads that may use the standby, by outcome: standby, or on the primary because it was "
-            "behind the caller, failed, or was unusable.",
+            "Reads that may use the standby, by outcome: standby, or on the primary because the "
+            "standby was behind the caller, the read failed on it, or it was unusable.",
             labels=("outcome",),
         )
         for outcome, number in self._use.reads.items():
@@ -294,12 +294,13 @@ class _Standby(Collector):
         yield reads
         yield GaugeMetricFamily(
             "prefactor_standby_usable",
-            "1 while the standby is read, 0 while it is unreachable, behind or no standby.",
+            "1 while the standby is usable; 0 while it is unreachable, too far behind, or not a "
+            "standby of the database.",
             value=float(self._use.usable),
         )
         yield GaugeMetricFamily(
             "prefactor_standby_lag_seconds",
-            "How far the standby was behind the primary when it was checked last.",
+            "How far the standby was behind the primary at the last check.",
             value=self._use.lag_seconds,
         )
 

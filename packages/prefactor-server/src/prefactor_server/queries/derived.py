@@ -1,4 +1,4 @@
-"""The lag of derived rows, such as totals and the word index, behind the change feed."""
+"""The lag of derived rows, such as totals and the search index, behind the change feed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DerivedQueries:
         return await self._of({_CONSUMERS["cost"]}, now)
 
     async def of_search(self, now: int) -> DerivedState:
-        """Return the lag of the word index."""
+        """Return the lag of the search index."""
         return await self._behind([await self._storage.search.state()], now)
 
     async def _of(self, names: Collection[str], now: int) -> DerivedState:

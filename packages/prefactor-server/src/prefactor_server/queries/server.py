@@ -44,7 +44,7 @@ class ServerQueries:
     async def feed(self, now: int) -> FeedStatus:
         """Return the position of the change feed, and its consumers."""
         states = dict(await self._storage.feed.states())
-        # The word index may keep its state in a separate file.
+        # The search index may keep its state in a separate file.
         search = await self._storage.search.state()
         if search is not None:
             states[search.consumer] = search

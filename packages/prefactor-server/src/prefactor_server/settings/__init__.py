@@ -55,13 +55,13 @@ _MAXIMA: Final = {
     "webhook_timeout_seconds": 60,
     "retention_interval_seconds": 7 * 86_400,
     "webhook_days": 36_500,
-    # Uptime is remembered for a month.
+    # Uptime is stored for a month.
     "abandoned_after_minutes": 20 * 24 * 60,
     "abandon_end_after_minutes": 20 * 24 * 60,
     "silent_after_days": 366,
 }
 
-# For these, 0 does not mean "unlimited": it would reject everything, or forget at once.
+# For these, 0 does not mean "unlimited": it would reject everything, or delete at once.
 _AT_LEAST_ONE: Final = frozenset(
     {
         "max_request_bytes",

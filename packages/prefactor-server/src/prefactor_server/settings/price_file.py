@@ -62,8 +62,8 @@ def _parse(path: str) -> object:
         raise SettingError(f"price_file {path} is not {form}: {error}") from error
 
 
-def _price(given: object, where: str) -> Price:
-    row = _object(given, f"{where} price", _PRICE)
+def _price(value: object, where: str) -> Price:
+    row = _object(value, f"{where} price", _PRICE)
     model = row.get("model")
     if not isinstance(model, str) or not model:
         raise SettingError(f"{where} price: model must be a name, in which * matches anything")
@@ -71,22 +71,20 @@ def _price(given: object, where: str) -> Price:
 
 
 def _amount(row: Mapping[str, Any], name: str, where: str) -> Decimal:
-    given = row.get(name)
-    if isinstance(given, bool) or not isinstance(given, int | Decimal):
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise SettingError(f"{where} price: {name} must be the price of a million tokens")
-    amount = Decimal(given)
+    amount = Decimal(value)
     if not (amount.is_finite() and 0 <= amount <= _MAX_PRICE):
-        raise SettingError(f"{where} price: {name} must be 0 to {_MAX_PRICE}, got {given}")
+        raise SettingError(f"{where} price: {name} must be 0 to {_MAX_PRICE}, got {value}")
     return amount
 
 
-def _object(given: object, where: str, known: frozenset[str]) -> Mapping[str, Any]:
-    if not isinstance(given, dict):
-        raise SettingError(f"{where} must hold {', '.join(sorted(known))}")
-    whole = cast("dict[str, Any]", given)
-    unknown = sorted(set(whole) - known)
-    if unknown:
-        raise SettingError(
-            f"{where} has {', '.join(unknown)}; known here: {', '.join(sorted(known))}"
-        )
-    return whole
+def _object(value: object, where: str, names: frozenset[str]) -> Mapping[str, Any]:
+    allowed = ", ".join(sorted(names))
+    if not isinstance(value, dict):
+        raise SettingError(f"{where} must be a table with {allowed}")
+    table = cast("dict[str, Any]", value)
+    if unknown := sorted(set(table) - names):
+        raise SettingError(f"{where} has unknown names: {', '.join(unknown)}; allowed: {allowed}")
+    return table

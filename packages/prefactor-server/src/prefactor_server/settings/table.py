@@ -64,18 +64,19 @@ SETTINGS: Final = (
     Setting(
         "max_payload_bytes",
         1024 * 1024,
-        "The largest accepted payload or result payload of a span. A larger one is answered 413.",
+        "The largest accepted payload or result payload of a span. A larger one is answered with "
+        "413.",
     ),
     Setting(
         "max_queue_bytes",
         64 * 1024 * 1024,
-        "The most bytes of writes that may wait for a commit. Beyond it, they are answered 429.",
+        "The most bytes of writes that may wait for a commit. More writes are answered with 429.",
     ),
     Setting(
         "max_buffered_bytes",
         256 * 1024 * 1024,
-        "The most bytes of requests and responses held in memory, over all connections. Beyond it, "
-        "requests are answered 503. 0 for no limit.",
+        "The most bytes of requests and responses held in memory, over all connections. More "
+        "requests are answered with 503. 0 for no limit.",
     ),
     Setting(
         "token_cache_seconds",
@@ -85,23 +86,24 @@ SETTINGS: Final = (
     Setting(
         "idempotency_days",
         7,
-        "How many days an idempotency key is remembered.",
+        "How many days an idempotency key is stored.",
     ),
     Setting(
         "partition_days",
         30,
-        "How many days of spans one partition of a PostgreSQL database takes. 1 for millions of "
-        "spans a day.",
+        "How many days of spans one partition of a PostgreSQL database contains. Use 1 for "
+        "millions of spans per day.",
     ),
     Setting(
         "min_free_disk_bytes",
         64 * 1024 * 1024,
-        "The free disk space below which writes are answered 503. Reads go on.",
+        "The free disk space below which writes are answered with 503. Reads continue.",
     ),
     Setting(
         "requests_per_second",
         0,
-        "The most requests per second of a token to this process. Beyond it, 429. 0 for no limit.",
+        "The most requests per second with one token to this process. More are answered with 429. "
+        "0 for no limit.",
     ),
     Setting(
         "metrics",
@@ -121,27 +123,28 @@ SETTINGS: Final = (
     Setting(
         "request_timeout_seconds",
         60,
-        "How long a request may take to arrive before it is answered 408. 0 for no limit.",
+        "How long a request may take to arrive before it is answered with 408. 0 for no limit.",
     ),
     Setting(
         "send_timeout_seconds",
         60,
-        "How long a client may read nothing of a response before it is cut off. 0 for no limit.",
+        "How long a client may read nothing of a response before it is disconnected. 0 for no "
+        "limit.",
     ),
     Setting(
         "max_connections",
         1000,
-        "The most open connections. New ones beyond it are answered 503. 0 for no limit.",
+        "The most open connections. More are answered with 503. 0 for no limit.",
     ),
     Setting(
         "max_event_streams",
         500,
-        "The most open event streams. New ones beyond it are answered 503. 0 for no limit.",
+        "The most open event streams. More are answered with 503. 0 for no limit.",
     ),
     Setting(
         "max_event_streams_per_account",
         250,
-        "The most open event streams of one account. Beyond it, 429. 0 for no limit.",
+        "The most open event streams of one account. More are answered with 429. 0 for no limit.",
     ),
     Setting(
         "event_stream_seconds",
@@ -151,8 +154,8 @@ SETTINGS: Final = (
     Setting(
         "public_url",
         "",
-        "The URL of the pages: invitations and links use it, and the writes of a session must come "
-        "from one of its pages. Empty for the URL of each request.",
+        "The URL of the pages. Invitations and links contain it, and the writes of a session must "
+        "come from its pages. Empty for the URL of each request.",
     ),
     Setting(
         "trusted_proxies",
@@ -224,7 +227,7 @@ SETTINGS: Final = (
     Setting(
         "retention_interval_seconds",
         3600,
-        "How often retention policies are applied. 0 for never, on this server.",
+        "How often this server applies retention policies. 0 for never.",
     ),
     Setting(
         "webhook_days",
@@ -278,6 +281,6 @@ SETTINGS: Final = (
     Setting(
         "drain_seconds",
         0,
-        "How long to keep serving after SIGTERM, while /readyz answers 503.",
+        "How long to keep serving after SIGTERM, while /readyz is answered with 503.",
     ),
 )

@@ -133,8 +133,8 @@ class Maintenance(Protocol):
     async def delete_runs(self, deletion: Deletion) -> Pruned:
         """Delete runs with everything that belongs to them, and record that, in one transaction.
 
-        The follower then deletes the rows derived from them, except rollups. The spans of a long run
-        may remain in the database for a while, but are not shown; see ``delete_remaining_spans``.
+        The follower then deletes the rows derived from them, except rollups. The spans of a long
+        run may remain for a while, but are not shown; see ``delete_remaining_spans``.
         """
         ...
 

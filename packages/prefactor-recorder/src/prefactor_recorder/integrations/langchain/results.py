@@ -61,9 +61,9 @@ def token_usage(generations: list[Generation], response: LLMResult) -> dict[str,
             continue
         if "total_tokens" not in found and len(found) == 2:  # noqa: PLR2004 - both parts
             found["total_tokens"] = found["prompt_tokens"] + found["completion_tokens"]
-        for theirs, ours in _DETAILS.items():
-            if details := table.get(theirs):
-                found[ours] = plain(details)
+        for name, recorded_name in _DETAILS.items():
+            if details := table.get(name):
+                found[recorded_name] = plain(details)
         return found
     return {}
 

@@ -90,8 +90,8 @@ class SpoolFiles:
 
     def _identify(self, directory: Path) -> None:
         known = read_identity(directory)
-        wanted = Identity(self._api_url, known.account_id or self._account_id)
-        if known != wanted:
+        identity = Identity(self._api_url, known.account_id or self._account_id)
+        if known != identity:
             # Without it the data is still delivered, but not found under a new token.
             with contextlib.suppress(OSError):
-                write_identity(directory, wanted)
+                write_identity(directory, identity)

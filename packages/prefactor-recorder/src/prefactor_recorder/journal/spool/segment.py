@@ -101,12 +101,12 @@ class Segment:
         """
         entries: list[Entry] = []
         while limit > 0 and self.unread:
-            wanted = max(limit, _MIN_READ)
-            data, found = self._read_frames(wanted)
-            if len(data) > wanted:
+            size_limit = max(limit, _MIN_READ)
+            data, found = self._read_frames(size_limit)
+            if len(data) > size_limit:
                 # Damage can look like a record as long as the file, which makes us read far more
-                # than wanted. Return only what was asked for.
-                found = found.up_to(wanted)
+                # than the limit. Return only entries within the limit.
+                found = found.up_to(size_limit)
             fresh = self._entries(data, self._position, found)
             size = sum([entry.size for entry in fresh])
             self._advance(data, found)
@@ -232,10 +232,10 @@ class Segment:
         sealed = self.sealed
         left = self.committed - self._position
         while True:
-            wanted = min(size, left)
-            data = os.pread(self.descriptor, wanted, self._position)
+            requested = min(size, left)
+            data = os.pread(self.descriptor, requested, self._position)
             # Fewer bytes mean that the file was truncated.
-            last = len(data) < wanted or wanted == left
+            last = len(data) < requested or requested == left
             found = scan(data, last=last)
             if found.frames:
                 return data, found
@@ -243,7 +243,7 @@ class Segment:
                 return data, (found if not sealed else self._skip_tail(data, found))
             # Read as much as the record's length says, if plausible; it may be damaged.
             needed = frame_end(data, 0)
-            size = needed if wanted < needed <= left else size * 4
+            size = needed if requested < needed <= left else size * 4
 
     def _skip_tail(self, data: bytes, found: Scan) -> Scan:
         """Skip the incomplete end of a file that nothing will be appended to."""
