@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Block:
-    """A run or a span: a block that `with` and `async with` enter alike, since neither awaits."""
+    """A run or a span. `with` and `async with` do the same, because entering never awaits."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ class Block:
         self.__exit__(kind, error, trace)
 
 
-# One variable, not two: a run and its spans are entered and left in one order.
+# One variable for both, because runs and spans are nested in each other.
 _innermost: ContextVar[Block | None] = ContextVar("prefactor_innermost", default=None)
 
 Entered = Token["Block | None"]

@@ -63,7 +63,7 @@ def corrected_text(value: object) -> Corrected:
 
 
 def corrected_key(value: object) -> Corrected:
-    """Return a value as a key of metadata, of at most `MAX_KEY` characters.
+    """Return a value as a metadata key of at most `MAX_KEY` characters.
 
     Raises:
         TypeError: The value is neither text nor a number.
@@ -72,7 +72,7 @@ def corrected_key(value: object) -> Corrected:
 
 
 def corrected_value(value: object) -> Corrected:
-    """Return a value as a value of metadata, of at most `MAX_VALUE` characters.
+    """Return a value as a metadata value of at most `MAX_VALUE` characters.
 
     Raises:
         TypeError: The value is neither text nor a number.

@@ -121,6 +121,9 @@ class Recorder(DeclaresSpanTypes):
     ) -> Run:
         """Return a run of an agent, for use as a context manager or with `start()` and `finish()`.
 
+        A text that the API would reject is corrected: numbers become text, empty texts are left
+        out, long ones are truncated, and NUL is removed. `stats().corrected` counts corrections.
+
         Args:
             agent_id: The agent; by default the recorder's. Not needed with a deployment's token.
             version: The agent's version: its identifier, or the fields `name`,
@@ -133,12 +136,8 @@ class Recorder(DeclaresSpanTypes):
             span_types: Declared for this run, in addition to the recorder's.
             sampled: Whether it is recorded; by default `sample_rate` decides.
 
-        A text that the API would refuse is corrected: numbers become text, what is empty is left
-        out, what is too long is cut, and NUL is removed. `stats().corrected` counts it.
-
         Raises:
-            ConfigurationError: An argument has a type that it cannot have, or there is no such
-                purpose.
+            ConfigurationError: An argument has an invalid type, or the purpose is unknown.
         """
         fields = {
             "agent_id": _unless_empty(agent_id) or self.settings.agent_id,
@@ -186,8 +185,8 @@ class Recorder(DeclaresSpanTypes):
     def close(self, timeout: float | None = None) -> int:
         """Stop recording and deliver what is left. Calling it again is harmless.
 
-        Called at exit if the program has not. Undelivered records stay in the spool for the next
-        process.
+        Called at exit if the program has not called it. Undelivered records stay in the spool for
+        the next process.
 
         Args:
             timeout: Maximum seconds to wait; by default `exit_timeout`.
@@ -201,7 +200,7 @@ class Recorder(DeclaresSpanTypes):
             self._runtime = None
         if runtime is None:
             return 0
-        # A second thread that closes meanwhile waits, too, so that both return after the end.
+        # A second thread that calls `close` waits as well, so that both return when it is done.
         return runtime.close(self.settings.exit_timeout if timeout is None else timeout)
 
     async def aclose(self, timeout: float | None = None) -> int:

@@ -113,7 +113,7 @@ class Run(Block):
             sink.write(Operation.START, name, name, body)
             self._write_metadata()
         else:
-            self.live = False  # the server could place none of its spans
+            self.live = False  # the server would reject its spans
 
     @guarded
     def finish(self, status: Status = "complete", *, finished_at: datetime | None = None) -> None:
@@ -140,8 +140,8 @@ class Run(Block):
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Set keys of the run's metadata; keys that are not named stay.
 
-        May be called at any time, also after the end of the run. What the API would refuse is
-        corrected and counted in `stats().corrected`: numbers become text, what is too long is
+        May be called at any time, also after the end of the run. What the API would reject is
+        corrected and counted in `stats().corrected`: numbers become text, long texts are
         truncated, and keys beyond 16 are left out.
 
         Args:

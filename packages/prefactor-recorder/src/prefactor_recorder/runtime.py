@@ -86,7 +86,7 @@ class Runtime:
         if self._process == os.getpid():
             return
         self._process = os.getpid()
-        self.sink.ids = ids.IdGenerator()  # else both would make the same ids
+        self.sink.ids = ids.IdGenerator()  # otherwise parent and child would generate the same ids
         self.journal.after_fork()
         self.delivery.after_fork()
 

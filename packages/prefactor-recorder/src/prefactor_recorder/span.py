@@ -75,7 +75,7 @@ class Recording:
 
 
 class RunLike(Protocol):
-    """The part of `Run` that a span uses. Importing `Run` would be a circle."""
+    """The part of `Run` that a span uses. Importing `Run` would be circular."""
 
     id: str
     live: bool
@@ -116,7 +116,7 @@ class RunLike(Protocol):
         *,
         parent: Span | str | Root | None = None,
     ) -> Span:
-        """Return another span of it, which begins when its block is entered."""
+        """Return a new span of the run, which begins when its block is entered."""
         ...
 
     def start_span(
@@ -127,7 +127,7 @@ class RunLike(Protocol):
         parent: Span | str | Root | None = None,
         started_at: datetime | None = None,
     ) -> Span:
-        """Return another span of it that has begun."""
+        """Return a new span of the run that has begun."""
         ...
 
 
@@ -244,8 +244,8 @@ class Span(Block):
         else:
             self.fail(error)
 
-    # Long, and guarded in place, because a program waits for both at each of its steps, and calling
-    # further functions takes as long as the rest.
+    # This method and `_end` are long and guard themselves, because the host waits for them at each
+    # step, and calling further functions takes as long as the rest.
 
     def begin(self, started_at: datetime | None = None) -> None:
         """Record that it has begun, now or at `started_at`. Called once, in a recorded run."""
@@ -312,7 +312,7 @@ class Span(Block):
                     encoded = sink.payload(self.schema_name, result)
                     member = ',"result_payload":'
             finally:
-                # Even if the host's code raises something that passes the guard.
+                # Write the end even if the host's code raises something that passes the guard.
                 if ended < self._begun:  # noqa: PLR1730 - `max` takes several times as long
                     ended = self._begun
                 text = f"{shared.end_head}{self.id}{json_timestamp(ended)}{status}{member}"

@@ -27,7 +27,7 @@ class Stats:
     requests: int = 0
     """Requests sent."""
     retries: int = 0
-    """Requests that repeated operations of an earlier one."""
+    """Requests that failed as a whole, and operations that failed for a temporary reason."""
     bytes_sent: int = 0
     """Bytes of the request bodies as sent."""
     worker_restarts: int = 0

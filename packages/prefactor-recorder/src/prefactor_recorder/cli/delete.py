@@ -22,9 +22,9 @@ class Scope(enum.Enum):
     LEFTOVERS = "leftovers"
     """Files of dead processes whose records are all delivered."""
     DEAD_LETTERS = "dead letters"
-    """These, and dead letters."""
+    """Leftovers and dead letters."""
     ALL = "everything"
-    """These, and undelivered records."""
+    """Leftovers, dead letters and undelivered records."""
 
 
 def files_to_delete(process: ProcessFiles, scope: Scope) -> list[Path]:

@@ -22,7 +22,7 @@ class FlushResult(NamedTuple):
     delivered: int
     """Records that the server accepted."""
     dead_lettered: int
-    """Records that it will never accept, which are dead letters now."""
+    """Records that the server will never accept, now dead letters."""
     left: int
     """Records still undelivered."""
 
@@ -43,7 +43,7 @@ def flush(root: Path, timeout: float) -> FlushResult:
 
     Args:
         root: The root of the spool.
-        timeout: Most seconds to spend.
+        timeout: Maximum seconds to spend.
 
     Raises:
         ConfigurationError: The environment lacks the API URL or the token.
@@ -70,7 +70,7 @@ def flush(root: Path, timeout: float) -> FlushResult:
 
 
 async def _account(settings: RecorderSettings) -> str | None:
-    """Return the token's account, to find what was recorded under an older token, too."""
+    """Return the token's account, so that records made under an older token are found as well."""
     config = HttpClientConfig(
         settings.api_url, settings.api_token, request_timeout=5, max_retries=0
     )

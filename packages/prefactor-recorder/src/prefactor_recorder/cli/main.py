@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = _parser().parse_args(arguments)
             status = _COMMANDS[given.command](given)
         finally:
-            # The help, too, which argparse prints before it exits.
+            # In `finally`, because argparse exits after it has printed the help.
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that does not ignore that nobody reads its help."""
+    """A parser that raises if its output is closed, where argparse ignores the error."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         stream = file or sys.stderr

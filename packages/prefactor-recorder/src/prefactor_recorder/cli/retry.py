@@ -62,7 +62,7 @@ def retry(
 
 
 def with_dependencies(letters: Iterable[DeadLetter], ids: Collection[str]) -> list[DeadLetter]:
-    """Return the letters with some ids, or of runs with them, and the letters they depend on.
+    """Return the letters whose id or run id is in `ids`, and the letters they depend on.
 
     A record depends on the registration and start of its run, and a span's finish on its create.
     """
@@ -122,7 +122,7 @@ def _write(directory: Path, records: list[Record], changes: Mapping[str, str]) -
         process_lock.remove()
         raise
     segment.close()
-    # Unlocked, so that the next delivery in any process can adopt it.
+    # Released, so that the next delivery in any process can adopt the segment.
     process_lock.release()
 
 

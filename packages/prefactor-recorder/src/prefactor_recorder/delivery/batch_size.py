@@ -1,4 +1,4 @@
-"""The size of requests, adapted to the sizes that the server rejects."""
+"""Limits on the size of requests, learned from the server's rejections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRUST = 64
 
 
 class BatchLimits:
-    """The most items of a request, and the most bytes of them, learned from rejections.
+    """The maximum items and bytes of a request, learned from rejections.
 
     A size that the server rejected is halved, and kept until the server has accepted requests for a
     while. If a single item was rejected, the item is to blame and not the size. A failure without a
@@ -23,8 +23,8 @@ class BatchLimits:
         """Begin with the largest size.
 
         Args:
-            items: The most items.
-            size: The most bytes.
+            items: Maximum items.
+            size: Maximum bytes.
         """
         self._most_items, self._most_bytes = items, size
         self._accepted = self._steady = items
@@ -33,12 +33,12 @@ class BatchLimits:
 
     @property
     def items(self) -> int:
-        """The most items of the next request."""
+        """Maximum items of the next request."""
         return min(self._accepted, self._steady)
 
     @property
     def bytes(self) -> int:
-        """The most bytes of the next request, unless it has a single larger item."""
+        """Maximum bytes of the next request, unless it has a single larger item."""
         return self._bytes
 
     def refused(self, items: int) -> None:
@@ -63,7 +63,7 @@ class BatchLimits:
         self._steady = max(1, items // 2)
 
     def singled_out(self) -> None:
-        """Record that the item to blame was found."""
+        """Record that a single item caused the failures, so that the limits may grow again."""
         self._accepted = self._steady = self._most_items
 
     def succeeded(self) -> None:

@@ -104,7 +104,7 @@ class ApiClient:
         return cast("dict[str, Any]", details) if isinstance(details, dict) else {}
 
     async def post_heartbeat(self, ids: list[str]) -> dict[str, Any] | None:
-        """Send a heartbeat and return control signals by run. Return None if it is unknown.
+        """Send a heartbeat. Return control signals by run, or None if the server has no heartbeats.
 
         Raises:
             RequestFailed: The server gave no usable response.
@@ -113,7 +113,7 @@ class ApiClient:
         try:
             reply = await self._client.request("POST", HEARTBEAT, json_data={"ids": ids})
         except PrefactorApiError as error:
-            # A server without it has other methods for the ids that it takes this path for.
+            # A server without heartbeats takes this path for a run's, which does not allow POST.
             if error.status_code in _UNKNOWN_OPERATION:
                 return None
             raise RequestFailed(_failure(error)) from error

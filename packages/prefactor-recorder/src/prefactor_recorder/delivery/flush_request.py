@@ -22,7 +22,7 @@ class FlushRequest:
         """
         self._finished = finished
         self.until: int | None = None
-        """Settle all entries up to this value of `Planner.added`; None until the loop reads it."""
+        """The value of `Planner.added` to settle everything up to; None until the loop sets it."""
 
     def finish(self) -> None:
         """Wake the waiting threads."""

@@ -1,7 +1,7 @@
 """Decides when to send heartbeats for the open runs.
 
 A heartbeat tells the server that the runs of this process are still active. Its response contains
-the control signals of terminated ones. It is sent from memory, never journaled and never repeated.
+the control signals of terminated runs. Heartbeats are neither journaled nor retried.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 MAX_IDS = 1000
-"""Most runs in a heartbeat; the API accepts no more."""
+"""Maximum runs in a heartbeat; the API accepts no more."""
 FIRST_DELAY = 5.0
-"""Seconds from the first response to the first heartbeat: most short runs end before it."""
+"""Seconds from the first response to the first heartbeat. Most short runs end before it."""
 UNSUPPORTED_INTERVAL = 3600.0
-"""Seconds until a server that knows no heartbeats is tried again, because it may be upgraded."""
+"""Seconds until a server without heartbeats is tried again, because it may be upgraded."""
 
 
 class HeartbeatSchedule:
@@ -27,12 +27,12 @@ class HeartbeatSchedule:
         """Create a schedule that waits for a first response.
 
         Args:
-            interval: Least seconds between two heartbeats of a run.
+            interval: Minimum seconds between two heartbeats of a run.
         """
         self._interval = interval
         self._sent_at = -math.inf
         self.is_supported = True
-        """Whether the server knows heartbeats, as far as it has said."""
+        """Whether the server supports heartbeats; False once it has rejected one."""
         self.next_at = math.inf
         """When the next heartbeat is due; infinity if there are no open runs."""
 
@@ -62,10 +62,10 @@ class HeartbeatSchedule:
         return [ids[place : place + MAX_IDS] for place in range(0, len(ids), MAX_IDS)]
 
     def postpone(self, now: float) -> None:
-        """Wait with a heartbeat that is due, because requests fail at the moment."""
+        """Postpone a heartbeat that is due, because requests are failing."""
         self.next_at = max(self.next_at, now + min(FIRST_DELAY, self._interval))
 
     def refused(self, now: float) -> None:
-        """Pause heartbeats, because the server does not know them."""
+        """Pause heartbeats, because the server does not support them."""
         self.is_supported = False
         self.next_at = now + UNSUPPORTED_INTERVAL

@@ -36,7 +36,7 @@ class Host(Protocol):
     idle: bool
     """Whether the next record has to wake the loop."""
     closing: bool
-    """Whether the program is exiting: what fails now is left to the next process."""
+    """Whether the program is exiting, so that failed requests are left to the next process."""
     stopping: bool
     """Whether the loop must end, even with requests in flight."""
     flush_requests: list[FlushRequest]
@@ -178,7 +178,7 @@ class Engine:
     # --- The journal, flushes, open runs --------------------------------------------------------
 
     def _maintain_journal(self) -> None:
-        """Maintain the journal about once a second while busy and once after, else rarely."""
+        """Maintain the journal: every second while busy, once afterwards, and rarely when idle."""
         now = _now()
         busy = self._planner.held_bytes > 0 or self._journal.unread > 0
         if now >= self._maintain_at:
@@ -189,7 +189,7 @@ class Engine:
             self._maintain_at = min(self._maintain_at, now + MAINTAIN_INTERVAL)
 
     def _adopt(self) -> None:
-        """Take over records of dead processes, and send them at the slower rate of a recovery."""
+        """Adopt records of dead processes, and send them at the slower rate of a recovery."""
         if self._journal.adopt():
             self._throttle.recover()
 
@@ -232,12 +232,12 @@ class Engine:
 
     @property
     def _watch_at(self) -> float:
-        """When to send heartbeats or, if the server knows none, to poll."""
+        """When to send heartbeats, or to poll a server without heartbeats."""
         due = self._heartbeats.next_at
         return due if self._heartbeats.is_supported else min(due, self._polling.next_at)
 
     def _watch_runs(self, handler: ResponseHandler) -> None:
-        """Send the heartbeats that are due, or poll a server that knows none."""
+        """Send the heartbeats that are due, or poll a server without heartbeats."""
         now = _now()
         if now < self._watch_at:
             return

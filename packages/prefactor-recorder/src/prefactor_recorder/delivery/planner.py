@@ -36,14 +36,14 @@ _FINISH_SPAN, _READY = Operation.FINISH_SPAN, QueueState.READY
 MAX_FAILURES = 8
 """Failures of one item, while others succeed, before it is dead-lettered: about two minutes."""
 MAX_UNKNOWN_RUN = 30
-"""Responses that an item's run is unknown before it is dead-lettered: about half an hour."""
+"""Responses that an item's run is unknown before the item is dead-lettered: about half an hour."""
 
 
 class Planner:
     """Plans the requests.
 
     Args:
-        window: Most bytes of records to hold. Blocked queues may add as much again, so that they
+        window: Maximum bytes of records to hold. Blocked queues may add as much again, so that they
             do not hold up the others.
         random: Returns a random float from [0, 1).
     """
@@ -114,7 +114,7 @@ class Planner:
         return settlement
 
     def _register(self, run_id: str) -> None:
-        """Unblock a run whose registration has arrived; it may have failed for lack of it."""
+        """Unblock a run whose registration has arrived, because it may have failed without it."""
         self.rejections.learn(run_id)
         queue = self._queues.get(run_id)
         if queue is not None and queue.state is QueueState.BLOCKED:
@@ -140,8 +140,8 @@ class Planner:
 
         Args:
             now: The current time.
-            items: Most items.
-            size: Most bytes, unless a single item is larger.
+            items: Maximum items.
+            size: Maximum bytes, unless a single item is larger.
         """
         self.release(now)
         batch = Batch({}, [])

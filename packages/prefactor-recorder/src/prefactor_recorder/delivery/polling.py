@@ -1,4 +1,4 @@
-"""Choose the open run to poll next, if the server does not support heartbeats.
+"""Chooses the open run to poll next, if the server does not support heartbeats.
 
 A run that records learns of its termination from the responses to its writes. An idle run (waiting
 for a person or for a queue) gets no responses. It learns of its termination from the response to a
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PollSchedule:
-    """Tracks when the server last said anything about each run. Pure: the time is an argument."""
+    """Tracks when a response last covered each run. Pure: the time is an argument."""
 
     def __init__(self, interval: float) -> None:
         """Create a schedule without runs.
@@ -34,7 +34,7 @@ class PollSchedule:
         self.next_at = min(self.next_at, now + self._interval)
 
     def postpone(self, now: float) -> None:
-        """Wait with a poll that is due, because requests fail at the moment."""
+        """Postpone a poll that is due, because requests are failing."""
         self.next_at = max(self.next_at, now + self._interval)
 
     def due(self, runs: Collection[str], now: float) -> str | None:

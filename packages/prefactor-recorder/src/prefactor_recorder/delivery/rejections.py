@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 REMEMBERED = 10_000
-"""Most runs and spans to remember, for records about them that come later."""
+"""Maximum runs and spans to remember, for records about them that follow later."""
 _UNKNOWN_RUN = "run_unknown"
 
 
@@ -62,7 +62,7 @@ class Rejections:
             self._reasons.pop(identifier, None)
 
     def refused(self, record: Record, refusal: dict[str, Any], *, unknown_run: bool) -> None:
-        """Record that a record was rejected for good.
+        """Record that a record was rejected permanently.
 
         Args:
             record: The rejected record.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MIN_PAYLOAD = 256
 """Bytes of the smallest payload worth truncating when the server gives no limit."""
 MAX_NAME = 256
-"""Most characters of an external identifier."""
+"""Maximum characters of an external identifier."""
 _TOO_LARGE = 413
 _PAYLOADS = {
     Operation.CREATE_SPAN: b',"payload":',
@@ -42,9 +42,9 @@ class SizeLimits:
     def __init__(self) -> None:
         """Start without limits."""
         self.payload: int | None = None
-        """Most bytes of a payload; None if unknown."""
+        """Maximum bytes of a payload; None if unknown."""
         self.request: int | None = None
-        """Most bytes of a request; None if unknown."""
+        """Maximum bytes of a request; None if unknown."""
 
     def fit(self, item: Item) -> None:
         """Truncate the payloads of an item to the known limits."""
@@ -97,7 +97,7 @@ def _sizes(item: Item) -> list[int]:
 
 
 def _payload_start(record: Record) -> int | None:
-    """Return the offset of the payload, which is the last member of a body; None if none."""
+    """Return the offset of the payload, the last member of a body, or None without a payload."""
     member = _PAYLOADS.get(record.operation)
     # Strings before it cannot contain the member name, because their quotes are escaped.
     at = -1 if member is None else record.body.find(member)
@@ -128,7 +128,7 @@ def repaired_registration(record: Record, refusal: Mapping[str, Any]) -> Record 
 
 
 def distinct_registration(record: Record) -> Record | None:
-    """Return a registration with a unique external identifier, since another run has its own.
+    """Return a registration with a unique external identifier, for one that another run has.
 
     Return None if it has no identifier, or already has a unique one.
     """

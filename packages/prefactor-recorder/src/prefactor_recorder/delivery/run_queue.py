@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.encoding.record import Record
     from prefactor_recorder.journal.base import Entry
 
-# Each record passes here, and looking up a member of an enum takes longer than using it.
+# Constants, because this code runs for every record and looking up an enum member is slow.
 _REGISTER, _CREATE_SPAN = Operation.REGISTER, Operation.CREATE_SPAN
 
 

@@ -22,15 +22,15 @@ class DeliverySettings:
     connect_timeout: float = 10.0
     """Timeout for connecting."""
     batch_items: int = 1000
-    """Most items of a request; the API accepts no more."""
+    """Maximum items of a request; the API accepts no more."""
     batch_bytes: int = 4 * 2**20
-    """Most bytes of a request, unless a single item is larger."""
+    """Maximum bytes of a request, unless a single item is larger."""
     interval: float = 0.25
     """Interval between requests that are not full."""
     requests_in_flight: int = 4
-    """Most requests in flight."""
+    """Maximum requests in flight."""
     window: int = 8 * 2**20
-    """Most bytes of records read from the journal and not delivered."""
+    """Maximum bytes of records read from the journal and not delivered."""
     poll_interval: float = 30.0
     """How long an open run may go without a response before a server without heartbeats is
     polled."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.journal.base import Journal
 
 JOIN_TIMEOUT = 0.05
-"""Least seconds to wait for the thread to end after telling it to."""
+"""Minimum seconds to wait for the thread to end after it was told to."""
 
 _random = random.Random().random  # noqa: S311 - adds jitter to waits; not for security
 _parents_objects: list[object] = []
@@ -90,11 +90,11 @@ class Delivery:
     def flush(self, timeout: float | None = None) -> int:
         """Deliver everything recorded so far, and everything that dead processes left.
 
-        Tries at once even if delivery is paused or backing off; only a wait that the server
-        asked for is kept.
+        Tries at once even if delivery is paused or backing off. It respects only a wait that the
+        server asked for.
 
         Args:
-            timeout: Most seconds to wait; None for no limit. Does not wait while delivery is
+            timeout: Maximum seconds to wait; None for no limit. Does not wait while delivery is
                 paused (as for a rejected token), because somebody has to act first.
 
         Returns:
@@ -142,7 +142,7 @@ class Delivery:
         journal is not touched afterwards.
 
         Args:
-            timeout: Most seconds to wait; None for the settings' `exit_timeout`.
+            timeout: Maximum seconds to wait; None for the settings' `exit_timeout`.
 
         Returns:
             The number of undelivered records.
@@ -278,14 +278,14 @@ def _ignore() -> None:
 
 
 def load_engine() -> type[Engine]:
-    """Import the HTTP client and return the engine, holding off forks meanwhile.
+    """Import the HTTP client and return the engine. Holds off forks during the import.
 
     The import takes a few tenths of a second after the first record, which is just when a
     program that preloads its workers forks.
     """
     with client_imports:
         require_client()
-        # Codecs are loaded by the first look at a host name otherwise, unprotected.
+        # Otherwise the first host name would import this codec without holding off forks.
         import_module("encodings.idna")
 
         from prefactor_recorder.delivery.loop import Engine  # noqa: PLC0415 - it loads the HTTP client

@@ -13,10 +13,10 @@ import math
 MIN_BACKOFF, MAX_BACKOFF = 1.0, 60.0
 """Seconds of the first and of the longest backoff, without jitter."""
 MAX_RETRY_AFTER = 3600.0
-"""Most seconds to wait when the server asks for a longer wait."""
+"""Maximum seconds to wait when the server asks for a longer wait."""
 JITTER = 0.1
-"""Most of a wait to add at random, as a share, so that recorders told the same delay do not return
-together."""
+"""Maximum random addition to a wait, as a share of it, so that recorders with the same wait do not
+return together."""
 RECOVERY_INTERVAL_SHARE = 0.55
 """Interval during a recovery, as a share of the usual one. A little over half, because the usual
 requests also wait for their responses."""
@@ -49,7 +49,7 @@ class Throttle:
         Args:
             interval: Seconds between requests that are not full.
             probe_interval: Seconds between attempts with a rejected token.
-            in_flight: Most requests in flight.
+            in_flight: Maximum requests in flight.
         """
         self._interval = interval
         self._probe_interval = probe_interval

@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 """Nanoseconds."""
 NEVER = -1 << 80
-"""Nanoseconds since 1970 that no time is near."""
+"""A time in nanoseconds since 1970 that is far from every real one."""
 
 # Prefer a clock that keeps running while the machine is suspended (a closed laptop, a frozen
 # function). After a suspension, the monotonic clock would give times in the past.
@@ -36,7 +36,7 @@ class Clock:
 
     Args:
         wall: Returns the Unix time. May jump.
-        elapsed: Returns a time that never goes back and starts anywhere.
+        elapsed: Returns a monotonic time with any starting point.
     """
 
     __slots__ = ("elapsed", "wall")
@@ -56,7 +56,7 @@ _DIGITS = tuple(f"{number:03d}" for number in range(1000))
 
 
 class _Formatted:
-    """Caches the texts of the last second and millisecond formatted, which others share.
+    """Caches the texts of the last second and millisecond, which successive timestamps share.
 
     Another thread may replace a pair at any time, so it is read in one step.
     """

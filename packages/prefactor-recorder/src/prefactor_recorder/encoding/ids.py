@@ -1,7 +1,7 @@
 """Generates ids locally, so that a parent's id is known before it is delivered.
 
 A PFID has 32 characters of Crockford's base 32 in lower case: ten for the Unix time in
-milliseconds, six for a partition, and sixteen for 80 random bits. Text order is time order.
+milliseconds, six for a partition, and sixteen for 80 random bits. Ids sort by time.
 A run's partition is drawn at random, and the ids of its spans repeat it, so that storage can keep
 a run in one place by ids alone.
 """
@@ -82,7 +82,7 @@ class IdGenerator:
 def partition_of(run_id: str) -> str:
     """Return the partition that the ids below a run have.
 
-    An id that is not a PFID has none, so a hash of it stands in: the same in every process.
+    An id that is not a PFID has no partition, so a hash of it is used, equal in every process.
     """
     if len(run_id) == LENGTH and run_id[0] in "01234567" and set(run_id) <= set(ALPHABET):
         return run_id[10:16]

@@ -1,6 +1,6 @@
 """Copies any value into plain JSON values, within a budget that does not depend on the value.
 
-It copies level by level, so that a huge member loses its own end and not its siblings. There are
+It copies level by level, so that a huge member is truncated and its siblings are kept. There are
 two budgets: bytes, which bound the size, and steps, which bound the time. The paths of omitted
 members are recorded; see `prefactor_otel.truncation`.
 """
@@ -219,7 +219,7 @@ class _Copier:
         try:
             self._expand(job, share)
         except Exception:  # noqa: BLE001 - the host's code; keep the rest of the payload
-            # Not its `repr()`, which is the host's code, too.
+            # Not its `repr()`, which is the host's code as well.
             job.holder[job.key] = class_placeholder(job.value)
 
     def _expand(self, job: _Job, share: int) -> None:

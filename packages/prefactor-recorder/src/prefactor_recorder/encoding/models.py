@@ -159,7 +159,7 @@ def _is_model(value: Any) -> bool:
 
 
 def _fields_of(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield fields and extra members, then the names of computed ones, which are not computed."""
+    """Yield fields and extra members, then the names of computed fields without their values."""
     kind = type_of(model)
     held: Mapping[str, Any] | None = getattr(model, "__dict__", None)
     for name in getattr(kind, "__pydantic_fields__", held or ()):
@@ -220,7 +220,7 @@ class _Counter:
         return left
 
     def secrets(self, model: Any) -> Iterator[_Path]:
-        """Members that LangChain's classes call secrets."""
+        """Yield the paths of members that LangChain's classes declare as secrets."""
         waiting: list[tuple[_Path, Any]] = [((), model)]
         left = self.left if "langchain_core" in sys.modules else 0
         while waiting and left > 0:

@@ -1,4 +1,4 @@
-"""One recorded operation: its format in the spool, and the part that is sent.
+"""One recorded operation, its format in the spool, and the part that is sent.
 
 A record says that a run was registered, a span began, a span ended, and so on. In the spool it is
 
@@ -68,7 +68,7 @@ class Operation(enum.IntEnum):
         """The `_type` of the bulk item."""
         return _TYPES[self]
 
-    # That of an enum is a function in Python, and each record is looked up by its operation.
+    # `Enum.__hash__` is slow Python code, and each record is looked up by its operation.
     __hash__ = int.__hash__
 
 

@@ -82,7 +82,7 @@ class Journal(Protocol):
         ...
 
     def adopt(self) -> int:
-        """Adopt the records of dead processes, to be read like one's own. Return their number."""
+        """Adopt the records of dead processes, to be read like our own. Return their number."""
         ...
 
     def learn_account(self, account_id: str) -> None:
@@ -98,12 +98,12 @@ class Journal(Protocol):
         ...
 
     def after_fork(self) -> None:
-        """In a forked child, start empty: inherited records are delivered by the parent."""
+        """In a forked child, start empty, because the parent delivers the earlier records."""
         ...
 
 
 class RecordSource(Protocol):
-    """A segment on disk or a queue in memory: records are appended, read and settled in it."""
+    """A segment on disk or a queue in memory, whose records are appended, read and settled."""
 
     committed: int
     expected: int
@@ -118,7 +118,7 @@ class RecordSource(Protocol):
 
     @property
     def unread(self) -> int:
-        """Bytes that another `read` may bring."""
+        """Bytes that `read` may still return."""
         ...
 
     @property
@@ -135,7 +135,7 @@ class RecordSource(Protocol):
         ...
 
     def seal(self) -> None:
-        """Append nothing from now on."""
+        """Mark it as complete; nothing is appended after this."""
         ...
 
     def discard(self) -> None:
@@ -143,5 +143,5 @@ class RecordSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close open files."""
         ...

@@ -20,7 +20,7 @@ class MemoryQueue:
         """Start empty.
 
         Args:
-            limit: Most bytes of records to hold.
+            limit: Maximum bytes of records to hold.
         """
         self.committed = 0
         self.expected = 0
@@ -58,7 +58,7 @@ class MemoryQueue:
         if self.committed + size - self._freed > self._limit:
             return False
         # In this order, because a signal handler, which may record or raise, can only run after a
-        # call and not between these lines. It finds the counts right and leaves them right.
+        # call and not between these lines. It finds and leaves the counts correct.
         self.committed += size
         self.expected += 1
         self._records.append(record)
@@ -119,7 +119,7 @@ class MemoryJournal:
         """Start empty.
 
         Args:
-            limit: Most bytes of undelivered records to hold.
+            limit: Maximum bytes of undelivered records to hold.
         """
         self._limit = limit
         self._start()

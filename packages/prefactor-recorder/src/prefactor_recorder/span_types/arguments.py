@@ -39,7 +39,7 @@ class Arguments:
         self._instance = parameters[0].name if parameters and is_instance(parameters[0]) else None
         rest = parameters[1:] if self._instance else parameters
         self._constants = dict(constants)
-        # `Signature.bind` would take longer than everything else, and most functions do without.
+        # `Signature.bind` would take longer than everything else, and few functions need it.
         self._signature = (
             None if signature is None or _is_plain(rest) else _without(signature, rest)
         )

@@ -1,7 +1,7 @@
 """What a span type may do and which data it sees, as the API accepts it.
 
 Everything is optional and defaults to unknown. The API silently drops words it does not know, so
-they are rejected here, where the typing error is.
+they are rejected here, where the typo is.
 """
 
 from __future__ import annotations

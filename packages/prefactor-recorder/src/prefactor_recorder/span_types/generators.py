@@ -200,7 +200,7 @@ def wrap_generator(
 def wrap_async_generator(
     function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """Wrap an asynchronous generator function likewise."""
+    """Wrap an asynchronous generator function in the same way as `wrap_generator`."""
 
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 INSTANCE_NAMES = {"self", "cls", "mcs", "mcls"}
 """Names of a first parameter that is not recorded, because it is the object of a method.
 
-A function does not know whether it will be a method or a static method, so the name has to tell.
+A function does not know whether it will be a method or a static method, so the name decides.
 """
 
 Kind = Literal["function", "coroutine", "generator", "async generator"]

@@ -1,7 +1,7 @@
 """Converts a type to the JSON Schema (draft 2020-12) of its encoded values.
 
-Never fails. An unknown type becomes `{}`, which matches everything. A schema that is too weak is
-harmless, but a wrong one flags spans that are correct.
+Never fails. An unknown type becomes `{}`, which matches everything. A schema that is too permissive
+is harmless, but a wrong one flags valid spans.
 
 Classes with fields are described once, under `$defs`, so that they may refer to themselves.
 """

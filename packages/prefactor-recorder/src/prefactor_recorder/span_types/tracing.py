@@ -178,7 +178,7 @@ def _copy_signature(wrapper: Any, function: Callable[..., Any]) -> None:
     """Set the signature of a wrapper for code that ignores `__wrapped__`.
 
     `inspect.getcallargs` does. The code object keeps `*args` and `**kwargs`, because calls with
-    wrong arguments are recorded, too.
+    wrong arguments are recorded as well.
     """
     with contextlib.suppress(Exception):  # written in C, or annotated with a name defined later
         wrapper.__signature__ = inspect.signature(function)

@@ -90,7 +90,8 @@ class InMemoryRecorder(Recorder):
         """Return the only span of a type.
 
         Raises:
-            AssertionError: There is no such span, or several. The message shows what was recorded.
+            AssertionError: There is no span of the type, or several. The message shows what was
+                recorded.
         """
         found = self.spans_named(schema_name)
         if len(found) != 1:

@@ -25,7 +25,7 @@ class RecordedSpan:
     run: RecordedRun = field(repr=False)
     """The run it belongs to."""
     parent: RecordedSpan | None = field(repr=False)
-    """The parent, if it was recorded here, too."""
+    """The parent, if it was recorded here as well."""
     parent_id: str | None
     """The id of the parent; None for a root of the run."""
     schema_name: str

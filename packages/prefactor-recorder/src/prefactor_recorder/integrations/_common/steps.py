@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prefactor_recorder.span_types.registry import SpanTypes
 
 MAX_OPEN = 10_000
-"""Maximum number of open steps. Beyond it, the step idle the longest is evicted."""
+"""Maximum number of open steps. Beyond it, the step that has been idle longest is evicted."""
 
 
 class Step:
@@ -88,7 +88,7 @@ class OpenSteps:
         recorder: Opens a run for a step that begins outside a run. None does not record such steps.
         agent_id: The agent of these runs.
         version: The agent's version.
-        types: Declared for all later runs of the recorder.
+        types: Span types to declare for all later runs of the recorder.
         limit: Maximum number of open steps.
     """
 
@@ -119,7 +119,7 @@ class OpenSteps:
         return self._open.get(key)
 
     def is_descendant(self, key: object, parent_key: object) -> bool:
-        """Whether a step is open and below another. If that is not open, whether it is open."""
+        """Whether a step is open and, if `parent_key` is open too, a descendant of that."""
         step = self._open.get(key)
         if parent_key not in self._open:
             return step is not None

@@ -32,7 +32,7 @@ def track_response(response: Any, call: Call) -> None:
 def _track(response: Any, call: Call) -> bool:
     if is_stream(response):
         track_stream(response, call)
-    elif "http_response" in getattr(response, "__dict__", ()):  # models search for what they lack
+    elif "http_response" in getattr(response, "__dict__", ()):  # `getattr` on a model is slow
         if response.http_response.is_closed:
             call.on_http_response(response.http_response)
         else:

@@ -148,14 +148,14 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **more: Any) -> None:
-        """End it."""
+        """End a chain."""
         inputs = more.get("inputs")  # the inputs of a stream, unknown at its start
         late = {} if inputs is None else {"inputs": plain(inputs)}
         self._end(run_id, lambda: {"outputs": plain(outputs), **late})
 
     @guarded
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """End it with an exception."""
+        """End a chain with an exception."""
         self._fail(run_id, error)
 
     @guarded
@@ -216,7 +216,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
-        """End it with an exception, possibly in the middle of a response."""
+        """End a call of a model with an exception, possibly in the middle of a response."""
         partial = more.get("response")
         self._fail(run_id, error, lambda: {} if partial is None else llm_result(partial))
 
@@ -239,13 +239,13 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
-        """End it. A tool may report a failure to the model instead of raising."""
+        """End a call of a tool, which may report a failure to the model instead of raising."""
         failed = failed_tool(output)
         self._end(run_id, lambda: tool_output(output), status="failed" if failed else "complete")
 
     @guarded
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """End it with an exception."""
+        """End a call of a tool with an exception."""
         self._fail(run_id, error)
 
     @guarded
@@ -262,7 +262,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_retriever_end(self, documents: Sequence[Document], *, run_id: UUID, **_: Any) -> None:
-        """End it."""
+        """End a search."""
         self._end(
             run_id,
             lambda: {
@@ -273,7 +273,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """End it with an exception."""
+        """End a search with an exception."""
         self._fail(run_id, error)
 
     @guarded
@@ -284,7 +284,7 @@ class PrefactorCallbackHandler(BaseCallbackHandler):
 
     @guarded
     def on_agent_finish(self, finish: AgentFinish, *, run_id: UUID, **_: Any) -> None:
-        """Record that it decided to finish."""
+        """Record that a classic agent decided to finish."""
         details = {"outputs": plain(finish.return_values), "log": finish.log}
         self._record_instant(AGENT, run_id, {"decision": "finish", **details})
 

@@ -11,7 +11,7 @@ JsonObject = dict[str, Any]
 _END_EVENTS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
-# Reasoning has several names.
+# Compatible servers use different names for the reasoning.
 _TEXTS = ("content", "text", "refusal", "reasoning_content", "reasoning")
 
 
@@ -52,7 +52,7 @@ class _Choice:
         return self._texts[name]
 
     def _add_tool_call(self, delta: Any) -> bool:
-        # Servers that only resemble OpenAI's leave out the id, the index or the name.
+        # Some compatible servers leave out the id, the index or the name.
         identifier = getattr(delta, "id", None) or None
         index = getattr(delta, "index", None)
         key = self._key(identifier if index is None else index, identifier)
@@ -200,7 +200,7 @@ class ResponseMerger:
 
 
 class NoMerger:
-    """For endpoints that do not stream."""
+    """Merges nothing, for endpoints that do not stream."""
 
     done = True
 

@@ -112,12 +112,12 @@ class PrefactorTracingProcessor(TracingProcessor):
 
     @guarded
     def on_trace_end(self, trace: agents.Trace) -> None:
-        """End it."""
+        """End a workflow."""
         step = self._steps.get(trace.trace_id)
         if step is None:
             return
-        # A trace has no outcome, and neither has a streamed task. It follows from the exception
-        # that left them, or else from their last agent.
+        # Traces and streamed tasks report no outcome. It is that of the exception that left them,
+        # or else that of their last agent.
         status, error = _outcome(None, step.notes["raised"])
         if error is None:
             status = step.notes.get("last", status)
@@ -139,7 +139,7 @@ class PrefactorTracingProcessor(TracingProcessor):
 
     @guarded
     def on_span_end(self, span: agents.Span[Any]) -> None:
-        """End it."""
+        """End a step."""
         step = self._steps.get(span.span_id)
         if step is None:
             return

@@ -74,8 +74,8 @@ class PrefactorSpanProcessor(SpanProcessor):
                 for the ancestors of a span that ends.
             run: Creates the run of a trace for its first recorded span; by default
                 `recorder.run()`.
-            max_open: Maximum number of open spans. Beyond it, the span idle the longest is evicted,
-                and recorded as cancelled if it has children.
+            max_open: Maximum number of open spans. Beyond it, the span that has been idle longest
+                is evicted, and recorded as cancelled if it has children.
         """
         recorder.include(SPAN_TYPES)
         self._recorder = recorder

@@ -1,4 +1,4 @@
-"""Reads the SDK's spans for the mapping, which does not know the SDK."""
+"""Converts the SDK's spans for the mapping, which does not depend on the SDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def as_span(span: ReadableSpan) -> OtelSpan:
-    """Return what the mapping reads of a span, as it is now."""
+    """Return a snapshot of a span for the mapping."""
     context, scope = span.context, span.instrumentation_scope
     return OtelSpan(
         name=span.name,

@@ -99,7 +99,7 @@ class Traces:
         while len(self._open) > self._limit:
             self._evict()
         if self._select(span) and self._nearest(entry) is None:
-            # Creates the run now, and not at the end of its first step.
+            # Create the run now rather than at the end of its first step.
             self._place(entry, span)
 
     def ended(self, span: ReadableSpan) -> None:

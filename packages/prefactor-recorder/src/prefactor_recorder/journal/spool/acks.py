@@ -42,7 +42,7 @@ def encode_acks(ranges: Iterable[Range]) -> bytes:
 
 
 def decode_acks(data: bytes) -> AckedRanges:
-    """Decode the ranges whose CRC is right."""
+    """Decode the ranges whose CRC matches."""
     found: list[Range] = []
     for at in range(0, len(data) - ACK_SIZE + 1, ACK_SIZE):
         (crc,) = _CRC.unpack_from(data, at + _RANGE.size)

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = 0.25
 """Seconds that the delivery thread waits for a recording call, which takes microseconds."""
 
-"""A sequence of records, on disk or in memory."""
-
 
 class Writer:
-    """Appends records to this process's sources: all of them, in order, and the current one.
+    """Appends records to the current one of this process's sources, which are kept in order.
 
     The lock is re-entrant, because a signal handler or a finaliser may record while the thread it
-    interrupts is recording. It finds all counters right, except for the interrupted call.
+    interrupts is recording. It finds all counters correct, except for the interrupted call.
     """
 
     def __init__(
@@ -44,8 +42,8 @@ class Writer:
         Args:
             files: Creates the segments.
             warn: Called with each warning for the user.
-            limit: Most bytes of the account's directory.
-            memory_limit: Most bytes of records to hold in memory while the disk fails.
+            limit: Maximum bytes of the account's directory.
+            memory_limit: Maximum bytes of records to hold in memory while the disk fails.
             segment_size: Bytes after which a new segment is started.
         """
         self._limit = limit
@@ -91,8 +89,8 @@ class Writer:
 
     def _append_checked(self, record: bytes) -> bool:
         if self._deferred is not None:
-            # This thread is already below, opening a file. A signal handler's record waits for
-            # that and is not dropped.
+            # A signal handler has interrupted this thread while it was opening a file. Keep the
+            # handler's record until the file is open.
             self._deferred.append(record)
             return True
         self._deferred = []
@@ -137,7 +135,7 @@ class Writer:
         return kept
 
     def _append_elsewhere(self, record: bytes, before: int, error: OSError) -> bool:
-        """Cut a partial write and continue in memory."""
+        """Truncate a partial write and continue in memory."""
         segment = self._segment
         with contextlib.suppress(OSError):
             if segment and segment.committed == before:
@@ -186,7 +184,7 @@ class Writer:
 
     @contextlib.contextmanager
     def _locked_for_delivery(self) -> Generator[None]:
-        """Hold the lock, unless its holder was interrupted by a handler that waits for a flush.
+        """Hold the lock. Times out, because its holder may be in a handler that waits for a flush.
 
         Raises:
             TimeoutError: The lock was not available; try again later.
@@ -216,13 +214,13 @@ class Writer:
             return False
         try:
             with self._locked_for_delivery():
-                # Before the queue: if not everything moves, what moves is older than the rest.
+                # Insert it before the queue, because records that move are older than the rest.
                 at = self.sources.index(queue)
                 self.sources = (*self.sources[:at], segment, *self.sources[at:])
             segment.probe()
             queue.move(segment.add)
             with self._locked_for_delivery():
-                # The few records appended meanwhile.
+                # Move the few records appended since.
                 queue.move(segment.add)
                 self._switch(segment)
                 self._update_room()

@@ -42,7 +42,7 @@ def append_dead_letter(path: Path, letter: bytes, limit: int) -> None:
     Args:
         path: The file of the process that recorded it.
         letter: The encoded line.
-        limit: Most bytes of the file.
+        limit: Maximum bytes of the file.
 
     Raises:
         OSError: It cannot be written, or the file is full.

@@ -1,7 +1,7 @@
 """Finds the records in a segment's bytes, even in damaged ones. Pure.
 
 A segment is a plain sequence of records, so in an intact file each record's length leads to the
-next. Where a length or CRC is wrong, the next record is searched byte by byte. The search never
+next. Where a length or CRC is wrong, the search for the next record is byte by byte. It never
 finds a record inside another one, because every record starts with bytes below 0x20, which JSON
 never contains.
 """

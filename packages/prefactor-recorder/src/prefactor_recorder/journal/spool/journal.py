@@ -36,7 +36,7 @@ ADOPTION_INTERVAL = 30.0
 QUOTA_INTERVAL = 5.0
 """Seconds between two measurements of the directory."""
 MAX_RESTORE_INTERVAL = 60.0
-"""Most seconds between attempts to resume recording to a disk that failed."""
+"""Maximum seconds between attempts to resume recording to a disk that failed."""
 LOSS_WARNING_INTERVAL = 60.0
 """Seconds between two warnings about dropped records."""
 DEAD_LETTERS_DIVISOR = 8
@@ -68,8 +68,8 @@ class SpoolJournal:
             spool_dir: The root of the spool; None for `default_directory()`.
             api_url: The API that records are delivered to.
             api_token: The token to deliver with; a digest of it names the directory.
-            limit: Most bytes of the account's directory.
-            memory_limit: Most bytes of records to hold in memory while the disk fails.
+            limit: Maximum bytes of the account's directory.
+            memory_limit: Maximum bytes of records to hold in memory while the disk fails.
             segment_size: Bytes after which a new segment is started.
             clock: A monotonic clock, in seconds.
         """
@@ -307,7 +307,7 @@ class SpoolJournal:
             self._orphans.release()
 
     def after_fork(self) -> None:
-        """In a forked child, start empty: inherited records are delivered by the parent."""
+        """In a forked child, start empty, because the parent delivers the earlier records."""
         # Close, never unlock: parent and child share the locks' file descriptions.
         self._writer.close_files()
         self._orphans.release()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_SEGMENTS = 64
-"""Most adopted segments to hold open. An outage can leave segments of thousands of short-lived
+"""Maximum adopted segments held open. An outage can leave segments of thousands of short-lived
 processes, and the host needs its file descriptors. More are adopted as these are done."""
 
 

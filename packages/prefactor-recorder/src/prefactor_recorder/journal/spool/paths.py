@@ -57,7 +57,7 @@ def create_private(root: Path, directory: Path) -> None:
     for path in (*reversed(directory.relative_to(root).parents[:-1]), directory.relative_to(root)):
         (root / path).mkdir(mode=0o700, exist_ok=True)
         check_private(root / path)
-        # Existing directories, too, because their content is for their owner only.
+        # For existing directories as well, because their content is private.
         (root / path).chmod(0o700)
 
 
@@ -98,7 +98,7 @@ def open_regular(path: Path, flags: int) -> int:
     """Open a regular file, private to its owner. Return the descriptor.
 
     Other kinds of files are not opened, because opening a FIFO blocks and opening a device can do
-    anything. One that is swapped in meanwhile is closed again.
+    anything. A file that is replaced between the check and the open is closed again.
 
     Raises:
         FileNotFoundError: It does not exist, and `flags` do not create it.

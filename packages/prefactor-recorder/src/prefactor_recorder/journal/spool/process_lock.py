@@ -44,7 +44,7 @@ class ProcessLock:
     def release(self) -> None:
         """Close the file. The lock is released when the last process closes it.
 
-        This is also right in a forked child, where unlocking would release the parent's lock.
+        This is also correct in a forked child, where unlocking would release the parent's lock.
         """
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):  # the host may have closed all descriptors
@@ -75,7 +75,7 @@ def lock_new_process(directory: Path) -> ProcessLock:
             raise
         if locked:
             return ProcessLock(path, descriptor)
-        # Another process cleaned the file up before it was locked.
+        # Another process took the new file for a dead process's before it was locked.
         os.close(descriptor)
         path.unlink(missing_ok=True)
 

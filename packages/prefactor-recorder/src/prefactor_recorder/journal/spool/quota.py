@@ -24,8 +24,8 @@ def is_finish(record: bytes) -> bool:
 def fits(record: bytes, used: int, limit: int) -> bool:
     """Return whether there is room for a record.
 
-    The last of the room is reserved for finishes, because a span without its finish looks as if it
-    were still running. A record larger than readers accept never fits.
+    The last part of the quota is reserved for finishes, because a span without its finish looks as
+    if it were still running. A record larger than readers accept never fits.
     """
     if len(record) > FRAME_SIZE + MAX_RECORD:
         return False
