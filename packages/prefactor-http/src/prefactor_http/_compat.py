@@ -1,7 +1,7 @@
-"""What exists only so that tests written for the published package keep working.
+"""Compatibility with tests that were written for the published package.
 
-Such tests replace the client's session, or a method of it, by a double. A double knows five
-arguments of `request`, and its responses have a text, a status and maybe headers.
+Such tests replace the client's session, or one of its methods, with a double. A double accepts five
+arguments of `request`, and its responses have a text, a status and possibly headers.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ class Streams:
         """Follow runs and spans while they change.
 
         Returns an asynchronous iterator of `LiveEvent` for use with `async with`. It reconnects by
-        itself and requests missed changes. Its duration is unlimited: the limits of a call apply to
-        opening the stream, and `stale_after` to its silence.
+        itself and requests missed changes. Its duration is unlimited. The limits of a call apply to
+        opening the stream, and `stale_after` limits its silence.
 
         Args:
             agent_instance_ids: Runs to follow. Without runs and agents, all runs of the account.
@@ -128,7 +128,7 @@ class Streams:
         """Yield the uncompressed body of a response of any size as it arrives.
 
         Opening it is retried like any call. A later failure is not, because chunks have already
-        been yielded. The limits of a call apply to opening it, and `stale_after` to its silence.
+        been yielded. A call's limits apply to opening it, and `stale_after` limits its silence.
 
         Args:
             path: Path below `api_url`, sent verbatim.

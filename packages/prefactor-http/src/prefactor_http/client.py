@@ -219,7 +219,7 @@ class PrefactorHttpClient(Streams, Copies):
         """Check with the server that the token is valid.
 
         Raises:
-            PrefactorAuthError: It is not.
+            PrefactorAuthError: The token is not valid.
         """
         return await self.request("GET", "/api/v1/ping")
 
@@ -341,10 +341,10 @@ class PrefactorHttpClient(Streams, Copies):
         attempt: Attempt,
         max_bytes: int,
     ) -> Reply:
-        """Make a round trip, and another at once if an idle connection was closed meanwhile.
+        """Make a round trip, and another at once if the server had closed an idle connection.
 
         aiohttp replays idempotent methods itself, but may do so on another closed connection. This
-        replay uses a new one. It does not count as a retry: nothing is wrong with the server.
+        replay uses a new one. It does not count as a retry, because the server has not failed.
         """
         while True:
             try:

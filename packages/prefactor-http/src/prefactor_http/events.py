@@ -51,7 +51,7 @@ class EventStream:
         connect: Opens the stream after an id, with the retries of any call.
         pause: Waits before another attempt, longer after each failure.
         last_event_id: The position to begin after; None for now.
-        max_block_bytes: The most bytes of one event.
+        max_block_bytes: Maximum bytes of one event.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class EventStream:
         Raises:
             PrefactorApiError: The server ended the stream, for example because the token was
                 revoked.
-            PrefactorResponseContractError: Something else than an event arrived.
+            PrefactorResponseContractError: Something other than an event arrived.
         """
         failures = 0
         while not self._events:

@@ -111,7 +111,7 @@ class RetryPolicy:
     def decide(
         self, failure: Failure, *, retries: int, time_left: float, factor: float
     ) -> float | Stop:
-        """Seconds to wait before the next attempt, or why there is none.
+        """Return the seconds to wait before the next attempt, or why there is no further one.
 
         Args:
             failure: What happened.
@@ -160,7 +160,7 @@ class Attempts(Protocol[T_co]):
         ...
 
     def note_retry(self, error: Exception, attempts: int, wait: float) -> None:
-        """Called before the wait, in seconds, for another attempt."""
+        """Report a retry, which follows after a wait in seconds."""
         ...
 
 
@@ -200,7 +200,7 @@ class RetryHandler:
         quota: The budget shared with other calls; None for no budget.
         clock: Monotonic seconds.
         sleep: Waits for a number of seconds.
-        random: Draws from [0, 1).
+        random: Returns a random float from [0, 1).
     """
 
     def __init__(

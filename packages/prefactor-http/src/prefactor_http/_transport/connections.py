@@ -356,7 +356,7 @@ async def open_stream(
         config: The source of the connect timeout.
         media_types: The accepted media types; any other response is a refusal.
         stale_after: The seconds that may pass without a byte.
-        limit: The most bytes of a refusal to read.
+        limit: Maximum bytes of a refusal.
         as_ours: Translates an exception of aiohttp into this package's error.
     """
     timeout = aiohttp.ClientTimeout(

@@ -20,7 +20,7 @@ class EventParser:
     A block that was cut off is discarded.
 
     Args:
-        limit: The most bytes of a block.
+        limit: Maximum bytes of a block.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,7 +1,7 @@
 """Decompresses a response in slices of bounded size.
 
-A few hundred kilobytes of gzip may expand to gigabytes, so the output is produced in slices of
-bounded size. Between them, the caller can check the time or stop.
+A few hundred kilobytes of gzip may expand to gigabytes. Between two slices, the caller can check
+the time or stop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ACCEPTED = "gzip, deflate"
 INPUT_CHUNK = 2**14
 """Compressed bytes passed to zlib at a time."""
 OUTPUT_CHUNK = 2**18
-"""The most bytes that zlib may return at a time."""
+"""Maximum bytes that zlib may return at a time."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _ASKED_FOR = frozenset({"gzip", "x-gzip", "deflate"})

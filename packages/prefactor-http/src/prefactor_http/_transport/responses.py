@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 SNIPPET_LENGTH = 200
-"""The most characters of a body in an error message."""
+"""Maximum characters of a body in an error message."""
 REDIRECT = 300
 """The first status that redirects."""
 ERROR = 400
@@ -129,7 +129,7 @@ def parse(reply: Reply, redactor: Redactor) -> dict[str, Any]:
 
 
 def header_map(headers: object) -> dict[str, str]:
-    """Return headers with lower-case names, or an empty dict if they are no mapping of strings."""
+    """Return the text headers with lower-case names; an empty dict if they are not a mapping."""
     if not isinstance(headers, Mapping):
         return {}
     entries: Mapping[Any, Any] = headers  # pyright: ignore[reportUnknownVariableType]

@@ -64,7 +64,7 @@ def translated(
 def _text_of(error: Exception) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - aiohttp's own __str__ fails on half-made errors
+    except Exception:  # noqa: BLE001 - aiohttp's own __str__ fails on incomplete errors
         return ""
 
 

@@ -66,7 +66,7 @@ def as_dicts(name: str, values: Sequence[Mapping[str, Any] | BaseModel] | None) 
 
 
 def as_time(name: str, value: datetime | str | None) -> str | None:
-    """Return a time in ISO 8601. A text is returned as it is."""
+    """Return a time in ISO 8601. A text is returned unchanged."""
     if isinstance(value, datetime):
         return timestamp(value)
     if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]

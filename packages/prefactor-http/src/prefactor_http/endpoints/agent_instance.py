@@ -174,9 +174,9 @@ class AgentInstanceClient(Finding, Annotations):
             agent_instance_id: Its id.
             external_identifier: The caller's own id of it.
             include_counts: Count its spans by kind; some servers do so by default.
-            include_costs: Compute its cost; likewise.
-            include_risk_score: Compute its risk; likewise.
-            include_alert_count: Count the alerts about it; likewise.
+            include_costs: Compute its cost; some servers do so by default.
+            include_risk_score: Compute its risk; some servers do so by default.
+            include_alert_count: Count the alerts about it; some servers do so by default.
             options: Limits and headers of this call only.
 
         Raises:

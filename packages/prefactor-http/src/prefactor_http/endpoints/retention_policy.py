@@ -39,9 +39,9 @@ class RetentionPolicyClient(Endpoint):
         *,
         options: RequestOptions | None = None,
     ) -> RetentionPolicy:
-        """Change the policy; omitted fields stay, and `rules` replace all rules.
+        """Change the policy. Omitted fields do not change, and `rules` replaces all rules.
 
-        With `previous_updated_at`, nothing changes if the policy has another `updated_at` by now.
+        With `previous_updated_at`, nothing changes if the policy has another `updated_at`.
 
         Raises:
             ValueError: The key is too long, or the API does not accept a value.

@@ -23,12 +23,12 @@ class RetentionRuleForUpdate(RequestModel):
 
 
 class RetentionPolicyForUpdate(RequestModel):
-    """Changes to a retention policy; omitted fields stay, and `rules` replace all rules."""
+    """Changes to a retention policy. Omitted fields do not change; `rules` replaces all rules."""
 
     rules: list[RetentionRuleForUpdate] | None = None
     audit_days: int | None = None
     previous_updated_at: datetime | None = None
-    """The `updated_at` that the change is based on. The server refuses it if there is another."""
+    """The `updated_at` that the change is based on. The server rejects any other."""
 
     def to_body(self) -> dict[str, Any]:
         """Return only the fields that were set, including those set to None."""

@@ -9,7 +9,7 @@ from prefactor_http.models.base import ReplyModel
 
 
 class SeriesDurations(ReplyModel):
-    """Durations in milliseconds. Quantiles are within 2 %, and None in a bucket without any."""
+    """Durations in milliseconds. Quantiles are within 2 %, and None in an empty bucket."""
 
     measured: list[int]
     """The number of durations."""

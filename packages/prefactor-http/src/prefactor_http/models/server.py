@@ -75,9 +75,9 @@ class Server(ReplyModel):
     uptime_seconds: float
     ready: bool
     problem: str | None = None
-    """Why it takes no writes now."""
+    """Why it accepts no writes now."""
     has_secret_key: bool | None = None
-    """Whether webhooks can be made; None from a server that does not say."""
+    """Whether webhooks can be created; None if the server does not say."""
     database: ServerDatabase
     queue: ServerQueue
     buffered_bytes: Limited

@@ -11,7 +11,7 @@ from prefactor_http.models.base import ReplyModel, RequestModel
 
 
 class WebhookForUpdate(RequestModel):
-    """Changes to a webhook. Omitted fields stay as they are. A filter of None matches every run."""
+    """Changes to a webhook. Omitted fields do not change. A filter of None matches every run."""
 
     url: str | None = None
     events: list[str] | None = None
@@ -22,7 +22,7 @@ class WebhookForUpdate(RequestModel):
     status: Literal["enabled", "disabled"] | None = None
 
     def to_body(self) -> dict[str, Any]:
-        """Exactly the fields that were given, None included."""
+        """Return exactly the fields that were given, including None."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
@@ -36,7 +36,7 @@ class Webhook(ReplyModel):
     description: str | None = None
     events: tuple[str, ...] = ()
     agent_ids: tuple[str, ...] | None = None
-    """The agents whose runs it receives events of, None for all. The other filters work alike."""
+    """The agents whose runs it receives events of; None for all. The other filters are similar."""
     environment_ids: tuple[str, ...] | None = None
     purposes: tuple[str, ...] | None = None
     status: str | None = None
@@ -45,7 +45,7 @@ class Webhook(ReplyModel):
     failing_since: datetime | None = None
     retry_at: datetime | None = None
     previous_secret_until: datetime | None = None
-    """When the previous secret stops signing."""
+    """Until when requests are signed with the previous secret as well."""
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -54,7 +54,7 @@ class WebhookWithSecret(Webhook):
     """A webhook with its new secret, which the server never shows again."""
 
     secret: str | None = Field(default=None, repr=False)
-    """The secret that requests are signed with; kept out of `repr()`."""
+    """The secret that requests are signed with; hidden in `repr()`."""
 
 
 class WebhookDelivery(ReplyModel):
@@ -66,7 +66,7 @@ class WebhookDelivery(ReplyModel):
     webhook_id: str | None = None
     agent_instance_id: str | None = None
     event_id: str | None = None
-    """What the receiver gets as `webhook-id`."""
+    """The value of the header `webhook-id`."""
     event_type: str | None = None
     status: str | None = None
     attempts: int = 0

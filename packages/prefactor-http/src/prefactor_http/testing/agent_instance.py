@@ -42,7 +42,7 @@ _VERSION_ID = "013xrzp12g3nqk8nvers000000000000"
 
 
 def register(store: Store, call: Call) -> JsonObject:
-    """Make a pending instance; versions and schemas are taken as they come."""
+    """Create a pending instance. Versions and schemas are not validated."""
     id_ = call.text("id") or store.new_id()
     if id_ in store.instances:
         raise ApiFailure(409, "invalid_action", "Agent instance id is already used")
@@ -74,14 +74,14 @@ def register(store: Store, call: Call) -> JsonObject:
 
 
 def start(store: Store, call: Call) -> JsonObject:
-    """Make a pending instance active."""
+    """Start a pending instance."""
     instance = store.instance(call.id)
     _check(instance, {"pending"}, "be started")
     return _move(store, instance, "active", started_at=_when(store, call))
 
 
 def finish(store: Store, call: Call) -> JsonObject:
-    """End an instance the way its agent reports."""
+    """End an instance with the status that its agent reports."""
     instance = store.instance(call.id)
     status = finish_status(call)
     when = _when(store, call)
@@ -91,7 +91,7 @@ def finish(store: Store, call: Call) -> JsonObject:
 
 
 def terminate(store: Store, call: Call) -> JsonObject:
-    """End an active instance from outside, and with it the spans that are still open."""
+    """Terminate an active instance, and cancel its open spans."""
     instance = store.instance(call.id)
     reason = call.required("reason")
     _check(instance, {"active"}, "be terminated")
@@ -105,7 +105,7 @@ def terminate(store: Store, call: Call) -> JsonObject:
 
 
 def record_quality(store: Store, call: Call) -> JsonObject:
-    """Keep or, without a payload, forget one named assessment of an instance."""
+    """Store a named evaluation of an instance, or remove it if the payload is null."""
     instance = store.instance(call.id)
     name, payload = call.required("name"), call.body.get("payload")
     instance["quality_payloads"].pop(name, None)
@@ -116,7 +116,7 @@ def record_quality(store: Store, call: Call) -> JsonObject:
 
 
 def set_metadata(store: Store, call: Call) -> JsonObject:
-    """Set or, with a null, remove keys of an instance's metadata."""
+    """Set keys of an instance's metadata, and remove those whose value is null."""
     instance = store.instance(call.id)
     texts: JsonObject = {**instance["metadata"], **call.body["metadata"]}
     instance["metadata"] = {key: text for key, text in texts.items() if text is not None}
@@ -129,7 +129,7 @@ def show(store: Store, call: Call) -> JsonObject:
 
 
 def heartbeat(store: Store, call: Call) -> JsonObject:
-    """Return the control signals of terminated instances among some."""
+    """Return the control signals of the given instances that were terminated."""
     given: Any = call.body.get("ids")
     ids = cast("list[str]", given) if isinstance(given, list) else []
     if not 1 <= len(ids) <= _MOST_HEARTBEATS:
@@ -146,7 +146,7 @@ def heartbeat(store: Store, call: Call) -> JsonObject:
 
 
 def list_(store: Store, call: Call) -> JsonObject:
-    """Return one page of the instances that match the filters of the query."""
+    """Return a page of the instances that match the query's filters."""
     wanted = {name: call.query[name] for name in _FILTERS if name in call.query}
     labels = {
         name[len("metadata[") : -1]: text
@@ -162,7 +162,7 @@ def list_(store: Store, call: Call) -> JsonObject:
 
 
 def count(instance: JsonObject, before: str | None, after: str) -> None:
-    """Move one span of an instance from one status to another in its span counts."""
+    """Update an instance's span counts for one span whose status changed."""
     counts: dict[str, int] = instance["span_counts"]
     if before is None:
         counts["total"] += 1
@@ -173,7 +173,7 @@ def count(instance: JsonObject, before: str | None, after: str) -> None:
 
 
 def finish_status(call: Call) -> str:
-    """Return the status a finish asks for; without one it is `complete`."""
+    """Return the requested status of a finish, defaulting to `complete`."""
     status = call.text("status") or "complete"
     if status not in FINISH_STATUSES:
         allowed = ", ".join(FINISH_STATUSES)

@@ -29,7 +29,7 @@ from prefactor_http.testing.store import (
 
 
 def create(store: Store, call: Call) -> JsonObject:
-    """Make a span. Its instance may be in any state: spans can arrive early and late."""
+    """Create a span. Its instance may have any status, because spans can arrive early or late."""
     details = _details(call)
     status = _status(details)
     instance = store.instance(details.required("agent_instance_id"))
@@ -66,7 +66,7 @@ def create(store: Store, call: Call) -> JsonObject:
 
 
 def finish(store: Store, call: Call) -> JsonObject:
-    """End a span; one that a termination closed may still be finished once by its agent."""
+    """End a span. The agent may also end, once, a span that a termination has closed."""
     span = store.span(call.id)
     status, before = finish_status(call), span["status"]
     when = parsed_timestamp(call, "timestamp") or store.now()
@@ -93,7 +93,7 @@ def show(store: Store, call: Call) -> JsonObject:
 
 
 def list_(store: Store, call: Call) -> JsonObject:
-    """Return one page of the spans of an instance or an agent, in a range of time if given."""
+    """Return a page of the spans of an instance or an agent, optionally within a time range."""
     if "ids" in call.query:
         named = [store.spans[one] for one in call.query["ids"].split(",") if one in store.spans]
         return page(named, {**call.query, "pagination[page_size]": "100"})
@@ -120,7 +120,7 @@ _FILTERS = ("agent_instance_id", "agent_id", "status", "schema_name", "parent_sp
 
 
 def control(store: Store, body: JsonObject) -> JsonObject:
-    """Return what a span write adds to its reply when the instance has been terminated."""
+    """Return the control signal for the response to a span write, if its run was terminated."""
     instance = store.instances[body["details"]["agent_instance_id"]]
     if instance["status"] != "terminated":
         return {}

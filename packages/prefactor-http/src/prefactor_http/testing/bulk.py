@@ -1,4 +1,4 @@
-"""Bulk requests of the fake API: which items they hold, and what each one asks for."""
+"""Bulk requests of the fake API: their items, and the call of each item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST_KEY = 128
 
 
 def items(body: JsonObject) -> list[JsonObject]:
-    """Return the items of a bulk request, or refuse it as a whole."""
+    """Return the items of a bulk request, or reject the whole request."""
     given: Any = body.get("items")
     if not is_list(given) or not 0 < len(given) <= _ITEM_LIMIT:
         message = f"must be a list of 1 to {_ITEM_LIMIT} items"
@@ -37,9 +37,9 @@ def items(body: JsonObject) -> list[JsonObject]:
 
 
 def call(item: JsonObject) -> Call:
-    """Return what an item asks for: its fields are the id, the query and the body in one."""
+    """Return the call of an item, whose fields serve as id, query and body."""
     body = {name: value for name, value in item.items() if name not in ("_type", "idempotency_key")}
-    # The id an operation acts on goes by the name of its resource: agent_spans -> agent_span_id.
+    # The field with the id is named after the resource: agent_spans -> agent_span_id.
     own_id = item["_type"].split("/")[0].removesuffix("s") + "_id"
     id_ = str(body.get(own_id) or body.get("id") or "")
     query = {name: str(value) for name, value in body.items()}

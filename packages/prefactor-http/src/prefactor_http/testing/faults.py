@@ -85,7 +85,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Truncate(Drop):
-    """Announce a whole body, send half of it and close the connection."""
+    """Announce the whole body, send half of it and close the connection."""
 
     after: Moment = "half"
 
@@ -147,10 +147,10 @@ class FaultPlan:
         chooser = random.Random(self.seed)  # noqa: S311 - reproducible on purpose
         table = self._table()
         weights = [rate for rate, _ in table]
-        well = max(0.0, 1 - math.fsum(weights))
+        normal = max(0.0, 1 - math.fsum(weights))
         choices: list[Step | None] = [step for _, step in table]
         while True:
-            yield chooser.choices([*choices, None], [*weights, well])[0]
+            yield chooser.choices([*choices, None], [*weights, normal])[0]
 
     def _table(self) -> tuple[tuple[float, Step], ...]:
         wait = {"Retry-After": f"{self.retry_after:g}"}

@@ -66,7 +66,7 @@ class Listener:
         if server is None:
             return
         server.close()
-        await asyncio.sleep(0)  # lets connections accepted just now start their tasks
+        await asyncio.sleep(0)  # lets connections that were just accepted start their tasks
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks)

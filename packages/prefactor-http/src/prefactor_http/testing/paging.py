@@ -1,4 +1,4 @@
-"""Pages of the fake API: which rows, in which order, and what the reply says about them."""
+"""Pages of the fake API: their rows, order and pagination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGEST_SIZE = 100
 
 
 def page(rows: Iterable[JsonObject], query: Mapping[str, str]) -> JsonObject:
-    """Return the page of `rows` that `query` asks for, as the body of a list."""
+    """Return the requested page of `rows`, as the body of a list response."""
     field, direction = _sorting(query)
     offset = _number(query, "pagination[offset]", 0, range(1 << 31))
     size = _number(query, "pagination[page_size]", _DEFAULT_SIZE, range(1, _LARGEST_SIZE + 1))

@@ -75,7 +75,7 @@ class ScriptedServer:
         self._api = FakeApi(self._store, token, idempotent=idempotent)
         self._listener = Listener(self._next_step, self._answer, idle_limit)
         self._thread = ListenerThread(self._listener)
-        # Taken by the serving thread and by the test's, never for long.
+        # Held briefly by the serving thread and by the test's.
         self._lock = threading.Lock()
         self._script: deque[tuple[str, Step]] = deque()
         self._fault_steps: Iterator[Step | None] | None = None

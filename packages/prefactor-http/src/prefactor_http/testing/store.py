@@ -1,4 +1,4 @@
-"""What the fake API remembers, and the few rules every operation of it shares."""
+"""The state of the fake API, and the rules that all its operations share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ JsonObject: TypeAlias = dict[str, Any]
 Clock: TypeAlias = Callable[[], datetime]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# Ten characters of time and six of partition: every id of the fake shares both, so that ids are
-# valid, sort in the order in which they were made, and are the same in each run.
+# Ten characters of time and six of partition, which all ids of the fake share, so that ids are
+# valid, sort by creation, and are the same in every test run.
 _ID_PREFIX = "013xrzp12g3nqk8n"
 _ID_RANDOM_LENGTH = 16
 
@@ -29,12 +29,12 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
 
 
 class ApiFailure(Exception):
-    """An operation was refused, with the status and body of the response."""
+    """An operation was rejected, with the status and body of the response."""
 
     def __init__(
         self, status: int, code: str, message: str, errors: JsonObject | None = None
     ) -> None:
-        """Keep what the reply will say."""
+        """Store the status and the body."""
         super().__init__(message)
         self.status = status
         self.body: JsonObject = {"status": "error", "code": code, "message": message}
@@ -43,12 +43,12 @@ class ApiFailure(Exception):
 
 
 def invalid(errors: JsonObject) -> ApiFailure:
-    """Return the refusal of fields that are missing or wrong; see `field_error`."""
+    """Return the failure for fields that are missing or invalid; see `field_error`."""
     return ApiFailure(422, "validation_errors", "Validation failed", errors)
 
 
 def field_error(code: str, message: str) -> JsonObject:
-    """Return what the API says about one field."""
+    """Return the API's error object for one field."""
     return {"status": "error", "code": code, "message": message}
 
 
@@ -69,7 +69,7 @@ class Call:
         raise invalid({name: field_error("invalid_value", "must be a string")})
 
     def required(self, name: str) -> str:
-        """Return a text of the body that must be there and not be blank."""
+        """Return a required text of the body, which must not be blank."""
         value = self.text(name)
         if value is None or not value.strip():
             raise invalid({name: field_error("required_value", "is required")})
@@ -78,24 +78,25 @@ class Call:
 
 @dataclass(slots=True)
 class Store:
-    """The resources of the fake API, by id, in the order in which they were made."""
+    """The resources of the fake API, by id, in order of creation."""
 
     clock: Clock
     instances: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     spans: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     applied: Counter[str] = field(default_factory=Counter[str])
-    """How often the effect of a write was applied, and answered from memory, by idempotency key."""
+    """How often each write was applied, by idempotency key."""
     replayed: Counter[str] = field(default_factory=Counter[str])
+    """How often each write was answered from memory, by idempotency key."""
     closed_by_termination: set[str] = field(default_factory=set[str])
-    """Spans closed by a termination: their agent may still finish them once."""
+    """Spans closed by a termination, which their agent may still finish once."""
     _ids: int = 0
 
     def now(self) -> str:
-        """Return the time as the API writes it."""
+        """Return the current time in the API's format."""
         return timestamp(self.clock())
 
     def new_id(self) -> str:
-        """Return an id that was not used before."""
+        """Return an unused id."""
         self._ids += 1
         rest, text = self._ids, ""
         for _ in range(_ID_RANDOM_LENGTH):
@@ -104,26 +105,26 @@ class Store:
         return _ID_PREFIX + text
 
     def instance(self, id_: str) -> JsonObject:
-        """Return an agent instance or refuse with not-found."""
+        """Return an agent instance, or raise a not-found failure."""
         if id_ not in self.instances:
             raise ApiFailure(404, "not_found", "Agent instance not found")
         return self.instances[id_]
 
     def span(self, id_: str) -> JsonObject:
-        """Return a span or refuse with not-found."""
+        """Return a span, or raise a not-found failure."""
         if id_ not in self.spans:
             raise ApiFailure(404, "not_found", "Agent span not found")
         return self.spans[id_]
 
 
 def timestamp(moment: datetime) -> str:
-    """Return `moment` in UTC with microseconds and `Z`; without an offset it is taken as UTC."""
+    """Return `moment` in UTC with microseconds and `Z`. A naive time is UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parsed_timestamp(call: Call, name: str) -> str | None:
-    """Return an optional timestamp of the body in the form of the API."""
+    """Return an optional timestamp of the body in the API's format."""
     text = call.text(name)
     if text is None:
         return None

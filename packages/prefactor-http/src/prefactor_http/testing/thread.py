@@ -22,7 +22,11 @@ class ListenerThread:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Return once the listener is open; raise what kept it from opening."""
+        """Start the thread and wait until the listener is open.
+
+        Raises:
+            OSError: The listener cannot be opened.
+        """
         opened: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(opened)), name="scripted server", daemon=True
@@ -31,7 +35,7 @@ class ListenerThread:
         self._loop = opened.result()
 
     def stop(self) -> None:
-        """Return once the listener is closed and the thread has ended."""
+        """Close the listener and wait for the thread to end."""
         if self._loop is None or self._thread is None:
             return
         self._loop.call_soon_threadsafe(self._stop.set)

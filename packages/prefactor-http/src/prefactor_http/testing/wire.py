@@ -1,4 +1,4 @@
-"""HTTP/1.1 over asyncio streams: what a client of this API sends, and nothing beyond it."""
+"""HTTP/1.1 over asyncio streams, limited to what clients of this API send."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RecordedRequest:
     target: str
     """The path and query exactly as sent."""
     query: Mapping[str, str]
-    """Decoded query; of a name that was sent twice, the last value."""
+    """Decoded query. If a name is repeated, the last value applies."""
     headers: Mapping[str, str] = field(repr=False)
     """Names in lower case."""
     body: bytes = b""
@@ -40,17 +40,17 @@ class RecordedRequest:
 
     @property
     def json(self) -> Any:
-        """The decoded body, or `None` when there was none; `ValueError` when it is not JSON."""
+        """The decoded body, or `None` if it is empty. Raises `ValueError` if it is not JSON."""
         return json.loads(self.body) if self.body else None
 
     @property
     def keeps_connection(self) -> bool:
-        """Whether the client is willing to use the connection again."""
+        """Whether the client keeps the connection for further requests."""
         return self.headers.get("connection", "").lower() != "close"
 
 
 async def read_head(reader: asyncio.StreamReader) -> RecordedRequest | None:
-    """Return the next request without its body, or `None` at the end of the connection."""
+    """Read the next request without its body. Return `None` at the end of the connection."""
     try:
         head = await reader.readuntil(_END_OF_HEAD)
         request_line, *lines = head[: -len(_END_OF_HEAD)].decode("latin-1").split("\r\n")
@@ -75,7 +75,7 @@ def _header(line: str) -> tuple[str, str]:
 
 
 async def read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes | None:
-    """Return the body announced by `headers`, or `None` when the client left before its end."""
+    """Read the body of a request. Return `None` if the client disconnects before its end."""
     try:
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return await _read_chunks(reader)
@@ -95,12 +95,12 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
             msg = "a chunk does not end with its line"
             raise ValueError(msg)
     while await reader.readuntil(_END_OF_LINE) != _END_OF_LINE:
-        pass  # trailers carry nothing we use
+        pass  # trailers are ignored
     return bytes(body)
 
 
 def render(reply: Reply, *, keeps_connection: bool) -> tuple[bytes, bytes]:
-    """Return the head and the body of `reply` as they go over the connection."""
+    """Return the head and the body of `reply` as sent."""
     content_type, body = _encode(reply.body)
     headers = {
         "content-type": content_type,
@@ -112,7 +112,7 @@ def render(reply: Reply, *, keeps_connection: bool) -> tuple[bytes, bytes]:
 
 
 def render_stream(reply: StreamedReply) -> Iterator[bytes]:
-    """Yield the head and the pieces of `reply` as they go over the connection."""
+    """Yield the head and the pieces of `reply` as sent."""
     headers = {
         "content-type": "application/json; charset=utf-8",
         "connection": "close",
