@@ -38,11 +38,12 @@ async def _recorded(api_client: ApiClient, run_id: str, spans: int = SPANS) -> A
     return run
 
 
-async def _delete(api_client: ApiClient, run: Any) -> Pruned:
-    """Delete a run, as its account's policy or an operator does."""
+async def _delete(api_client: ApiClient, *runs: Any) -> Pruned:
+    """Delete runs at once, as their account's policy or an operator does."""
     before, now = api_client.clock() + 1, api_client.clock()
-    record = prune_record(Retention(run["account_id"], before), now, "cli")
-    deletion = Deletion(run["account_id"], [run["id"]], before, now, record)
+    account_id = runs[0]["account_id"]
+    record = prune_record(Retention(account_id, before), now, "cli")
+    deletion = Deletion(account_id, [run["id"] for run in runs], before, now, record)
     return await api_client.storage.maintenance.delete_runs(deletion)
 
 
@@ -124,6 +125,48 @@ async def test_ids_are_free_at_once(api_client: ApiClient) -> None:
     for span_id in ("long-07", "other-03"):
         assert (await api_client.get(f"/agent_spans/{span_id}")).details["payload"] == {}
     assert await findings(api_client.storage) == []
+
+
+async def test_a_run_without_spans_leaves_nothing_behind(api_client: ApiClient) -> None:
+    """A new run with the id of a deleted one that had no spans keeps all of its spans."""
+    empty = await _recorded(api_client, "empty", 0)
+    run = await _recorded(api_client, "long")
+    await _delete(api_client, empty, run)
+
+    await api_client.register("empty")
+    await api_client.post("/agent_instance/empty/start")
+    await api_client.span("empty", id="kept")
+    while await api_client.storage.maintenance.delete_remaining_spans():
+        pass
+
+    assert (await api_client.get("/agent_spans/kept")).status == 200
+    assert await findings(api_client.storage) == []
+
+
+async def test_a_batch_that_registers_and_terminates(api_client: ApiClient) -> None:
+    """A new run that is terminated at once ends no span of the deleted one with its id."""
+    run = await _recorded(api_client, "long")
+    await _delete(api_client, run)
+    run_id, version = {"agent_instance_id": "long"}, {"external_identifier": "s1"}
+    span = {**run_id, "schema_name": "step", "id": "new"}
+    registered = {"agent_id": run["agent_id"], "id": "long", "agent_version": version}
+    items = [
+        {"_type": "agent_instances/register", **registered, "agent_schema_version": version},
+        {"_type": "agent_instances/start", **run_id},
+        {"_type": "agent_spans/create", "details": span},
+        {"_type": "agent_instances/terminate", **run_id, "reason": "enough"},
+    ]
+
+    answer = await api_client.post(
+        "/bulk", {"items": [{**one, "idempotency_key": one["_type"]} for one in items]}
+    )
+
+    outcomes = [one["status"] for one in answer.body["outputs"].values()]
+    assert outcomes == ["success"] * 4, answer.text
+    ((ids,),) = await api_client.rows(
+        "SELECT span_ids FROM feed_change ORDER BY position DESC LIMIT 1"
+    )
+    assert ids == "new"
 
 
 async def test_a_hold_that_comes_first_wins(api_client: ApiClient) -> None:

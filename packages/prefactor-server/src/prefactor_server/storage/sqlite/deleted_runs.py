@@ -42,10 +42,10 @@ def make_room(
 
 def _delete(connection: sqlite3.Connection, found: sqlite3.Cursor) -> int:
     seqs = [seq for (seq,) in found]
-    if not seqs:
-        return 0
-    named = {"seqs": json.dumps(seqs)}
-    connection.execute(_SQL["deleted.delete_payloads"], named)
-    connection.execute(_SQL["deleted.delete_spans"], named)
+    if seqs:
+        named = {"seqs": json.dumps(seqs)}
+        connection.execute(_SQL["deleted.delete_payloads"], named)
+        connection.execute(_SQL["deleted.delete_spans"], named)
+    # Also the runs that never had spans. Otherwise a new run with such an id would stay hidden.
     connection.execute(_SQL["deleted.forget"])
     return len(seqs)

@@ -63,6 +63,8 @@ VALUES (?, ?, ?, ?, ?, ?)
 
 def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -> Sequence[FeedRow]:
     """Write the changes of a snapshot; return the changed runs for the feed."""
+    new_runs = [run.id for run in snapshot.new(AgentInstance)]
+    make_room(connection, account_id, new_runs, [span.id for span in snapshot.new(AgentSpan)])
     closed: dict[str, Sequence[str]] = {}
     # First close the stored spans of terminated runs. Spans that the batch names are written later,
     # as they were decided.
@@ -78,8 +80,6 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
             },
         ).fetchall()
         closed[run_id] = [*closed.get(run_id, ()), *(span_id for (span_id,) in found)]
-    new_runs = [run.id for run in snapshot.new(AgentInstance)]
-    make_room(connection, account_id, new_runs, [span.id for span in snapshot.new(AgentSpan)])
     kinds = snapshot.kinds()
     written = [table for table in tables.WRITTEN if table.kind in kinds]
     # Rows that others refer to are deleted last. All deletions precede the inserts, because a new
