@@ -84,12 +84,12 @@ class History:
             return found
 
         monkeypatch.setattr(storage, "span_usage", interrupted)
-        put_off = RunTotalsConsumer._put_off
+        deferred_work = RunTotalsConsumer._deferred_work
 
         async def is_time(consumer: Any) -> Any:
-            return await put_off(consumer) if self._has_time else ()
+            return await deferred_work(consumer) if self._has_time else ()
 
-        monkeypatch.setattr(RunTotalsConsumer, "_put_off", is_time)
+        monkeypatch.setattr(RunTotalsConsumer, "_deferred_work", is_time)
 
     async def step(self) -> None:
         """Write something, or let the follower take a step, perhaps without deferred work."""
