@@ -166,6 +166,43 @@ async def test_a_connection_replans_as_tables_grow(
     assert read_after - read_before < 1_000
 
 
+async def test_a_run_that_statistics_do_not_show(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """The spans of a new run of a new agent are found without reading those of the only other."""
+    first = SPANS.replace("number % 500 + 1", "1").replace("number % 50", "1")
+    second = first.replace("'span-'", "'new-'").replace("-' || 1", "-2'")
+    await database.rows(first)
+    await database.rows("ANALYZE agent_span_default")
+    await database.rows(second.replace("(1, 20000)", "(1, 9)"))
+
+    for column, index in (("agent_id", "agent"), ("agent_instance_id", "instance")):
+        listing = Listing((Filter(column, "=", "run-2"),))
+        clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
+        sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
+        async with storage._span_reading.connection() as connection:
+            plan = await explained(connection, read.numbered(sql), *clause.parameters)
+        assert used(plan, "agent_span_default") == {f"agent_span_default_of_{index}"}
+
+
+async def test_every_partition_has_the_same_estimates(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """Partitions of the migration and of the server plan reads of spans alike."""
+    await storage.maintenance.extend_partitions(NOW, 1)
+
+    estimates = await database.rows(
+        "SELECT inhrelid, array_agg(attname || attoptions::text ORDER BY attname) FROM pg_inherits "
+        "JOIN pg_attribute ON attrelid = inhrelid WHERE inhparent = 'agent_span'::regclass "
+        "AND attoptions IS NOT NULL GROUP BY inhrelid"
+    )
+    partitions = await database.value(
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'agent_span'::regclass"
+    )
+    assert len(estimates) == partitions > 1
+    assert len({str(found) for _, found in estimates}) == 1
+
+
 LISTS = {
     "spans of a run": Listing((Filter("agent_instance_id", "=", "run-7"),)),
     "spans of an agent": Listing((Filter("agent_id", "=", "agent-7"),)),

@@ -38,6 +38,10 @@ SELECT NOT EXISTS (SELECT FROM {table})
 -- Create a partition that is not attached yet, with the indexes and constraints of its table.
 CREATE TABLE {partition} (LIKE {table} INCLUDING ALL){options}
 
+-- name: estimate
+-- Set how many values of columns the planner should expect.
+ALTER TABLE {partition} {estimates}
+
 -- name: move
 -- Move the rows of a range from one partition to another.
 WITH moved AS (
