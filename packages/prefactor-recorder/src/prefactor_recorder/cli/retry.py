@@ -66,12 +66,14 @@ def with_dependencies(letters: Iterable[DeadLetter], ids: Collection[str]) -> li
 
     A record depends on the registration and start of its run, and a span's finish on its create.
     """
+    ids = frozenset(ids)
     records = [(letter, letter.record) for letter in letters]
-    chosen = [
+    # Not by the letter's id: the same record may be in the file again, with another time.
+    chosen = {
         record
         for letter, record in records
         if record is not None and (letter.id in ids or record.run_id in ids)
-    ]
+    }
     spans = {(record.run_id, record.id) for record in chosen}
     runs = {record.run_id for record in chosen}
     return [
@@ -96,10 +98,13 @@ def in_order(letters: Iterable[DeadLetter], *, register_lost: bool = False) -> l
     """
     records = [record for letter in letters if (record := letter.record)]
     if register_lost:
-        registered = {each.run_id for each in records if each.operation is Operation.REGISTER}
-        for run in dict.fromkeys(each.run_id for each in records if each.run_id not in registered):
-            bare = Record(Operation.REGISTER, run, run, b'"id":"%b"' % run.encode())
-            records += lost_records([each for each in records if each.run_id == run]) or [bare]
+        by_run: dict[str, list[Record]] = {}
+        for record in records:
+            by_run.setdefault(record.run_id, []).append(record)
+        for run, found in by_run.items():
+            if all(record.operation is not Operation.REGISTER for record in found):
+                bare = Record(Operation.REGISTER, run, run, b'"id":"%b"' % run.encode())
+                records += lost_records(found) or [bare]
     return sorted(records, key=lambda record: _RANKS.get(record.operation, 2))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prefactor_recorder.cli.main import main
 from prefactor_recorder.cli.retry import retry
 from prefactor_recorder.encoding.record import Operation, Record
 from prefactor_recorder.journal.spool import SpoolJournal
@@ -22,9 +23,11 @@ Make = Callable[..., bytes]
 REFUSAL = {"code": "not_found", "message": "not here"}
 
 
-def letter(number: int, operation: Operation = Operation.CREATE_SPAN) -> bytes:
-    """A dead letter of one run."""
-    record = Record(operation, "run-00000001", f"span-{number}", b'"payload":{}')
+def letter(
+    number: int, operation: Operation = Operation.CREATE_SPAN, run: str = "run-00000001"
+) -> bytes:
+    """A dead letter of a run."""
+    record = Record(operation, run, f"span-{number}", b'"payload":{}')
     return encode_dead_letter(record, REFUSAL, datetime.now(UTC))
 
 
@@ -132,6 +135,46 @@ def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spoo
         append_dead_letter(file, letter(number, operation), 10**8)
     retry(file, None)
     assert waiting(spool, open_journal) == ["span-3", "span-2", "span-1", "span-0"]
+
+
+def test_a_named_letter_of_many_brings_what_it_depends_on(
+    file: Path, open_journal: Open, spool: Path
+) -> None:
+    """Among interleaved runs, each named letter brings its span's create and its run's start."""
+    runs = [f"run-{number:08}" for number in range(40)]
+    operations = (Operation.FINISH_SPAN, Operation.CREATE_SPAN, Operation.FINISH, Operation.START)
+    for operation in operations:
+        for number, run in enumerate(runs):
+            append_dead_letter(file, letter(number, operation, run), 10**8)
+    again = letter(3, Operation.FINISH_SPAN, runs[3])
+    append_dead_letter(file, again, 10**8)
+    ends = [each.id for each in read_dead_letters(file)[: len(runs)]]
+    status = main(["retry", "--spool-dir", str(spool), ends[3], runs[7], ends[20]])
+
+    assert status == 0
+    assert waiting(spool, open_journal) == [
+        *("span-3", "span-7", "span-20"),  # starts
+        *("span-3", "span-7", "span-20", "span-3", "span-7", "span-20"),  # finishes, creates
+        "span-3",  # the same record, dead-lettered again
+        "span-7",  # the finish of the named run
+    ]
+    assert len(read_dead_letters(file)) == 4 * len(runs) + 1 - 11
+
+
+def test_each_run_without_a_registration_gets_one(
+    file: Path, open_journal: Open, spool: Path
+) -> None:
+    """With `--agent-id`, runs whose registration is lost are registered, and no other run."""
+    runs = [f"run-{number:08}" for number in range(40)]
+    append_dead_letter(file, letter(5, Operation.REGISTER, runs[5]), 10**8)
+    for number in (0, 1):
+        for run in runs:
+            append_dead_letter(file, letter(number, run=run), 10**8)
+    assert main(["retry", "--all", "--agent-id", "agent", "--spool-dir", str(spool)]) == 0
+
+    rebuilt = [run for run in runs if run != runs[5]]
+    spans = [f"span-{number}" for number in (0, 1) for _ in runs]
+    assert waiting(spool, open_journal) == ["span-5", *rebuilt, *spans]
 
 
 def test_retrying_nothing_does_not_rewrite_the_file(file: Path) -> None:
