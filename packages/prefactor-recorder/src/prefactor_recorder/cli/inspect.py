@@ -41,8 +41,8 @@ class ProcessFiles:
     """Size of the files."""
     undelivered: int = 0
     """Undelivered records."""
-    oldest: float | None = None
-    """Modification time of the oldest segment, in seconds since 1970; None without segments."""
+    last_written: float | None = None
+    """Modification time of the newest segment, in seconds since 1970; None without segments."""
     letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
     """Its dead letters."""
 
@@ -129,7 +129,7 @@ def _process(directory: Path, name: str, files: list[Path]) -> ProcessFiles:
         files=sorted(files, key=lambda path: _SUFFIXES.index(path.suffix)),
         bytes=size,
         undelivered=undelivered,
-        oldest=min(times, default=None),
+        last_written=max(times, default=None),
         letters=_letters(directory / f"{name}{DEAD_LETTERS}"),
     )
 

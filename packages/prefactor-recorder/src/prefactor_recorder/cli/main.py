@@ -158,7 +158,8 @@ def _to_json(value: object) -> object:
 
 def _describe_process(process: ProcessFiles, now: float) -> Iterator[str]:
     state = "alive" if process.alive else "dead"
-    age = "" if process.oldest is None else f", last written {_duration(now - process.oldest)} ago"
+    written = process.last_written
+    age = "" if written is None else f", last written {_duration(now - written)} ago"
     yield (
         f"{process.name}: process {process.pid} is {state}, {process.undelivered} undelivered in "
         f"{_count(process.segments, 'segment')}, {process.bytes:,} bytes{age}"

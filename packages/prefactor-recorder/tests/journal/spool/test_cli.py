@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,22 @@ def test_the_list_can_be_json(run: Run, left: SpoolJournal) -> None:
     assert (process["alive"], process["undelivered"], process["pid"]) == (False, 1, os.getpid())
     assert process["bytes"] == sum(Path(path).stat().st_size for path in process["files"])
     assert process["letters"][0]["record"]["body"] == '"payload":""'
+
+
+def test_the_list_shows_the_last_write(run: Run, open_journal: Open, record: Make) -> None:
+    """The time of a process with several segments is that of the newest."""
+    journal = open_journal(segment_size=1)
+    journal.append(record(1))
+    journal.append(record(2))
+    journal.after_fork()
+    (process,) = listed(run)
+    older, newer = process["segments"]
+    now = time.time()
+    os.utime(older, (now, now - 5 * 86_400))
+    os.utime(newer, (now, now - 3 * 3600 - 60))
+
+    assert ", last written 3 hours ago" in run("list").stdout
+    assert listed(run)[0]["last_written"] == Path(newer).stat().st_mtime
 
 
 def test_list_changes_nothing(
