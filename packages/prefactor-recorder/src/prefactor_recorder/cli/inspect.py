@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,10 +90,10 @@ def _account(directory: Path) -> AccountFiles | None:
     identity = read_identity(directory)
     by_process: dict[str, list[Path]] = {}
     not_regular: list[Path] = []
-    for path in sorted(directory.iterdir()):
+    for path in _paths_in(directory):
         if path.suffix in _SUFFIXES and is_regular(path):
             by_process.setdefault(process_of(path), []).append(path)
-        elif path.suffix in _SUFFIXES:
+        elif path.suffix in _SUFFIXES and os.path.lexists(path):
             not_regular.append(path)
     if not (by_process or not_regular) and identity.api_url is None:
         return None
@@ -103,6 +104,14 @@ def _account(directory: Path) -> AccountFiles | None:
         processes=[_process(directory, name, files) for name, files in by_process.items()],
         not_regular=not_regular,
     )
+
+
+def _paths_in(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        # Another `prefactor-spool` may delete the directory meanwhile.
+        return []
 
 
 def _process(directory: Path, name: str, files: list[Path]) -> ProcessFiles:

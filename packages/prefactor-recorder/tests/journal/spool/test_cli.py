@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from live_server import start_server
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 from prefactor_http.testing import ScriptedServer
+from prefactor_recorder.cli import inspect
+from prefactor_recorder.cli.main import main
 from prefactor_recorder.encoding.record import Operation
 from prefactor_recorder.journal.spool import SpoolJournal
 from recorded import RecordedRun
@@ -118,6 +121,28 @@ def test_the_list_shows_the_last_write(run: Run, open_journal: Open, record: Mak
 
     assert ", last written 3 hours ago" in run("list").stdout
     assert listed(run)[0]["last_written"] == Path(newer).stat().st_mtime
+
+
+@pytest.mark.parametrize("before", ["read_identity", "process_of"])
+def test_a_directory_that_vanishes_meanwhile_is_not_listed(
+    before: str,
+    left: SpoolJournal,
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What another command deletes during `list` is neither an error nor an odd file."""
+    step = getattr(inspect, before)
+
+    def deleted_meanwhile(path: Path) -> object:
+        shutil.rmtree(spool, ignore_errors=True)
+        return step(path)
+
+    monkeypatch.setattr(inspect, before, deleted_meanwhile)
+    status = main(["list", "--spool-dir", str(spool)])
+    shown = capsys.readouterr()
+    assert (status, shown.err) == (0, "")
+    assert "left alone" not in shown.out
 
 
 def test_list_changes_nothing(
