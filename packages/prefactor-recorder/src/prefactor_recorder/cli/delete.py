@@ -7,7 +7,12 @@ import enum
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.journal.spool.dead_letters import DEAD_LETTERS
-from prefactor_recorder.journal.spool.identity import IDENTITY
+from prefactor_recorder.journal.spool.identity import (
+    IDENTITY,
+    Identity,
+    read_identity,
+    write_identity,
+)
 from prefactor_recorder.journal.spool.process_lock import LOCK, lock_dead_process
 
 if TYPE_CHECKING:
@@ -61,12 +66,31 @@ def remove(process: ProcessFiles, scope: Scope) -> bool:
 
 
 def remove_directory(account: AccountFiles) -> None:
-    """Delete the directory of an account if only its identity is left."""
+    """Delete the directory of an account if only its identity is left.
+
+    A process that starts meanwhile keeps the directory and its identity: it locks a file there
+    before it looks for the identity, and the identity is put back here if the directory is in use.
+    """
+    directory = account.directory
     with contextlib.suppress(OSError):
-        if [path.name for path in account.directory.iterdir()] == [IDENTITY]:
-            (account.directory / IDENTITY).unlink()
-            account.directory.rmdir()
-            account.directory.parent.rmdir()
+        if [path.name for path in directory.iterdir()] == [IDENTITY]:
+            identity = read_identity(directory)
+            (directory / IDENTITY).unlink()
+            try:
+                directory.rmdir()
+            except BaseException:
+                _put_back(directory, identity)
+                raise
+            directory.parent.rmdir()
+
+
+def _put_back(directory: Path, identity: Identity) -> None:
+    """Restore what a directory's identity lacks. The process in it may have written one."""
+    known = read_identity(directory)
+    restored = Identity(known.api_url or identity.api_url, known.account_id or identity.account_id)
+    if restored != known:
+        with contextlib.suppress(OSError):
+            write_identity(directory, restored)
 
 
 def _existing(paths: list[Path]) -> list[Path]:

@@ -83,9 +83,13 @@ class SpoolFiles:
             raise OSError("no home directory is known; set PREFACTOR_SPOOL_DIR")
         if not CAN_LOCK:
             raise OSError("this system has no flock")
-        create_private(self._root, self.directory)
+        try:
+            self.process_lock = _lock_in(self._root, self.directory)
+        except FileNotFoundError:
+            # `prefactor-spool rm` has just deleted the directory.
+            self.process_lock = _lock_in(self._root, self.directory)
+        # After the lock file, which keeps `prefactor-spool rm` from deleting both.
         self._identify(self.directory)
-        self.process_lock = lock_new_process(self.directory)
         return self.process_lock
 
     def _identify(self, directory: Path) -> None:
@@ -95,3 +99,8 @@ class SpoolFiles:
             # Without it the data is still delivered, but not found under a new token.
             with contextlib.suppress(OSError):
                 write_identity(directory, identity)
+
+
+def _lock_in(root: Path, directory: Path) -> ProcessLock:
+    create_private(root, directory)
+    return lock_new_process(directory)
