@@ -29,6 +29,25 @@ async def exported(client: PrefactorHttpClient) -> list[bytes]:
     return [piece async for piece in client.agent_instances.export("a/b")]
 
 
+MEMBERS = gzip.compress(b'{"n":1}\n') + gzip.compress(b"") + gzip.compress(b'{"n":2}\n' * 9)
+
+
+@pytest.mark.parametrize("size", [1, 7, len(MEMBERS)])
+async def test_a_download_of_several_gzip_members_is_read_whole(
+    client: PrefactorHttpClient, server: ScriptedServer, size: int
+) -> None:
+    """Members written one after the other, as by a proxy that joins files, are one text."""
+    headers = {**NDJSON, "Content-Encoding": "gzip"}
+    server.script(
+        StreamedReply(pieces(MEMBERS, size), headers=headers),
+        StreamedReply(pieces(MEMBERS[:-3], size), headers=headers),
+    )
+
+    assert b"".join(await exported(client)) == b'{"n":1}\n' + b'{"n":2}\n' * 9
+    with pytest.raises(PrefactorResponseContractError, match="ends early"):
+        await exported(client)
+
+
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 async def test_an_export_is_read_in_chunks(
     client: PrefactorHttpClient, server: ScriptedServer, coding: str

@@ -51,28 +51,9 @@ def inflate(body: bytes, coding: str) -> Iterator[bytes]:
     Raises:
         zlib.error: The body is damaged or ends early.
     """
-    window = _window(body, coding)
-    unpacker = zlib.decompressobj(window)
-    for start in range(0, len(body), INPUT_CHUNK):
-        waiting = body[start : start + INPUT_CHUNK]
-        while waiting:
-            piece = unpacker.decompress(waiting, OUTPUT_CHUNK)
-            yield piece
-            waiting = unpacker.unconsumed_tail
-            if unpacker.eof:
-                if window != _GZIP:
-                    return
-                # Another member follows.
-                waiting = unpacker.unused_data
-                if waiting or start + INPUT_CHUNK < len(body):
-                    unpacker = zlib.decompressobj(window)
-            elif not waiting and len(piece) == OUTPUT_CHUNK:
-                # All input was read, but more output remains.
-                while piece := unpacker.decompress(b"", OUTPUT_CHUNK):
-                    yield piece
-    if not unpacker.eof:
-        message = "the compressed data ends early"
-        raise zlib.error(message)
+    inflater = Inflater(coding)
+    yield from inflater.pieces(body)
+    yield inflater.end()
 
 
 class Inflater:
@@ -81,6 +62,7 @@ class Inflater:
     def __init__(self, coding: str | None) -> None:
         """Create an inflater for a new body."""
         self._coding = coding
+        self._window = _GZIP
         self._unpacker: Any = None
 
     def pieces(self, body: bytes) -> Iterator[bytes]:
@@ -92,11 +74,20 @@ class Inflater:
         if self._coding is None:
             yield body
             return
-        if self._unpacker is None:
-            self._unpacker = zlib.decompressobj(_window(body, self._coding))
-        while body and not self._unpacker.eof:
-            yield self._unpacker.decompress(body, OUTPUT_CHUNK)
-            body = self._unpacker.unconsumed_tail
+        for start in range(0, len(body), INPUT_CHUNK):
+            waiting = body[start : start + INPUT_CHUNK]
+            while waiting:
+                if self._unpacker is None:
+                    self._window = _window(waiting, self._coding)
+                    self._unpacker = zlib.decompressobj(self._window)
+                elif self._unpacker.eof:
+                    if self._window != _GZIP:
+                        return
+                    # Another gzip member follows.
+                    self._unpacker = zlib.decompressobj(self._window)
+                yield self._unpacker.decompress(waiting, OUTPUT_CHUNK)
+                unpacker = self._unpacker
+                waiting = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
 
     def end(self) -> bytes:
         """Return the remaining output.
