@@ -183,6 +183,8 @@ async def test_refusal(client: PrefactorHttpClient, server: ScriptedServer) -> N
     [
         stream(b"event: changes\ndata: {}\n\n"),
         stream(b"id: 1\nevent: changes\ndata: nonsense\n\n"),
+        stream(b": heartbeat\nid: nonsense\n\n"),
+        stream(b"id: nonsense\nevent: of-later\ndata: {}\n\n"),
         Reply(200, {"status": "success"}),
     ],
 )

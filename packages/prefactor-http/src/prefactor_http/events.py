@@ -153,7 +153,11 @@ class EventStream:
             raise PrefactorResponseContractError(str(error), cause=error) from error
         self._events += [event for block in blocks if (event := self._event(block)) is not None]
         if not self._events and parser.last_event_id is not None:
-            self.last_event_id = int(parser.last_event_id)
+            try:
+                self.last_event_id = int(parser.last_event_id)
+            except ValueError as error:
+                message = f"Invalid event id in {_OPERATION}: it must be a number"
+                raise PrefactorResponseContractError(message, cause=error) from error
         return True
 
     def _event(self, block: EventBlock) -> LiveEvent | None:
