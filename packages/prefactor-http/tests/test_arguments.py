@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from prefactor_http import PrefactorHttpClient, PrefactorHttpError, PrefactorRequestError
+from prefactor_http import (
+    PrefactorHttpClient,
+    PrefactorHttpError,
+    PrefactorRequestError,
+    PrefactorValidationError,
+)
+from prefactor_http.testing import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prefactor_http.events import EventStream
     from prefactor_http.testing import ScriptedServer
 
 TEXT: Any = "sesame-5 and more"
@@ -100,6 +107,38 @@ OURS: Calls = {
 }
 
 
+LISTS: dict[str, tuple[Callable[[PrefactorHttpClient], Any], dict[str, Any]]] = {
+    "prices": (lambda c: c.server.prices("gpt"), {"models": "gpt"}),
+    "spans": (lambda c: c.agent_spans.get_many("abc"), {"ids": "abc"}),
+    "runs": (lambda c: c.agent_instances.list(agent_ids="abc"), {"agent_ids": "abc"}),
+    "events": (
+        lambda c: opened(
+            c.events(agent_instance_ids="abc", agent_ids="def", include_spans_of=(x for x in ()))
+        ),
+        {"agent_instance_ids": "abc", "agent_ids": "def"},
+    ),
+    "terminate": (
+        lambda c: c.agent_instances.terminate_many("abc", "stuck"),
+        {"filters": {}, "dry_run": False, "ids": ["abc"], "reason": "stuck"},
+    ),
+    "heartbeat": (lambda c: c.agent_instances.heartbeat("abc"), {"ids": ["abc"]}),
+    "preview": (
+        lambda c: c.risk_profiles.preview("abc", {}),
+        {"agent_instance_ids": ["abc"], "risk_profile_id": None},
+    ),
+    "webhook": (
+        lambda c: c.webhooks.create(url="u", events="run.failed", agent_ids="abc"),
+        {"details": {"url": "u", "events": ["run.failed"], "agent_ids": ["abc"]}},
+    ),
+}
+
+
+async def opened(events: EventStream) -> None:
+    """Open a stream of events."""
+    async with events:
+        pass
+
+
 async def refused(client: PrefactorHttpClient, call: Callable[[PrefactorHttpClient], Any]) -> Any:
     """Return what the call raises."""
     with pytest.raises(PrefactorHttpError) as caught:
@@ -147,6 +186,24 @@ async def test_an_unknown_argument(
     assert error.location == place
     assert got in str(error)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(("call", "sent"), LISTS.values(), ids=LISTS)
+async def test_a_single_text_is_one_item_of_a_list(
+    client: PrefactorHttpClient,
+    server: ScriptedServer,
+    call: Callable[[PrefactorHttpClient], Any],
+    sent: dict[str, Any],
+) -> None:
+    """A text in place of a list is sent whole, not letter by letter, and no list as nothing."""
+    server.script(Reply.error(422, "validation_error", "Seen"))
+    with pytest.raises(PrefactorValidationError):
+        await call(client)
+    (request,) = server.requests
+    content = dict(request.query) if request.method == "GET" else dict(request.json)
+    content.pop("idempotency_key", None)
+    content.get("details", {}).pop("idempotency_key", None)
+    assert content == sent
 
 
 async def test_several_arguments_are_named_at_once(client: PrefactorHttpClient) -> None:

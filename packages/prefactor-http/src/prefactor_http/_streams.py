@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_http._retry.calls import Call
 from prefactor_http._transport.connections import EVENT_STREAM, current_attempt, open_stream
-from prefactor_http._transport.encoding import query
+from prefactor_http._transport.encoding import as_list, query
 from prefactor_http._transport.inflate import Inflater
 from prefactor_http._transport.limits import Attempt
 from prefactor_http._transport.responses import parse
@@ -86,7 +86,11 @@ class Streams:
             "agent_ids": agent_ids,
             "include_spans_of": include_spans_of,
         }
-        params: dict[str, Any] = {name: ",".join(given) for name, given in ids.items() if given}
+        params: dict[str, Any] = {
+            name: ",".join(listed)
+            for name, given in ids.items()
+            if (listed := as_list(given or ()))
+        }
         if not include_spans:
             params["include_spans"] = False
 

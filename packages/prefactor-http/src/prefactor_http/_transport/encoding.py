@@ -19,7 +19,7 @@ from uuid import UUID
 from prefactor_http.exceptions import PrefactorRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pydantic import BaseModel
 
@@ -109,6 +109,11 @@ def as_mapping(value: Mapping[str, Any] | BaseModel) -> Mapping[str, Any]:
 def timestamp(moment: datetime) -> str:
     """Format as ISO 8601 with an offset. A naive datetime is UTC."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def as_list(texts: Iterable[str]) -> list[str]:
+    """Return texts as a list. A single text is one item, because its letters are never meant."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 def path_segment(name: str, value: str) -> str:

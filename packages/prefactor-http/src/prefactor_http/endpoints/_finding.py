@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from prefactor_http._transport.encoding import as_list
 from prefactor_http.endpoints._arguments import as_keyed, as_time
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_instance import AgentInstance
@@ -164,6 +165,6 @@ def api_filters(given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("min_cost"), float | Decimal):
         found["min_cost"] = f"{found['min_cost']:.9f}"
     agents = found.get("agent_ids")
-    if agents is not None and not isinstance(agents, str):
-        found["agent_ids"] = ",".join(agents)
+    if agents is not None:
+        found["agent_ids"] = ",".join(as_list(agents))
     return found | as_keyed("metadata", found.pop("metadata", None))

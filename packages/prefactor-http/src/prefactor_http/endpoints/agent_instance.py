@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from prefactor_http._transport.encoding import as_list
 from prefactor_http.endpoints._annotations import Annotations, instance_path
 from prefactor_http.endpoints._arguments import as_dict, as_time, checked, exactly_one
 from prefactor_http.endpoints._base import present, to_details
@@ -249,7 +250,7 @@ class AgentInstanceClient(Finding, Annotations):
         body = present(
             filters=present(**api_filters(filters)),
             dry_run=dry_run,
-            ids=None if ids is None else list(ids),
+            ids=None if ids is None else as_list(ids),
             reason=reason,
         )
         reply = await self._http.request(
@@ -273,7 +274,7 @@ class AgentInstanceClient(Finding, Annotations):
             PrefactorValidationError: There are too many runs, or none.
             PrefactorNotFoundError: The server lacks this operation.
         """
-        body = {"ids": [ids] if isinstance(ids, str) else list(ids)}
+        body = {"ids": as_list(ids)}
         reply = await self._http.request(
             "POST", f"{PATH}/heartbeat", json_data=body, options=options
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import BaseModel
 
-from prefactor_http._transport.encoding import path_segment
+from prefactor_http._transport.encoding import as_list, path_segment
 from prefactor_http.endpoints._arguments import as_dict, as_time, callback, checked
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.agent_span import AgentSpan, CreateAgentSpanRequest, FinishSpanRequest
@@ -210,10 +210,11 @@ class AgentSpanClient(Endpoint):
         Raises:
             PrefactorValidationError: There are too many ids, or one cannot be an id.
         """
-        if not ids:
+        joined = ",".join(as_list(ids))
+        if not joined:
             return Page([])
         params = {
-            "ids": ",".join(ids),
+            "ids": joined,
             "include_summaries": include_summaries,
             "include_risk_level": include_risk_level,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http._transport.encoding import path_segment
+from prefactor_http._transport.encoding import as_list, path_segment
 from prefactor_http.endpoints._arguments import as_dict, checked, texts
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.risk_profile import (
@@ -119,7 +119,7 @@ class RiskProfileClient(Endpoint):
         checked(RiskProfileForUpdate, part, within="details")
         body = {
             **part,
-            "agent_instance_ids": list(agent_instance_ids),
+            "agent_instance_ids": as_list(agent_instance_ids),
             "risk_profile_id": risk_profile_id,
         }
         reply = await self._http.request("POST", f"{PATH}/preview", json_data=body, options=options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefactor_http._transport.encoding import as_list
 from prefactor_http.endpoints._base import Endpoint, to_details
 from prefactor_http.models.server import PriceTable, Server
 
@@ -36,6 +37,6 @@ class ServerClient(Endpoint):
         Raises:
             PrefactorValidationError: There are too many models, or one has an empty name.
         """
-        params = {"models": ",".join(models) or None}
+        params = {"models": ",".join(as_list(models)) or None}
         reply = await self._read("/api/v1/prices", params, options)
         return to_details(reply, PriceTable, "prices.show")

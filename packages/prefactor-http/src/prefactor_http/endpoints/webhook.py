@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http._transport.encoding import path_segment
+from prefactor_http._transport.encoding import as_list, path_segment
 from prefactor_http.endpoints._arguments import as_dict, checked, texts
 from prefactor_http.endpoints._base import Endpoint, present, to_details
 from prefactor_http.models.webhook import (
@@ -110,10 +110,10 @@ class WebhookClient(Endpoint):
         """
         key = self._key(idempotency_key)
         details = texts(url=url, description=description, status=status) | present(
-            events=[*events],
-            agent_ids=None if agent_ids is None else [*agent_ids],
-            environment_ids=None if environment_ids is None else [*environment_ids],
-            purposes=None if purposes is None else [*purposes],
+            events=as_list(events),
+            agent_ids=None if agent_ids is None else as_list(agent_ids),
+            environment_ids=None if environment_ids is None else as_list(environment_ids),
+            purposes=None if purposes is None else as_list(purposes),
         )
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         return _with_secret(reply, "webhooks.create")
