@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
-from prefactor_http import PrefactorHttpClient, PrefactorRequestError
-from prefactor_http.testing import Reply, ScriptedServer
+from prefactor_http import PrefactorHttpClient, PrefactorHttpError, PrefactorRequestError
+from prefactor_http.testing import Drop, Reply, ScriptedServer
 
 
 async def test_sessions(client: PrefactorHttpClient, server: ScriptedServer) -> None:
@@ -71,6 +73,33 @@ async def test_a_person_signs_in_and_out(
         assert "authorization" not in one.headers
     with pytest.raises(PrefactorRequestError, match="cookie"):
         client.with_session("a\r\nb")
+
+
+async def test_a_session_is_never_shown(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """An echoed cookie is in no error, nor is the token, whichever call fails."""
+    cookie = 'prefactor_session="cookie-5f0c1a9b2d"; other=value-77aa88bb'
+    as_ada = client.with_session(cookie).with_options(max_retries=0)
+    secrets = ["cookie-5f0c1a9b2d", "value-77aa88bb", client.config.api_token]
+    echo = f"you sent {cookie} {secrets[2]}"
+    body = {"code": "invalid", "message": echo, "errors": {secrets[0]: [secrets[1]]}}
+    server.script(*[Reply(422, body, {"X-Request-Id": secrets[0]})] * 3)
+    server.script(Reply(200, echo), Drop(), Drop())  # an idle connection is replaced once
+
+    for call in (
+        as_ada.sessions.current(),
+        anext(as_ada.events()),
+        anext(as_ada.agent_instances.export("r")),
+        as_ada.request("GET", "/api/v1/ping"),
+        as_ada.request("GET", f"/api/v1/{secrets[0]}"),
+    ):
+        with pytest.raises(PrefactorHttpError) as info:
+            await call
+        texts = [str(info.value), repr(vars(info.value))]
+        texts += traceback.format_exception(info.value)
+        assert "[redacted]" in "".join(texts)
+        assert [text for text in texts for secret in secrets if secret in text] == []
 
 
 async def test_ways_to_sign_in(client: PrefactorHttpClient, server: ScriptedServer) -> None:

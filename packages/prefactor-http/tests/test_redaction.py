@@ -32,7 +32,7 @@ def test_values_are_cleaned_all_the_way_down() -> None:
         f"a {MASK}": ["x", {"y": MASK}],
         "n": [1, None],
     }
-    assert redactor.contains_token("… secret-token …")
+    assert redactor.contains_secret("… secret-token …")
     assert "secret-token" not in repr(redactor)
 
 

@@ -6,20 +6,26 @@ import copy
 from typing import TYPE_CHECKING
 
 from prefactor_http._options import RequestOptions
+from prefactor_http._redaction import Redactor, cookie_values
 from prefactor_http._resources import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from prefactor_http._retry.calls import Context
     from prefactor_http._transport.headers import Headers
+    from prefactor_http.config import HttpClientConfig
 
 
 class Copies(Resources):
     """Base of the HTTP client: copies that share its session and retry quota."""
 
+    config: HttpClientConfig
+    _context: Context
     _headers: Headers
     _options: RequestOptions
+    _redactor: Redactor
 
     def with_options(
         self,
@@ -67,4 +73,8 @@ class Copies(Resources):
         child = copy.copy(self)
         child.forget_resources()
         child._headers = self._headers.with_session(cookie)  # noqa: SLF001 - a copy of ourselves
+        # A server may echo the cookie as it may echo the token.
+        redactor = Redactor(self.config.api_token, *cookie_values(cookie))
+        child._redactor = redactor  # noqa: SLF001
+        child._context = self._context._replace(redactor=redactor)  # noqa: SLF001
         return child

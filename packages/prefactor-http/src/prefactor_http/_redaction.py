@@ -13,27 +13,28 @@ MIN_SECRET_LENGTH = 8
 
 
 class Redactor:
-    """Masks one token in all spellings in which a server might echo it."""
+    """Masks a token, and other secrets, in all spellings in which a server might echo them."""
 
     __slots__ = ("_spellings",)
 
-    def __init__(self, token: str) -> None:
-        """Store the token as it is, JSON-escaped and URL-encoded."""
+    def __init__(self, *secrets: str) -> None:
+        """Store the secrets as they are, JSON-escaped and URL-encoded."""
         spellings: set[str] = set()
-        if len(token) >= MIN_SECRET_LENGTH:
-            escaped = json.dumps(token)[1:-1]
-            spellings = {token, escaped, escaped.replace("/", "\\/"), quote(token, safe="")}
+        for secret in secrets:
+            if len(secret) >= MIN_SECRET_LENGTH:
+                escaped = json.dumps(secret)[1:-1]
+                spellings |= {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe="")}
         # Longest first, because an escaped spelling may contain the plain one.
         self._spellings = sorted(spellings, key=len, reverse=True)
 
     def text(self, value: str) -> str:
-        """Return a text with the token masked."""
+        """Return a text with the secrets masked."""
         for spelling in self._spellings:
             value = value.replace(spelling, MASK)
         return value
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value with the token masked in every string, including keys."""
+        """Return a JSON value with the secrets masked in every string, including keys."""
         match value:
             case str():
                 return self.text(value)
@@ -46,13 +47,19 @@ class Redactor:
             case _:
                 return value
 
-    def contains_token(self, value: str) -> bool:
-        """Whether the text contains the token in any spelling."""
+    def contains_secret(self, value: str) -> bool:
+        """Whether the text contains a secret in any spelling."""
         return any(spelling in value for spelling in self._spellings)
 
     def __repr__(self) -> str:
-        """Reveal nothing about the token, not even its length."""
+        """Reveal nothing about the secrets, not even their lengths."""
         return "Redactor()"
+
+
+def cookie_values(cookie: str) -> list[str]:
+    """Return the secret parts of a `Cookie` header: its values without names and quotes."""
+    pairs = (pair.strip().partition("=") for pair in cookie.split(";"))
+    return [(value if equals else name).strip('"') for name, equals, value in pairs]
 
 
 _SHOWN_URL = 200

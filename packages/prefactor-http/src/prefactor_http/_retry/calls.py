@@ -48,7 +48,7 @@ class Context(NamedTuple):
     sessions: Sessions[Any]
     """The source of sessions."""
     redactor: Redactor
-    """Removes the token from error messages."""
+    """Removes secrets from error messages."""
 
 
 class Call(Generic[T]):

@@ -43,7 +43,7 @@ def translated(
     Args:
         original: The exception of aiohttp or asyncio.
         request: Method and path, for the message.
-        redactor: Masks the token in the text.
+        redactor: Masks secrets in the text.
         limit: The time limit of the attempt in seconds, for a timeout without a message.
     """
     error = _join_classes(original)
@@ -55,8 +55,8 @@ def translated(
     PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):
         error.may_have_been_processed = not _was_not_sent(original)
-    # A cause is printed with the traceback. It is dropped if it would show the token.
-    error.__cause__ = None if redactor.contains_token(f"{text} {original!r}") else original
+    # A cause is printed with the traceback. It is dropped if it would show a secret.
+    error.__cause__ = None if redactor.contains_secret(f"{text} {original!r}") else original
     error.__suppress_context__ = True
     return error
 
