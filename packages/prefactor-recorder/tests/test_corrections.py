@@ -199,6 +199,18 @@ def test_invalid_metadata_does_not_lose_the_run(given: Any, kept: int, corrected
     assert after.failures == before.failures
 
 
+def test_the_log_says_why_metadata_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """A warning names what is wrong, and how many keys a run may have."""
+    recorder = InMemoryRecorder()
+    with caplog.at_level(logging.WARNING):
+        recorder.run("a-bot", metadata=["a"])  # type: ignore[arg-type]
+        recorder.run("a-bot", metadata={str(number): "a" for number in range(17)})
+    assert caplog.messages == [
+        "metadata=<list> of agent 'a-bot' is not a mapping and is left out",
+        "metadata key='16' of agent 'a-bot' is left out: a run has at most 16 keys",
+    ]
+
+
 def test_metadata_changes_key_by_key() -> None:
     """Before, during and after a run, given keys are set, None removes one, and others stay."""
     recorder = InMemoryRecorder()

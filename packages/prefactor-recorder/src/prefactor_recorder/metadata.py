@@ -32,7 +32,7 @@ def corrected_metadata(
     try:
         items = list(cast("Mapping[Any, Any]", given).items())
     except Exception:  # noqa: BLE001 - a mapping of the host
-        corrections.note("metadata", given, agent, "is no mapping and is left out")
+        corrections.note("metadata", given, agent, "is not a mapping and is left out")
         return {}
     texts: dict[str, str | None] = {}
     keys = set(known)
@@ -48,7 +48,7 @@ def corrected_metadata(
         if not value:
             continue
         if key not in keys and len(keys) >= MAX_KEYS:
-            change = f"is one key more than the {MAX_KEYS} of a run and is left out"
+            change = f"is left out: a run has at most {MAX_KEYS} keys"
             corrections.note("metadata key", key, agent, change)
             continue
         keys.add(key)
