@@ -81,6 +81,7 @@ async def test_rules(page: Page, offences: Offences, server: LiveServer) -> None
     await expect(dialog.get_by_role("alert")).to_contain_text("must be 30 to 36500 days")
     await dialog.get_by_label("Days", exact=True).fill("400")
     await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_have_count(0)
     await page.reload()
     await expect(page.get_by_text("400 days")).to_be_visible()
 
