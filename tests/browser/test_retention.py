@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from browser import Offences
 from live_server import LiveServer, start_server
@@ -24,6 +24,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     )
     yield started
     started.stop()
+
+
+async def save(dialog: Locator) -> None:
+    """Save what a dialog holds, and wait until it is closed."""
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_have_count(0)
 
 
 async def test_rules(page: Page, offences: Offences, server: LiveServer) -> None:
@@ -80,8 +86,7 @@ async def test_rules(page: Page, offences: Offences, server: LiveServer) -> None
     await dialog.get_by_role("button", name="Save").click()
     await expect(dialog.get_by_role("alert")).to_contain_text("must be 30 to 36500 days")
     await dialog.get_by_label("Days", exact=True).fill("400")
-    await dialog.get_by_role("button", name="Save").click()
-    await expect(dialog).to_have_count(0)
+    await save(dialog)
     await page.reload()
     await expect(page.get_by_text("400 days")).to_be_visible()
 

@@ -271,7 +271,7 @@ IMPORTS = [
         where="prefactor_server",
         but=(
             "prefactor_server.app",
-            "prefactor_server.cli.database",
+            "prefactor_server.cli.with_database",
             "prefactor_server.cli.main",
             "prefactor_server.cli.flags",
             "prefactor_server.cli.maintenance",

@@ -11,8 +11,8 @@ from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.fork import runtime_imports
 from prefactor_recorder.guard import failures, guarded, warn_once
+from prefactor_recorder.import_lock import runtime_imports
 from prefactor_recorder.registration import registration
 from prefactor_recorder.run import Run
 from prefactor_recorder.settings import RecorderSettings, resolve

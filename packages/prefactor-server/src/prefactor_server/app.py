@@ -38,11 +38,11 @@ from prefactor_server.follower.webhooks import (
     webhook_sender,
 )
 from prefactor_server.http.connection import connections
+from prefactor_server.http.connection_limit import RESERVED_CONNECTIONS
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.graceful_server import GracefulServer
 from prefactor_server.http.listening import listen, url_of
 from prefactor_server.http.metrics import Metrics
-from prefactor_server.http.overload import RESERVED_CONNECTIONS
 from prefactor_server.http.pages import Pages, load_pages
 from prefactor_server.http.probes import OpsRoutes, Page, Readiness, alive, metrics_page
 from prefactor_server.http.request_log import RequestLog

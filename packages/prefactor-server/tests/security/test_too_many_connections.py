@@ -12,7 +12,7 @@ from raw_socket import PATIENCE, RawSocket, connected
 
 from live_server import LiveServer, start_server
 from patience import patience
-from prefactor_server.http.overload import RESERVED_CONNECTIONS
+from prefactor_server.http.connection_limit import RESERVED_CONNECTIONS
 
 MOST = 4
 PING = "/api/v1/ping"

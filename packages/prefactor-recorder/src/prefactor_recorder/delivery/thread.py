@@ -23,8 +23,8 @@ from prefactor_recorder.delivery.parts import DeliveryContext
 from prefactor_recorder.delivery.planner import Planner
 from prefactor_recorder.delivery.stats import DeliveryStats
 from prefactor_recorder.delivery.throttle import MAX_BACKOFF, backoff
-from prefactor_recorder.fork import client_imports
 from prefactor_recorder.guard import log_safely
+from prefactor_recorder.import_lock import client_imports
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.loop import Engine

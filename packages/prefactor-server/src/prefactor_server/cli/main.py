@@ -20,7 +20,6 @@ from prefactor_server.app import Started, now_us
 from prefactor_server.app import serve as serve_app
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli import maintenance, people, transfer
-from prefactor_server.cli.database import run, with_account
 from prefactor_server.cli.flags import (
     DatabaseFlags,
     Json,
@@ -41,6 +40,7 @@ from prefactor_server.cli.output import (
 from prefactor_server.cli.rebuild import rebuild
 from prefactor_server.cli.seed import seed
 from prefactor_server.cli.start_link import is_wanted, make_start_link
+from prefactor_server.cli.with_database import run, with_account
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.writer import Writer

@@ -13,10 +13,10 @@ import cyclopts
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli.database import run as run_work
-from prefactor_server.cli.database import settings_for, with_storage
 from prefactor_server.cli.flags import Database, Json, WholeNumber
 from prefactor_server.cli.output import Column, out, print_rows
+from prefactor_server.cli.with_database import run as run_work
+from prefactor_server.cli.with_database import settings_for, with_storage
 from prefactor_server.databases import back_up_database
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry

@@ -9,9 +9,9 @@ import cyclopts
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli.database import run, settings_for, with_account
 from prefactor_server.cli.flags import Database, Json
 from prefactor_server.cli.output import Column, out, print_rows
+from prefactor_server.cli.with_database import run, settings_for, with_account
 from prefactor_server.commands.base import Command, Refused, Request
 from prefactor_server.commands.people.admin_user import (
     ChangeRole,

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from prefactor_server.app import now_us
-from prefactor_server.cli.database import run, settings_for, with_account
 from prefactor_server.cli.flags import Database
 from prefactor_server.cli.output import out
+from prefactor_server.cli.with_database import run, settings_for, with_account
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.follower import Attached, CommitSignal, Follower

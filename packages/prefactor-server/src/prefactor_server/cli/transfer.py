@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli.database import run, settings_for, with_account
 from prefactor_server.cli.flags import Database
 from prefactor_server.cli.output import err, out
+from prefactor_server.cli.with_database import run, settings_for, with_account
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import BadRequest, NotFound, SettingError

@@ -2,6 +2,7 @@
 
 The key is written in the transaction of the effect, and only for successes, so a refused request
 leaves its key unused. A key is scoped to an operation, and to a deployment or the account.
+Whether a request repeats another is decided in ``commands/base.py``.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from prefactor_server.follower.alert_check import (
     seen_by_account,
 )
 from prefactor_server.follower.consumer import Consumer
+from prefactor_server.follower.cost_limit import RunCostQueries
 from prefactor_server.follower.outbox import Outbox
-from prefactor_server.follower.run_cost import RunCostQueries
 from prefactor_server.queries.risk import RiskQueries
 from prefactor_server.storage.base import Changes, Needs, Snapshot, Storage
 from prefactor_server.storage.feed import Derived

@@ -31,8 +31,8 @@ from prefactor_server.domain.runs.alert_cause import (
     causes,
     follow_cause,
 )
+from prefactor_server.domain.runs.cost_limit import LimitedCost
 from prefactor_server.domain.runs.quality import InstanceQuality
-from prefactor_server.domain.runs.run_cost import LimitedCost
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.event import alert_data, quality_data
 from prefactor_server.follower.outbox import Event, Outbox

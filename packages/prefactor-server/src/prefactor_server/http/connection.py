@@ -18,8 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
-from prefactor_server.http.exchange import Exchange
-from prefactor_server.http.overload import (
+from prefactor_server.http.connection_limit import (
     CODE,
     MESSAGE,
     OVERLOAD_TIMEOUT_SECONDS,
@@ -29,6 +28,7 @@ from prefactor_server.http.overload import (
     OverloadResponder,
     rejection,
 )
+from prefactor_server.http.exchange import Exchange
 from prefactor_server.memory_budget import MemoryBudget
 
 MAX_HEAD_BYTES: Final = 64 * 1024

@@ -22,7 +22,7 @@ from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import SEVERITIES, Alert, AlertSeverity
-from prefactor_server.domain.runs.run_cost import LimitedCost
+from prefactor_server.domain.runs.cost_limit import LimitedCost
 from prefactor_server.domain.times import format_time
 
 RUN_FAILED: Final = "run.failed"

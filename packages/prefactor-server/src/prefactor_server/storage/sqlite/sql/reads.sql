@@ -1,4 +1,4 @@
--- The reads on SQLite. Lists append their filters, order and page.
+-- The reads on SQLite, apart from lists, which storage/listing.py builds.
 
 -- name: account.all
 -- All accounts, for the operator's command line.

@@ -9,7 +9,7 @@ import {
   reveal,
   slowest,
   visibleRows,
-} from "../src/run/tree";
+} from "../src/run/visible_rows";
 import { sampleRun } from "./sample";
 
 const run = sampleRun([

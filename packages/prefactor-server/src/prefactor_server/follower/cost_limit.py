@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import PriceTable, TokenUse, cost_of
-from prefactor_server.domain.runs.run_cost import LimitedCost
+from prefactor_server.domain.runs.cost_limit import LimitedCost
 from prefactor_server.domain.runs.run_total import cost_units
 from prefactor_server.storage.base import Storage
 
