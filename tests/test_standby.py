@@ -287,4 +287,4 @@ def test_a_server_that_is_no_standby(
 
     assert pair.runs("0") == {run}
     assert pair.reads("unusable") > 0
-    assert "it has another database than the primary" in server.output
+    assert "it is a standby of another database" in server.output

@@ -1,6 +1,5 @@
 /** The retention policy while it is edited, and what saving it would delete. */
 
-import { ApiError } from "../../api";
 import { count, counted } from "../../format";
 import type { components } from "../../openapi";
 
@@ -72,12 +71,6 @@ export function saveLabel(preview: Preview): string {
 
 function atLeast(preview: Preview): string {
   return preview.is_complete ? "" : "at least ";
-}
-
-/** Return what went wrong with a save, in words of this page if somebody else was faster. */
-export function ofOthers(error: unknown, next: string): unknown {
-  if (!(error instanceof ApiError) || error.status !== 409) return error;
-  return new Error(`Somebody else has changed the policy since you opened this page. ${next}`);
 }
 
 /** Return what the button says that shortens the audit log. */
