@@ -26,8 +26,8 @@ def scored(*scores: float, version: str = "v") -> VersionScores:
         (None, None),
     ],
 )
-def test_a_score_is_a_number_or_a_truth_value(payload: Any, score: float | None) -> None:
-    """Anything else counts as a run without a score."""
+def test_a_score_is_a_number_or_a_boolean(payload: Any, score: float | None) -> None:
+    """A score is a number or a boolean, and any other value counts as no score."""
     assert score_of(payload, "score") == score
 
 

@@ -13,7 +13,7 @@ ROWS = st.lists(st.tuples(TEXT, TEXT, TEXT, TEXT).map(lambda row: [*map(Cell, ro
 
 @given(ROWS, st.integers(1, 120))
 def test_only_names_are_cut(rows: list[list[Cell]], room: int) -> None:
-    """Other columns are shown whole, and lines fit because names are shortened."""
+    """Lines fit because names are shortened; other columns are shown whole."""
     sizes = widths(COLUMNS, rows, room)
     shown = ["".join(cell.text for cell in line(COLUMNS, row, sizes)) for row in rows]
 

@@ -23,7 +23,7 @@ def test_a_text_becomes_one_harmless_line(text: str) -> None:
 
 
 @given(ANYTHING)
-def test_a_text_of_lines_keeps_them(text: str) -> None:
+def test_a_text_of_several_lines_keeps_them(text: str) -> None:
     """Each line of a longer text is made printable, and none is lost."""
     lines = printable_lines(text)
 

@@ -195,7 +195,7 @@ async def test_a_single_text_is_one_item_of_a_list(
     call: Callable[[PrefactorHttpClient], Any],
     sent: dict[str, Any],
 ) -> None:
-    """A text in place of a list is sent whole, not letter by letter, and no list as nothing."""
+    """A string passed for a list is sent as one item, and an empty list is not sent."""
     server.script(Reply.error(422, "validation_error", "Seen"))
     with pytest.raises(PrefactorValidationError):
         await call(client)
@@ -207,7 +207,7 @@ async def test_a_single_text_is_one_item_of_a_list(
 
 
 async def test_several_arguments_are_named_at_once(client: PrefactorHttpClient) -> None:
-    """Each wrong one has its place in the message, and in pydantic's list."""
+    """Every invalid argument is named in the message, and in pydantic's list of errors."""
     error = await refused(client, lambda c: c.agent_spans.create(NUMBER, NUMBER, "active"))
     assert [line["loc"] for line in error.errors()] == [("agent_instance_id",), ("schema_name",)]
     assert "agent_instance_id: " in str(error)
@@ -217,7 +217,7 @@ async def test_several_arguments_are_named_at_once(client: PrefactorHttpClient) 
 async def test_long_keys_and_exclusive_arguments(
     client: PrefactorHttpClient,
 ) -> None:
-    """What used to be a bare `ValueError` still is one, and is also this package's error."""
+    """Errors that used to be a bare `ValueError` still are one, and are this package's too."""
     for call in (
         lambda c: c.agents.retire("a", "k" * 65),
         lambda c: c.agents.show(agent_id="a", external_identifier="b"),

@@ -47,7 +47,7 @@ def test_the_type_goes_by_its_alias() -> None:
 
 
 def test_a_request_has_items_under_different_keys() -> None:
-    """At least one item, and no key twice."""
+    """A request has at least one item, and each has a different key."""
     with pytest.raises(ValidationError, match="items"):
         BulkRequest(items=[])
     with pytest.raises(ValueError, match="All idempotency keys must be unique within the request"):
@@ -55,7 +55,7 @@ def test_a_request_has_items_under_different_keys() -> None:
 
 
 def test_outputs() -> None:
-    """An output is a success or an error, and what it returned are attributes."""
+    """An output is a success or an error, and the returned fields are its attributes."""
     output = BulkOutput.model_validate({"status": "error", "code": "not_found", "message": "m"})
     assert output.code == "not_found"  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="status must be 'success' or 'error'"):

@@ -27,7 +27,7 @@ BUSY = Reply.error(503, "busy", "Busy")
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         """Start at an arbitrary time, because only differences may matter."""
@@ -50,7 +50,7 @@ def handler(config: HttpClientConfig, clock: Clock) -> RetryHandler:
 
 
 async def test_the_deadline_counts_on_the_handlers_clock(server: ScriptedServer) -> None:
-    """Of waits of 1, 2 and 4 seconds, those that end before a deadline of 6 are begun."""
+    """With a deadline of 6 s, the waits of 1 and 2 s happen, and the wait of 4 s does not."""
     server.script(*[BUSY] * 9)
     clock = Clock()
     config = server.config(initial_retry_delay=1, max_retry_delay=60, max_retries=9, deadline=6)
@@ -122,7 +122,7 @@ async def test_the_connect_limit_counts_in_the_pool(server: ScriptedServer) -> N
 
 
 async def test_cancelled_while_it_waits(server: ScriptedServer) -> None:
-    """A call that is cancelled between two attempts makes no other, and keeps no connection."""
+    """A call cancelled between two attempts makes no further one and holds no connection."""
     server.script(BUSY)
     asleep = asyncio.Event()
 

@@ -55,7 +55,7 @@ async def test_exhausted(client: PrefactorHttpClient, server: ScriptedServer) ->
 async def test_a_lost_reply_without_a_key_is_not_retried(
     client: PrefactorHttpClient, server: ScriptedServer, fault: Drop
 ) -> None:
-    """A raw POST without a key that may have been processed is not repeated; others are."""
+    """A raw POST without a key is not repeated after a lost reply; other requests are."""
     server.script(fault)
     with pytest.raises(PrefactorNetworkError) as info:
         await client.request("POST", "/api/v1/agent_instance/register", json_data={})
@@ -73,7 +73,7 @@ async def test_a_lost_reply_without_a_key_is_not_retried(
 
 
 async def test_an_unsent_request_is_retried_without_a_key(unused_tcp_port: int) -> None:
-    """A refused connection is always worth another attempt, a keyless POST included."""
+    """A refused connection is always retried, even for a POST without a key."""
     config = HttpClientConfig(
         f"http://127.0.0.1:{unused_tcp_port}",
         "test-token",

@@ -50,7 +50,7 @@ async def test_headers(client: PrefactorHttpClient, server: ScriptedServer) -> N
 
 
 async def test_sdk_header_is_replaced(server: ScriptedServer) -> None:
-    """A higher layer names itself instead."""
+    """A library on top of the client can put its own name in the SDK header."""
     async with PrefactorHttpClient(server.config(), "test-sdk@0.0.0") as client:
         await client.request("GET", PING)
     assert server.requests[0].headers["x-prefactor-sdk"] == "test-sdk@0.0.0"
@@ -134,7 +134,7 @@ async def test_statuses(
     expected: type[PrefactorApiError],
     html: bool,
 ) -> None:
-    """The status decides about the class, whether the body is the API's or a proxy's page."""
+    """The status decides the class of the error, whether the body is JSON or a proxy's page."""
     if html and status == 501:
         expected = PrefactorResponseContractError  # type: ignore[assignment]
     server.script(HtmlReply(status) if html else error(status, x_request_id="req-7"))
@@ -282,7 +282,7 @@ async def test_the_timeout_applies_to_a_session_from_the_caller(server: Scripted
 
 
 async def test_one_attempt_needs_a_session(server: ScriptedServer) -> None:
-    """A single attempt without an open session says what is missing."""
+    """A single attempt without an open session raises an error that says what is missing."""
     client = PrefactorHttpClient(server.config())
     with pytest.raises(PrefactorClientError, match=r"^HTTP session not initialized$"):
         await client._make_request("GET", PING)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Response(aiohttp.ClientResponse):
-    """A response of aioresponses; its own lacks an argument of the newest aiohttp."""
+    """A response of aioresponses, whose own class lacks an argument of the newest aiohttp."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         newest = inspect.signature(aiohttp.ClientResponse).parameters
@@ -74,7 +74,7 @@ async def client() -> AsyncIterator[PrefactorHttpClient]:
 
 @pytest.fixture
 def web() -> Iterator[aioresponses]:
-    """Aioresponses in place of the network."""
+    """The network, replaced by aioresponses."""
     with aioresponses() as mocked:
         yield mocked
 

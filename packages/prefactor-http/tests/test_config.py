@@ -114,7 +114,7 @@ def test_from_env_reads_every_field() -> None:
 
 
 def test_from_env_reads_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an argument the variables of the process count."""
+    """Without an argument, the environment of the process is read."""
     monkeypatch.setenv("PREFACTOR_API_URL", "https://api.example")
     monkeypatch.setenv("PREFACTOR_API_TOKEN", TOKEN)
     assert HttpClientConfig.from_env().api_url == "https://api.example"
@@ -147,7 +147,7 @@ def test_an_unreadable_variable_is_named(variable: str, value: str, expected: st
         HttpClientConfig.from_env(environment)
 
 
-def test_options_refuse_what_cannot_work() -> None:
+def test_invalid_options_are_refused() -> None:
     """The options of a call are checked like those of the client."""
     with pytest.raises(ValueError, match="deadline must be positive"):
         RequestOptions(deadline=0)
@@ -164,7 +164,7 @@ def test_options_show_header_names_only() -> None:
     assert "s3cr3t-value" not in shown
 
 
-def test_options_are_laid_over_each_other() -> None:
+def test_options_are_merged() -> None:
     """A call's options win, missing ones stay, and headers are merged."""
     base = RequestOptions(deadline=9, max_retries=2, headers={"A": "1", "B": "1"})
     call = RequestOptions(max_retries=0, headers={"B": "2"})

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True, params=["orjson", "json"])
 def encoder(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every test of this file runs with orjson, and as if that were not installed."""
+    """Run every test of this file with orjson and without it."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "json":
             patch.setitem(sys.modules, "orjson", None)

@@ -234,7 +234,7 @@ async def test_deleting(
     assert {request.method for request in server.requests} == {"DELETE"}
 
 
-async def test_a_risk_profile_is_changed_by_what_is_given(
+async def test_a_risk_profile_is_updated(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
     """A change takes a dict or a model; missing fields are not sent, and None is sent as null."""
@@ -287,7 +287,7 @@ async def test_a_template_is_read_by_its_name(
 
 
 async def test_agents(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Agents are created from a model or a dict, found by either identifier, retired and back."""
+    """Agents are created from a model or a dict, found by either identifier, and reinstated."""
     reply = Reply(200, {"details": details("agent")})
     server.script(*[reply] * 6)
     await client.agents.create(AgentForCreate(name="n", team_id="t"), KEY)
@@ -323,7 +323,7 @@ async def test_agents_are_checked_before_sending(
 async def test_the_older_list_of_agents(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """`list_agents` keeps its positional arguments and its sorting, and now honours the page."""
+    """`list_agents` keeps its positional arguments and sorting, and honours the page."""
     page = {"summaries": [details("agent")], "pagination": {"item_count": 9}, "sorting": None}
     server.script(Reply(200, page))
     agents = await client.agents.list_agents(None, "null", None, "-name", 5, 2)

@@ -30,7 +30,7 @@ MOMENT = "2026-01-01T00:00:00Z"
 
 
 async def register(client: PrefactorHttpClient, *args: Any, **kwargs: Any) -> str:
-    """Register a run under a known key; its id."""
+    """Register a run under a known key and return its id."""
     return (await client.agent_instances.register(*args, idempotency_key=KEY, **kwargs)).id
 
 

@@ -60,7 +60,7 @@ async def test_clearing_and_reading(client: PrefactorHttpClient, server: Scripte
 async def test_lists_and_counts_have_the_same_filters(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A page, the count and a walk are asked for with the same parameters."""
+    """A page, the count and an iteration send the same parameters."""
     page = {"summaries": [ALERT], "pagination": None, "sorting": None}
     count = {"status": "success", "count": 3, "complete": False}
     server.script(Reply(200, page), Reply(200, count), Reply(200, page))

@@ -47,7 +47,7 @@ async def test_a_policy_is_shown_and_changed(
 
 
 async def test_rules_are_previewed(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """The rules of an update can be previewed, without a key; without any, it is the policy."""
+    """A preview takes the rules of an update, or shows the policy itself, and has no key."""
     due = {"rule": RULE, "runs": 3, "spans": 40, "held_runs": 1}
     said = {"type": "retention_preview", "rules": [due], "is_complete": False}
     server.script(*[Reply(200, {"details": said})] * 2)
@@ -68,7 +68,7 @@ async def test_rules_are_previewed(client: PrefactorHttpClient, server: Scripted
 async def test_a_wrong_rule_is_not_sent(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A rule without days is refused before anything is sent, with its place."""
+    """A rule without days is refused before anything is sent, and the error names it."""
     with pytest.raises(PrefactorRequestError, match="days"):
         await client.retention_policies.update({"rules": [{"agent_id": "a"}]})
 

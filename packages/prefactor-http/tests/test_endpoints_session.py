@@ -49,7 +49,7 @@ async def test_people(client: PrefactorHttpClient, server: ScriptedServer) -> No
 async def test_a_person_signs_in_and_out(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The cookie of a new session goes in place of the token, with the mark that writes need."""
+    """After sign-in the session cookie is sent in place of the token."""
     person = {"type": "session", "id": "s1", "role": "member", "email": "ada@example.com"}
     cookie = "prefactor_session=secret; Path=/; HttpOnly; SameSite=Strict"
     server.script(Reply(200, {"details": person}, {"Set-Cookie": cookie}))
@@ -78,7 +78,7 @@ async def test_a_person_signs_in_and_out(
 async def test_a_session_is_never_shown(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """An echoed cookie is in no error, nor is the token, whichever call fails."""
+    """No error contains the session cookie or the token, even if the server echoes them."""
     cookie = 'prefactor_session="cookie-5f0c1a9b2d"; other=value-77aa88bb'
     as_ada = client.with_session(cookie).with_options(max_retries=0)
     secrets = ["cookie-5f0c1a9b2d", "value-77aa88bb", client.config.api_token]
@@ -103,7 +103,7 @@ async def test_a_session_is_never_shown(
 
 
 async def test_ways_to_sign_in(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """The server lists them, and starting one returns the provider's address and a cookie."""
+    """The server lists the ways; starting one returns the provider's address and a cookie."""
     offered = {"password": True, "token": True, "openid": {"name": "Example"}}
     begun = {"authorization_url": "https://idp.example.com/authorize?state=1"}
     server.script(Reply(200, {"details": offered}))

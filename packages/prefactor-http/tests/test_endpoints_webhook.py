@@ -55,7 +55,7 @@ async def test_webhooks_are_managed(client: PrefactorHttpClient, server: Scripte
 async def test_deliveries_are_shown_and_resent(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A test returns its delivery; deliveries are listed, shown and resent."""
+    """Testing a webhook returns the delivery; deliveries are listed, shown and resent."""
     page = {"summaries": [{**DELIVERY, "body": None}], "pagination": None, "sorting": None}
     details = {"details": DELIVERY}
     server.script(*(Reply(200, one) for one in (details, page, page, details, details)))
@@ -81,7 +81,7 @@ async def test_deliveries_are_shown_and_resent(
 async def test_a_wrong_change_is_not_sent(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """A status that does not exist is refused before anything is sent."""
+    """An unknown status is refused before anything is sent."""
     with pytest.raises(PrefactorRequestError, match="status"):
         await client.webhooks.update("w1", {"status": "paused"})
 

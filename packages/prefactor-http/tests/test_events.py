@@ -71,7 +71,7 @@ async def positions(client: PrefactorHttpClient, count: int, **asked: Any) -> li
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 30)))
 def test_pieces(sizes: list[int]) -> None:
-    """However the bytes are split, the same whole blocks come out, and never half a block."""
+    """However the bytes are split, the parser returns the same complete blocks."""
     text = READY + b": heartbeat\nid: 2\n\n" + block(3) + b"data: a\ndata:b\n\nid: 9\ndata: half\n"
     parser = EventParser(1000)
     whole = EventParser(1000).feed(text)
@@ -170,7 +170,7 @@ async def test_silence(client: PrefactorHttpClient, server: ScriptedServer) -> N
 
 
 async def test_refusal(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A stream that may not continue raises the error of the refusal."""
+    """If the server refuses to resume a stream, the stream raises that error."""
     server.script(stream(READY), Reply.error(401, "unauthorized", "Token is revoked"))
     async with client.events() as events:
         await anext(events)

@@ -151,7 +151,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ("models.types", ["AgentStatus", "FinishStatus"]),
     ],
 )
-def test_names_live_where_they_are_imported_from(module: str, names: list[str]) -> None:
+def test_published_import_paths_work(module: str, names: list[str]) -> None:
     """Imports from the published package's modules keep working."""
     found = importlib.import_module(f"prefactor_http.{module}")
     assert [name for name in names if not hasattr(found, name)] == []

@@ -18,7 +18,7 @@ PING = "/api/v1/ping"
 
 @pytest.fixture
 async def watcher() -> TimeoutWatcher:
-    """A watch of the running loop."""
+    """A `TimeoutWatcher` on the running loop."""
     return TimeoutWatcher(asyncio.get_running_loop())
 
 
@@ -36,7 +36,7 @@ async def outlast(
 
 
 async def test_an_attempt_that_outlasts_its_limit(watcher: TimeoutWatcher) -> None:
-    """It ends with a timeout, and its task continues as if nothing had been cancelled."""
+    """An attempt over its limit times out, and its task is not left cancelled."""
     with pytest.raises(TimeoutError):
         await outlast(watcher, 0.01)
     task = asyncio.current_task()

@@ -50,7 +50,7 @@ FUTURE = "hibernating"
 
 
 def both(name: str) -> Any:
-    """A test for runs and spans."""
+    """Run a test for runs and for spans."""
     return pytest.mark.parametrize(("model", "fields"), MODELS, ids=[name + "-run", name + "-span"])
 
 
@@ -87,7 +87,7 @@ def test_json_is_validated_like_objects(model: type[ReplyModel], fields: dict[st
 
 
 def test_every_documented_status_is_accepted() -> None:
-    """All five statuses of a span, and also `terminated` for a run."""
+    """A span accepts its five statuses, and a run accepts `terminated` as well."""
     assert [AgentSpan(**{**SPAN, "status": word}).status for word in WORDS] == list(WORDS)
     assert AgentInstance(**{**INSTANCE, "status": "terminated"}).status == "terminated"
 
@@ -127,7 +127,7 @@ def test_a_status_must_be_text(
 async def test_every_way_of_reading_is_tolerant(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """Objects, pages, walks and writes return unknown statuses of a newer server."""
+    """Objects, pages, iterators and writes return unknown statuses of a newer server."""
     run, span = {**INSTANCE, "status": FUTURE}, {**SPAN, "status": FUTURE}
     for row in (run, span):
         page = {"summaries": [row], "pagination": None, "sorting": None}

@@ -12,7 +12,7 @@ from prefactor_http.pages import page_params, walk
 
 
 def page(rows: list[int], **where: Any) -> Page[int]:
-    """A page at a place."""
+    """A page with this pagination."""
     return Page(rows, pagination=PaginationOutput(**where))
 
 

@@ -25,7 +25,7 @@ def test_no_spelling_survives(token: str, before: str, after: str) -> None:
         assert MASK in shown
 
 
-def test_values_are_cleaned_all_the_way_down() -> None:
+def test_nested_values_are_redacted() -> None:
     """Keys, list items and nested objects lose the token, and other values stay."""
     redactor = Redactor("secret-token")
     assert redactor.value({"a secret-token": ["x", {"y": "secret-token"}], "n": [1, None]}) == {
@@ -37,7 +37,7 @@ def test_values_are_cleaned_all_the_way_down() -> None:
 
 
 def test_a_word_is_not_a_secret() -> None:
-    """A test's token `test` does not garble messages about tests."""
+    """A token as common as `test` is not removed from messages about tests."""
     assert Redactor("test").text("this is a test") == "this is a test"
 
 

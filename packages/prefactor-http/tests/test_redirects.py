@@ -87,8 +87,10 @@ async def test_the_target_is_named_without_secrets(
     assert "api_url" in str(caught.value)
 
 
-async def test_a_redirect_to_nowhere(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """Without a target the error still says what happened."""
+async def test_a_redirect_without_a_target(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A redirect without a target raises an error that says what happened."""
     server.script(Reply(302, None))
     with pytest.raises(PrefactorRedirectError, match="nowhere") as caught:
         await client.request("GET", "/api/v1/ping")

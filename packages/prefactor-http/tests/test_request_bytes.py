@@ -31,7 +31,7 @@ PATH = "/api/v1/bulk"
 
 
 class InPlace(AbstractResolver):
-    """Looks up every name as the loopback address, and remembers what it was asked for."""
+    """A resolver that resolves every name to the loopback address and records the names."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -59,7 +59,7 @@ class InPlace(AbstractResolver):
 async def test_bytes_are_unchanged_both_ways(
     client: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """The body is sent to the byte, spaces included, and the reply is not read."""
+    """The body is sent byte for byte, spaces included, and the reply is not parsed."""
     server.script(Reply(200, b"\x00\xffnot json", {"X-Said": "so"}))
     reply = await client.request_bytes("POST", PATH, b'{ "items" : [] }')
     [request] = server.requests
@@ -95,7 +95,7 @@ async def test_an_encoding_and_headers_are_announced(
 async def test_large_bodies_arrive_whole(
     client: PrefactorHttpClient, server: ScriptedServer, extra: int
 ) -> None:
-    """A body over a megabyte needs no warning of aiohttp's, and has its length announced."""
+    """A body over a megabyte causes no warning of aiohttp and has its `Content-Length`."""
     server.script(Reply(200, {}))
     body = bytes(range(256)) * (LARGE_BODY // 256) + b"x" * extra
     await client.request_bytes("POST", PATH, body)

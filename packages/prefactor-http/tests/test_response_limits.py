@@ -157,7 +157,7 @@ async def test_an_oversized_body_is_not_kept(
 async def test_an_oversized_error_keeps_its_status(
     limited: PrefactorHttpClient, server: ScriptedServer, status: int, kind: type[PrefactorApiError]
 ) -> None:
-    """The status matters before the size of the body, and the message has both."""
+    """An error over the limit is raised as its status requires, and names status and limit."""
     server.script(StreamedReply(ENDLESS, status=status, headers={"X-Request-Id": "r1"}))
     with pytest.raises(kind, match=rf"^HTTP {status}\. .*{LIMIT} bytes") as caught:
         await limited.request("GET", PATH)
@@ -177,7 +177,7 @@ async def test_a_call_can_change_the_limit(
         RequestOptions(max_response_bytes=0)
 
 
-async def test_time_runs_out_while_a_body_is_uncompressed(server: ScriptedServer) -> None:
+async def test_time_runs_out_during_decompression(server: ScriptedServer) -> None:
     """The limit of an attempt holds during decompression, and other tasks run."""
     bomb = gzip.compress(bytes(10**7)) * 300
     server.script(Reply(200, bomb, {"Content-Encoding": "gzip"}))
@@ -244,9 +244,9 @@ async def test_a_response_without_a_body_has_no_size(
     assert await limited.request("HEAD", PATH) == {}
 
 
-async def test_the_answer_to_request_bytes_is_uncompressed(
+async def test_request_bytes_decompresses_the_response(
     limited: PrefactorHttpClient, server: ScriptedServer
 ) -> None:
-    """`RawResponse.body` is what was compressed."""
+    """`RawResponse.body` is decompressed."""
     server.script(packed("gzip", b"anything"))
     assert (await limited.request_bytes("POST", PATH, b"{}")).body == b"anything"

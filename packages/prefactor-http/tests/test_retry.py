@@ -163,7 +163,7 @@ def handler(naps: Naps, **changes: Any) -> RetryHandler:
 
 
 def always(_error: Exception) -> bool:
-    """Everything is worth another attempt."""
+    """Retry every failure."""
     return True
 
 
@@ -232,7 +232,7 @@ def test_the_quota_limits_retries() -> None:
     assert not quota.take(TIMEOUT_COST)
 
 
-def test_success_pays_back() -> None:
+def test_success_refunds_tokens() -> None:
     """A successful retry refunds its token, and a success without retry adds a little."""
     quota = RetryQuota()
     quota.take(RETRY_COST)

@@ -7,5 +7,5 @@ from journal_fixture import RecordingJournal
 
 @pytest.fixture
 def journal() -> RecordingJournal:
-    """A journal to read the story from."""
+    """A journal whose records the test reads."""
     return RecordingJournal()

@@ -33,7 +33,7 @@ class Model(Interrupted):
 
 
 class Failure(Exception):
-    """An exception that raises another when it is shown."""
+    """An exception that raises another when it is formatted."""
 
     def __init__(self, value: Interrupted) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from prefactor_recorder.run import Run
 
 
 def test_a_run_is_registered_started_and_finished(journal: RecordingJournal) -> None:
-    """The records of a run are in order, and all have the id that was chosen at first."""
+    """The records of a run are in order, and all have the id chosen at its creation."""
     run = make_run(journal)
     with run:
         assert run.open

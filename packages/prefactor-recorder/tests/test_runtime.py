@@ -103,7 +103,7 @@ def test_closing_logs_undelivered_records(
 
 
 def test_closing_again_reports_undelivered_records(silent: str, tmp_path: Path) -> None:
-    """Closing a closed recorder, or flushing it, tells that something was left."""
+    """Closing or flushing a closed recorder reports undelivered records again."""
     recorder = Recorder(silent, "token", spool_dir=tmp_path)
     with recorder.run(agent_id="left"):
         pass

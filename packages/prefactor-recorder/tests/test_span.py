@@ -265,7 +265,7 @@ def test_forked_processes_create_different_ids() -> None:
 
 
 class Odd(Exception):
-    """An exception that cannot be looked at."""
+    """An exception that cannot be inspected."""
 
     @property
     def __notes__(self) -> list[str]:

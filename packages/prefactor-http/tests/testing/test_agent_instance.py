@@ -1,4 +1,4 @@
-"""Agent instances of the scripted server keep the rules of the API."""
+"""Agent instances of the scripted server follow the rules of the API."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_a_termination_needs_a_reason(server: ScriptedServer, api: Api) ->
 
 
 async def test_quality_is_kept_by_name(server: ScriptedServer, api: Api) -> None:
-    """An assessment is stored under its name and removed by one without a payload."""
+    """An evaluation is stored under its name and removed by one without a payload."""
     id_ = server.add_instance()
 
     _, stored = await api.post(

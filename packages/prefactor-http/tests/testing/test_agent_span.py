@@ -1,4 +1,4 @@
-"""Spans of the scripted server keep the rules of the API."""
+"""Spans of the scripted server follow the rules of the API."""
 
 from __future__ import annotations
 

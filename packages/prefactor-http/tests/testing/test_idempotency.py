@@ -1,4 +1,4 @@
-"""Idempotency of the scripted server keeps the rules of the API."""
+"""Idempotency of the scripted server follows the rules of the API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create(instance: str, place: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 @pytest.mark.parametrize("place", ["header", "body", "details"])
 @pytest.mark.parametrize("again", ["header", "body", "details"])
-async def test_a_repeat_is_answered_from_memory(
+async def test_a_repeat_is_replayed(
     server: ScriptedServer, api: Api, place: str, again: str
 ) -> None:
     """The same write with the same key is applied once, wherever the key is."""
@@ -102,7 +102,7 @@ async def test_two_different_keys_are_a_bad_request(server: ScriptedServer, api:
     assert (status, refusal["code"]) == (400, "bad_request")
 
 
-async def test_without_memory_every_arrival_counts() -> None:
+async def test_without_idempotency_every_repeat_counts() -> None:
     """A server with `idempotent=False` applies each repeat, so that tests can count them."""
     async with ScriptedServer(idempotent=False) as server:
         headers = {"authorization": f"Bearer {server.token}"}

@@ -105,7 +105,7 @@ async def test_a_broken_exchange(
     moment: Moment,
     applied: int,
 ) -> None:
-    """A broken exchange takes effect only if it broke after processing, and the client errs."""
+    """A broken exchange raises in the client, and takes effect only if it was processed first."""
     server.script(fault(after=moment))
 
     with pytest.raises(aiohttp.ClientError):
@@ -239,7 +239,7 @@ async def test_only_the_right_token_is_accepted(server: ScriptedServer) -> None:
 
 
 async def test_the_clock_is_an_argument() -> None:
-    """Timestamps come from the clock that the server was given."""
+    """Timestamps come from the clock that is passed to the server."""
     async with ScriptedServer(clock=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as server:
         id_ = server.add_instance()
 

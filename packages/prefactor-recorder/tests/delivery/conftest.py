@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InspectableJournal(MemoryJournal):
-    """The journal in memory, with the dead letters and the account for a test to look at."""
+    """An in-memory journal that exposes its dead letters and its account."""
 
     def __init__(self) -> None:
         super().__init__(256 * 2**20)
@@ -40,7 +40,7 @@ class InspectableJournal(MemoryJournal):
 
 
 class RecordingListener:
-    """A listener that remembers."""
+    """A listener that records its calls."""
 
     def __init__(self) -> None:
         self.terminations: list[tuple[str, str | None]] = []
@@ -76,7 +76,7 @@ def server() -> Iterator[ScriptedServer]:
 def deliver(
     server: ScriptedServer, journal: InspectableJournal, listener: RecordingListener
 ) -> Iterator[Callable[..., Delivery]]:
-    """Makes deliveries from the journal to the server; they are closed after the test."""
+    """Makes deliveries from the journal to the server, and closes them after the test."""
     made: list[Delivery] = []
 
     def make(

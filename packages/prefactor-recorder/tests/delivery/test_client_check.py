@@ -76,8 +76,8 @@ def test_a_missing_client_is_named() -> None:
     assert "prefactor_http is not installed" in told
 
 
-def test_another_client_that_is_loaded_already_is_refused() -> None:
-    """A module that the program itself loaded is checked as well."""
+def test_an_already_imported_client_is_refused() -> None:
+    """A client that the program has already imported is checked as well."""
     told = run(
         "import sys, types\nsys.modules['prefactor_http'] = types.ModuleType('x')\n" + MAKE_ONE
     ).stdout

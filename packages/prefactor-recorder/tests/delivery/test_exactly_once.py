@@ -68,7 +68,7 @@ def deliver_after_a_crash(
 def test_separate_items_are_merged_after_a_crash(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """The create exists under the same key with another body, and its end is sent alone."""
+    """If a create exists under its key with another body, its end is sent alone."""
     run_id = "run-apart-together"
     after = deliver_after_a_crash(
         real,
@@ -94,7 +94,7 @@ def test_separate_items_are_merged_after_a_crash(
 def test_a_merged_item_is_separate_after_a_crash(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """The server knows both the create and the end already, and both count as delivered."""
+    """A create and an end that the server already has both count as delivered."""
     run_id = "run-together-apart"
 
     def apart(journal: InspectableJournal) -> None:
@@ -136,7 +136,7 @@ def test_a_conflicting_registration_of_an_existing_run(
 def test_a_rejected_run(
     real: LiveServer, journal: InspectableJournal, listener: RecordingListener
 ) -> None:
-    """Its registration is dead-lettered with the server's message, and the rest is never sent."""
+    """A rejected registration is dead-lettered with the server's message; its run is not sent."""
     refused = RecordedRun(journal, "run-refused").register("")
     refused.start().span("span-of-a-refused-run").finish()
     RecordedRun(journal, "run-accepted").begin()

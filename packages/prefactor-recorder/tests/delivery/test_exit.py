@@ -44,7 +44,7 @@ atexit.register(at_exit)
 def run_program(
     url: str, token: str, *, body: str = "pass", at_exit: str = "pass", seconds: float = 60
 ) -> str:
-    """Run a program that records, to its end, for which delivery gets so long; what it printed."""
+    """Run a program that records, with a time limit for delivery; return its output."""
     source = PROGRAM.format(body=body, at_exit=at_exit, seconds=seconds)
     arguments = [url, token, str(ROOT / "tests" / "support")]
     ended = subprocess.run(

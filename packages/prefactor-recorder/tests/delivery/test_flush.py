@@ -101,7 +101,7 @@ def test_a_flush_does_not_wait_for_damaged_records(
 
 
 class Interrupted(bytes):
-    """A record in the middle of whose appending a signal arrives, whose handler does something."""
+    """A record whose append is interrupted by a signal handler."""
 
     handler: Callable[[], object]
 
@@ -143,7 +143,7 @@ def test_a_flush_accepts_any_timeout(
     journal: InspectableJournal,
     timeout: float,
 ) -> None:
-    """More seconds than the system's clocks can count are as good as no limit."""
+    """A timeout longer than the system's clocks can count means no limit."""
     RecordedRun(journal).begin().span("span-00000001")
     delivery = deliver()
     assert delivery.flush(timeout) == 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Failing(logging.Handler):
-    """A handler that lets its own failures out."""
+    """A handler that raises."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise RuntimeError(record.getMessage())
@@ -41,7 +41,7 @@ class Recording(logging.Handler):
 
 @pytest.fixture
 def handled() -> Iterator[Callable[[logging.Handler], None]]:
-    """Adds a handler for all that is logged, until the test is over."""
+    """Adds handlers to the root logger until the end of the test."""
     root = logging.getLogger()
     added: list[logging.Handler] = []
 

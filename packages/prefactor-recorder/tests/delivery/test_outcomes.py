@@ -1,4 +1,4 @@
-"""What answers mean: every code and status of the API, and those that proxies make up."""
+"""What each response means: every code and status of the API, and those of proxies."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_successful_and_unprocessed_items() -> None:
     ],
 )
 def test_a_request_that_failed_as_a_whole(failure: Failure, expected: RequestOutcome) -> None:
-    """Nothing is discarded when a whole request fails for a reason that may pass or be repaired."""
+    """Nothing is discarded if a whole request fails for a temporary or repairable reason."""
     assert request_outcome(failure) is expected
 
 

@@ -24,7 +24,7 @@ from planner_fixture import World
 
 
 def one_by_one(entries: list[Entry]) -> BulkModel:
-    """Return what a server holds that got each record alone, in order."""
+    """Return a server's state after it received each record alone, in order."""
     server = BulkModel()
     for entry in entries:
         server.bulk(encode_bulk([encode_item(entry.record.key, entry.record, None)]))
@@ -44,7 +44,7 @@ STEPS = st.lists(
 
 
 def tell(world: World, steps: list[tuple[str, int, int]]) -> None:
-    """Record a story, without impossible steps such as ending what did not begin."""
+    """Record the steps, skipping impossible ones such as ending a span that has not begun."""
     runs = [world.run(f"run-{number:08}") for number in range(4)]
     begun: set[str] = set()
     ended: set[str] = set()
@@ -152,7 +152,7 @@ def test_a_crash_before_the_ack_duplicates_nothing(
 
 @given(bad=st.sets(st.integers(0, 59), max_size=12), per_run=st.integers(1, 60))
 def test_bad_items_cost_one_request_each(bad: set[int], per_run: int) -> None:
-    """Wherever they are, k bad items cost k more requests, and only they are dead-lettered."""
+    """Any k bad items cost k more requests, and only they are dead-lettered."""
     world = World()
     for number in range(60):
         run = world.run(f"run-{number // per_run:08}")

@@ -23,7 +23,7 @@ from faults_fixture import bulks, spans
 def test_a_bad_item_in_the_middle_costs_one_request(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
-    """Items before it count, it is dead-lettered, and the rest is delivered."""
+    """Items before a bad one count, the bad one is dead-lettered, and the rest is delivered."""
     run = spans(RecordedRun(journal).begin(), 5)
     run.span("span-of-poison", "5")
     for number in range(5, 10):

@@ -103,7 +103,7 @@ def members(record: Record | None) -> dict[str, Any]:
     ],
 )
 def test_a_registration_loses_its_rejected_members(errors: dict[str, Any], left: set[str]) -> None:
-    """Only the members with errors are removed, and a part of a version by itself."""
+    """Only the members with errors are removed, even if they are one part of a version."""
     given = registration(external_identifier="x", agent_version={"name": "n", "description": "d"})
     found = members(repaired_registration(given, {"code": "validation_errors", "errors": errors}))
     assert found.keys() == {"id", "agent_id", "environment_id", *left}
@@ -112,7 +112,7 @@ def test_a_registration_loses_its_rejected_members(errors: dict[str, Any], left:
 
 
 def test_agent_and_environment_are_never_removed() -> None:
-    """Without its agent or environment it would be another run, so it is dead-lettered."""
+    """A registration with a rejected agent or environment is dead-lettered."""
     for name in ("agent_id", "environment_id", "id"):
         errors = {name: {"code": "invalid_value"}}
         assert repaired_registration(registration(), {"errors": errors}) is None
@@ -129,7 +129,7 @@ def test_an_identifier_is_made_distinct_once() -> None:
 
 
 def test_spans_of_an_unregistered_run_are_given_up() -> None:
-    """After some time they are dead-lettered, even if nothing else is delivered."""
+    """Spans of an unregistered run are dead-lettered after a while, even if nothing is sent."""
     journal, planner = MemoryJournal(2**20), Planner(2**20, random.Random(1).random)
     RecordedRun(journal).span("span-00000001")
     planner.add(journal.read(2**20))

@@ -102,7 +102,7 @@ def test_blocked_queues_leave_room_for_the_others() -> None:
     assert world.planner.room <= before
 
 
-def test_a_refused_run_takes_its_queue_with_it() -> None:
+def test_a_refused_run_ends_its_queue() -> None:
     """After a refused register, nothing else of its run is sent, now or later."""
     world = World()
     run = world.run("run-00000001").begin().span("span-00000001")
@@ -118,7 +118,7 @@ def test_a_refused_run_takes_its_queue_with_it() -> None:
 
 
 def test_the_end_of_a_refused_span_is_not_sent() -> None:
-    """A finish shares the fate of its create, whenever it is recorded."""
+    """The finish of a refused span is not sent, whenever it is recorded."""
     world = World()
     run = world.run().begin().create("span-00000001")
     world.server.refusals["span-00000001"] = "validation_errors"

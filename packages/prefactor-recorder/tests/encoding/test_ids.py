@@ -23,7 +23,7 @@ PUBLISHED = [
 def test_ids_are_those_of_the_published_table(
     milliseconds: int, partition: int, bits: int, text: str
 ) -> None:
-    """An id made here is the text that the format prescribes for its time, partition and bits."""
+    """An id has the text that the format prescribes for its time, partition and bits."""
     draws = iter([partition, bits])
     generator = ids.IdGenerator(lambda _: next(draws))
     assert generator.new_run_id(milliseconds * MILLISECOND) == text

@@ -1,4 +1,4 @@
-"""The cost of a value is bounded by what is recorded of it, however large it is."""
+"""Encoding a value costs no more than the part that is recorded, however large the value is."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def history(length: int) -> list[Any]:
 
 
 class Counted(Sequence[Any]):
-    """A lazy sequence that counts what is asked of it."""
+    """A lazy sequence that counts its reads."""
 
     def __init__(self, length: int = 10_000_000) -> None:
         self.asked = 0
@@ -58,7 +58,7 @@ class Counted(Sequence[Any]):
 
 
 class Endless(dict[Any, Any]):
-    """A dict that has members without end when it is asked."""
+    """A dict with endless members."""
 
     def __iter__(self) -> Iterator[Any]:
         return itertools.count()
@@ -78,14 +78,14 @@ class Lying(list[Any]):
 
 
 class Rows:
-    """A library's array: shape, slices and `tolist`, which must not be called for everything."""
+    """A library's array, whose `tolist` must not be called for all of it."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self.rows, self.columns = rows, columns
 
     @property
     def size(self) -> int:
-        """How many cells."""
+        """The number of cells."""
         return self.rows * self.columns
 
     def __len__(self) -> int:
@@ -196,7 +196,7 @@ def test_a_repeated_model_is_dumped_once() -> None:
     asked: list[int] = []
 
     class Asking(Message):
-        """Counts how often it is dumped."""
+        """A model that counts how often it is dumped."""
 
         def model_dump(self, **options: Any) -> dict[str, Any]:
             """The usual."""

@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Odd:
-    """Cannot be dumped, and has a secret in its `repr()`, as an object around a model does."""
+    """Cannot be dumped, and has a secret in its `repr()`."""
 
     def __init__(self) -> None:
         self.held = {"key": [SECRET]}
@@ -67,7 +67,7 @@ def mask(_: object) -> str:
 
 
 class Excluded(BaseModel):
-    """Everything that pydantic has for keeping a value back."""
+    """A model with every way that pydantic has to hide a value."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -127,7 +127,7 @@ class Root(RootModel[list[Excluded]]):
 
 
 class Renamed(BaseModel):
-    """Is known outside by other names."""
+    """A model whose fields have aliases."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -137,7 +137,7 @@ class Renamed(BaseModel):
 
 
 class Whole(BaseModel):
-    """Decides alone what is to be seen of it."""
+    """A model with a serializer of its own."""
 
     api_key: str = SECRET
     bad: Any = None
@@ -148,7 +148,7 @@ class Whole(BaseModel):
 
 
 class Overriding(BaseModel):
-    """Masks in its own dump."""
+    """A model that masks in its own dump."""
 
     api_key: str = SECRET
 
@@ -158,7 +158,7 @@ class Overriding(BaseModel):
 
 
 class FailingOverride(Overriding):
-    """Fails where it masks."""
+    """A model that raises where it masks."""
 
     def model_dump(self, **options: Any) -> dict[str, Any]:
         """Nothing."""
@@ -188,7 +188,7 @@ class Validated:
 
 @dataclasses.dataclass
 class Plain:
-    """A dataclass that keeps two of its fields back."""
+    """A dataclass that hides two of its fields."""
 
     size: int = 1
     api_key: str = dataclasses.field(default=SECRET, repr=False)
@@ -214,7 +214,7 @@ class Struct(msgspec.Struct):
 
 
 class Custom:
-    """Any object that has a model and shows it."""
+    """An object that holds a model and prints it."""
 
     def __init__(self) -> None:
         self.model = Excluded()

@@ -35,7 +35,7 @@ class Point:
 
 
 class Lying(dict[Any, Any]):
-    """Has members that cannot be had."""
+    """A dict whose members cannot be read."""
 
     def __len__(self) -> int:
         return 10**9

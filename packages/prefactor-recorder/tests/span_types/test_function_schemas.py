@@ -231,8 +231,8 @@ falsely_annotated.__annotations__ = {"return": "1 +", 3: ["?"]}  # type: ignore[
 
 
 @pytest.mark.parametrize("function", [Endless(), falsely_annotated])
-def test_false_claims_of_a_function_raise_nothing(function: Any) -> None:
-    """Any false claim of an object about itself can be described without an error."""
+def test_false_metadata_of_a_function_raises_nothing(function: Any) -> None:
+    """A function with false metadata about itself is described without an error."""
     assert parameters_schema(function)["type"] == "object"
     assert result_schema(function)["type"] == "object"
     assert SpanTypes().trace(function)() is None

@@ -179,7 +179,7 @@ def test_a_traced_generator_behaves_like_the_bare_one(
 def test_a_traced_asynchronous_generator_behaves_like_the_bare_one(
     recorded: bool, program: list[str], treatment: list[str]
 ) -> None:
-    """The same, with waiting in between."""
+    """The same holds for an asynchronous generator that waits."""
     bare_log: Log = []
     traced_log: Log = []
     recorder = InMemoryRecorder()

@@ -66,7 +66,7 @@ async def test_an_asynchronous_generator_is_a_span_with_its_items(
 
 
 def test_calls_nest(recorder: InMemoryRecorder) -> None:
-    """Calls of a traced function are below it, and later ones are not."""
+    """Calls made by a traced function are its children, and later calls are not."""
 
     @types.trace("outer")
     def outer() -> None:

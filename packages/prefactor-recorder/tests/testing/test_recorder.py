@@ -162,7 +162,7 @@ def test_the_pipeline_is_that_of_production() -> None:
 
 
 def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's variables do not reach the tests."""
+    """A developer's environment variables do not affect the recorder for tests."""
     monkeypatch.setenv("PREFACTOR_RECORDER_ENABLED", "false")
     monkeypatch.setenv("PREFACTOR_SAMPLE_RATE", "0")
     monkeypatch.setenv("PREFACTOR_AGENT_ID", "somebody-else")
@@ -199,7 +199,7 @@ def test_it_can_be_emptied_and_closed(recorder: InMemoryRecorder) -> None:
 
 
 async def test_it_can_be_used_from_asynchronous_code() -> None:
-    """The asynchronous forms exist too."""
+    """The asynchronous methods do the same as the synchronous ones."""
     async with InMemoryRecorder() as recorder:
         async with recorder.run() as run, run.span("a"):
             pass

@@ -44,7 +44,7 @@ async def test_an_account_is_renamed(api_client: Any) -> None:
 
 
 async def test_renaming_an_account_again_with_its_key_does_nothing(api_client: Any) -> None:
-    """A repeated request returns the account as it is now."""
+    """A repeated request changes nothing and returns the current account."""
     path = f"/account/{(await _own(api_client))['id']}"
     first = {"details": {"name": "First"}, "idempotency_key": "rename"}
     await api_client.call("PUT", path, first)

@@ -251,7 +251,7 @@ class TestWithAPublicAddress:
 
     @pytest.fixture
     def limits(self, limits: Limits) -> Limits:
-        """The usual limits, and an address."""
+        """The usual limits, and a public address."""
         return dataclasses.replace(limits, public_url="https://runs.example.org/prefactor/")
 
     async def test_the_public_address_is_used(self, api_client: Any) -> None:

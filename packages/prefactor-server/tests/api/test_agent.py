@@ -203,7 +203,7 @@ async def test_an_update_changes_the_given_fields(api_client: Any) -> None:
 
 
 async def test_an_agent_is_changed_under_each_of_its_names(api_client: Any) -> None:
-    """External identifiers work in the paths of writes, and an unknown agent is not found."""
+    """Writes find an agent by its external identifier too; an unknown agent is not found."""
     await api_client.register()
     details = {"details": {"team_id": "t"}}
 
@@ -223,7 +223,7 @@ async def test_an_agent_is_changed_under_each_of_its_names(api_client: Any) -> N
 
 
 async def test_a_retired_agent_registers_nothing_until_it_is_reinstated(api_client: Any) -> None:
-    """Retiring and reinstating each work once, and each undoes the other."""
+    """A retired agent registers no run until it is reinstated; each action works only once."""
     await api_client.register()
     fields = {"agent_id": "agent-1"}
 

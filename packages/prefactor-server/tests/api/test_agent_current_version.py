@@ -32,7 +32,7 @@ async def test_a_version_becomes_current_in_the_default_environment(api_client: 
 
 
 async def test_a_version_that_cannot_be_current_is_refused(api_client: Any) -> None:
-    """Another agent's version, an unknown one, and an agent without a deployment change nothing."""
+    """Another agent's version, an unknown one, and an agent without a deployment are refused."""
     run = await api_client.register()
     other = await api_client.register(agent_id="agent-2")
     await api_client.post("/agent", {"details": {"name": "Bare", "id": "bare"}})

@@ -129,8 +129,8 @@ async def test_a_deployment_in_use_cannot_be_deleted(api_client: Any) -> None:
     assert "tokens" in refused.refused(409, "invalid_action")["message"]
 
 
-async def test_a_request_sees_what_it_did_before(api_client: Any) -> None:
-    """In one bulk request, a run that was just registered keeps its new deployment."""
+async def test_a_bulk_request_sees_its_earlier_items(api_client: Any) -> None:
+    """A deployment with a run from an earlier item of the same bulk request is not deleted."""
     await _agent(api_client)
     environment = await _environment(api_client)
     place = {"agent_id": "agent-1", "environment_id": environment["id"]}
@@ -155,7 +155,7 @@ async def test_a_request_sees_what_it_did_before(api_client: Any) -> None:
 
 
 async def test_a_list_is_about_one_agent(api_client: Any) -> None:
-    """An account token names the agent; its deployments are filtered and sorted."""
+    """An account token has to name an agent, whose deployments are filtered and sorted."""
     run = await api_client.register()
     environment = await _environment(api_client)
     await api_client.register(environment_id=environment["id"])
@@ -172,7 +172,7 @@ async def test_a_list_is_about_one_agent(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_reads_its_own_deployment(api_client: Any) -> None:
-    """It reads its own deployment and cannot change it."""
+    """A deployment token reads its own deployment and no other."""
     run = await api_client.register()
     environment = await _environment(api_client)
     other = await api_client.register(environment_id=environment["id"])

@@ -95,7 +95,7 @@ async def test_a_pending_run_can_be_cancelled(api_client: Any) -> None:
 
 @pytest.mark.parametrize("status", ["complete", "failed"])
 async def test_a_pending_run_cannot_have_succeeded(api_client: Any, status: str) -> None:
-    """A run that never started cannot complete or fail, and the conflict says what is needed."""
+    """A run that never started cannot complete or fail, and the error says what is needed."""
     run = await api_client.run("pending")
 
     refused = await api_client.post(f"/agent_instance/{run['id']}/finish", {"status": status})
@@ -106,7 +106,7 @@ async def test_a_pending_run_cannot_have_succeeded(api_client: Any, status: str)
 @pytest.mark.parametrize("before", ENDED)
 @pytest.mark.parametrize("status", FINISHES)
 async def test_an_ended_run_stays_as_it_ended(api_client: Any, before: str, status: str) -> None:
-    """Finishing a run that has ended, in any way, is a conflict and changes nothing."""
+    """Finishing an ended run is a conflict and changes nothing, however the run ended."""
     run = await api_client.run(before)
     path = f"/agent_instance/{run['id']}"
     shown = (await api_client.get(path)).details

@@ -23,7 +23,7 @@ def of_type(lines: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 
 async def recorded(api_client: Any) -> Any:
-    """A run with two spans, quality, metadata, an alert, and a value that is sensitive."""
+    """A run with two spans, quality, metadata, an alert, and a sensitive value."""
     types = [{"name": "pay", "params_schema": {"type": "object"}, "template": "{{ note }}"}]
     run = await api_client.register(
         agent_schema_version={"span_type_schemas": types}, metadata={"user": "ada"}
@@ -117,6 +117,6 @@ async def test_an_unknown_format_is_refused(api_client: Any, wanted: str) -> Non
 
 
 async def test_an_unknown_run_has_no_export(api_client: Any) -> None:
-    """It is not found, before anything is sent."""
+    """An unknown run is a 404 before anything is sent."""
     answer = await api_client.get("/agent_instance/nobody/export")
     answer.refused(404, "not_found")

@@ -1,4 +1,4 @@
-"""The figures of a run are there at once, and its spans are counted only while they change."""
+"""The figures of a run are always available, and its spans are counted only while they change."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ def prices() -> PriceTable:
 async def test_spans_are_read_only_while_they_change(
     api_client: Any, prices: PriceTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run has the same figures before and after it was counted, and a new span's right away."""
+    """Figures are equal before and after a run is counted, and include a new span at once."""
     monkeypatch.setattr("prefactor_server.queries.risk._FEW_SPANS", 0)
     storage = api_client.storage
     reads: list[Any] = []

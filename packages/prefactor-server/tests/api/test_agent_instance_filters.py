@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 async def runs(api_client: Any) -> dict[str, str]:
-    """Runs of three agents that differ in what they can be found by; ids by name."""
+    """Runs of three agents that differ in every filter; their ids by name."""
     found = dict[str, str]()
     for name, seconds in (("short", 1), ("long", 3600)):
         run = await api_client.register(f"{name}-run", agent_id=f"agent-{name}")
@@ -103,7 +103,7 @@ async def test_runs_of_several_agents_are_one_list(
 async def test_a_filter_that_cannot_be_read_is_refused(
     api_client: Any, name: str, value: str
 ) -> None:
-    """A filter that makes no sense is refused by its name, in the list and in its facets."""
+    """An invalid filter is refused by its name, in the list and in its facets."""
     for path in ("/agent_instance", "/agent_instance/facets"):
         refused = await api_client.get(path, {name: value})
         assert name in refused.refused(422, "validation_errors")["errors"]
@@ -132,7 +132,7 @@ async def test_a_facet_ignores_its_own_filter(api_client: Any, runs: dict[str, s
 async def test_facets_of_an_agent_still_count_the_others(
     api_client: Any, runs: dict[str, str]
 ) -> None:
-    """With an agent chosen, its facet counts all agents, and the other facets its runs only."""
+    """With an agent chosen, its facet counts all agents; other facets count only its runs."""
     query = {"agent_id": "agent-long", "min_duration": "1"}
     one = (await api_client.get("/agent_instance/facets", query)).details
     several = (

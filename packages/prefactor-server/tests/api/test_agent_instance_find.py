@@ -1,4 +1,4 @@
-"""Finding a run by either of its names, and the figures that it is shown with."""
+"""Finding a run by either of its names, and the figures in the answer."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ TYPES = [
 
 
 async def _weighed(api_client: Any, **fields: Any) -> Any:
-    """A run of an agent whose profile gives a span of its type more than was agreed."""
+    """A run whose agent has a profile that puts it above the agreed risk."""
     rules = {"category_weights": {"minors_data": 5}, "agreed_risk": "low"}
     profile = (await api_client.post("/risk_profile", {"details": {"name": "P", **rules}})).details
     details = {"name": "A", "external_identifier": "risky", "risk_profile_id": profile["id"]}
@@ -30,7 +30,7 @@ async def _weighed(api_client: Any, **fields: Any) -> Any:
 
 
 async def test_a_run_is_found_by_either_name(api_client: Any) -> None:
-    """A run's id and its external identifier find it, as its own path shows it."""
+    """A run's id and its external identifier find it, with the same answer as its own path."""
     run = await api_client.run(external_identifier="nightly")
     shown = (await api_client.get(f"/agent_instance/{run['id']}")).details
     find = "/agent_instance/show"
@@ -86,7 +86,7 @@ async def test_figures_can_be_omitted(api_client: Any, left_out: str) -> None:
 
 
 async def test_a_run_has_its_last_activity(api_client: Any) -> None:
-    """It is the latest start or finish of a span, and null before the first span."""
+    """A run's last activity is the latest start or end of a span, or null without spans."""
     run = await api_client.run()
     path = f"/agent_instance/{run['id']}"
     before = (await api_client.get(path)).details
@@ -105,7 +105,7 @@ async def test_a_run_has_its_last_activity(api_client: Any) -> None:
 
 
 async def test_a_run_counts_the_alerts_about_it(api_client: Any) -> None:
-    """The count includes every alert about the run: a bad end, and risk above the agreed level."""
+    """The count includes every alert about the run: a failure, and risk above the agreed level."""
     run = await _weighed(api_client)
     path = f"/agent_instance/{run['id']}"
     counts = [(await api_client.get(path)).details["raised_alert_count"]]

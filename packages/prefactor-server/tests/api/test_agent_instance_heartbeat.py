@@ -78,7 +78,7 @@ async def test_ids_are_checked(api_client: Any, ids: Any) -> None:
 
 
 async def test_a_silent_run_is_flagged_until_it_is_active_again(api_client: Any) -> None:
-    """The flag is separate from the status, and a heartbeat or a span clears it."""
+    """A silent run is flagged, keeps its status, and is unflagged by a heartbeat or a span."""
     run, other, watch = await api_client.run(), await api_client.run(), _watch(api_client)
     for speaks in ("heartbeat", "span"):
         await _beat(api_client, run, other)
@@ -178,7 +178,7 @@ async def test_a_run_without_heartbeats_is_marked_after_days(api_client: Any) ->
 
 
 async def test_an_abandoned_run_ends_provisionally(api_client: Any) -> None:
-    """The end is provisional: the agent's own end replaces it, once, with 200."""
+    """The agent's own end replaces the provisional end once, with 200."""
     run, watch = await api_client.run(), _watch(api_client, end_minutes=30)
     await _beat(api_client, run)
     await _pass(api_client, watch, 16)

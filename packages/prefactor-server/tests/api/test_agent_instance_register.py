@@ -211,7 +211,7 @@ class TestWithoutAutomaticAgents:
 
     @pytest.fixture
     def limits(self) -> Limits:
-        """The same limits, but for agents."""
+        """The same limits, except that unknown agents are refused."""
         return Limits(
             max_request_bytes=10_000,
             max_payload_bytes=1_000,

@@ -14,7 +14,7 @@ DAY = "2026-01-02T00:00:"
 
 
 async def skeleton(api_client: Any, run: Any, **more: Any) -> Any:
-    """The skeleton of a run, whose text is exactly what its description makes of it."""
+    """Return a run's skeleton, after checking it against its model."""
     plain = {"Accept-Encoding": "identity"}
     answer = await api_client.get(f"/agent_instance/{run['id']}/skeleton", headers=plain, **more)
     assert answer.status == 200, answer.text

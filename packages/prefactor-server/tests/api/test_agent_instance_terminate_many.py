@@ -17,7 +17,7 @@ async def _statuses(api_client: Any, *runs: Any) -> list[str]:
 
 
 async def test_a_dry_run_shows_what_would_end(api_client: Any) -> None:
-    """It counts and names the active runs that match, and changes nothing."""
+    """A dry run counts and names the active runs that match, and changes nothing."""
     runs = [await api_client.run(agent_id="agent-1") for _ in range(2)]
     await api_client.run("pending", agent_id="agent-1")
     await api_client.run("complete", agent_id="agent-1")
@@ -38,7 +38,7 @@ async def test_a_dry_run_shows_what_would_end(api_client: Any) -> None:
 
 
 async def test_exactly_the_named_runs_end(api_client: Any) -> None:
-    """Runs that started or ended since, or no longer match, are left alone and named."""
+    """Only named runs end; those that started or ended since, or no longer match, are reported."""
     mine = [await api_client.run(agent_id="agent-1") for _ in range(3)]
     shown = await _ask(api_client, filters={"agent_id": "agent-1"}, dry_run=True)
     since = await api_client.run(agent_id="agent-1")

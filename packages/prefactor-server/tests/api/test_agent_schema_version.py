@@ -172,7 +172,7 @@ async def test_a_schema_version_needs_its_agent_and_its_name(api_client: Any, mi
 
 
 async def test_a_deployment_token_reads_its_agents_schema_versions(api_client: Any) -> None:
-    """It sees its own agent's schema versions, and creates them only by registering."""
+    """A deployment token reads its own agent's schema versions, and creates them by registering."""
     run = await api_client.register()
     other = await api_client.register(agent_id="agent-2")
     token = await api_client.deployment_token(run)

@@ -104,7 +104,7 @@ class Twins:
         bulk: bool,
         between: bool = False,
     ) -> tuple[str, Any]:
-        """Create a span and finish it, with a termination ``between`` if wanted."""
+        """Create a span and finish it, with a termination ``between`` if requested."""
         span_id = self.name("span")
         details = {"id": span_id, "agent_instance_id": run_id, "status": "active", **begin}
         if bulk:
@@ -126,7 +126,7 @@ class Twins:
         return last
 
     def seen(self, run_id: str, span_id: str, answer: Any, *untold: str) -> dict[str, Any]:
-        """Everything that can be read of a span and its run, except its ids and keys."""
+        """Everything readable of a span and its run, except its ids and keys."""
         reader = Reader.for_storage(self.api.storage)
         record = self.api.do(reader.agent_spans.show(self.principal, span_id))
         listed = self.call(
@@ -170,7 +170,7 @@ def twins(own_database_url: str) -> Iterator[Twins]:
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("status", ["complete", "failed", "cancelled"])
 def test_both_ways_give_the_same_span(twins: Twins, status: str, run: str, bulk: bool) -> None:
-    """In a run of every status, by itself and in bulk, no field tells one way from the other."""
+    """In a run of every status, alone and in bulk, both ways give the same fields."""
     begin = {
         "schema_name": "step",
         "started_at": STARTED,

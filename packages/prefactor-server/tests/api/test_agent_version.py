@@ -44,7 +44,7 @@ async def test_a_version_is_created_shown_and_listed(api_client: Any) -> None:
 
 
 async def test_a_version_takes_the_newest_schema_version(api_client: Any) -> None:
-    """Without naming one it is bound to the last that the agent declared, or to an empty one."""
+    """A version that names no schema version is bound to the agent's last one, or an empty one."""
     await _agent(api_client)
     bare = await _create(api_client)
     await _schema(api_client, "s1")
@@ -75,7 +75,7 @@ async def test_a_version_takes_the_schema_version_of_its_own_request(api_client:
 
 
 async def test_a_version_names_its_agent(api_client: Any) -> None:
-    """Its name and description become the agent's; missing ones stay."""
+    """A version's name and description become its agent's; missing ones leave the agent's."""
     await _agent(api_client)
     await _create(api_client, name="Support", description="Answers")
     named = (await api_client.get("/agent/agent-1")).details
@@ -151,7 +151,7 @@ async def test_a_repeated_creation_answers_with_the_version(api_client: Any) -> 
 
 
 async def test_a_deployment_token_reads_its_agents_versions(api_client: Any) -> None:
-    """It reads its own agent's versions, current where they are for it, and creates none."""
+    """A deployment token reads its own agent's versions, and cannot create any."""
     run = await api_client.register(agent_version={"external_identifier": "v1"})
     other = await api_client.register("r", agent_id="agent-2", agent_version={"name": "B"})
     environment = (await api_client.post("/environment", {"details": {"name": "S"}})).details

@@ -47,8 +47,8 @@ async def _clear(api_client: Any, run: Any, name: str, **more: Any) -> Any:
     )
 
 
-async def test_runs_that_ended_badly_are_alerts(api_client: Any) -> None:
-    """A failed run and a terminated one are alerts; runs that went well are not."""
+async def test_failed_and_terminated_runs_are_alerts(api_client: Any) -> None:
+    """A failed run and a terminated one are alerts; completed runs are not."""
     runs = {status: await api_client.run(status) for status in ("complete", "failed", "terminated")}
 
     found = await _alerts(api_client, sorting="at")
@@ -72,7 +72,7 @@ async def test_runs_that_ended_badly_are_alerts(api_client: Any) -> None:
 
 
 async def test_a_run_above_the_agreed_risk_is_an_alert(api_client: Any) -> None:
-    """One span of a weighted type is enough when only low risk was agreed; more spans update it."""
+    """A run above its agreed risk raises an alert at once, and more spans update it."""
     run = await _weighed(api_client)
     assert await _alerts(api_client) == []
     await api_client.span(run, schema_name="school")
@@ -89,7 +89,7 @@ async def test_a_run_above_the_agreed_risk_is_an_alert(api_client: Any) -> None:
 
 
 async def test_a_large_run_is_scored_when_it_ends(api_client: Any, monkeypatch: Any) -> None:
-    """A run of many spans is not scored for each further one, and is scored at its end."""
+    """A large active run is not scored after each span, but always at its end."""
     monkeypatch.setattr("prefactor_server.follower.alert_check._SCORED_AT_ONCE", 10)
     run = await _weighed(api_client)
     seen = list[float]()
@@ -158,7 +158,7 @@ async def test_a_cleared_alert_is_not_raised_again(api_client: Any) -> None:
 
 
 async def test_a_rebuild_changes_nothing(api_client: Any) -> None:
-    """A rebuild finds the same alerts, ids included, and leaves what callers did."""
+    """A rebuild finds the same alerts, with the same ids, and keeps what callers cleared."""
     for status in ("failed", "terminated"):
         await api_client.run(status)
     risky = await _weighed(api_client)

@@ -33,7 +33,7 @@ async def _raise(api_client: Any, run: Any, name: str = "budget.low", **fields: 
 
 @pytest.mark.parametrize("status", ["pending", "terminated"])
 async def test_an_alert_is_raised_and_shown(api_client: Any, status: str) -> None:
-    """In every run status an alert is stored, and its id returns what the write answered."""
+    """An alert can be raised in every run status, and reading it returns the write's answer."""
     run = await api_client.run(status)
 
     answer = await api_client.post(
@@ -63,7 +63,7 @@ async def test_an_alert_is_raised_and_shown(api_client: Any, status: str) -> Non
 
 
 async def test_raising_again_updates_the_alert(api_client: Any) -> None:
-    """An alert raised again is updated, and the fields that are missing stay."""
+    """Raising an alert again updates the given fields and keeps the others."""
     run = await api_client.run()
     first = await _raise(api_client, run, payload={"left": 3}, severity="info")
 
@@ -164,7 +164,7 @@ async def test_an_oversized_payload_is_refused(api_client: Any) -> None:
     assert refused.refused(413, "bad_request")["limit"] == MAX_PAYLOAD_BYTES
 
 
-async def test_a_run_has_a_thousand_raised_alerts_at_most(api_client: Any) -> None:
+async def test_a_run_has_at_most_a_thousand_raised_alerts(api_client: Any) -> None:
     """At the limit new names are refused, while raised ones can be raised again and cleared."""
     run = await api_client.run()
     for batch in range(2):

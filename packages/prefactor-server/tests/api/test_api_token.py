@@ -25,7 +25,7 @@ async def _works(api_client: Any, token: Any) -> bool:
 
 
 async def test_a_token_is_shown_once_and_works(api_client: Any) -> None:
-    """The creation's answer has the token's text, and no other answer does."""
+    """Only the answer to the creation contains the token's text."""
     created = await _create(api_client, expires_at="2030-01-01T00:00:00Z")
     details = created["details"]
 
@@ -53,7 +53,7 @@ async def test_a_secret_is_not_replayed(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_has_one_agent_and_environment(api_client: Any) -> None:
-    """It belongs to one agent in one environment, which requests may name or omit."""
+    """A deployment token has one agent and environment, which requests may name or omit."""
     run = await api_client.register()
     bound = {"agent_id": run["agent_id"], "environment_id": run["environment_id"]}
     created = await _create(api_client, token_scope="agent_deployment", **bound)
@@ -104,7 +104,7 @@ async def test_a_token_needs_an_agent_and_an_environment(api_client: Any) -> Non
 
 
 async def test_a_status_takes_effect_at_once(api_client: Any) -> None:
-    """Suspending and revoking stop a token at once, and activating resumes it."""
+    """Suspending or revoking a token stops it at once, and activating resumes it."""
     token = await _create(api_client)
     seen = [("active", await _works(api_client, token))]
     for move in ("suspend", "activate", "revoke"):
@@ -189,7 +189,7 @@ async def test_a_lookup_overtaken_by_a_change_is_not_cached(api_client: Any) -> 
 
 
 async def test_the_list_filters_tokens(api_client: Any) -> None:
-    """Tokens are filtered by scope and status, and sorted by when they end."""
+    """Tokens are filtered by scope and status, and sorted by their expiry."""
     first = await _create(api_client, expires_at="2031-01-01T00:00:00Z")
     second = await _create(api_client, expires_at="2030-01-01T00:00:00Z")
     await _move(api_client, second, "suspend")

@@ -11,7 +11,7 @@ async def _entries(api_client: Any, **query: str) -> list[tuple[str, str]]:
 
 
 async def _history(api_client: Any) -> tuple[Any, Any]:
-    """A run that was terminated, and a token that was made and revoked."""
+    """A run that was terminated, and a token that was created and revoked."""
     run = await api_client.run("terminated")
     made = (await api_client.post("/api_token", {"details": {"token_scope": "account"}})).details
     await api_client.post(f"/api_token/{made['id']}/revoke")
@@ -19,7 +19,7 @@ async def _history(api_client: Any) -> tuple[Any, Any]:
 
 
 async def test_the_newest_entries_come_first(api_client: Any) -> None:
-    """An entry says who did what to what, when and why; other operations write no entry."""
+    """An entry has actor, action, resource, time and reason; other operations write no entry."""
     run, made = await _history(api_client)
 
     listed = await api_client.get("/audit")
@@ -70,7 +70,7 @@ async def test_filters_combine(api_client: Any) -> None:
 
 @pytest.mark.parametrize("sorting", ["at", "-at"])
 async def test_a_walk_sees_every_entry_once(api_client: Any, sorting: str) -> None:
-    """Paging by cursor neither repeats nor skips entries, even at equal times or with new ones."""
+    """Paging by cursor returns each entry once, even at equal times or while others are added."""
     api_client.clock.stop()
     for _ in range(4):
         await api_client.run("terminated")

@@ -65,10 +65,10 @@ class Operator:
         await do("agent_spans.discard_sensitive", span["id"])
         await do("retention_policies.update", body={"audit_days": 365})
         await self.let_people_in()
-        await self.tell_webhooks()
+        await self.manage_webhooks()
 
     async def let_people_in(self) -> None:
-        """Create tokens and invitations and revoke them; change a person and remove them."""
+        """Create and revoke tokens and invitations; change and remove a person."""
         do = self.do
         token = await do("api_tokens.create", body={"token_scope": "account"})
         for what in ("suspend", "activate", "revoke", "delete"):
@@ -79,8 +79,8 @@ class Operator:
         await do("admin_users.update", person, {"role": "viewer"})
         await do("admin_users.delete", person)
 
-    async def tell_webhooks(self) -> None:
-        """Make a webhook, change, rotate, test and delete it, and send a delivery again."""
+    async def manage_webhooks(self) -> None:
+        """Create, change, rotate, test and delete a webhook, and resend a delivery."""
         do = self.do
         # Nobody is there, so that every attempt fails.
         gone = {"url": "http://127.0.0.1:9/", "events": ["run.finished"]}
@@ -107,7 +107,7 @@ async def test_every_administering_write_leaves_an_entry(api_client: Any) -> Non
 
 
 async def test_a_write_that_changes_nothing_leaves_no_entry(api_client: Any) -> None:
-    """A schema version and a version that already exist are found, and a repeat is not done."""
+    """A creation that finds an existing version, and a repeat, leave no entry."""
     agent = (await api_client.post("/agent", {"details": {"name": "A"}})).details["id"]
     sent = {"details": {"agent_id": agent, **SCHEMA}}
     staging = {"details": {"name": "Staging"}, "idempotency_key": "make-staging"}

@@ -94,7 +94,7 @@ async def test_a_stopped_token_stops_within_seconds(api_client: Any, status: str
 
 
 async def test_a_suspended_token_works_again_at_once(api_client: Any) -> None:
-    """A failed lookup is not cached."""
+    """An activated token works at once, because a failed lookup is not cached."""
     text, token = await api_client.add_token()
     await api_client.put(token._replace(status="suspended"))
     (await api_client.get("/ping", token=text)).refused(401, "bad_authtoken")

@@ -248,7 +248,7 @@ async def test_a_malformed_request_does_nothing(
 
 @pytest.mark.parametrize("length", [8, 64, 128])
 async def test_keys_of_every_allowed_length_work(api_client: Any, length: int) -> None:
-    """The shortest and the longest key are keys like any other."""
+    """The shortest and the longest allowed key work."""
     key = "k" * length
 
     outputs = await _outputs(api_client, {"_type": "ping", "idempotency_key": key})

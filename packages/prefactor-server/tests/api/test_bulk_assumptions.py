@@ -1,4 +1,4 @@
-"""What a bulk request assumes about unwritten rows, and the cost of a wrong guess."""
+"""What a bulk request assumes about rows before they are written, and the cost of an error."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ async def test_a_bulk_is_one_commit(api_client: Any, kind: str, *, schema_before
 async def test_a_wrong_guess_is_corrected(
     api_client: Any,
 ) -> None:
-    """When an agent is named in two ways, each guess is wrong, and the outcomes are still right."""
+    """An agent that is named in two ways makes each assumption wrong; the outcomes are right."""
     agent_id = (await api_client.register(agent_schema_version=_schema(0)))["agent_id"]
     items = [
         item

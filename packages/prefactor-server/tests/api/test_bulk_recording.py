@@ -1,4 +1,4 @@
-"""Bulk requests as a recorder sends them: its rights, and the information in the answers."""
+"""Bulk requests as a recorder sends them: what it may send, and what each answer contains."""
 
 from typing import Any
 
@@ -135,7 +135,7 @@ MINIMAL = {"Prefer": "respond-async, return=minimal"}
 
 
 async def test_a_minimal_answer_repeats_no_payload(api_client: Any) -> None:
-    """Items that wrote a run or a span are answered with id, account, status and control alone."""
+    """Items that wrote a run or a span return only id, account, status and control."""
     items = [
         _register(),
         _item("agent_instances/start", "start", agent_instance_id=RUN),

@@ -103,7 +103,7 @@ async def test_unknown_paths_fail_in_the_same_shape(
 
 @pytest.mark.parametrize("position", ["soon", "-1", "1.5", "", "9" * 20])
 async def test_a_position_that_is_no_number(api_client: Any, position: str) -> None:
-    """A position that no answer can have had is rejected, with the name of its header."""
+    """A position that no answer can have had is rejected, and the error names its header."""
     answer = await api_client.get("/agent_instance", headers={"X-Prefactor-Position": position})
 
     answer.refused(400, "bad_request")
@@ -167,7 +167,7 @@ async def test_a_full_queue_has_a_retry_after(api_client: Any) -> None:
 
 
 async def test_a_write_that_keeps_conflicting_is_given_up(api_client: Any) -> None:
-    """A write that keeps conflicting is a 503 in the end, with a Retry-After."""
+    """A write that keeps conflicting is a 503 with a Retry-After."""
     run = await api_client.register()
     submit = api_client.writer.submit
 

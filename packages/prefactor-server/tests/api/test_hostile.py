@@ -209,7 +209,7 @@ class TestSizes:
             assert response.status == 413
 
     async def test_a_body_in_chunks_is_one_body(self, api_client: Any) -> None:
-        """How a request is cut up on its way makes no difference."""
+        """A body has the same effect however it is split into chunks."""
 
         async def chunks() -> Any:
             for byte in b'{"details":{"name":"A"}}':

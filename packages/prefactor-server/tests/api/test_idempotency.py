@@ -92,7 +92,7 @@ async def test_header_and_body_must_not_differ(api_client: Any) -> None:
 
 @pytest.mark.parametrize("key", ["", "x" * 129, 5, ["key"], "a\0b"])
 async def test_an_invalid_key_is_refused(api_client: Any, key: Any) -> None:
-    """A key that is empty, too long or no text is refused where the request holds it."""
+    """A key that is empty, too long or not text is refused, wherever it is in the request."""
     answer = await api_client.post("/agent", {"details": {"name": "A"}, "idempotency_key": key})
 
     errors = answer.refused(422, "validation_errors")["errors"]
@@ -110,7 +110,7 @@ async def test_a_key_is_any_text_up_to_its_limit(api_client: Any, key: str) -> N
 
 
 async def test_order_and_spelling_do_not_matter(api_client: Any) -> None:
-    """Members in another order, spelled-out nulls and another writing of a time are the same."""
+    """Reordered members, explicit nulls and another form of a time make no other request."""
     await api_client.register("run-1")
     run = await api_client.run()
     first = (
@@ -206,7 +206,7 @@ async def test_one_of_two_concurrent_ends_wins(api_client: Any) -> None:
 
 
 async def test_a_deletion_takes_its_key_from_the_query(api_client: Any) -> None:
-    """The key counts in the query too, so a repeated deletion is not a 404."""
+    """A key in the query counts too, so a repeated deletion is not a 404."""
     made = [
         (await api_client.post("/environment", {"details": {"name": name}})).details["id"]
         for name in ("one", "two")

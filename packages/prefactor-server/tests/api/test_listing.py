@@ -36,7 +36,7 @@ def _numbers(pagination: Any) -> dict[str, Any]:
 async def test_the_numbers_of_a_page(
     api_client: Any, rows: int, offset: int, expected: tuple[int | None, ...]
 ) -> None:
-    """Empty lists, exact multiples, a last part and a page beyond the end have right numbers."""
+    """Empty lists, exact multiples, a last page and a page past the end have the right numbers."""
     await _runs(api_client, rows)
     query = {"pagination[offset]": str(offset), "pagination[page_size]": "2"}
 
@@ -74,7 +74,7 @@ async def test_a_page_has_twenty_rows_by_default(api_client: Any) -> None:
 
 @pytest.mark.parametrize("sorting", ["id", "-id", "status", "-started_at", "started_at"])
 async def test_a_walk_by_cursor_is_the_walk_by_offset(api_client: Any, sorting: str) -> None:
-    """Cursor and offset visit the same rows in the same order, with the same numbers."""
+    """Paging by cursor and by offset returns the same rows in order, with the same numbers."""
     for number in range(7):
         await api_client.run("pending" if number % 3 else "active")
     query = {"sorting": sorting, "pagination[page_size]": "3"}
@@ -170,7 +170,7 @@ async def test_unsupported_parameters_are_refused(
 
 @pytest.mark.parametrize("path", LISTS)
 async def test_harmless_parameters_are_accepted(api_client: Any, path: str) -> None:
-    """Parameters without an effect are accepted, such as unused flags and the own account."""
+    """Parameters without effect, such as unused flags and the caller's account, are accepted."""
     account_id = (await api_client.get("/ping")).details["account_id"]
     query = {"include_risk_score": "true", "include_counts": "maybe", "account_id": account_id}
     if path == "/agent_spans":

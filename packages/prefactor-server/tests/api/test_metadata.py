@@ -57,7 +57,7 @@ async def test_metadata_changes_key_by_key(api_client: Any, status: str) -> None
 
 
 async def test_a_repeat_returns_the_current_metadata(api_client: Any) -> None:
-    """The same key and request have one effect; another request under the key is refused."""
+    """A repeated request changes nothing; another request under its key is refused."""
     run = await api_client.register()
     await _set(api_client, run, {"a": "1"}, idempotency_key="key-1")
     await _set(api_client, run, {"a": "2"})

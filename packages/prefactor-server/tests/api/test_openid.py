@@ -1,4 +1,4 @@
-"""Sign-in with OpenID Connect: who is let in, as whom, and what is rejected."""
+"""Sign-in with OpenID Connect: who can sign in, as which person, and what is rejected."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -109,7 +109,7 @@ async def test_userinfo_completes_the_token(browser: SignIn) -> None:
 
 @pytest.mark.parametrize("rules", ["@example.org=viewer, group:staff=member, group:ops=admin"])
 async def test_rules_decide_roles(browser: SignIn) -> None:
-    """Whom a rule admits needs no invitation; their role follows the provider at each sign-in."""
+    """Anyone whom a rule admits needs no invitation; each sign-in updates their role."""
     assert await browser.through() == "#/"
     assert (await browser.me()).details["role"] == "viewer"
     browser.provider.claims = {"groups": ["staff", "ops"]}
@@ -160,7 +160,7 @@ async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
 
 @once
 async def test_an_attempt_belongs_to_its_browser(browser: SignIn) -> None:
-    """A provider's answer is useless in another browser, too late, twice, or in another attempt."""
+    """A provider's answer works only in the same browser and attempt, in time, and once."""
     await _invite(browser.api_client)
     answer = await browser.at_provider(await browser.start())
     elsewhere = SignIn(browser.api_client, browser.provider)

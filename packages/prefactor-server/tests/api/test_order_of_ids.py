@@ -1,4 +1,4 @@
-"""The default order of a list is oldest first, also for what one request made in an instant."""
+"""The default order of a list is oldest first, even for rows created within a millisecond."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ COUNT = 60
 
 @pytest.fixture
 async def instant(api_client: Any) -> Any:
-    """A server with a stopped clock: everything is created within one millisecond."""
+    """A server with a stopped clock."""
     api_client.clock.stop()
     return api_client
 
@@ -22,7 +22,7 @@ def _items(kind: str, count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 async def _made(api_client: Any, items: list[dict[str, Any]]) -> list[str]:
-    """The ids that a bulk request created, in the order of its items."""
+    """Return the ids that a bulk request created, in the order of its items."""
     outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
     return [outputs[item["idempotency_key"]]["details"]["id"] for item in items]
 

@@ -1,4 +1,4 @@
-"""The retention policy: change it, preview it, and what is deleted by it."""
+"""The retention policy: changing it, previewing it, and what it deletes."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ async def _set(api_client: ApiClient, **details: Any) -> Any:
 
 
 async def _applied(api_client: ApiClient) -> list[str]:
-    """What the audit log says of what was applied, newest first."""
+    """The audit log's entries about applied policies, newest first."""
     found = await api_client.get("/audit", {"action": "retention_policies.apply"})
     assert {one["actor"] for one in found.summaries} <= {"server"}
     return [one["detail"] for one in found.summaries]
@@ -33,7 +33,7 @@ async def _left(api_client: ApiClient) -> set[str]:
     return {one["id"] for one in (await api_client.get("/agent_instance")).summaries}
 
 
-async def test_nothing_is_deleted_before_somebody_says_so(api_client: ApiClient) -> None:
+async def test_nothing_is_deleted_without_a_policy(api_client: ApiClient) -> None:
     """An account without a policy has no rules, and keeps runs of any age."""
     run = await api_client.run("complete")
     shown = (await api_client.get(PATH)).details
@@ -45,8 +45,8 @@ async def test_nothing_is_deleted_before_somebody_says_so(api_client: ApiClient)
     assert await _applied(api_client) == []
 
 
-async def test_old_runs_go_with_everything_of_theirs(api_client: ApiClient) -> None:
-    """A run goes once its end is as old as its rule says, and the log says how many went."""
+async def test_old_runs_are_deleted_with_all_their_rows(api_client: ApiClient) -> None:
+    """A run is deleted once its end is as old as its rule says, and the log has the count."""
     old = await api_client.run("active")
     span = await api_client.span(old)
     await api_client.post(f"/agent_spans/{span['id']}/finish")
@@ -72,7 +72,7 @@ async def test_old_runs_go_with_everything_of_theirs(api_client: ApiClient) -> N
 
 
 async def test_a_change_is_in_the_log_with_its_rules(api_client: ApiClient) -> None:
-    """Missing fields stay, rules are shown most specific first, and each change is logged."""
+    """Missing fields stay, the most specific rule is shown first, and each change is logged."""
     run = await api_client.run()
     rules = [{"days": 90}, {"days": None, "agent_id": "agent-1", "purpose": "live"}]
     first = await _set(api_client, rules=rules)
@@ -134,7 +134,7 @@ async def test_an_invalid_policy_is_rejected(
 
 
 async def test_of_two_changes_at_once_one_is_refused(api_client: ApiClient) -> None:
-    """A change that names the state it is based on is refused if that is no longer the state."""
+    """A change that is based on an outdated state is refused."""
 
     async def change(days: int, previous: str | None) -> Any:
         details = {"rules": [{"days": days}], "previous_updated_at": previous}
@@ -151,7 +151,7 @@ async def test_of_two_changes_at_once_one_is_refused(api_client: ApiClient) -> N
 
 
 async def test_only_administrators_may_see_and_change_it(api_client: ApiClient) -> None:
-    """A viewer and a member, and an agent's own token, are refused."""
+    """Viewers, members and deployment tokens can neither read nor change the policy."""
     run = await api_client.run("complete")
     for role in ("viewer", "member"):
         session = await signed_in(api_client, role=role)
@@ -166,7 +166,7 @@ async def test_only_administrators_may_see_and_change_it(api_client: ApiClient) 
 
 
 async def test_a_rule_of_a_deleted_agent_may_stay(api_client: ApiClient) -> None:
-    """A policy can still be changed when what a rule names has been deleted since."""
+    """A policy whose rule names a deleted agent can still be changed."""
     agent = (await api_client.post("/agent", {"details": {"name": "A"}})).details["id"]
     await _set(api_client, rules=[{"days": 9, "agent_id": agent}])
     await api_client.call("DELETE", f"/agent/{agent}")
@@ -175,8 +175,8 @@ async def test_a_rule_of_a_deleted_agent_may_stay(api_client: ApiClient) -> None
     assert [one["days"] for one in changed["rules"]] == [8, 7]
 
 
-async def test_a_preview_is_what_goes(api_client: ApiClient) -> None:
-    """A preview counts, by rule, what the next application deletes, and what only a hold keeps."""
+async def test_a_preview_counts_what_is_deleted(api_client: ApiClient) -> None:
+    """A preview counts, by rule, the runs to delete next and the runs that only a hold keeps."""
     rules = [{"days": 10}, {"days": 3, "purpose": "eval"}, {"days": None, "agent_id": "precious"}]
     await api_client.run("complete", agent_id="precious")
     held = await api_client.run("failed", purpose="eval")
@@ -213,8 +213,8 @@ async def test_a_preview_is_what_goes(api_client: ApiClient) -> None:
     assert held["id"] in await _left(api_client)
 
 
-async def test_runs_that_nobody_ends_go_as_well(api_client: ApiClient) -> None:
-    """An abandoned run counts from its mark, and one that never started from its registration."""
+async def test_unended_runs_are_deleted_as_well(api_client: ApiClient) -> None:
+    """An abandoned run's age counts from its flag, and an unstarted run's from its registration."""
     pending, silent, alive = [await api_client.run(one) for one in ("pending", "active", "active")]
     await _set(api_client, rules=[{"days": 10}])
     heartbeat = {"ids": [silent["id"], alive["id"]]}
@@ -280,7 +280,7 @@ async def test_a_policy_is_for_its_own_account(api_client: ApiClient) -> None:
 
 
 async def test_the_log_is_kept_for_its_days(api_client: ApiClient) -> None:
-    """Old entries go, and the log says how many; what is younger stays."""
+    """Audit entries older than the policy allows are deleted, and the log has their number."""
     await api_client.run("terminated")
     await _set(api_client, audit_days=30)
     api_client.clock.leap(seconds=20 * DAY)

@@ -50,7 +50,7 @@ async def test_a_ruleset_is_stored_and_shown_in_both_forms(api_client: Any) -> N
 
 
 async def test_null_means_the_template_in_both_forms(api_client: Any) -> None:
-    """A ruleset of nulls is the template; in the flat form only the entries that are null are."""
+    """A null means the template's value, for a whole ruleset and for one entry of the flat form."""
     template = await _template(api_client)
     nulls = dict.fromkeys(PARTS)
     entries = {part: dict.fromkeys(template[part]) for part in PARTS}
@@ -66,7 +66,7 @@ async def test_null_means_the_template_in_both_forms(api_client: Any) -> None:
 
 
 async def test_an_update_replaces_the_parts_of_a_ruleset_that_it_names(api_client: Any) -> None:
-    """An unnamed part is unchanged, and a null part returns to the template's."""
+    """A part not in the update is unchanged, and a null part returns to the template's."""
     template = await _template(api_client)
     rules = {"category_weights": {"minors_data": 1}, "action_multipliers": {"read_data": 9}}
     made = await _create(api_client, ruleset=rules, agreed_risk="low")
@@ -86,7 +86,7 @@ async def test_an_update_replaces_the_parts_of_a_ruleset_that_it_names(api_clien
 
 
 async def test_a_shown_profile_can_be_sent_back(api_client: Any) -> None:
-    """A row with both forms in it is a valid change of itself, switched-off weights included."""
+    """A profile as it is shown, with both forms, is a valid update of itself."""
     off = {"minors_data": {"weight": 10, "included": False}, "criminal_justice": 4}
     made = await _create(api_client, category_weights=off)
 

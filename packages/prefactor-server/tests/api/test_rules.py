@@ -120,7 +120,7 @@ def test_a_wrong_method_gets_the_allowed_ones() -> None:
 
 @given(st.lists(st.integers(1, 5000), max_size=20))
 def test_random_bytes_are_never_reused(sizes: list[int]) -> None:
-    """Every result is of the size asked for, and continues the source without a repetition."""
+    """Every result has the requested size and continues the source without repetition."""
     position = 0
 
     def source(size: int) -> bytes:

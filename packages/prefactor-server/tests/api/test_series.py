@@ -70,7 +70,7 @@ async def test_an_incomplete_series_says_so(api_client: Any) -> None:
 
 
 async def test_a_deployment_token_sees_its_own(api_client: Any) -> None:
-    """It gets the series of its agent in its environment, and no other agent's or account's."""
+    """A deployment token gets the series of its own agent and environment only."""
     staging = await recorded(api_client)
     await follow(api_client)
     agent = (await api_client.get("/agent/agent-1")).details["id"]
@@ -89,7 +89,7 @@ async def test_a_deployment_token_sees_its_own(api_client: Any) -> None:
 
 
 async def test_an_unknown_environment_has_an_empty_series(api_client: Any) -> None:
-    """Neither an unknown id nor an empty one shows all environments."""
+    """An unknown or empty environment id does not show all environments."""
     await recorded(api_client)
     await follow(api_client)
     for asked in ("", "none"):
@@ -118,7 +118,7 @@ async def test_an_impossible_range_is_refused(api_client: Any) -> None:
 async def test_too_many_environments_are_refused(
     api_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One request may add up a limited number of environments; a single one still works."""
+    """A request for too many environments is refused; a single one still works."""
     monkeypatch.setattr(queries, "MAX_ROLLUPS", 2)
     staging = await recorded(api_client)
     await follow(api_client)

@@ -47,7 +47,7 @@ async def stored(storage: Any) -> dict[RollupKey, Rollup]:
 
 
 async def go_back(storage: Any) -> None:
-    """Leave what the earlier version and the migration leave."""
+    """Restore the rows that the earlier version and the migration leave."""
     rows = await stored(storage)
     own = [row for row in rows.values() if row.key != row.key.of_all]
     due = {RollupDue(*row[:4]) for row in own if row.bucket_seconds == DAY.seconds}
@@ -62,7 +62,7 @@ async def go_back(storage: Any) -> None:
 async def test_days_of_an_earlier_version_stay_as_they_were(
     api_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before, while and after they are rewritten by servers that are killed, answers are equal."""
+    """Answers are equal before, during and after the rewrite, by servers that are killed too."""
     staging = await recorded(api_client)
     await follow(api_client)
     storage = api_client.storage

@@ -22,7 +22,7 @@ HOUR = 3600
 
 
 async def test_a_token_is_exchanged_for_a_cookie(api_client: Any) -> None:
-    """The cookie does what the token does, and scripts, other sites and caches cannot read it."""
+    """The cookie has the token's rights, and scripts, other sites and caches cannot read it."""
     answer = await sign_in(api_client, token=TOKEN)
     browser = Browser(api_client, cookie_of(answer))
 
@@ -71,7 +71,7 @@ async def test_an_invalid_credential_starts_no_session(api_client: Any, proof: A
     ],
 )
 async def test_exactly_one_credential_is_required(api_client: Any, proof: Any, field: str) -> None:
-    """Anything but one complete credential is refused by name."""
+    """Anything but exactly one complete credential is refused by name."""
     refused = (await sign_in(api_client, **proof)).refused(422, "validation_errors")
 
     assert field in refused["errors"]
@@ -96,7 +96,7 @@ async def test_exactly_one_credential_is_required(api_client: Any, proof: Any, f
 async def test_a_write_comes_from_a_page_of_this_server(
     api_client: Any, headers: dict[str, str], status: int
 ) -> None:
-    """A write with a cookie needs our header and origin; a read, or a token, needs neither."""
+    """A write with a cookie needs our header and origin; reads and tokens need neither."""
     browser = await signed_in(api_client, "admin")
     host = api_client.url.partition("//")[2]
     browser.headers = {name: text.replace("<host>", host) for name, text in headers.items()}
@@ -116,7 +116,7 @@ async def test_a_write_comes_from_a_page_of_this_server(
 async def test_another_site_cannot_sign_a_person_in(
     api_client: Any, headers: dict[str, str]
 ) -> None:
-    """A page of another site cannot make a browser take a session of the page's choice."""
+    """A page of another site cannot make a browser use a session of its choice."""
     (await sign_in(api_client, headers, token=TOKEN)).refused(403, "not_permitted")
 
 
@@ -235,7 +235,7 @@ async def test_a_revoked_session_ends_on_every_replica(api_client: Any) -> None:
 
 
 async def test_a_role_counts_at_once(api_client: Any) -> None:
-    """A changed role applies from the next request, and a removed person has no access."""
+    """A changed role applies from the next request, and a removed person loses access."""
     member = await signed_in(api_client, "member")
     run = await api_client.run()
     terminate = f"/agent_instance/{run['id']}/terminate"
@@ -279,7 +279,7 @@ async def test_a_session_ends_with_its_token(api_client: Any, move: str) -> None
 
 
 async def test_sessions_of_one_owner_are_bounded(api_client: Any) -> None:
-    """A hundred and first session ends the least recently used one."""
+    """The hundred and first session of an owner ends the least recently used one."""
     first = Browser(api_client, cookie_of(await sign_in(api_client, token=TOKEN)))
     for _ in range(100):
         assert (await sign_in(api_client, token=TOKEN)).status == 200

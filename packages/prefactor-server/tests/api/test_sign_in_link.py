@@ -10,7 +10,7 @@ from prefactor_server.cli.start_link import make_start_link
 
 
 async def _code(api_client: Any, token: str = TOKEN) -> str:
-    """The code of the link that a server prints if it was started with a token."""
+    """The code of the link that a server started with a token prints."""
     url = await make_start_link(
         api_client.storage, api_client.writer, "http://127.0.0.1:8585/", token, api_client.clock()
     )

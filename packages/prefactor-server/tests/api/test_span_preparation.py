@@ -9,7 +9,7 @@ from prefactor_server.queries import Reader
 
 
 class Counted:
-    """A storage that counts how often each of its reads is asked for."""
+    """A storage that counts its reads."""
 
     def __init__(self, storage: Any) -> None:
         self.storage = storage
@@ -43,7 +43,7 @@ async def test_spans_of_a_bulk_are_read_at_once(api_client: Any) -> None:
 
 
 async def test_finishes_in_bulk_read_their_starts_once(api_client: Any) -> None:
-    """Finishes of spans that this process did not begin ask the storage by the fifty."""
+    """Finishes of spans that this process did not start read their spans in groups of fifty."""
     shown = await api_client.run()
     run = await api_client.storage.instance(shown["account_id"], shown["id"])
     caller, asked = principal(run.account_id), request(run.account_id)

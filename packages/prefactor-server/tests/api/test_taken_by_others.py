@@ -1,4 +1,4 @@
-"""Two deployments of an account: an error given to one reveals nothing about the other."""
+"""Two deployments of an account: an error for one reveals nothing about the other."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ async def _alone_and_in_bulk(
 async def test_a_conflict_with_another_deployments_run_is_not_found(
     api_client: Any, mine: str, field: str, value: str
 ) -> None:
-    """Registering with another deployment's id or name gets the error that reading it gets."""
+    """Registering with another deployment's id or name gets the same error as reading it."""
     read = await api_client.get("/agent_instance/their-run", token=mine)
     told = await _alone_and_in_bulk(
         api_client, mine, "/agent_instance/register", {field: value}, "agent_instances/register"
@@ -64,7 +64,7 @@ async def test_a_conflict_with_another_deployments_run_is_not_found(
 async def test_a_conflict_with_another_deployments_span_is_not_found(
     api_client: Any, mine: str
 ) -> None:
-    """Creating a span with another deployment's id gets the error that reading it gets."""
+    """Creating a span with another deployment's id gets the same error as reading it."""
     details = {"id": "their-span", "agent_instance_id": "my-run", "schema_name": "step"}
     read = await api_client.get("/agent_spans/their-span", token=mine)
     told = await _alone_and_in_bulk(

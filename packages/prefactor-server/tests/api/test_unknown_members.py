@@ -124,7 +124,7 @@ async def test_nested_fields_are_checked(
 
 
 async def test_answers_can_be_sent_back(api_client: Any) -> None:
-    """Things that were read are valid changes of themselves, read-only members included."""
+    """An object as it was read is a valid update of itself, read-only fields included."""
     run = await api_client.run()
     account = (await api_client.get("/account")).summaries[0]
     for noun, path_id in (

@@ -51,7 +51,7 @@ async def test_a_run_from_start_to_end(database: Database) -> None:
 
 
 async def test_a_termination_is_in_the_audit_log(database: Database) -> None:
-    """The audit log has who terminated a run, when and why, only if it happened."""
+    """The audit log says who terminated a run, when and why, but not a refused attempt."""
     await started(database)
     await database.do(terminate("run", "runs amok"))
     await database.refuse(terminate("run", "again"), InvalidAction)

@@ -97,7 +97,7 @@ async def test_a_batch_of_registrations_creates_one_agent(database: Database) ->
 
 @pytest.mark.parametrize(("ref", "create"), [("my-agent", False), (PFID, True), (PFID, False)])
 async def test_agents_are_not_always_created(database: Database, ref: str, create: bool) -> None:
-    """A registration that may not create agents, or names an unknown PFID, is not found."""
+    """If agents may not be created, or for an unknown PFID, an unknown agent is refused."""
     refusal = await database.refuse(register("r", ref, create_agent=create), NotFound)
 
     assert refusal.message == f"Agent {ref!r} not found"
@@ -253,7 +253,7 @@ async def test_a_version_is_identified_by_its_content(database: Database) -> Non
 
 
 async def test_a_schema_is_found_by_content(database: Database) -> None:
-    """The same schema under another identifier is the existing schema."""
+    """The same schema under another identifier is found, not created again."""
     first = await database.do(register("r1", schema=schema("s", identifier="1")))
     second = await database.do(register("r2", schema=schema("s", identifier="2")))
     third = await database.do(register("r3", schema=schema("t", identifier="1")))
@@ -338,7 +338,7 @@ async def test_an_external_identifier_is_used_once_per_agent(database: Database)
 
 
 async def test_accounts_share_nothing(database: Database) -> None:
-    """Two accounts register the same ids and names in one batch and share nothing."""
+    """Two accounts register the same ids and names in one batch and see only their own rows."""
     theirs = register("r", request=request(OTHER_ACCOUNT), external_identifier="x")
     await database.submit(register("r", external_identifier="x"), theirs)
 

@@ -123,7 +123,7 @@ async def test_a_refused_span_changes_no_payload(database: Database) -> None:
 
 
 async def test_payloads_of_the_same_id_in_two_accounts(database: Database) -> None:
-    """The payloads of a span belong to its account, too."""
+    """Spans of two accounts with the same id have separate payloads."""
     mine = await registered(database)
     await database.do(register("run", request=request(OTHER_ACCOUNT)))
     theirs = await database.run("run", OTHER_ACCOUNT)

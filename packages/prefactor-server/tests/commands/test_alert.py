@@ -29,7 +29,7 @@ def test_only_the_run_and_its_alert_are_read() -> None:
 
 
 def test_facts_by_another_schema_are_not_stored() -> None:
-    """A command that was prepared with another schema version than the run's is prepared again."""
+    """A command that was prepared with another schema version than its run's is repeated."""
     snapshot = Snapshot([instance()])
 
     assert isinstance(decide_command(_raise(schema_version_id="schema-2"), snapshot), Stale)

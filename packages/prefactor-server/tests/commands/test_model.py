@@ -200,7 +200,7 @@ async def opened(database: Database) -> AgentInstance:
 
 
 def heard(outcome: Any) -> str:
-    """Return an outcome as the model names it."""
+    """Return an outcome in the model's terms."""
     if isinstance(outcome, Done):
         return "replayed" if outcome.replayed else "done"
     return "refused"
@@ -209,7 +209,7 @@ def heard(outcome: Any) -> str:
 @settings(max_examples=60)
 @given(SEQUENCES)
 def test_the_rows_are_those_of_the_model(template: Path, steps: list[Step]) -> None:
-    """After every command of any sequence, runs, counts and spans are as the model has them."""
+    """After every command of any sequence, runs, counts and spans match the model."""
 
     async def check() -> None:
         async with copied(template) as database:

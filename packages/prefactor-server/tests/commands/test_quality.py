@@ -60,7 +60,7 @@ def test_records_of_a_batch_share_one_row() -> None:
 
 
 def test_a_summary_by_another_schema_is_not_stored() -> None:
-    """A record that was prepared with another schema version has to be prepared again."""
+    """A record that was prepared with another schema version is prepared again."""
     outcome = decide_command(_record(schema_version_id="schema-2"), Snapshot([instance()]))
 
     assert outcome == Stale()

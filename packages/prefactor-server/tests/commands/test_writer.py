@@ -70,7 +70,7 @@ def writer(watched: Watched) -> Writer:
 
 
 async def submit_all(writer: Writer, *requests: Sequence[Command]) -> list[Any]:
-    """Submit requests at the same moment; what each returned or raised."""
+    """Submit requests at the same moment; return what each returned or raised."""
     return await asyncio.gather(
         *(writer.submit(commands, 1) for commands in requests), return_exceptions=True
     )
@@ -268,7 +268,7 @@ async def test_closing_finishes_accepted_requests(
 async def test_an_unavailable_storage_refuses_all_callers(
     database: Database, watched: Watched, writer: Writer
 ) -> None:
-    """When the storage cannot write, all callers of the batch learn it from a single attempt."""
+    """If the storage cannot write, one attempt fails all callers of the batch."""
     watched.failures.append(Unavailable("no space"))
     answers = await submit_all(writer, *([register(f"r{number}")] for number in range(5)))
 
@@ -293,7 +293,7 @@ async def test_a_conflicting_batch_is_retried_request_by_request(
 
 
 async def test_an_unknown_outcome_is_not_retried(watched: Watched, writer: Writer) -> None:
-    """A write that may have been stored is not repeated; every request of the batch learns it."""
+    """A write that may have been stored is not repeated, and every caller gets the error."""
     watched.failures = [OutcomeUnknown("lost")]
 
     answers = await submit_all(writer, [register("a")], [register("b")])

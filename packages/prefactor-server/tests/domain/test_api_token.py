@@ -32,7 +32,7 @@ TOKENS = st.builds(
 
 @pytest.mark.parametrize(("scope", "prefix"), SCOPES)
 def test_the_form_of_a_token(scope: TokenScope, prefix: str) -> None:
-    """A token is its kind, 33 random characters and 6 of checksum, all fit for a header."""
+    """A token is its kind, 33 random characters and a checksum of 6, all valid in a header."""
     token = make_token(scope, os.urandom)
 
     assert re.fullmatch(prefix + r"[0-9A-Za-z]{33}_[0-9A-Za-z]{6}", token)
@@ -59,7 +59,7 @@ def test_one_wrong_character_is_noticed(token: str, data: st.DataObject) -> None
 
 @given(TOKENS, st.integers(12, 50))
 def test_a_token_cut_short_is_noticed(token: str, length: int) -> None:
-    """A token whose end was not copied is known to be mistyped."""
+    """A token without its last characters is detected as mistyped."""
     if 14 <= length < len(token):
         assert looks_mistyped(token[:length])
 

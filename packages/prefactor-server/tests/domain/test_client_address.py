@@ -22,5 +22,5 @@ PROXIES = TrustedProxies.parse("127.0.0.1, 10.0.0.0/8, fd00::/8")
     ],
 )
 def test_the_last_untrusted_address_counts(peer: str, forwarded: str, address: str) -> None:
-    """An address appended by a trusted proxy counts, and one that a client wrote never does."""
+    """Only an address that a trusted proxy appended counts, never one that a client wrote."""
     assert PROXIES.client_address(peer, forwarded) == address

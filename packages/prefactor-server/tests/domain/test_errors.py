@@ -74,7 +74,7 @@ def test_fields_are_refused_by_name() -> None:
 
 
 def test_the_message_names_the_first_field() -> None:
-    """The message alone shows which field it is about, as deep as it lies."""
+    """The message by itself names the first wrong field, however deeply it is nested."""
     refusal = ValidationFailed(
         {"details": {"at": FieldError("invalid_value", "must be a time")}, "b": REQUIRED}
     )

@@ -63,7 +63,7 @@ def own(**wanted: Any) -> EventFilter:
     ],
 )
 def test_filter(caller: EventFilter, run: AgentInstance, passes: bool) -> None:
-    """A caller receives the requested runs, among those that it may see."""
+    """A caller receives the requested runs that it may see."""
     rows = ChangedRows({run.id: ()}, {run.id: run}, {}, {})
 
     assert caller.passes(run) is passes

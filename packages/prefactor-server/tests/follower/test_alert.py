@@ -22,7 +22,7 @@ async def _alerts(storage: Any) -> Sequence[Alert]:
 
 
 async def _begin(storage: Any) -> tuple[ConsumerState, Derived]:
-    """A consumer's state, and its result for a failed run, before it is written."""
+    """A consumer's state and its unwritten result for a failed run."""
     await do(storage, register("run-1"))
     await do(storage, start("run-1"))
     await do(storage, finish("run-1", "failed"))

@@ -1,4 +1,4 @@
-"""The figures of a run are those of its spans at every moment, whether or not these are counted."""
+"""The figures of a run match its spans at every moment, whether or not they have been counted."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -201,7 +201,7 @@ async def test_figures_are_those_of_the_spans(
 
 
 async def test_a_total_without_its_changes_is_not_exact(storage: Any) -> None:
-    """A total is not taken for exact if changes were deleted before the follower has seen them."""
+    """A total is not exact if changes were deleted before the follower saw them."""
     await submit(storage, register("run-1"), register("run-2"))
     run = await storage.instance(ACCOUNT, "run-1")
     await do(storage, create_span("span-1", run))
@@ -217,7 +217,7 @@ async def test_a_total_without_its_changes_is_not_exact(storage: Any) -> None:
 
 
 async def test_few_changes_are_examined(storage: Any) -> None:
-    """A total is exact only if as many unseen changes as the caller allows are all there are."""
+    """A total is exact only if no more changes are unseen than the caller examines."""
     await submit(storage, register("run-1"), register("run-2"))
     await catch_up(following(storage))
     other = await storage.instance(ACCOUNT, "run-2")

@@ -12,7 +12,7 @@ from prefactor_server.follower.backfill import RESET
 
 
 async def test_a_new_consumer_receives_existing_rows(storage: Any) -> None:
-    """A database from before the feed, or before a consumer, is filled in, and then followed."""
+    """Rows from before the feed, or before a consumer, are filled in; then it follows the feed."""
     await do(storage, register("run-1"))
     tally = Tally()
     follower = follower_of(storage, tally)

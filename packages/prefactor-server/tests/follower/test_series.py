@@ -110,7 +110,7 @@ async def stored(storage: Any) -> Sequence[Rollup]:
 
 
 def _without_single_sums(rows: Sequence[Rollup]) -> Sequence[Rollup]:
-    """Leave out the sum of one environment, which is left when a run's end moved elsewhere."""
+    """Drop single environments' sums, which stay behind when a run's end moves elsewhere."""
     parts = Counter(row.key.of_all for row in rows if row.environment_id != ALL_ENVIRONMENTS)
     return sorted(row for row in rows if row.key not in parts or parts[row.key] > 1)
 
@@ -124,7 +124,7 @@ async def recounted(storage: Any, runs: Runs) -> Sequence[Rollup]:
 
 
 def follower_of(storage: Any) -> Follower:
-    """A follower with this consumer, to be moved on by hand."""
+    """A follower with this consumer, for the test to advance."""
     consumer = SeriesConsumer(storage.series, storage.feed, lambda: NOW)
     clock = iter(range(1, 10**12, 1000))
     attached = [Attached(consumer)]
@@ -193,7 +193,7 @@ async def rebuild(storage: Any, advance: Any) -> None:
 
 
 async def test_a_late_end_is_counted_and_a_termination_is_not(storage: Any) -> None:
-    """A span that a termination closed is counted when its agent finishes it, and only then."""
+    """A span that a termination closed is counted only once its agent finishes it."""
     await submit(storage, register("run"), start("run"))
     run = await storage.instance(ACCOUNT, "run")
     await submit(storage, create_span("late", run), create_span("lost", run))

@@ -140,7 +140,7 @@ async def test_an_unstorable_value_fails_alone(
 async def test_a_row_that_always_conflicts_is_given_up(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A row that an index always refuses fails in the end and stores nothing."""
+    """A row that an index always refuses is an error in the end, and nothing is stored."""
     run = await do(storage, register("run-1"))
     await database.rows("CREATE UNIQUE INDEX one_span_only ON agent_span_default (account_id)")
     await do(storage, create_span("first", run))

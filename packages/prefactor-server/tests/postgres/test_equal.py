@@ -1,4 +1,4 @@
-"""Both backends give the same outcomes, whatever the requests and their interleaving."""
+"""Both backends give the same outcomes for any requests in any interleaving."""
 
 import re
 from collections.abc import Iterator
@@ -134,7 +134,7 @@ def test_an_interleaved_request_came_before_or_after(
     sqlite: Subject,
     race: tuple[list[Step], list[Step], Step],
 ) -> None:
-    """A command of another server during a request counts as before it or after it."""
+    """Another server's command during a request counts as before it or after it."""
     before, mine, theirs = race
     asked_before = [[step] for step in before]
     account_id = new_account(postgres)

@@ -1,4 +1,4 @@
-"""Maintaining a database on a server: what is found, deleted and kept."""
+"""Maintaining a database on a server: findings, deletions, and what is kept."""
 
 import asyncio
 import json
@@ -171,7 +171,7 @@ async def test_a_read_only_database_is_not_ready(
 async def test_maintenance_finds_rows_by_index(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """No maintenance statement scans any table but the one that it slices."""
+    """A maintenance statement scans no table but the one that it reads in slices."""
     await upkeep.run_with_spans(storage, "run-1")
     async with storage._writing.connection() as connection:
         for name, values in (
@@ -229,7 +229,7 @@ def test_a_backup_restores(
 def test_without_the_programs_there_is_a_message(
     database: PostgresDatabase, tmp_path: Path
 ) -> None:
-    """Without pg_dump the error names the missing program, and no file is left."""
+    """Without pg_dump, the error names the missing program, and no file is left."""
     with pytest.raises(BackupError, match=r"pg_dump was not found\. Install"):
         back_up_server(database.url, tmp_path / "copy.dump", {"PATH": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
@@ -256,5 +256,5 @@ def test_a_failed_dump_leaves_no_file(server: PostgresServer, tmp_path: Path) ->
     ],
 )
 def test_a_password_is_not_in_the_process_list(url: str, address: str, password: str) -> None:
-    """The address that a program is started with has no password, and the password is found."""
+    """A program is given the address without the password, which is passed separately."""
     assert without_password(url) == (address, password)

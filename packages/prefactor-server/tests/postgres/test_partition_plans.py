@@ -1,4 +1,4 @@
-"""Over thirty partitions, a statement touches those that its ids can be in."""
+"""Over thirty partitions, a statement reads only those that can hold its ids."""
 
 import json
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 async def test_a_batch_loads_from_the_partitions_of_its_spans(
     storage: PostgresStorage, filled: list[str]
 ) -> None:
-    """What a batch loads by id comes from the partition of the id."""
+    """A batch loads a span by id from the partition of that id."""
     query = query_for({ACCOUNT: Needs(spans={filled[7]})})
 
     async with storage._writing.connection() as connection:
@@ -74,7 +74,7 @@ async def test_a_batch_loads_from_the_partitions_of_its_spans(
 async def test_spans_by_id_are_read_from_their_partitions(
     storage: PostgresStorage, filled: list[str]
 ) -> None:
-    """Spans that are named are read from the partitions of their days."""
+    """Spans are read by id from the partitions of their days."""
     async with storage._span_reading.connection() as connection:
         one = await touched(connection, read._read("span.by_id"), ACCOUNT, filled[3])
         ids = [filled[3], filled[9]]
@@ -91,7 +91,7 @@ async def _page(storage: PostgresStorage, listing: Listing) -> set[str]:
 
 
 async def test_a_page_after_a_cursor(storage: PostgresStorage, filled: list[str]) -> None:
-    """A page of spans from a cursor on does not touch what is newer."""
+    """A page of spans after a cursor does not read newer partitions."""
     after = Cursor(filled[5], filled[5], 20)
 
     found = await _page(storage, Listing(sort=NEWEST, after=after, page_size=2))
@@ -102,7 +102,7 @@ async def test_a_page_after_a_cursor(storage: PostgresStorage, filled: list[str]
 async def test_a_run_may_have_spans_in_every_partition(
     storage: PostgresStorage, filled: list[str]
 ) -> None:
-    """A run's spans are looked for in all partitions, because clients may bring any ids."""
+    """A run's spans are read from all partitions, because clients may choose any ids."""
     of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
     async with storage._span_reading.connection() as connection:
         found = await touched(connection, read._read("instance.skeleton"), ACCOUNT, "run-1")
@@ -113,7 +113,7 @@ async def test_a_run_may_have_spans_in_every_partition(
 
 
 async def test_reads_of_spans_are_planned_once(storage: PostgresStorage, filled: list[str]) -> None:
-    """A read of spans that is repeated does not plan all partitions again."""
+    """A repeated read of spans does not plan all partitions again."""
     of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
     for _ in range(9):
         assert len(await storage.skeleton(ACCOUNT, "run-1")) == DAYS

@@ -1,4 +1,4 @@
-"""Old partitions go as a whole, where every run in them may go, and otherwise row by row."""
+"""An old partition is emptied as a whole if all of its runs expired, else row by row."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ ENTRIES = "SELECT detail FROM audit_entry WHERE action = 'retention_policies.app
 
 @pytest.fixture
 def database(empty_url: str) -> PostgresDatabase:
-    """A database whose partitions began 34 days ago, the first three of them of a day each."""
+    """A database whose partitions began 34 days ago, the first three of one day each."""
 
     async def make() -> None:
         await migrate_to(empty_url, 10_000)
@@ -81,7 +81,7 @@ async def apply(storage: PostgresStorage, day: int) -> None:
 
 
 async def files(database: PostgresDatabase) -> dict[str, int]:
-    """The files of the partitions: one that was emptied as a whole has another."""
+    """The files of the partitions; emptying a partition as a whole gives it another file."""
     return dict(await database.rows(FILES))
 
 
@@ -95,8 +95,10 @@ def partition(day: int) -> str:
     return f"agent_span_{date(day)}"
 
 
-async def test_a_day_goes_as_a_whole(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """When all runs of a day may go, its partition is emptied, and nothing of them is left."""
+async def test_an_expired_day_is_emptied(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """When all runs of a day have expired, its partition is emptied and all their rows are gone."""
     old = [await add_run(storage, FIRST) for _ in range(2)]
     across = await add_run(storage, FIRST)
     await add_span(storage, await storage.instance(ACCOUNT, across), late := span_id(FIRST + 1))
@@ -141,7 +143,7 @@ async def _ended_later(database: PostgresDatabase, storage: PostgresStorage) -> 
 async def test_one_run_that_stays_keeps_its_partition(
     keeper: Any, database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """The neighbours of a run that must stay are deleted row by row, and it keeps its spans."""
+    """If one run of a partition stays with its spans, the others are deleted row by row."""
     old = await add_run(storage, FIRST)
     stays = await keeper(database, storage)
     before = await files(database)
@@ -175,10 +177,10 @@ async def test_accounts_without_a_policy_keep_their_runs(
     assert await database.value("SELECT count(*) FROM agent_span WHERE id = $1", other) == 1
 
 
-async def test_what_comes_in_between_is_kept(
+async def test_a_late_span_keeps_its_partition(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A span that is stored while its partition is about to go keeps the whole partition."""
+    """A span that is stored just before its partition is emptied keeps the whole partition."""
     old = await add_run(storage, FIRST)
     maintenance = storage.maintenance
     (first, *_) = await maintenance.partitions()
@@ -217,7 +219,7 @@ async def test_a_reader_in_the_way_of_a_partition(
 async def test_a_partition_that_cannot_be_read_in_time(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A partition whose runs cannot be read within the limit of a read is left to row by row."""
+    """If reading a partition's runs exceeds the time limit, they are deleted row by row."""
     old = await add_run(storage, FIRST)
     (first, *_) = await storage.maintenance.partitions()
     async with storage._reading.connection() as connection:
@@ -236,7 +238,7 @@ async def test_a_partition_that_cannot_be_read_in_time(
 async def test_empty_partitions_become_one(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Partitions that are over and empty are merged, and still take spans from slow clocks."""
+    """Past empty partitions are merged, and still accept spans from slow clocks."""
     run_id = await add_run(storage, FIRST)
     await apply(storage, FIRST + 1 + KEPT)
     await storage.maintenance.extend_partitions(TODAY + 1, 1)
@@ -251,7 +253,7 @@ async def test_empty_partitions_become_one(
 
 
 def test_the_prune_command_empties_partitions(database: PostgresDatabase) -> None:
-    """`prune` of all runs empties the partitions in which all runs are old enough."""
+    """`prune` of all runs empties the partitions in which every run is old enough."""
 
     async def filled() -> tuple[str, str, dict[str, int]]:
         storage = await database.open()
@@ -286,7 +288,7 @@ async def _locks(database: PostgresDatabase, number: int) -> None:
 async def test_a_server_killed_while_it_empties_a_partition(
     database: PostgresDatabase, storage: PostgresStorage, tmp_path: Path
 ) -> None:
-    """What a killed server was deleting is all there, and goes later, in the audit log once."""
+    """After a kill nothing is half deleted; it is deleted later, and logged once."""
     old = [await add_run(storage, FIRST) for _ in range(2)]
     everything = await database.everything()
     # Without the audit log, the server waits when it has deleted the runs.

@@ -1,4 +1,4 @@
-"""Spans and payloads in partitions by time, which servers make ahead while they work."""
+"""Spans and payloads in partitions by time, which a server creates in advance."""
 
 import asyncio
 import sys
@@ -60,7 +60,7 @@ async def test_a_new_database_begins_partitioned(
 async def test_rows_ahead_of_time_move_into_their_partition(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A span from a clock 30 days ahead is in the partition of its day when that day comes."""
+    """A span from a clock 30 days ahead moves to its day's partition when that day comes."""
     run = await started(storage)
     early, late = span_id(30), span_id(-30)
     for span in (early, late):
@@ -83,7 +83,7 @@ async def test_rows_ahead_of_time_move_into_their_partition(
 async def test_partitions_after_a_long_pause(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A server that comes back after weeks makes the partitions of the coming days alone."""
+    """A server that was down for weeks creates only the partitions of the coming days."""
     await storage.maintenance.extend_partitions(TODAY + 1, 1)
 
     made = await storage.maintenance.extend_partitions(TODAY + 20 * DAY + 1, 1)
@@ -134,7 +134,7 @@ _INSERT_PAYLOAD = "INSERT INTO span_payload VALUES ('a', $1, 0, 0, '{}')"
 async def test_a_reader_in_the_way_stops_no_write(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """While a long read keeps partitions from being made, spans are stored, and later they are."""
+    """If a long read blocks new partitions, spans are stored, and the partitions come later."""
     run = await started(storage)
     reader = await asyncpg.connect(database.url)
     reading = reader.transaction()
@@ -151,10 +151,10 @@ async def test_a_reader_in_the_way_stops_no_write(
     assert await place(database, span) == date(2)
 
 
-async def test_what_postgresql_refuses_is_said(
+async def test_a_refusal_by_postgresql_is_reported(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """If a partition cannot be made, the error has PostgreSQL's reason, and spans are stored."""
+    """If a partition cannot be created, the error has PostgreSQL's reason; spans are stored."""
     run = await started(storage)
     await database.rows(f"CREATE TABLE agent_span_{date(1)} (in_the_way text)")
 
@@ -168,7 +168,7 @@ async def test_what_postgresql_refuses_is_said(
 async def test_two_servers_make_each_partition_once(
     database: PostgresDatabase, storage: PostgresStorage, other: PostgresStorage
 ) -> None:
-    """Servers that start at once make each partition once, while they write."""
+    """Servers that start at once create each partition once, while they write."""
     run = await started(storage)
 
     async def write(replica: PostgresStorage) -> None:
@@ -202,7 +202,7 @@ asyncio.run(main())
 async def test_a_server_killed_while_it_makes_partitions(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """After kill -9 at any moment there is a partition for every id, and another server goes on."""
+    """After a kill -9 every id has a partition, and another server continues."""
     run = await started(storage)
     spans = [span_id(day) for day in range(0, 40, 3)]
     for span in spans:

@@ -52,7 +52,7 @@ class Pieces:
 
 
 class BrokenPieces(Pieces):
-    """A merger that fails at each piece, and in the end."""
+    """A merger that fails at each piece and at the end."""
 
     def add(self, piece: Any) -> bool:
         raise ValueError("no piece fits")
@@ -62,12 +62,12 @@ class BrokenPieces(Pieces):
 
 
 def broken(*_: Any) -> Any:
-    """Whatever it is, it fails."""
+    """Raise."""
     raise ValueError("defect")
 
 
 def endpoint(**changes: Any) -> Endpoint:
-    """An endpoint that keeps everything, but for what is changed."""
+    """An endpoint that records everything, apart from the given changes."""
     everything: dict[str, Callable[..., Any]] = {
         "payload": dict,
         "body": dump_model,

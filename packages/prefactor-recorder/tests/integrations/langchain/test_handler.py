@@ -23,7 +23,7 @@ from span_outline import name_of, outline, the_span
 
 
 def test_a_chain_is_a_tree_of_spans(recorder: InMemoryRecorder, handler: Any) -> None:
-    """Each step of a chain is a span below it, with its input and output."""
+    """Each step of a chain is a child span with its input and output."""
     with recorder.run():
         answer = asking(answering("Hi")).invoke({"question": "Hello"}, config(handler))
 
@@ -86,7 +86,7 @@ def test_each_attempt_is_a_span(recorder: InMemoryRecorder, handler: Any) -> Non
 async def test_fallbacks_are_children_of_their_step(
     recorder: InMemoryRecorder, handler: Any, within: bool
 ) -> None:
-    """The model that failed and its fallback are siblings below their step."""
+    """The model that failed and its fallback are both children of their step."""
     model: Any = answering(ValueError("busy")).with_fallbacks([answering("Hi"), answering("Hi")])
     chain = asking(model) if within else model
     with recorder.run():
@@ -166,7 +166,7 @@ def test_parallel_branches_are_siblings(recorder: InMemoryRecorder, handler: Any
 
 
 def test_the_code_of_a_tool_can_record_below_it(recorder: InMemoryRecorder, handler: Any) -> None:
-    """In `handler.step()`, spans of the host and calls in them are below the tool's."""
+    """In `handler.step()`, the host's spans and calls are children of the tool's span."""
     outside: list[Any] = []
 
     @tool

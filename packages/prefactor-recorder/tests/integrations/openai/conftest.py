@@ -14,7 +14,7 @@ from prefactor_recorder.recorder import Recorder
 
 @pytest.fixture
 def journal() -> RecordingJournal:
-    """A journal to read the story from."""
+    """A journal whose records the test reads."""
     return RecordingJournal()
 
 

@@ -20,7 +20,7 @@ def recorder() -> InMemoryRecorder:
 
 @pytest.fixture(autouse=True)
 def _no_other_processor() -> Iterator[None]:
-    """The vendor's exporter and what a test has set up are out of the way of the next test."""
+    """Remove the SDK's processors after each test."""
     yield
     agents.set_trace_processors([])
 

@@ -201,7 +201,7 @@ async def test_concurrent_workflows_are_kept_separate(
 
 
 class Strange(SpanData):
-    """A kind of span that is not known here."""
+    """An unknown kind of span."""
 
     type = "strange"
 

@@ -16,7 +16,7 @@ def recorder() -> InMemoryRecorder:
 
 @pytest.fixture(autouse=True)
 def nothing_fails() -> Iterator[None]:
-    """Nothing of the recorder fails meanwhile."""
+    """Check that nothing in the recorder fails during the test."""
     failed = failures.count
     yield
     assert failures.count == failed

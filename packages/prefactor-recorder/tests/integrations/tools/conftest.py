@@ -12,7 +12,7 @@ from prefactor_recorder.recorder import Recorder
 
 @pytest.fixture(autouse=True)
 def instrumented() -> Iterator[None]:
-    """The vendors' clients are recorded, and the SDK's processors are put away at the end."""
+    """Record the vendors' clients, and remove the SDK's processors after the test."""
     recording_openai.instrument(Recorder(enabled=False))
     recording_anthropic.instrument(Recorder(enabled=False))
     yield

@@ -32,7 +32,7 @@ def test_ranges_are_joined_without_losing_or_adding_a_byte(found: list[tuple[int
 def test_a_record_is_settled_if_all_of_it_is(
     found: list[tuple[int, int]], start: int, size: int
 ) -> None:
-    """Written and read back, ranges cover exactly the records whose every byte is in them."""
+    """A record is settled only if ranges contain its every byte, also when read back."""
     acked = decode_acks(encode_acks(found))
 
     assert acked.covers(start, start + size) == (set(range(start, start + size)) <= offsets(found))

@@ -56,7 +56,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def left(open_journal: Open, record: Make) -> SpoolJournal:
-    """What a dead process leaves: three records, one settled and one dead-lettered."""
+    """The files of a dead process: three records, one settled and one dead-lettered."""
     journal = open_journal()
     for number in range(3):
         journal.append(record(number))

@@ -141,7 +141,7 @@ def test_a_damaged_segment_is_skipped() -> None:
 
 
 def test_a_record_that_an_earlier_version_stored_is_read() -> None:
-    """The bytes of a record are those that versions before this one wrote and read."""
+    """This version writes and reads the same bytes of a record as earlier versions."""
     stored = bytes.fromhex("19000000d76d310b04030672756e7370616e2d31226964223a227370616e2d3122")
     body = b'"id":"span-1"'
     record = Record(Operation.CREATE_SPAN, "run", "span-1", body)

@@ -170,7 +170,7 @@ def test_each_record_is_adopted_once(start: Start) -> None:
 def test_a_child_does_not_affect_its_parents_lock(
     start: Start, open_journal: Open, read_ids: ReadIds
 ) -> None:
-    """The parent keeps its lock when a child dies, and its lock is free when the parent dies."""
+    """The parent keeps its lock when a child dies, and its own death releases the lock."""
     program = start(
         """
 journal.append(record(1))

@@ -1,4 +1,4 @@
-"""Whatever several processes do with a spool in any order, its counts are right."""
+"""Several processes may use a spool in any order, and its counts stay right."""
 
 import shutil
 import tempfile
@@ -28,7 +28,7 @@ class Process:
 
 
 class Spool(RuleBasedStateMachine):
-    """Three processes on one directory: each record has one holder, a dead one, or is gone."""
+    """Three processes on one directory: each record has one holder, alive or dead, or is gone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(which=which, choice=st.data(), dead_letter=st.booleans(), twice=st.booleans())
     def ack(self, which: int, choice: st.DataObject, dead_letter: bool, twice: bool) -> None:
-        """Ack or dead-letter some of what is in hand, in any order, perhaps twice."""
+        """Ack or dead-letter some of the records being delivered, in any order, perhaps twice."""
         process = self.processes[which]
         if not process.in_hand:
             return
@@ -81,7 +81,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(which=which)
     def maintain(self, which: int) -> None:
-        """Run the maintenance of every second, which changes nothing."""
+        """Run the periodic maintenance, which changes no count."""
         self.processes[which].journal.maintain()
 
     @rule(which=which)
@@ -94,7 +94,7 @@ class Spool(RuleBasedStateMachine):
 
     @rule(which=which, politely=st.booleans())
     def end(self, which: int, politely: bool) -> None:
-        """A process is killed or closes its journal, and another comes in its place."""
+        """Kill a process or close its journal, and start another in its place."""
         process = self.processes[which]
         if politely:
             process.journal.close()
@@ -104,7 +104,7 @@ class Spool(RuleBasedStateMachine):
         self.processes[which] = Process(self.spool)
 
     @invariant()
-    def the_books_are_right(self) -> None:
+    def the_counts_are_right(self) -> None:
         """Check that each journal knows how much it has left."""
         for process in self.processes:
             assert process.journal.undelivered == len(process.held)

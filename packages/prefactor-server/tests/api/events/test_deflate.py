@@ -14,7 +14,7 @@ MESSAGES = [Message(data) for data in (b"", b"a", b"event: changes\n" * 9000, by
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from(MESSAGES)))
 def test_streams(messages: list[Message]) -> None:
-    """Any messages in any order are one zlib stream, which shows each message when it comes."""
+    """Any messages in any order form one zlib stream, and each can be decoded on arrival."""
     deflate, inflate = Deflate(), zlib.decompressobj()
 
     assert [inflate.decompress(deflate.block(one)) for one in messages] == [

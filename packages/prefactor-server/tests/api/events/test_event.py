@@ -19,7 +19,7 @@ SECRET = "wombat-4711"
 
 @pytest.fixture
 def limits() -> Limits:
-    """A working token is believed for a second."""
+    """Limits under which a valid token is cached for a second."""
     return replace(LIMITS, token_cache_seconds=1)
 
 
@@ -99,7 +99,7 @@ async def test_termination(api_client: ApiClient) -> None:
 
 
 async def test_filters(api_client: ApiClient) -> None:
-    """A stream has events of the runs and agents that it names, with spans unless declined."""
+    """A stream has the events of the runs and agents in its filter, with spans unless declined."""
     mine, other = await api_client.run(agent_id="a"), await api_client.run(agent_id="b")
     third = await api_client.run(agent_id="c")
     by_run = {"agent_instance_ids": mine["id"]}
@@ -260,7 +260,7 @@ async def test_caps(database_url: str) -> None:
 
 
 async def test_revoked(api_client: ApiClient) -> None:
-    """Streams of revoked and of expired tokens end within the seconds of the token cache."""
+    """A stream ends when its token is revoked or expires, once the cached lookup expires."""
     revoked, token = await api_client.add_token()
     expiring, _ = await api_client.add_token(expires_at=api_client.clock.now + 5_000_000)
     async with (

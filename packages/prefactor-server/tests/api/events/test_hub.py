@@ -172,8 +172,8 @@ async def test_nothing_is_read_without_subscribers() -> None:
         assert hub.streams == 0
 
 
-async def test_others() -> None:
-    """A subscriber receives nothing of another account."""
+async def test_other_accounts() -> None:
+    """A subscriber receives no message of another account."""
     async with running() as (feed, hub):
         other = await hub.subscribe(ALL._replace(account_id=OTHER_ACCOUNT), None)
         mine = await hub.subscribe(ALL, None)

@@ -143,7 +143,7 @@ async def test_a_field_of_another_type_is_a_400(api_client: Any) -> None:
     ],
 )
 async def test_an_integer_that_protobuf_cannot_hold_is_a_400(api_client: Any, fields: Any) -> None:
-    """JSON takes no time, flags or integer beyond the bits of its field."""
+    """A time, flag or integer in JSON that is too large for its protobuf field is a 400."""
     answer = await api_client.post("/v1/traces", request([{**SPANS[0], **fields}]), headers=JSON)
 
     error, _ = _check(answer, 400, Code.INVALID_ARGUMENT, JSON)

@@ -1,4 +1,4 @@
-"""Series count each run with the end that it has, even if that replaced an earlier one."""
+"""Series count each run with its current end, even if that replaced an earlier one."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ async def _end_silent(api_client: Any) -> None:
 
 
 async def _series(api_client: Any) -> Any:
-    """What the follower made of the runs of the agent, by hour."""
+    """Return the agent's series once the follower has caught up."""
     await follow(api_client)
     found = (await api_client.get("/agent/support/series", RANGE)).details["runs"]
     return {

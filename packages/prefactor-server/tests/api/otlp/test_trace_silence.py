@@ -86,7 +86,7 @@ async def test_terminated_always_wins(api_client: Any) -> None:
 
 
 async def test_an_active_trace_is_not_ended(api_client: Any) -> None:
-    """Whether a trace is silent is decided when its end is written, not when it was found."""
+    """A trace that receives spans after it was found silent is not ended."""
     await export(api_client, [span(2, 1, CHAT)])
     (found,) = await api_client.storage.maintenance.silent_traces(api_client.clock() + 1, 10)
     await export(api_client, [span(3, 1, TOOL)])

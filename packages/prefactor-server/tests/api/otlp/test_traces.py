@@ -124,7 +124,7 @@ async def test_another_server_continues_a_trace(api_client: Any, database_url: s
     assert (run["status"], sorted(spans)) == ("complete", [1, 2, 3])
 
 
-async def test_spans_about_no_agent_are_left_out(api_client: Any) -> None:
+async def test_unrelated_spans_are_left_out(api_client: Any) -> None:
     """HTTP and database spans are kept only between spans about agents."""
     await export(
         api_client,

@@ -1,4 +1,4 @@
-"""A receiver, and a webhook that tells it of everything."""
+"""A receiver, and a webhook for every event."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,14 +12,14 @@ from prefactor_server.domain.runs.webhooks.webhook import EVENTS
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    """Where webhooks lead."""
+    """The receiver of webhook deliveries."""
     async with receiving() as opened:
         yield opened
 
 
 @pytest.fixture
 async def webhook(api_client: ApiClient, receiver: Receiver) -> Any:
-    """The creation of a webhook for every event: its answer."""
+    """The answer to the creation of a webhook for every event."""
     # From here on, what happens is news.
     await api_client.follow()
     details = {"url": receiver.url, "events": list(EVENTS)}

@@ -50,7 +50,7 @@ async def test_a_finished_run_sends_a_signed_event(
 async def test_a_bad_end_is_sent_with_its_alert(
     api_client: ApiClient, receiver: Receiver, webhook: Any, status: str
 ) -> None:
-    """A failed or terminated run sends its alert first, and then its finish."""
+    """A failed or terminated run sends its alert first, and then the event of its end."""
     del webhook
     run = await api_client.run(status)
     await api_client.send_webhooks()
@@ -185,7 +185,7 @@ async def test_a_receiver_that_is_down_for_long_is_probed(
 async def test_a_webhook_that_fails_for_three_days_is_disabled(
     api_client: ApiClient, receiver: Receiver, webhook: Any
 ) -> None:
-    """After three days without a delivery it is disabled, with a line in the audit log."""
+    """After three days without a delivery a webhook is disabled, with an audit entry."""
     receiver.status = 500
     await api_client.run("complete")
     await api_client.send_webhooks()

@@ -62,7 +62,7 @@ def test_the_documented_example() -> None:
 
 
 def test_of_several_actions_the_largest_multiplier_counts() -> None:
-    """A type that may read and destroy weighs as one that may destroy."""
+    """A type that may read and destroy weighs as much as one that may destroy."""
     weights = EXAMPLE._replace(actions={"read_data": 1.5, "destroy_data": 4})
     declared = DataRisk(frozenset({"read_data", "destroy_data"}), frozenset({"minors_data"}))
 
@@ -154,7 +154,7 @@ JSON = st.recursive(
     | JSON
 )
 def test_a_malformed_declaration_is_unknown(declared: Any) -> None:
-    """No malformed declaration raises, or counts for more than it says."""
+    """A malformed declaration neither raises nor counts for more than it declares."""
     assert read_data_risk(declared) == NOTHING_DECLARED
 
 

@@ -34,7 +34,7 @@ def outlines(draw: st.DrawFn) -> list[SpanOutline]:
 def test_every_span_follows_its_parent_once(
     spans: list[SpanOutline], run_started_at: int | None
 ) -> None:
-    """Any parents make a forest of all spans, which drops one parent of each cycle only."""
+    """Each span comes once, after its parent; only cycles lose one parent each."""
     columns = build_skeleton(spans, run_started_at).columns
     by_id = {span.id: span for span in spans}
 
@@ -64,7 +64,7 @@ def comes_back_to(span_id: str, by_id: dict[str, SpanOutline]) -> bool:
 
 @given(outlines(), st.randoms())
 def test_the_order_does_not_depend_on_the_reading(spans: list[SpanOutline], random: Any) -> None:
-    """Reading the same spans in another order gives the same skeleton, siblings by their starts."""
+    """Spans read in another order give the same skeleton, with siblings sorted by start."""
     shuffled = list(spans)
     random.shuffle(shuffled)
     columns = build_skeleton(spans, None).columns

@@ -43,7 +43,7 @@ def _follow(alert: Alert | None, cause: Cause | None) -> Alert:
     ],
 )
 def test_how_a_run_ended_is_a_cause(fields: Any, names: list[str]) -> None:
-    """A run that failed or was terminated has an alert of the time at which it ended."""
+    """A failed or terminated run has an alert with the time of its end."""
     found = causes(instance(**fields), None, None, NOW)
 
     assert list(found) == names
@@ -110,7 +110,7 @@ def test_a_dismissed_alert_stays_cleared() -> None:
 
 @given(st.text(min_size=1, max_size=64), st.sampled_from([RUN_FAILED, RISK_EXCEEDED]))
 def test_an_id_is_derived_from_run_and_name(run_id: str, name: str) -> None:
-    """Each run and name has its own id, in the form of any other id."""
+    """An alert's id depends on its run and name only, and has the usual form."""
     found = alert_id(run_id, name)
 
     assert found == alert_id(run_id, name)

@@ -27,7 +27,7 @@ def run(agent: str = "a", environment: str = "e", purpose: str = "eval", days: i
 
 
 def test_the_most_specific_rule_wins() -> None:
-    """An agent comes before an environment, and that before a purpose, in whatever order given."""
+    """A rule for an agent beats one for an environment, which beats one for a purpose."""
     left = [*EVERY_SCOPE]
     order = []
     while left:
@@ -59,14 +59,14 @@ def test_the_most_specific_rule_wins() -> None:
     ],
 )
 def test_a_rule_is_for_what_it_names(other: EndedRun, scope: tuple[str | None, ...]) -> None:
-    """A run of another agent, environment or purpose follows no rule that names its own."""
+    """A rule applies only to runs of the agent, environment and purpose that it names."""
     rule = RetentionRules(EVERY_SCOPE).rule_for(other)
     assert rule is not None
     assert rule.scope == scope
 
 
 def test_a_run_expires_after_its_days() -> None:
-    """A run goes once its end is more than the days of its rule ago, and not a moment earlier."""
+    """A run expires when its end is longer ago than the days of its rule."""
     rules = RetentionRules([RetentionRule(5)])
     ended = run()
 
@@ -75,7 +75,7 @@ def test_a_run_expires_after_its_days() -> None:
 
 
 def test_what_no_rule_deletes_stays() -> None:
-    """Without a rule, and by a rule without days, a run is kept forever."""
+    """A run without a rule, or under a rule without days, is kept forever."""
     old = run(days=900)
     kept = RetentionRules([RetentionRule(1), RetentionRule(None, purpose="eval")])
 
@@ -86,7 +86,7 @@ def test_what_no_rule_deletes_stays() -> None:
 
 
 def test_only_runs_of_the_shortest_age_are_looked_at() -> None:
-    """The age to look for is the shortest of all rules; without days there is none."""
+    """Runs younger than the shortest rule are not read, and none are without days."""
     rules = [RetentionRule(30), RetentionRule(7, purpose="eval"), RetentionRule(None, "a")]
 
     assert RetentionRules(rules).ended_before(NOW) == NOW - 7 * DAY_US
@@ -94,7 +94,7 @@ def test_only_runs_of_the_shortest_age_are_looked_at() -> None:
 
 
 def test_a_policy_is_stored_as_it_was_given() -> None:
-    """Rules are read back in the order in which they were stored, and described in the log."""
+    """Rules are read back in the stored order, and the audit log describes them."""
     rules = [*EVERY_SCOPE, RetentionRule(None, "b")]
     policy = no_policy("account")._replace(rules=rules_document(rules[-2:]), audit_days=365)
 

@@ -28,7 +28,7 @@ TYPES = st.lists(
 def test_the_same_seed_gives_the_same_spans(
     declared: list[dict[str, Any]], count: int, seed: int
 ) -> None:
-    """Any declaration gives the requested number of spans, one after the other until now."""
+    """A seed always gives the requested number of spans, one after the other until now."""
     spans = sample_spans(Random(seed).randrange, declared, count, 10**15)
     again = sample_spans(Random(seed).randrange, declared, count, 10**15)
 

@@ -1,4 +1,4 @@
-"""How long a run was silent, while servers came and went."""
+"""How long a run was silent, counting only the time during which a server was up."""
 
 import pytest
 

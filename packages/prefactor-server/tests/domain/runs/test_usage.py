@@ -51,7 +51,7 @@ def test_the_counts_of_the_result_win() -> None:
 
 
 def test_a_missing_total_is_the_sum() -> None:
-    """A missing total is added up from its parts, if both exist."""
+    """A missing total is the sum of its parts, if both exist."""
     assert extract_usage({"usage": {"input_tokens": 2, "output_tokens": 3}}).total_tokens == 5
     assert extract_usage({"usage": {"input_tokens": 2}}).total_tokens is None
 

@@ -29,7 +29,7 @@ def test_a_quantile_is_off_by_at_most_the_error(durations: list[int], share: flo
 
 
 @given(one=DURATIONS, other=DURATIONS)
-def test_adding_up_is_counting_together(one: list[int], other: list[int]) -> None:
+def test_sums_do_not_depend_on_the_order(one: list[int], other: list[int]) -> None:
     """The sum of two histograms is the histogram of all their durations, in any order."""
     added = Histogram.of(one).plus(Histogram.of(other))
 
@@ -40,7 +40,7 @@ def test_adding_up_is_counting_together(one: list[int], other: list[int]) -> Non
 
 
 @given(durations=DURATIONS)
-def test_it_is_stored_and_read(durations: list[int]) -> None:
+def test_a_stored_histogram_reads_back(durations: list[int]) -> None:
     """A stored histogram reads back unchanged."""
     histogram = Histogram.of(durations)
 

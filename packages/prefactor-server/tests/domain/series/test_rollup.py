@@ -125,7 +125,7 @@ def test_every_span_is_in_every_size_that_is_kept(spans: list[FinishedSpan]) -> 
 
 @given(spans=st.lists(SPANS, max_size=30), cut=st.integers(0, 30))
 def test_all_environments_are_the_sum_of_each(spans: list[FinishedSpan], cut: int) -> None:
-    """A bucket of several environments has their sum, however they were counted; one has none."""
+    """All environments together have the sum of each, however they were counted."""
     rows = {row.key: row for row in stored(spans[cut:], stored(spans[:cut]))}
     parts: dict[RollupKey, list[Figures]] = {}
     for key, row in rows.items():
