@@ -15,7 +15,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """One running server shared by every test that asks for it: leave it running."""
+    """A running server that all tests of a process share. Do not stop it."""
     server = start_server(tmp_path_factory.mktemp("live-server"))
     yield server
     server.stop()

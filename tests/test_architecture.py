@@ -1,4 +1,4 @@
-"""Every module keeps the rules about layers, and the check notices what breaks them."""
+"""Every module keeps the rules about layers, and the check reports violations."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_the_rule_is_kept(rule: Rule) -> None:
 
 
 def test_the_source_was_found() -> None:
-    """The rules above were applied to the existing packages, and not to an empty list."""
+    """The rules apply to the existing packages, not to an empty list."""
     found = {module.name.partition(".")[0] for module in SOURCES.values()}
 
     assert found >= {"prefactor_cli", "prefactor_http", "prefactor_server"}

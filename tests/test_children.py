@@ -92,7 +92,7 @@ def begun(folder: Path) -> None:
 def test_a_tests_processes_end_with_it(
     suite: Callable[..., subprocess.Popen[bytes]], then: str, tmp_path: Path
 ) -> None:
-    """After a pass, failure or timeout, its processes, their children and databases are gone."""
+    """After a test's pass, failure or timeout, its processes and databases are gone."""
     pytest_process = suite(then, "--timeout=20")
 
     assert pytest_process.wait(120) == (0 if then == "pass" else 1)

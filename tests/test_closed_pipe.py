@@ -31,7 +31,7 @@ PROGRAMS = Path(sys.executable).parent
     ],
 )
 def test_a_closed_pipe_ends_a_command_quietly(command: str, tmp_path: Path) -> None:
-    """Nothing is printed, and the status is that of a process that SIGPIPE ended."""
+    """A command whose reader is gone prints nothing and exits as after SIGPIPE."""
     program, *arguments = command.split()
     reading, writing = os.pipe()
     os.close(reading)

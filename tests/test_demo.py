@@ -1,4 +1,4 @@
-"""`make demo` and `make serve` for their users: real processes, none left behind."""
+"""`make demo` and `make serve`, run as real processes that leave none behind."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ class Started:
         return self.process.wait(LIMIT)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Return what the script printed, once it has."""
+        """Return the script's output once it contains a text."""
         deadline = time.monotonic() + patience(LIMIT)
         while time.monotonic() < deadline:
             if found := re.search(pattern, self.said):
@@ -156,7 +156,7 @@ def test_demos_take_turns(script: Callable[..., Started], notes: Path) -> None:
 
 
 def test_the_demo_records_where_serve_runs(script: Callable[..., Started], notes: Path) -> None:
-    """While `make serve` runs, demos use its server and end with the address of their run."""
+    """While `make serve` runs, a demo uses its server and prints the address of the run."""
     kept = ("--folder", notes.parent / "kept")
     serve = script("serve", *kept, "--port", "0")
     config = exports(serve)
@@ -281,7 +281,7 @@ def test_a_port_in_use_is_named(script: Callable[..., Started], tmp_path: Path) 
 def test_serve_takes_the_settings_of_the_server(
     script: Callable[..., Started], tmp_path: Path
 ) -> None:
-    """The shell's settings apply, and those that make serve overrides are reported as unused."""
+    """The shell's settings apply, and those that `make serve` sets itself are reported."""
     prices = tmp_path / "no-such-prices.toml"
     serve = script(
         "serve", "--folder", tmp_path / "kept", "--port", "0", PREFACTOR_PRICE_FILE=str(prices)

@@ -68,7 +68,7 @@ def test_the_image_copies_the_output_of_make_dist() -> None:
 
 
 def test_the_image_installs_as_the_documentation_says() -> None:
-    """It installs the dependencies with hashes, and then the server from the wheels only."""
+    """The image installs the dependencies with hashes, then the server from its wheels."""
     commands = [rest for rest in said(0, "RUN") if "pip install" in rest]
 
     assert len(commands) == 2
@@ -167,7 +167,7 @@ def test_the_proxy_lets_the_server_refuse_large_bodies() -> None:
 
 
 def test_the_proxy_keeps_the_metrics_inside() -> None:
-    """Outside clients reach only the API and the readiness probe."""
+    """Outside clients reach only the API, the pages and the readiness probe."""
     places = re.findall(r"location (.+?) \{", nginx())
 
     assert places == ["/api/", "= /readyz", "/"]

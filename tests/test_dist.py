@@ -100,7 +100,7 @@ def test_a_wheel_has_its_metadata(dist: Path) -> None:
 
 
 def test_the_wheel_of_the_server_has_the_pages(dist: Path) -> None:
-    """The built pages are in it, with the scripts and styles that they name."""
+    """The wheel of the server has the built pages, with their scripts and styles."""
     (wheel,) = dist.glob("prefactor_server-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         files = set(archive.namelist())
@@ -122,7 +122,7 @@ def test_the_classifiers_match_the_supported_pythons(dist: Path) -> None:
 
 
 def test_a_readme_has_no_link_into_the_repository(dist: Path) -> None:
-    """Outside of the checkout no link of a README points to a file that does not exist."""
+    """No link of a package's README needs a file of the checkout."""
     for _, wheel in wheels(dist):
         assert re.findall(r"\]\((?!https?://)[^)]*\)", str(metadata(wheel).get_payload())) == []
 
@@ -156,7 +156,7 @@ def test_a_source_distribution_is_complete(dist: Path) -> None:
 
 
 def test_the_lists_pin_the_tested_versions(dist: Path) -> None:
-    """Requirements and constraints name our packages, their dependencies and their extras."""
+    """The lists name our packages and the tested version of every dependency and extra."""
     constraints = (dist / "constraints.txt").read_text(encoding="utf-8")
     requirements = (dist / "requirements.txt").read_text(encoding="utf-8")
     pinned = set(re.findall(r"^([\w.-]+)==", constraints, re.MULTILINE))
@@ -223,7 +223,7 @@ def says_hello(environment: Environment, server: LiveServer) -> bool:
 
 @pytest.mark.timeout(600)
 def test_a_source_distribution_builds_its_wheel_by_itself(dist: Path, tmp_path: Path) -> None:
-    """Unpacked elsewhere, it builds the very wheel that `make dist` built."""
+    """An unpacked source distribution builds the same wheel as `make dist`."""
     for name, wheel in wheels(dist):
         (sdist,) = dist.glob(f"{OURS[name]}-*.tar.gz")
         with tarfile.open(sdist) as archive:

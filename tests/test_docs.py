@@ -37,7 +37,7 @@ def reference() -> str:
 
 
 def undocumented(names: list[str]) -> list[str]:
-    """Which names the reference never shows as code, by themselves or at the start of a call."""
+    """Return the names that the reference never shows as code."""
     text = reference()
     return [name for name in names if not re.search(rf"`{re.escape(name)}(?![\w-])", text)]
 
@@ -90,7 +90,7 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
 
 
 def test_every_operation_is_in_the_reference() -> None:
-    """Each operation that the server serves is written down as `METHOD /path`."""
+    """Each operation is documented as `METHOD /path`."""
     operations = [
         f"{method.upper()} {path}"
         for path, methods in openapi()["paths"].items()
@@ -103,7 +103,7 @@ def test_every_operation_is_in_the_reference() -> None:
 
 
 def test_the_fields_of_the_api_are_those_of_its_operations() -> None:
-    """The page of fields is what `scripts/fields` writes from the operations."""
+    """The page of fields is the output of `scripts/fields`."""
     command = [sys.executable, ROOT / "scripts" / "fields", "--check"]
     check = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -111,7 +111,7 @@ def test_the_fields_of_the_api_are_those_of_its_operations() -> None:
 
 
 def test_every_right_is_in_the_reference() -> None:
-    """The table of operations names the right of each of them."""
+    """The table of operations has the right of each operation."""
     table = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
 
     for path, methods in openapi()["paths"].items():
@@ -184,7 +184,7 @@ def test_every_command_of_the_command_line_is_in_its_reference() -> None:
 
 
 def test_every_kind_of_client_has_a_test() -> None:
-    """Each row of the compatibility page names tests and files of tests that exist."""
+    """Each row of the compatibility page names existing tests and files of tests."""
     page = (ROOT / "docs" / "reference" / "compatibility.md").read_text(encoding="utf-8")
     usual = re.search(r"the tests are in `([^`]+)`", page)
     rows = [line.split("|")[3] for line in page.splitlines() if line.startswith("| ")][2:]
@@ -200,7 +200,7 @@ def test_every_kind_of_client_has_a_test() -> None:
 
 
 def test_every_command_of_the_spool_is_in_the_reference() -> None:
-    """Each command and each option of the recorder's program is written down."""
+    """Each command and option of `prefactor-spool` is documented."""
     program = Path(PROGRAM).with_name("prefactor-spool")
     shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
     names = re.findall(r"^    ([a-z][\w-]*)", shown.stdout, re.MULTILINE)
@@ -321,7 +321,7 @@ def decisions() -> list[str]:
 
 
 def test_a_page_is_parsed() -> None:
-    """The tests above see marked blocks, continued programs, links and headings in a page."""
+    """Marked blocks, continued programs, links and headings of a page are found."""
     page = Page(
         "page.md",
         "# A page & more\n\n[one](other.md#top), `[no](code.md)`\n\n"

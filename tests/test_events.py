@@ -89,7 +89,7 @@ async def test_replicas(
 
 
 async def test_drain(tmp_path: Path, serve: Callable[..., LiveServer]) -> None:
-    """At SIGTERM streams end at once, while the server keeps answering until it has drained.
+    """At SIGTERM streams end at once, while the server answers requests until it has drained.
 
     An HTTP 1.0 proxy gets its events without chunks, until the connection ends.
     """

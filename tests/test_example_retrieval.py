@@ -47,7 +47,7 @@ def test_a_question_becomes_terms() -> None:
 
 
 def test_documents_are_found(tmp_path: Path) -> None:
-    """Hidden, installed and linked files and other kinds of files are skipped."""
+    """Documents are found, except hidden, installed and linked files and those of other kinds."""
     for name in ("b.md", "sub/a.txt", ".git/c.md", "node_modules/d.md", "e.py", "sub/.f.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("text", encoding="utf-8")
@@ -70,7 +70,7 @@ def test_documents_are_found(tmp_path: Path) -> None:
 def test_an_unreadable_document_has_a_reason(
     tmp_path: Path, path: str, error: type[Exception]
 ) -> None:
-    """Each reason not to quote from a document has its own error, and no path leads outside."""
+    """Each unusable document has its own error, and no path leads outside the folder."""
     inside = tmp_path / "inside"
     (inside / "folder.md").mkdir(parents=True)
     (tmp_path / "outside.md").write_text("secret", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The examples do what they say: the parts alone, and the programs on a real server."""
+"""The examples work: their parts alone, and the programs on a real server."""
 
 import asyncio
 import re
@@ -81,7 +81,7 @@ async def test_a_right_guess_is_used(tmp_path: Path) -> None:
 
 
 async def test_a_question_without_an_answer(tmp_path: Path) -> None:
-    """An empty folder, or an unrelated question, gives no quotes and a complete run."""
+    """An empty folder or an unrelated question gives no quotes, and the run is complete."""
     journal = RecordingJournal()
 
     assert await answered(journal, tmp_path, "Why?") == []
@@ -230,7 +230,7 @@ def test_versions_are_evaluated_and_a_worse_one_fails(live_server: LiveServer) -
 
 
 def test_documents_are_asked_on_a_real_server(live_server: LiveServer, tmp_path: Path) -> None:
-    """The agent prints its answer with sources, and its record fits its schemas."""
+    """The agent prints its answer with sources, and its spans match their schemas."""
     (tmp_path / "bees.md").write_text("Bees make honey out of nectar.\n", encoding="utf-8")
 
     ran = run(live_server, "ask_documents.py", "What do bees make honey out of?", tmp_path)
@@ -263,7 +263,7 @@ async def spans_of(server: LiveServer, run_id: str) -> list[AgentSpan]:
 def test_the_agent_answers_although_its_token_is_wrong(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
-    """Recording never blocks the agent: it answers, then says what was not delivered."""
+    """With a wrong token the agent answers, and then says what was not delivered."""
     (tmp_path / "bees.md").write_text("Bees make honey out of nectar.\n", encoding="utf-8")
     stranger = replace(live_server, token="a-token-that-nobody-ever-made")
 

@@ -1,4 +1,4 @@
-"""No module of a package imports itself, however many others lie between.
+"""No module of a package imports itself, directly or through others.
 
 Imports that only type checkers follow count, and those inside functions too: two modules that name
 each other cannot be read, moved or tested apart.

@@ -112,7 +112,7 @@ def model() -> Iterator[ModelApi]:
 
 @pytest.mark.parametrize("agent", ["openinference", "opentelemetry_own", "traceloop"])
 async def test_clients_of_a_vendor(agent: str, live_server: LiveServer, model: ModelApi) -> None:
-    """Tree, texts, tool calls, tokens, streaming and the failure arrive from each of them."""
+    """Tree, texts, tool calls, tokens, streaming and the failure arrive from each library."""
     run, spans = await recorded(agent, live_server, model)
 
     kinds = [(each.schema_name, each.status) for each in spans]

@@ -168,7 +168,7 @@ async def test_a_span_of_an_unknown_instance(new_client: PrefactorHttpClient) ->
 
 
 async def test_a_span_from_creation_to_end(new_client: PrefactorHttpClient) -> None:
-    """With an instance registered under the literal id, the span examples work to the end."""
+    """For a registered instance with the literal id, the span examples work."""
     instance = await register(new_client, id="instance_123")
     span = await create_span(new_client)
     finished = await new_client.agent_spans.finish(
@@ -222,7 +222,7 @@ async def test_the_bulk_example(
     registered: bool,
     status: str,
 ) -> None:
-    """Both outputs can be walked and read by key, whether or not the literal instance exists."""
+    """Both outputs can be iterated and read by key, whether or not the instance exists."""
     if registered:
         await register(new_client, id="instance_123")
 

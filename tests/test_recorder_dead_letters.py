@@ -80,7 +80,7 @@ async def test_runs_of_an_unknown_environment_can_be_retried(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """They become dead letters, the log names the runs and why, and `retry` delivers them."""
+    """Runs of an unknown environment are dead-lettered and logged, and `retry` delivers them."""
     with caplog.at_level(logging.WARNING):
         run_id = record_run(recorder, 3, environment_id="no-such-environment")
         assert await recorder.aflush(LIMIT) == 0
@@ -106,7 +106,7 @@ async def test_runs_of_an_unknown_environment_can_be_retried(
 async def test_a_retry_that_is_too_early_loses_nothing(
     recorder: Recorder, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """While the cause remains, `retry` makes the same dead letters again, and none is lost."""
+    """While the cause remains, `retry` produces the same dead letters again."""
     record_run(recorder, 2, environment_id="no-such-environment")
     assert await recorder.aflush(LIMIT) == 0
     before = letters(tmp_path)
@@ -197,7 +197,7 @@ def left_by_a_dead_process(server: LiveServer, spool: Path) -> str:
 async def test_a_run_survives_a_damaged_registration(
     live_server: LiveServer, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """It is registered again from the data in its start, and all of its records arrive."""
+    """A run with a damaged registration is registered again from its start, and arrives."""
     run_id = left_by_a_dead_process(live_server, tmp_path)
     damage(tmp_path, Operation.REGISTER)
     assert await asyncio.to_thread(command, "flush") == (
@@ -212,7 +212,7 @@ async def test_a_run_survives_a_damaged_registration(
 async def test_damage_that_hides_the_agent_costs_no_record(
     live_server: LiveServer, client: PrefactorHttpClient, command: Command, tmp_path: Path
 ) -> None:
-    """Runs that cannot be registered are dead-lettered, and are delivered with `--agent-id`."""
+    """Runs without a known agent are dead-lettered, and delivered with `--agent-id`."""
     run_id = left_by_a_dead_process(live_server, tmp_path)
     damage(tmp_path, Operation.REGISTER, Operation.START)
     assert await asyncio.to_thread(command, "flush") == (

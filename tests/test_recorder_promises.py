@@ -52,7 +52,7 @@ def read_ledger(path: Path) -> Ledger:
 
 
 def environment(server: LiveServer, spool: Path) -> dict[str, str]:
-    """Of a program that records to a server."""
+    """The environment of a program that records to a server."""
     return {**server.environment, "PREFACTOR_SPOOL_DIR": str(spool)}
 
 
@@ -82,7 +82,7 @@ def flush(server: LiveServer, spool: Path) -> None:
 
 
 def held(server: LiveServer, run_id: str) -> list[AgentSpan]:
-    """Every span of a run on the server."""
+    """Return every span of a run on the server."""
 
     async def ask() -> list[AgentSpan]:
         async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
@@ -172,7 +172,7 @@ def test_a_killed_server_gets_everything_after_its_restart(
 def test_hosts_adopters_and_the_server_may_be_killed(
     serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """Hosts die with their server, processes that adopt die too, and everything arrives."""
+    """Hosts, the server and adopting processes are killed, and everything arrives."""
     chance = random.Random(5)
     server = serve(tmp_path / "server")
     port = int(server.url.rpartition(":")[2])

@@ -121,7 +121,7 @@ def test_every_record_arrives_or_is_refused_at_once(
 async def test_an_agent_id_of_nul_is_the_recorders(
     recorder: Recorder, client: PrefactorHttpClient
 ) -> None:
-    """An id of which nothing is left once it is corrected gives way to the recorder's."""
+    """An agent id that is empty after correction is replaced by the recorder's."""
     with recorder.run(agent_id="\0") as run:
         pass
     assert await recorder.aflush(LIMIT) == 0

@@ -1,4 +1,4 @@
-"""Several servers on one PostgreSQL database behave like one."""
+"""Several servers on one PostgreSQL database act as one."""
 
 import asyncio
 from collections import Counter

@@ -55,8 +55,8 @@ def test_the_locks_match_their_sources() -> None:
     assert (check.returncode, check.stderr) == (0, ""), check.stdout
 
 
-def test_there_are_no_locks_that_record_addresses() -> None:
-    """The lock files of tools that write registry addresses into them are not committed."""
+def test_locks_with_registry_addresses_are_not_committed() -> None:
+    """Lock files of tools that write registry addresses into them are not committed."""
     names = {"uv.lock", "poetry.lock", "pdm.lock", "yarn.lock"}
     recording = {short(path) for path in files() if path.name in names}
     # npm's lock records no address where web/.npmrc tells it not to.
@@ -129,7 +129,7 @@ def test_the_changelog_describes_this_version() -> None:
 
 
 def requirements_of(package: Path) -> list[str]:
-    """Everything that a package asks for, extras included."""
+    """Return everything that a package requires, extras included."""
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project.get("optional-dependencies", {}).values()
     return project["dependencies"] + [needed for extra in extras for needed in extra]

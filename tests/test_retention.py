@@ -58,14 +58,14 @@ async def record_old_runs(client: PrefactorHttpClient) -> None:
 
 
 async def left(client: PrefactorHttpClient) -> int:
-    """How many runs are left, each of them whole."""
+    """Return the number of remaining runs, each of them whole."""
     found = [one async for one in client.agent_instances.iterate(page_size=100)]
     assert all(one.span_counts.total == SPANS for one in found if one.id != "open")
     return len(found)
 
 
 async def until(client: PrefactorHttpClient, enough: Callable[[int], bool]) -> None:
-    """Wait for a number of runs that are left."""
+    """Wait until a number of runs remains."""
     async with asyncio.timeout(patience(60)):
         while True:
             if enough(await left(client)):
@@ -93,7 +93,7 @@ async def record_long_run(client: PrefactorHttpClient) -> None:
 
 
 async def spans_left(path: Path, enough: Callable[[int], bool]) -> int:
-    """Wait for a number of the long run's spans that are left in a file."""
+    """Wait until a number of the long run's spans remains in the file."""
     async with asyncio.timeout(patience(60)):
         while True:
             with closing(sqlite3.connect(path)) as connection:
@@ -104,7 +104,7 @@ async def spans_left(path: Path, enough: Callable[[int], bool]) -> int:
 
 
 def verify(database: str) -> str:
-    """What the server's own check finds."""
+    """Return the findings of the server's own check."""
     command = (sys.executable, "-m", "prefactor_server", "verify", "--database", database)
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
@@ -112,9 +112,9 @@ def verify(database: str) -> str:
 async def test_killed_while_it_deletes(
     serve: Callable[..., LiveServer], database: str, tmp_path: Path
 ) -> None:
-    """If a server is killed while it deletes, no run is half gone, and the log has every number.
+    """A server killed during a deletion leaves no run half deleted, and the log has every number.
 
-    On a shared database another server goes on, and none deletes or counts anything twice.
+    On a shared database another server continues, and nothing is deleted or counted twice.
     """
     server = serve(tmp_path / "first", *OFTEN, database=database)
     replicas = [server]
@@ -140,9 +140,9 @@ async def test_killed_while_it_deletes(
 
 
 async def test_killed_within_a_long_run(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
-    """A server killed between the slices of a long run has deleted it, and the rest goes later.
+    """A run whose deletion is interrupted stays invisible, and its spans are deleted later.
 
-    It goes even if the next server applies no policies.
+    They are deleted even if the next server applies no policies.
     """
     server = serve(tmp_path, *OFTEN)
     path = tmp_path / "server.db"
@@ -171,7 +171,7 @@ def test_by_command_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Rules are set, replaced, previewed and removed, and what is wrong is said."""
+    """Rules are set, replaced, previewed and removed by command, and errors are reported."""
     server = serve(tmp_path / "server")
     monkeypatch.setenv("PREFACTOR_API_URL", server.url)
     monkeypatch.setenv("PREFACTOR_API_TOKEN", server.token)

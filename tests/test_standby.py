@@ -115,7 +115,7 @@ def send(
 
 
 def on(server: PostgresServer, database: str, query: str) -> Any:
-    """Return the one value of a query."""
+    """Return the single value of a query."""
     return asyncio.run(_with(server.url(database), lambda connection: connection.fetchval(query)))
 
 
@@ -155,7 +155,7 @@ def copied(directory: Path, primary: PostgresServer) -> Iterator[Pair]:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, primary: PostgresServer) -> Iterator[Pair]:
-    """A server that reads from a standby: leave it doing so."""
+    """A server that reads from a standby. Leave it in that state."""
     with copied(tmp_path_factory.mktemp("standby"), primary) as made:
         yield made
 
@@ -176,7 +176,7 @@ def test_only_a_caller_with_a_position_reads_the_standby(pair: Pair) -> None:
 
 
 def test_a_standby_that_is_behind(pair: Pair) -> None:
-    """A caller sees its own write while the standby lags, and those who have not seen it may not.
+    """A caller sees its own write while the standby lags; other callers may not.
 
     A standby that stays behind is not read at all until it has caught up.
     """
@@ -218,7 +218,7 @@ def test_a_repeated_write_has_a_position(pair: Pair) -> None:
 
 
 def test_commits_out_of_order(pair: Pair) -> None:
-    """A position counts as reached only when its own transaction has ended on the standby."""
+    """A position counts as replayed only when its own transaction has ended on the standby."""
 
     async def overtaken() -> None:
         async def work(connection: Any) -> None:
@@ -240,7 +240,7 @@ def test_commits_out_of_order(pair: Pair) -> None:
 
 
 def test_a_standby_that_dies(pair: Pair) -> None:
-    """Reads continue while the standby is dead, and use it again when it is back."""
+    """Reads continue while the standby is down, and use it again when it is back."""
     run, position = pair.write()
     pair.until_replayed()
     assert run in pair.runs(position)
@@ -277,7 +277,7 @@ def test_a_standby_that_is_promoted(tmp_path: Path, primary: PostgresServer) -> 
 def test_a_server_that_is_no_standby(
     tmp_path: Path, serve: Callable[..., LiveServer], primary: PostgresServer
 ) -> None:
-    """Another database named as the standby is never read, and the log says why."""
+    """A read database that is not a standby is never read, and the log says why."""
     database, other = (f"test_{next(_numbers)}" for _ in range(2))
     url = primary.create_database(database)
     server = serve(tmp_path, "--read-database", primary.create_database(other), database=url)

@@ -17,7 +17,7 @@ types = SpanTypes()
 
 
 class Size(enum.Enum):
-    """Of a cup."""
+    """The size of a cup."""
 
     SMALL = "s"
     LARGE = "l"

@@ -78,7 +78,7 @@ def said(phrase: str, text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-def test_no_text_says(phrase: str) -> None:
+def test_no_text_contains_a_rejected_phrase(phrase: str) -> None:
     """No file contains a phrase for which there is a plainer one."""
     found = [f"{name}:{line}" for name, text in TEXTS.items() for line in said(phrase, text)]
 

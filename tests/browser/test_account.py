@@ -123,7 +123,7 @@ async def test_environments(page: Page) -> None:
 
 
 async def test_section_on_a_phone(page: Page) -> None:
-    """On a phone, the link of the section that is open is in view, however many come before it."""
+    """On a phone, the link of the open section is in view, even if it is the last."""
     await page.set_viewport_size({"width": 360, "height": 740})
     await page.goto("/#/account/server")
     link = page.get_by_role("navigation", name="Account").get_by_role("link", name="Server health")
@@ -132,7 +132,7 @@ async def test_section_on_a_phone(page: Page) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "member"])
 async def test_roles(stranger: Page, server: LiveServer, role: str) -> None:
-    """Anyone but an admin sees no administration, no token and no link."""
+    """Only an admin sees administration, tokens and links."""
     email = await sign_in_as(stranger.context, server, role)
     await stranger.goto("/#/account/tokens")
     await expect(stranger.get_by_role("heading", name="You")).to_be_visible()
@@ -186,7 +186,7 @@ async def test_password(stranger: Page, server: LiveServer, offences: Offences) 
 
 
 async def test_useless_invitation(stranger: Page, server: LiveServer, offences: Offences) -> None:
-    """A mistyped and a revoked invitation say what is wrong and what to do."""
+    """A mistyped and a revoked invitation give a message that says what to do."""
     offences.expected_statuses.add(404)
     _, token = await invitation(stranger.context.request, server, "viewer")
     await stranger.goto(f"/#/invite?token={token[:-3]}")

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_first_run(
     browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """An empty server shows a program that records, and becomes the list when it has run."""
+    """An empty server shows a program that records, and shows the list once it has run."""
     server = serve(tmp_path)
     page = await browser.new_page(base_url=server.url)
     offences = Offences(page, server.url)

@@ -47,7 +47,7 @@ async def finish(server: LiveServer, run_id: str, status: Literal["complete", "f
 
 
 async def test_one_stream(page: Page, server: LiveServer) -> None:
-    """The list and a run that are open in two tabs share one stream, and both follow."""
+    """Two tabs, with the list and a run, share one stream, and both are updated."""
     run_id = await record(server, support_run()[:3], status=None, external_identifier="shared")
     asked: list[str] = []
     other = await page.context.new_page()
@@ -81,7 +81,7 @@ def _skeletons(asked: list[str]) -> int:
 
 
 async def test_slow_answers_do_not_pile_up(page: Page, server: LiveServer) -> None:
-    """While an answer is slow, everything that asks for another one gets the same next one."""
+    """While an answer is slow, further requests for it share the next one."""
     run_id = await record(server, support_run()[:3], status=None)
     # Without shared workers, a page reads again every few seconds.
     await page.add_init_script("delete globalThis.SharedWorker")
@@ -146,7 +146,7 @@ async def test_restart(browser: Browser, serve: Callable[..., LiveServer], tmp_p
 
 
 async def test_replicas(browser: Browser, postgres: PostgresServer, tmp_path: Path) -> None:
-    """A page of one server shows what is written to another."""
+    """A page of one server shows what is written through another."""
     database = postgres.create_database(f"pages_live_{uuid4().hex[:8]}")
     written = start_server(tmp_path / "written", database=database)
     read = start_server(tmp_path / "read", database=database)

@@ -84,7 +84,7 @@ async def test_provider(
 async def test_start_link(
     browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
-    """The link that a server prints opens the pages signed in, and leaves its code nowhere."""
+    """The link that a server prints signs in, and its code is left nowhere."""
     server = serve(tmp_path)
     database = f"sqlite:///{tmp_path / 'server.db'}"
     storage = await open_alongside(load_settings({}, {"database": database}))

@@ -1,4 +1,4 @@
-"""The retention page for an admin; others are told whom to ask."""
+"""The retention page, which is for admins."""
 
 import asyncio
 from collections.abc import Iterator
@@ -113,7 +113,7 @@ async def test_any_agent_is_suggested(page: Page, server: LiveServer) -> None:
 async def test_changes_of_others_are_not_overwritten(
     page: Page, offences: Offences, server: LiveServer
 ) -> None:
-    """Rules that another admin has saved meanwhile stay, and the page says so."""
+    """Rules that another admin saves meanwhile are kept, and the page says so."""
     offences.expected_statuses.add(409)
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
         await client.retention_policies.update({"rules": [], "audit_days": None})

@@ -1,4 +1,4 @@
-"""The list of runs: finding one, and new ones arriving."""
+"""The list of runs: filters, search, and new runs."""
 
 from uuid import uuid4
 
@@ -42,7 +42,7 @@ async def test_filter(page: Page, server: LiveServer) -> None:
 
 
 async def test_new_runs_wait(page: Page, server: LiveServer) -> None:
-    """A new run does not move the list until it is asked for."""
+    """New runs do not move the list until the person asks for them."""
     await record(server, external_identifier=f"old-{uuid4().hex[:8]}")
     await page.goto("/#/runs")
     first = page.get_by_role("listitem").first
@@ -58,7 +58,7 @@ async def test_new_runs_wait(page: Page, server: LiveServer) -> None:
 
 
 async def test_changed_in_place(page: Page, server: LiveServer) -> None:
-    """A run that ends while it is listed changes in place."""
+    """A listed run that ends is updated in place."""
     name = f"running-{uuid4().hex[:8]}"
     run_id = await record(server, status=None, external_identifier=name)
     await page.goto("/#/runs")

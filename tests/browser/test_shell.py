@@ -75,7 +75,7 @@ async def test_environment(page: Page, server: LiveServer) -> None:
 
 
 async def test_leaving(page: Page, server: LiveServer) -> None:
-    """A late update of a page that was left does not bring it back."""
+    """A late update of a page does not bring it back after the person has left it."""
     run_id = await record(server, support_run())
     await page.goto(f"/#/run/{run_id}")
     await expect(page.get_by_role("treeitem").first).to_be_visible()

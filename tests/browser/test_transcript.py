@@ -127,7 +127,7 @@ async def test_select(page: Page, server: LiveServer) -> None:
 
 
 async def test_keys(page: Page, server: LiveServer) -> None:
-    """Arrows move and open, E goes to the next failure wherever it is folded away."""
+    """Arrows move and open, and E goes to the next failure, even in a folded part."""
     await opened(page, server)
     await expect(page.get_by_role("article")).to_have_count(6)
     current = page.locator("article[aria-current=true]")
@@ -158,7 +158,7 @@ async def test_no_calls(page: Page, server: LiveServer) -> None:
 
 
 async def test_long(page: Page, server: LiveServer) -> None:
-    """A long conversation is loaded while scrolling, and the unread end can be jumped to."""
+    """A long conversation is loaded while scrolling, and a key jumps to its end."""
     spans = [Span("root", "support:agent", {"goal": "Count"}, took=9_000)]
     history: list[dict[str, Any]] = []
     for turn in range(150):

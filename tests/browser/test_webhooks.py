@@ -1,4 +1,4 @@
-"""The webhooks page for an admin; a viewer has none."""
+"""The webhooks page, which is for admins."""
 
 from collections.abc import Iterator
 

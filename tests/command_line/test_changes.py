@@ -16,7 +16,7 @@ from prefactor_cli.main import run
 
 
 class Terminal(io.StringIO):
-    """A standard input with a person at it."""
+    """A standard input that is a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -60,7 +60,7 @@ def test_an_error_is_one_line_with_its_exit_code(
 
 
 def test_a_closed_standard_output_is_an_error() -> None:
-    """A command that could show nothing does nothing, and says why."""
+    """A command whose standard output is closed does nothing and exits with an error."""
     closed = ["sh", "-c", 'exec "$@" >&-', "sh", PREFACTOR, "agents", "list"]
 
     ended = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)

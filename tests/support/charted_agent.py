@@ -1,4 +1,4 @@
-"""An agent that has something on its charts."""
+"""An agent with data for its charts."""
 
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ async def charted(server: LiveServer) -> tuple[str, str, str]:
 
 
 async def counted(page: Page, address: str, text: str) -> None:
-    """Open a page of charts until the server has counted what was just recorded."""
+    """Open a page of charts once the server has counted the recorded runs."""
     for _ in range(20):
         await page.goto("about:blank")
         await page.goto(address)

@@ -52,7 +52,7 @@ class Guard:
         self._process.stdin.flush()
 
     def end(self) -> None:
-        """Let it end everything that it still knows, and wait for that."""
+        """Let it end everything that is left, and wait for that."""
         if self._process is not None and self._pid == os.getpid():
             self._process.communicate()
             self._process = None
@@ -76,11 +76,11 @@ class Child(subprocess.Popen[Any]):
         guard.tell("+kill", self.pid)
 
     def wait(self, timeout: float | None = None) -> int:
-        """As it is, with a limit that follows the load."""
+        """Wait, with a limit that follows the load."""
         return super().wait(_scaled(timeout))
 
     def communicate(self, input: Any = None, timeout: float | None = None) -> Any:
-        """As it is, with a limit that follows the load."""
+        """Communicate, with a limit that follows the load."""
         return super().communicate(input, _scaled(timeout))
 
 
@@ -90,7 +90,7 @@ def _scaled(timeout: float | None) -> float | None:
 
 @contextmanager
 def outlasting_the_test() -> Iterator[None]:
-    """Let the processes that are started meanwhile live until the session ends."""
+    """Let processes started in this block live until the session ends."""
     global _outlasting  # noqa: PLW0603 - processes belong to the session or to the test it runs
     _outlasting += 1
     try:

@@ -26,7 +26,7 @@ class Environment:
         subprocess.run(command, check=True, env=self.variables)
 
     def program(self, name: str) -> Path:
-        """A program that is installed in it."""
+        """Return the path of a program that is installed in it."""
         return self.folder / "bin" / name
 
     def run(self, *command: object, **variables: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class CutProxy:
-    """Passes connections on to a server until it is cut, and again when it is mended."""
+    """Passes connections on to a server until they are cut, and again after `mend`."""
 
     def __init__(self, target: str) -> None:
         self.target = target

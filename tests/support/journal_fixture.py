@@ -1,4 +1,4 @@
-"""A journal that keeps what runs and spans write, to be read as the story it tells."""
+"""A journal that keeps the records that runs and spans write, for tests to read."""
 
 import json
 from dataclasses import dataclass, field
@@ -62,18 +62,18 @@ def record_to_dict(record: Record) -> dict[str, Any]:
 
 
 class TickingClock:
-    """A clock whose every look is one second later, and whose system time can be set."""
+    """A clock that advances a second per reading, and whose system time can be set."""
 
     def __init__(self) -> None:
         self._ticks = count()
         self.shift = 0
 
     def elapsed(self) -> int:
-        """Nanoseconds since anything."""
+        """Nanoseconds since an arbitrary time."""
         return next(self._ticks) * SECOND
 
     def wall(self) -> int:
-        """Unix time, as far as the system knows."""
+        """Unix time, according to the system."""
         return START + self.shift
 
 
@@ -91,7 +91,7 @@ def make_sink(journal: Any, clock: TickingClock | None = None, **changes: Any) -
 
 
 def make_run(journal: Any, on_terminated: Any = None, **changes: Any) -> Run:
-    """A run of a core like that."""
+    """A run that writes to that sink."""
     sink = make_sink(journal, **changes)
     return Run(
         sink, sink.ids.new_run_id(START), Registration("a", b',"agent_id":"a"', b""), on_terminated

@@ -57,7 +57,7 @@ class WordRule(Rule):
 
 
 def under(name: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether a dotted name is one of the prefixes or inside one of them."""
+    """Whether a dotted name is one of the prefixes or below one of them."""
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 

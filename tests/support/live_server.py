@@ -28,7 +28,7 @@ class ServerDidNotStartError(Exception):
 
 @dataclass(frozen=True)
 class LiveServer:
-    """A server that has answered that it is ready."""
+    """A server that is ready."""
 
     url: str
     token: str
@@ -56,7 +56,7 @@ class LiveServer:
         return (self.directory / "server.log").read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> int:
-        """End it the polite way and wait; the exit status. Stopping twice is harmless."""
+        """Send SIGTERM, wait, and return the exit status. Stopping twice is harmless."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -66,7 +66,7 @@ class LiveServer:
             raise
 
     def kill(self) -> None:
-        """End it the way a power cut does, and wait until the process is gone."""
+        """Send SIGKILL, and wait until the process is gone."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()

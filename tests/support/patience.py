@@ -1,4 +1,4 @@
-"""How long a test waits for something that would only fail to happen if the product hung."""
+"""How long a test waits for an event that comes at once unless the product hangs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A world for the planner: a server model, a clock, and records that arrive."""
+"""A planner with its surroundings: a journal, a model of the server, and a clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class World:
         return RecordedRun(self.journal, run_id)
 
     def read(self, limit: int = 2**30) -> None:
-        """Let the planner have what was recorded."""
+        """Let the planner read the records."""
         self.ack(self.planner.add(self.journal.read(limit)))
 
     def cut(self, items: int = 1000, size: int = 2**22) -> Batch | None:
@@ -57,7 +57,7 @@ class World:
             self.ack(self.planner.apply_lookup(run_id, refusal, self.now, exists=there))
 
     def ack(self, settlement: Settlement) -> None:
-        """Take note of what is done with."""
+        """Acknowledge what the planner is done with."""
         self.delivered += settlement.delivered
         self.dead_lettered |= {
             entry.record.key: refusal["code"] for entry, refusal in settlement.dead_lettered

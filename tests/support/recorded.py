@@ -1,4 +1,4 @@
-"""Records as a recorder makes them, for tests that hand them to a journal by themselves."""
+"""Records in a recorder's form, for tests that append them to a journal."""
 
 from prefactor_recorder.encoding.record import Operation, encode
 from prefactor_recorder.journal.base import Journal
@@ -14,22 +14,22 @@ class RecordedRun:
         self.id = run_id
 
     def register(self, agent_id: str = "recorded-agent") -> "RecordedRun":
-        """The run came into being."""
+        """Record the registration of the run."""
         body = f'"id":"{self.id}","agent_id":"{agent_id}","agent_version":{{"name":"1"}}'
         return self._append(Operation.REGISTER, self.id, body)
 
     def start(self) -> "RecordedRun":
-        """The run started."""
+        """Record the start of the run."""
         return self._append(Operation.START, self.id, f'"timestamp":{TIME}')
 
     def begin(self) -> "RecordedRun":
-        """The run came into being and started."""
+        """Record the registration and the start of the run."""
         return self.register().start()
 
     def create(
         self, span_id: str, payload: str = "{}", *, parent: str | None = None, schema: str = "x:y"
     ) -> "RecordedRun":
-        """A span began; `payload` is JSON."""
+        """Record the beginning of a span; `payload` is JSON."""
         above = f'"{parent}"' if parent else "null"
         body = (
             f'"agent_instance_id":"{self.id}","id":"{span_id}","parent_span_id":{above},'
@@ -40,16 +40,16 @@ class RecordedRun:
     def end(
         self, span_id: str, status: str = "complete", result: str | None = None
     ) -> "RecordedRun":
-        """A span ended; `result` is JSON."""
+        """Record the end of a span; `result` is JSON."""
         rest = f',"result_payload":{result}' if result else ""
         return self._append(Operation.FINISH_SPAN, span_id, f'{TIME},"status":"{status}"{rest}')
 
     def span(self, span_id: str, payload: str = "{}") -> "RecordedRun":
-        """A span began and ended."""
+        """Record the beginning and the end of a span."""
         return self.create(span_id, payload).end(span_id)
 
     def finish(self, status: str = "complete") -> "RecordedRun":
-        """The run ended."""
+        """Record the end of the run."""
         return self._append(Operation.FINISH, self.id, f'"status":"{status}","timestamp":{TIME}')
 
     def _append(self, operation: Operation, identifier: str, body: str) -> "RecordedRun":

@@ -15,7 +15,7 @@ from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 
 def evaluate(path: Path, names: dict[str, Any]) -> Any:
-    """Execute a file; a coroutine when its top level awaits, else None."""
+    """Execute a file; return a coroutine if its top level awaits, else None."""
     source = path.read_text(encoding="utf-8")
     code = compile(source, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     return eval(code, {"__name__": "__main__", **names})  # noqa: S307 - our own documentation
@@ -30,7 +30,7 @@ async def evaluate_with_client(path: Path) -> None:
 
 
 def main(file: str, *given: str) -> None:
-    """Run a file in the way that its page asked for."""
+    """Run a file as its page requires."""
     if given == ("client",):
         asyncio.run(evaluate_with_client(Path(file)))
         return

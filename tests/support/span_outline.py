@@ -1,4 +1,4 @@
-"""A recorder's spans as a tree that a test can compare at a glance."""
+"""A recorder's spans as a tree that a test can compare."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Results that integrations record for tools, and the bodies they come from."""
+"""Results that integrations record for tools, and the responses that contain them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Background tasks: what happens to the others when one fails."""
+"""Background tasks: how the failure of one affects the others."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from prefactor_server.upkeep import in_background
 
 
 async def test_a_failed_task_is_logged_at_once_and_stops_no_other() -> None:
-    """A task that fails is in the log while the server runs, and the others end as usual."""
+    """A failed task is logged while the server runs, and the other tasks end as usual."""
     ended: list[str] = []
 
     async def fail() -> None:

@@ -75,7 +75,7 @@ async def test_an_operator_may_choose_the_token(tmp_path: Path) -> None:
 
 
 async def test_a_short_token_that_begins_like_ours_is_not_stored(tmp_path: Path) -> None:
-    """A token of sixteen characters is not stored as its own first sixteen."""
+    """A token of sixteen characters does not have all of them stored as its shown start."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     await fill(storage, "pf_0123456789abc")
     await storage.close()
@@ -115,7 +115,7 @@ def test_suitable_tokens(text: str) -> None:
 
 
 async def test_ids_of_a_new_database_sort_by_time(tmp_path: Path) -> None:
-    """The account, environment and token are made in the order in which they refer."""
+    """The account, environment and token have ids in ascending order."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     clock = count(NOW, 1000)
     ids = PfidMaker(lambda: next(clock), os.urandom)
@@ -130,7 +130,7 @@ async def test_ids_of_a_new_database_sort_by_time(tmp_path: Path) -> None:
 
 
 async def test_a_new_account_can_register(tmp_path: Path) -> None:
-    """A registration works on a new database without anything else being made first."""
+    """A registration works on a new database without any other setup."""
     storage = SqliteStorage.open(tmp_path / "prefactor.db")
     await fill(storage)
     (account,) = await storage.accounts()

@@ -40,7 +40,7 @@ class Server:
             )
 
     def wait_until_ready(self) -> None:
-        """Return when the server answers, or has ended."""
+        """Return when the server answers or has ended."""
         while self.process.poll() is None:
             if self.ready.exists() and self._pid_in_ready_file() == self.process.pid:
                 return
@@ -55,7 +55,7 @@ class Server:
 
     @property
     def said(self) -> str:
-        """What it printed."""
+        """Return what the server printed."""
         return self.errors.read_text()
 
     def request(self, method: str, path: str, body: object = None, token: str = TOKEN) -> Any:
@@ -77,7 +77,7 @@ class Server:
 
 @pytest.fixture
 def database() -> dict[str, str]:
-    """The setting of the database: none, so that it is a file in the folder."""
+    """The setting of the database: unset, so that it is a file in the folder."""
     return {}
 
 
@@ -123,7 +123,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def test_a_new_database_gets_a_token_that_is_printed_once(serve: Callable[..., Server]) -> None:
-    """The first start prints two variables that work, and the second start prints no token."""
+    """The first start prints two variables that work, and the second prints no token."""
     first = serve(token="")
     token = re.search(r"export PREFACTOR_API_TOKEN=(pf_account_\S+)", first.said)
     assert token is not None
@@ -175,7 +175,7 @@ def test_a_guessable_secret_key_is_refused(run: Run, serve: Callable[..., Server
 def test_a_signal_ends_the_server_after_accepted_requests(
     serve: Callable[..., Server], by: signal.Signals
 ) -> None:
-    """SIGTERM and SIGINT end the server with status 0, and what it answered is in the file."""
+    """After SIGTERM or SIGINT the exit status is 0, and every acknowledged write is stored."""
     server = serve()
     server.request("POST", "/api/v1/agent", {"details": {"name": "kept", "id": "kept-1"}})
     assert server.stop(by) == 0
@@ -183,7 +183,7 @@ def test_a_signal_ends_the_server_after_accepted_requests(
 
 
 def test_a_second_server_on_the_file_is_refused(serve: Callable[..., Server], run: Run) -> None:
-    """A second server on the same file ends with a message that names the first one's pid."""
+    """A second server on the same file ends with a message that has the first one's pid."""
     server = serve()
     ended = run("serve", "--port", "0")
     assert ended.returncode == 1
@@ -242,7 +242,7 @@ def test_a_fixable_error_is_one_line(
 
 
 def test_a_file_of_another_kind_is_refused_and_kept(run: Run, tmp_path: Path) -> None:
-    """A file of another kind is not touched."""
+    """A file that is not a database is left unchanged."""
     (tmp_path / "notes.txt").write_text("my notes\n" * 500)
     ended = run("serve", "--database", "sqlite:///notes.txt")
     assert ended.returncode == 1

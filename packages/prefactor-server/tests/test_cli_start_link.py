@@ -1,4 +1,4 @@
-"""The link that a server prints at its start, as the person at its terminal sees it."""
+"""The link that a server prints when it starts, as a person at its terminal sees it."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def posted(url: str, code: str) -> int:
 
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("0.0.0.0", 0)])
 def test_a_terminal_gets_a_link(tmp_path: Path, host: str, status: int) -> None:
-    """At a loopback address the terminal shows a sign-in link, and at another address none."""
+    """The terminal shows a sign-in link only if the server listens on a loopback address."""
     text, got = told_at_start(tmp_path, host)
 
     assert got == status, text

@@ -1,4 +1,4 @@
-"""How documents are stored: small ones as they are, large ones compressed, sizes checked."""
+"""How documents are stored: small ones unchanged, large ones compressed, with checked sizes."""
 
 import os
 import threading
@@ -13,15 +13,15 @@ from prefactor_server.payloads import RAW, ZSTD, decode_document, encode_documen
 LARGE = b'{"messages": [' + b'"the same words again", ' * 100 + b'""]}'
 
 
-def test_a_small_document_is_kept_as_it_is() -> None:
-    """Below the size from which compression pays, the bytes are the document."""
+def test_a_small_document_is_stored_unchanged() -> None:
+    """A document below the compression threshold is stored unchanged."""
     assert encode_document(b'{"a":1}') == (RAW, b'{"a":1}')
     assert encode_document(b"") == (RAW, b"")
     assert encode_document(LARGE[:255]) == (RAW, LARGE[:255])
 
 
 def test_a_large_document_is_compressed() -> None:
-    """From that size on, a document that becomes smaller is compressed."""
+    """From the threshold on, a document that becomes smaller is compressed."""
     codec, body = encode_document(LARGE)
 
     assert codec == ZSTD
@@ -29,8 +29,8 @@ def test_a_large_document_is_compressed() -> None:
     assert decode_document(codec, body) == LARGE
 
 
-def test_a_document_that_gets_no_smaller_is_kept_as_it_is() -> None:
-    """Bytes without a pattern are not made larger by compression."""
+def test_an_incompressible_document_is_stored_unchanged() -> None:
+    """A document that compression would enlarge is stored unchanged."""
     noise = os.urandom(1000)
 
     assert encode_document(noise) == (RAW, noise)
@@ -38,7 +38,7 @@ def test_a_document_that_gets_no_smaller_is_kept_as_it_is() -> None:
 
 @given(st.binary(max_size=600) | st.binary(min_size=1, max_size=8).map(lambda b: b * 1000))
 def test_every_document_reads_back(document: bytes) -> None:
-    """A stored document reads back unchanged, and never takes more space than it had."""
+    """A stored document reads back unchanged, and is never larger than the original."""
     codec, body = encode_document(document)
 
     assert decode_document(codec, body) == document
@@ -46,7 +46,7 @@ def test_every_document_reads_back(document: bytes) -> None:
 
 
 def test_an_unknown_codec_is_named() -> None:
-    """A document that a newer server stored in its own way is refused with the codec's number."""
+    """A document with a newer server's codec is refused with the codec's number."""
     with pytest.raises(ValueError, match="codec 7 is unknown"):
         decode_document(7, b"{}")
 
@@ -78,7 +78,7 @@ def test_a_damaged_document_is_refused(body: bytes) -> None:
 
 @given(st.binary(max_size=60), st.integers(0, 100))
 def test_damage_raises_only_value_errors(noise: bytes, at: int) -> None:
-    """However a stored document was damaged, it is read as something or refused with ValueError."""
+    """A damaged document either decodes to something or raises ValueError."""
     body = bytearray(encode_document(LARGE)[1])
     at %= len(body)
     body[at : at + len(noise)] = noise

@@ -1,4 +1,4 @@
-"""A server that is overloaded, and stopped under load, with real processes."""
+"""A server that is overloaded or stopped under load, with real processes."""
 
 import http.client
 import signal

@@ -52,7 +52,7 @@ def log(server: LiveServer) -> list[dict[str, object]]:
 
 
 def test_health_and_readiness_need_no_token(serve: Serve) -> None:
-    """A server that answers is alive and one that can write is ready, without a token."""
+    """Without a token, a server that answers is alive and one that can write is ready."""
     server = serve()
 
     alive = ask(server, "GET", "/healthz", token="")
@@ -135,7 +135,7 @@ def test_a_draining_server_is_not_ready(serve: Serve) -> None:
 
 
 def test_a_second_signal_does_not_wait(serve: Serve) -> None:
-    """A second signal stops the server at once, however long it was meant to drain."""
+    """A second signal stops the server at once, even while it drains."""
     server = serve("--drain-seconds", "600")
 
     server.process.send_signal(signal.SIGTERM)
@@ -208,7 +208,7 @@ def test_metrics_can_be_switched_off(serve: Serve) -> None:
 
 
 def test_the_log_has_start_and_stop(serve: Serve) -> None:
-    """A server's first and last lines say that it started, where, and that it has stopped."""
+    """The first and last log lines say that the server started, where, and that it stopped."""
     server = serve()
     ask(server, "GET", "/api/v1/ping")
     assert server.stop() == 0
@@ -220,7 +220,7 @@ def test_the_log_has_start_and_stop(serve: Serve) -> None:
 
 
 def test_every_request_is_logged_on_request(serve: Serve) -> None:
-    """With --log-requests a request has a line under the id of its answer, without its contents."""
+    """With --log-requests each request has a line with its id and without its contents."""
     server = serve("--log-requests")
     answer = ask(
         server, "POST", "/api/v1/agent", {"details": {"name": "a-secret-name", "id": "a-secret"}}

@@ -28,7 +28,7 @@ def named(setting: Setting) -> str:
 
 
 def test_the_settings_are_the_rows_of_the_table() -> None:
-    """The settings are the rows of the table, in order and without duplicates."""
+    """The settings object has the fields of the table, in order and without duplicates."""
     assert [field.name for field in fields(Settings)] == [one.name for one in SETTINGS]
 
 
@@ -82,7 +82,7 @@ def test_words_for_yes_and_no(text: str, value: bool) -> None:
 
 @pytest.mark.parametrize("text", ["", "maybe", "2", "on fire"])
 def test_an_invalid_flag_value(text: str) -> None:
-    """Any other word is refused, and the error names the variable."""
+    """A value that is neither yes nor no is refused, and the error names the variable."""
     with pytest.raises(SettingError, match="PREFACTOR_AUTO_CREATE_AGENTS must be true or false"):
         load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {})
 
@@ -128,7 +128,7 @@ def test_a_number_below_zero(setting: Setting) -> None:
     [("port", 65_535), ("token_cache_seconds", 86_400), ("idempotency_days", 36_500)],
 )
 def test_a_number_that_is_too_large(name: str, most: int) -> None:
-    """An impossible port, and times that no clock reaches, are refused."""
+    """An impossible port and times beyond any clock are refused."""
     variable = f"PREFACTOR_{name.upper()}"
 
     assert getattr(load_settings({variable: str(most)}, {}), name) == most
@@ -153,7 +153,7 @@ def test_zero_is_refused_for_limits(name: str) -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    """The token does not appear where settings are printed; its presence does."""
+    """A printed list of settings shows that a secret is set, and not its value."""
     shown = repr(load_settings({"PREFACTOR_BOOTSTRAP_TOKEN": "the-secret-itself"}, {}))
 
     assert "the-secret-itself" not in shown
@@ -171,6 +171,6 @@ def test_other_variables_are_ignored() -> None:
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0.0/8, nobody", "10.0.0.1/8"])
 def test_a_proxy_is_an_address_or_a_network(text: str) -> None:
-    """A value that is neither is refused by name, before anything starts."""
+    """A proxy that is neither an address nor a network is refused by name at the start."""
     with pytest.raises(SettingError, match="PREFACTOR_TRUSTED_PROXIES must be addresses"):
         load_settings({"PREFACTOR_TRUSTED_PROXIES": text}, {})

@@ -72,7 +72,7 @@ def status(server: LiveServer, run_id: str) -> int:
 
 
 class TestOnEitherBackend:
-    """What an operator does with runs, on either backend."""
+    """The commands about runs, on either backend."""
 
     @pytest.fixture
     def database(self, database_url: str) -> str:
@@ -171,7 +171,7 @@ class TestOnEitherBackend:
 
 
 def test_pruning_works_on_a_full_disk(server: LiveServer, run: Run) -> None:
-    """The guard that refuses writes on a full disk does not keep an operator from deleting."""
+    """Pruning still works when too little disk space makes the server refuse writes."""
     full = {"PREFACTOR_MIN_FREE_DISK_BYTES": str(1 << 60)}
 
     assert run("prune", "--days", "0", **full).stdout.startswith("deleted 2 runs")
@@ -204,7 +204,7 @@ def test_a_fixable_error_is_one_line(
 
 
 def test_a_backup_is_restored(server: LiveServer, run: Run, tmp_path: Path) -> None:
-    """A server on a backup answers as the running one did when it was taken."""
+    """A server on a backup gives the answers of the time when it was taken."""
     copy = tmp_path / "copy.db"
     made = run("backup", str(copy))
     assert made.returncode == 0, made.stderr

@@ -230,7 +230,7 @@ async def test_a_server_killed_while_it_makes_partitions(
 
 
 async def test_a_clock_beyond_all_ranges(empty_url: str) -> None:
-    """A server whose clock is in a far future starts, and stores what it is sent."""
+    """A server whose clock is in the far future starts, and stores what it receives."""
     connection = await connect(empty_url)
     await migrate(connection)
     await connection.close()

@@ -60,7 +60,7 @@ async def explained(connection: Any, sql: str, *values: object) -> str:
 
 
 async def test_loading_reads_no_table_whole(filled: PostgresStorage) -> None:
-    """The rows that a batch names are found by index, even in the smallest tables."""
+    """The rows that a batch names are found by index, even in small tables."""
     named = {"span-1", "span-2"}
     needs = Needs(
         keys={("o", "k")},
@@ -127,7 +127,7 @@ async def test_writing_reads_no_table_whole(filled: PostgresStorage) -> None:
 
 
 def test_plans_are_renewed_as_tables_grow() -> None:
-    """A connection replans with every doubling of its uses, and after some time at the least."""
+    """A connection replans each time its uses double, and at least after some time."""
     now = [0.0]
     renewal = PlanRenewal(lambda: now[0])
 
@@ -169,7 +169,7 @@ async def test_a_connection_replans_as_tables_grow(
 async def test_a_run_that_statistics_do_not_show(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """The spans of a new run of a new agent are found without reading those of the only other."""
+    """Spans of a new run, unknown to the statistics, are found without reading another's."""
     first = SPANS.replace("number % 500 + 1", "1").replace("number % 50", "1")
     second = first.replace("'span-'", "'new-'").replace("-' || 1", "-2'")
     await database.rows(first)
@@ -188,7 +188,7 @@ async def test_a_run_that_statistics_do_not_show(
 async def test_every_partition_has_the_same_estimates(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Partitions of the migration and of the server plan reads of spans alike."""
+    """Partitions made by the migration and by the server have the same planner estimates."""
     await storage.maintenance.extend_partitions(NOW, 1)
 
     estimates = await database.rows(
@@ -213,7 +213,7 @@ LISTS = {
 
 
 async def test_deliveries_with_a_status_are_read_in_order(filled: PostgresStorage) -> None:
-    """The newest deliveries with a status come out of one index, and are not sorted."""
+    """The newest deliveries with a status are read from one index, without sorting."""
     listing = Listing((Filter("status", "=", "failed"),), Sort("inserted_at", descending=True))
     table = next(table for table in tables.TABLES if table.kind is WebhookDelivery)
     clause = listing_sql.page(ACCOUNT, listing, table.columns, table.name)
@@ -239,7 +239,7 @@ async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage
 
 
 async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
-    """The spans of a run are read through the index of runs, without touching others."""
+    """The spans of a run are read through the index of runs, and no others."""
     sql = read._read("instance.skeleton")
 
     async with filled._span_reading.connection() as connection:

@@ -57,7 +57,7 @@ def refusal(outcome: Outcome) -> type[Any]:
 
 
 async def test_one_key_has_one_effect(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """If two servers get one request with one key, the slower answers with the faster's row."""
+    """If two servers get one request with one key, the later answers with the earlier's row."""
     asked = request(key="same-key")
     mine = register("run-mine", request=asked)
 
@@ -71,7 +71,7 @@ async def test_one_key_has_one_effect(database: PostgresDatabase, storage: Postg
 async def test_one_key_for_two_requests(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Of two servers with different requests under one key, the slower refuses."""
+    """If two servers get different requests with one key, the later refuses."""
     mine = register("run-mine", request=request(key="same-key", fingerprint=b"mine"))
     theirs = register("run-theirs", request=request(key="same-key", fingerprint=b"theirs"))
 
@@ -121,7 +121,7 @@ async def opened(storage: PostgresStorage) -> Any:
 
 
 async def test_a_run_starts_once(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """If two servers start the same run, the slower refuses and changes nothing."""
+    """If two servers start the same run, the later refuses and changes nothing."""
     await do(storage, register("run-1"))
 
     outcome, _ = await raced(
@@ -216,7 +216,7 @@ async def test_a_span_finished_after_a_termination(
 
 
 async def test_a_span_is_created_once(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """Of two servers that create a span of one id, the slower refuses."""
+    """If two servers create a span with one id, the later refuses."""
     run = await opened(storage)
 
     outcome, theirs = await raced(
@@ -230,7 +230,7 @@ async def test_a_span_is_created_once(database: PostgresDatabase, storage: Postg
 async def test_a_span_is_finished_once(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Of two servers that finish a span, the slower refuses."""
+    """If two servers finish a span, the later refuses."""
     await opened(storage)
 
     outcome, theirs = await raced(
@@ -242,7 +242,7 @@ async def test_a_span_is_finished_once(
 
 
 async def test_counts_add_up(database: PostgresDatabase, storage: PostgresStorage) -> None:
-    """Spans that two servers add to a run at once are all counted, without deciding again."""
+    """Spans that two servers add to a run at once are all counted, without a retry."""
     run = await opened(storage)
     get_in_between = on_another_replica(database, create_span("theirs", run, status="failed"))
     submissions = [Submission((create_span("mine", run, status="complete"),), 1)]

@@ -75,7 +75,7 @@ async def test_batches_in_any_order_do_not_deadlock(
 async def test_terminations_among_writes(
     database: PostgresDatabase, storage: PostgresStorage, other: PostgresStorage
 ) -> None:
-    """Runs terminated by either server while both add and finish spans count them all."""
+    """A run that is terminated while both servers write its spans counts every span."""
     runs = await opened(storage)
 
     async def busy(replica: PostgresStorage, name: str) -> None:
@@ -168,7 +168,7 @@ asyncio.run(main())
 async def test_a_server_killed_in_mid_batch(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """Everything that a killed server acknowledged is stored, and another server takes repeats."""
+    """What a killed server acknowledged is stored, and another server accepts repeats."""
     await opened(storage)
     run = await storage.instance(ACCOUNT, "run-0")
     assert run is not None

@@ -112,7 +112,7 @@ async def test_usage_is_counted_alike(storage: PostgresStorage, embedded: Storag
 async def test_profiles_are_found_by_their_agents(
     storage: PostgresStorage, embedded: Storage
 ) -> None:
-    """An agent has the profile that it names, unless that is deleted or never was."""
+    """An agent has the profile that it names, unless that was deleted or never existed."""
     for one in (storage, embedded):
         await fill(one)
         agents = ["weighed", "orphan", "dangling", "bare", "unknown"]

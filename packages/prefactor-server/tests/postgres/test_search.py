@@ -14,7 +14,7 @@ from prefactor_server.storage.postgres.search import _SQL
 async def test_two_servers_share_one_index(
     storage: PostgresStorage, other: PostgresStorage
 ) -> None:
-    """Followers that take turns, or work on one slice at a time, leave nothing out."""
+    """Followers that take turns, or work on the same slice, leave no span out."""
     spans = await record(storage, 4)
     first, second = follower_of_all(storage, "one"), follower_of_all(other, "two")
     for number in range(4):

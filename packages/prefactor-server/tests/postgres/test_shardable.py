@@ -56,7 +56,7 @@ def run_tables(text: str) -> Mapping[str, set[str]]:
 
 
 def names_the_run(text: str) -> bool:
-    """Whether all tables of runs are at the same runs, and some value says which these are."""
+    """Whether all tables of runs are joined on one run, and a value says which."""
     tables = run_tables(text)
     of_runs = set().union(*tables.values())
     joined, given = set[str](), set[str]()
@@ -126,7 +126,7 @@ def _found(pattern: str) -> set[str]:
 
 
 def test_statements_name_the_run() -> None:
-    """A statement on tables of runs says which runs, but for those that look for runs."""
+    """A statement on tables of runs names the run, except for listed ones that search for runs."""
     unnamed = {name for name, text in STATEMENTS.items() if run_tables(text)}
     unnamed -= {name for name, text in STATEMENTS.items() if names_the_run(text)}
 
@@ -151,7 +151,7 @@ def test_statements_name_the_run() -> None:
     ],
 )
 def test_a_statement_without_the_run_is_found(statement: str, named: bool) -> None:
-    """The check recognises a run that is named, and a join that names none."""
+    """The check recognises a named run, and a join that names none."""
     assert names_the_run(statement) is named
 
 

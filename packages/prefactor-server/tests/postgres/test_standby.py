@@ -15,7 +15,9 @@ from prefactor_server.storage.postgres.pool.standby_lag import StandbyLag
         ("postgresql://nowhere:port/x", "--read-database is not a usable address"),
     ],
 )
-async def test_a_standby_that_cannot_be(empty_url: str, read_database: str, message: str) -> None:
+async def test_an_unusable_standby_is_refused(
+    empty_url: str, read_database: str, message: str
+) -> None:
     """A read database that can never be used is refused when the server starts."""
     settings = load_settings({}, {"database": empty_url, "read_database": read_database})
 
@@ -24,7 +26,7 @@ async def test_a_standby_that_cannot_be(empty_url: str, read_database: str, mess
 
 
 async def test_a_file_has_no_standby() -> None:
-    """A read database is refused for a file, with what to do."""
+    """A database file with a read database is refused, with advice."""
     settings = load_settings({"PREFACTOR_READ_DATABASE": "postgresql://nowhere/x"}, {})
 
     with pytest.raises(SettingError, match="a file has no standby"):
@@ -32,7 +34,7 @@ async def test_a_file_has_no_standby() -> None:
 
 
 def test_lag_is_the_age_of_what_was_reached() -> None:
-    """A standby is behind by the age of the latest known position that it has reached."""
+    """A standby's lag is the age of the latest known position that it has replayed."""
     lag = StandbyLag(5)
 
     assert lag.problem(10, primary=100, standby=100) is None

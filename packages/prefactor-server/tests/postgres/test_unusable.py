@@ -70,7 +70,7 @@ async def test_a_connection_to_a_standby_is_replaced(
 async def test_a_database_that_takes_no_writes_is_read(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """A database that is read-only for everyone refuses writes and still serves reads."""
+    """A read-only database refuses writes and still serves reads."""
     name = urlsplit(database.url).path.removeprefix("/")
     await database.rows(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     async with storage._writing.connection() as connection:

@@ -1,4 +1,4 @@
-"""The command that copies a database, where that is a server's own program."""
+"""The command that copies a database on a server, which runs pg_dump."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(server: PostgresServer, database: PostgresDatabase, tmp_path: Path) -> Run:
-    """Run a command on a database with two runs that ended long ago, to its end."""
+    """Run a command on a database with two runs that ended long ago."""
 
     async def fill() -> None:
         storage = await database.open()

@@ -14,7 +14,7 @@ NAMES = st.sampled_from(["a", "e", "d", "other"])
 
 @given(NAMES, NAMES)
 def test_an_account_token_sees_everything(agent_id: str, environment_id: str) -> None:
-    """Nothing of its account is hidden from an account token, and its lists are left alone."""
+    """An account token sees everything of its account, and its lists get no filter."""
     listing = Listing(filters=(Filter("status", "=", "active"),))
 
     assert ACCOUNT.can_see(agent_id, environment_id)
@@ -23,14 +23,14 @@ def test_an_account_token_sees_everything(agent_id: str, environment_id: str) ->
 
 @given(NAMES, NAMES)
 def test_a_deployment_token_sees_its_own_only(agent_id: str, environment_id: str) -> None:
-    """A deployment token sees its agent in its environment, and no other pair of the two."""
+    """A deployment token sees only its own agent in its own environment."""
     assert DEPLOYMENT.can_see(agent_id, environment_id) == (
         (agent_id, environment_id) == ("a", "e")
     )
 
 
 def test_a_list_gets_one_more_filter() -> None:
-    """A deployment token's list has an extra filter besides its own."""
+    """A deployment token's list keeps its filters and gets one more."""
     listing = Listing(filters=(Filter("agent_id", "=", "other"),), offset=3)
 
     narrowed = scoped_to(DEPLOYMENT, listing)

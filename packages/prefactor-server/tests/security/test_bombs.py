@@ -98,7 +98,7 @@ def process_database(own_database_url: str) -> str:
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_affects_no_other_caller(server: LiveServer, bomb: dict[str, Any]) -> None:
-    """The run is registered, each span is stored whole, and everyone else is answered."""
+    """The run is registered, each span is stored whole, and other callers are answered."""
     run_id = f"run-{next(_numbers)}"
     kind = {"name": "bomb", "params_schema": {"type": "object"}, **bomb}
     declared = {"external_identifier": run_id, "span_type_schemas": [kind]}
@@ -128,7 +128,7 @@ def _span(server: LiveServer, run_id: str, payload: dict[str, Any]) -> Answer:
 
 
 def _answered_while(server: LiveServer, others: list[Future[Any]]) -> None:
-    """Ask at least once, and for as long as others wait."""
+    """Ask at least once, and until the other requests end."""
     while True:
         assert ask(server, "GET", "/api/v1/ping").status == 200
         if all(other.done() for other in others):

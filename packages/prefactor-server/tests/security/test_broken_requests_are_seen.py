@@ -1,4 +1,4 @@
-"""Requests that never reach the API, as operators see them."""
+"""Requests that never reach the API are counted and logged."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from prefactor_server.http.connection import MAX_HEAD_BYTES
 
 
 def test_requests_refused_below_the_api_are_counted(tmp_path: Path) -> None:
-    """Half a request, an endless header and noise are counted and logged, once each."""
+    """Half a request, an endless header and random bytes are each counted and logged once."""
     # Two seconds: one is the bound of a slow request, and a timer may be a millisecond early.
     server = start_server(tmp_path, "--request-timeout-seconds", "2", "--log-requests")
     head = f"POST /api/v1/agent HTTP/1.1\r\nAuthorization: Bearer {server.token}\r\n"

@@ -70,7 +70,7 @@ def test_a_compressed_bulk_request_works(server: LiveServer, line: RawSocket) ->
 
 
 def test_every_answer_says_that_requests_may_be_compressed(line: RawSocket) -> None:
-    """A client learns it from any first answer: a success, an error or a malformed request."""
+    """A success, an error and the answer to a malformed request all announce it."""
     answers = [
         line.ask("GET", "/api/v1/ping"),
         line.ask("GET", "/api/v1/nowhere"),
@@ -83,7 +83,7 @@ def test_every_answer_says_that_requests_may_be_compressed(line: RawSocket) -> N
 
 @pytest.fixture(scope="module")
 def bomb() -> bytes:
-    """A small request that would be a large one; made before a server waits for it."""
+    """A small request that inflates to a large one."""
     return gzip.compress(b'{"items": "' + bytes(180_000_000), 9)
 
 
@@ -116,7 +116,7 @@ def test_the_limit_applies_to_the_decompressed_size(line: RawSocket, size: int) 
 
 
 def test_the_limit_applies_to_the_compressed_size(line: RawSocket) -> None:
-    """The bytes that arrive are counted as well, announced or not."""
+    """The received bytes are counted as well, whether or not their size is announced."""
     members = gzip.compress(b"") * (LIMIT // 20 + 1)
 
     _refused(_compressed(line, BULK, members), 413)

@@ -38,7 +38,7 @@ TAKEN = (
 
 
 class World:
-    """One account on one server, two of its deployments, and all the rest of it."""
+    """One account on one server, two of its deployments, and all other objects."""
 
     def __init__(self, api: ServedApi) -> None:
         self.api = api
@@ -75,7 +75,7 @@ class World:
         return Places(DESCRIBED, self.known, self.intruder.ids)
 
     def attempt(self, calls: list[Call]) -> None:
-        """Let both make the calls, and check that the answers are the same and leak nothing."""
+        """Make the calls as both callers; check that the answers are equal and leak nothing."""
         before = self.api.do(self.operator.rest())
         self.api.do(self._attempt(calls))
         assert self.api.do(self.operator.rest()) == before

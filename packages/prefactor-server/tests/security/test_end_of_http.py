@@ -1,4 +1,4 @@
-"""Requests that a parser takes for the end of HTTP: their bodies are read as bodies."""
+"""Requests that a parser takes for the end of HTTP: the server reads their bodies as bodies."""
 
 import json
 from itertools import count
@@ -112,8 +112,8 @@ def test_upgrades_in_a_pipeline_are_answered_in_order(server: LiveServer, line: 
 
 @pytest.mark.parametrize("target", ["example.org:443", "/api/v1/agent", "*"])
 @pytest.mark.parametrize("before", ["nothing", "an answer", "a question"])
-def test_there_is_no_tunnel(server: LiveServer, target: str, before: str) -> None:
-    """CONNECT gets an error after earlier answers, and what follows it is not read."""
+def test_connect_opens_no_tunnel(server: LiveServer, target: str, before: str) -> None:
+    """CONNECT gets an error after earlier answers, and nothing after it is read."""
     with connected(server) as line:
         hidden = line.request("POST", AGENT, body=b'{"details":{"name":"tunnelled"}}')
         if before == "an answer":
@@ -145,7 +145,7 @@ def test_there_is_no_tunnel(server: LiveServer, target: str, before: str) -> Non
 def test_nothing_after_the_last_request_is_read(
     server: LiveServer, line: RawSocket, last: tuple[str, tuple[str, ...]]
 ) -> None:
-    """The answer says that it is the last, and anything after its request is ignored."""
+    """The answer says that it is the last, and bytes after its request are ignored."""
     version, headers = last
     chunked = "Transfer-Encoding: chunked" in headers
     request = line.request("GET", PING, *headers).replace(b"HTTP/1.1", version.encode())
@@ -162,7 +162,7 @@ def test_nothing_after_the_last_request_is_read(
     "broken", [b"\x00\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET a b c\r\n\r\n"]
 )
 def test_a_request_before_noise_is_answered(line: RawSocket, broken: bytes) -> None:
-    """The request before it is answered first; only then comes the refusal."""
+    """A request before invalid bytes is answered first, and the error follows."""
     requests = [line.request("POST", AGENT, body=b'{"details":{"name":"%d"}}' % n) for n in (1, 2)]
     line.send(b"".join(requests) + broken)
 

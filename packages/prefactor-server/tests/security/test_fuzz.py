@@ -40,7 +40,7 @@ WRONG = [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer pf_account_0_0", "
 
 
 class Target:
-    """A furnished server, and the document that it serves."""
+    """A server with data, and the document that it serves."""
 
     def __init__(self, api: ServedApi) -> None:
         self.url = api.do(api.listen())
@@ -118,7 +118,7 @@ def test_no_request_is_answered_without_a_token(target: Target) -> None:
 
 
 def _aim(target: Target, case: Any, data: st.DataObject) -> None:
-    """Usually replace made-up ids by real ones, because otherwise everything is a 404."""
+    """Usually replace generated ids by real ones, because otherwise everything is a 404."""
     for place in (case.path_parameters, case.query, case.body):
         if isinstance(place, dict):
             _aim_at(target, place, data)

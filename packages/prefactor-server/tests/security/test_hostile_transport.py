@@ -41,8 +41,8 @@ class TestSizes:
     """Requests that are too large."""
 
     @pytest.mark.parametrize("size", [200_001, 10**15, 2**63])
-    def test_a_declared_giant_is_refused_unread(self, line: RawSocket, size: int) -> None:
-        """The declared size is enough to refuse a body, however large the number."""
+    def test_an_oversized_body_is_refused_unread(self, line: RawSocket, size: int) -> None:
+        """A body is refused by its declared size alone, however large the number."""
         assert line.ask("POST", AGENT, f"Content-Length: {size}").status == 413
 
     def test_an_invalid_size_is_refused(self, server: LiveServer) -> None:
@@ -281,7 +281,7 @@ class TestPaths:
         ],
     )
     def test_an_invalid_path_is_refused(self, server: LiveServer, path: bytes) -> None:
-        """Bytes that no path can hold are answered 400 or lead nowhere."""
+        """Bytes that no path can hold are a 400 or a 404."""
         with connected(server) as line:
             line.send(line.request("GET", "PATH").replace(b"PATH", path))
             answer = line.read()
@@ -305,7 +305,7 @@ class TestProtocols:
         ],
     )
     def test_no_other_protocol_is_spoken(self, line: RawSocket, headers: tuple[str, ...]) -> None:
-        """An upgrade is ignored: the request is answered as it is."""
+        """An upgrade is ignored, and the request is answered over HTTP/1.1."""
         key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
         assert line.ask("GET", PING, *headers, key).status == 200

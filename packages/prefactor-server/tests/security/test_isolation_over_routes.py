@@ -69,7 +69,7 @@ class World:
         return Places(DESCRIBED, self.known, self.intruder.ids)
 
     def attempt(self, calls: list[Call]) -> None:
-        """Let both make the calls, and check that the answers are the same and leak nothing."""
+        """Make the calls as both callers; check that the answers are equal and leak nothing."""
         self.api.do(self._attempt(calls))
 
     def check_victim(self) -> None:
@@ -110,7 +110,7 @@ def world(own_database_url: str) -> Iterator[World]:
 
 
 def test_the_victim_has_something_of_everything(world: World) -> None:
-    """Everything was created and every list shows some of it, so a leak would show."""
+    """Each object exists and is in a list, so that a leak would show."""
     victim = world.victim
     makers = {one.name for one in DESCRIBED if victim._makes(one)}
     shown: dict[str, int] = {}

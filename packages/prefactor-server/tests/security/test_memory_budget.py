@@ -109,7 +109,7 @@ def test_a_body_with_a_wrong_token_is_dropped(server: LiveServer) -> None:
 
 
 def test_a_small_operation_takes_a_small_body(server: LiveServer, line: RawSocket) -> None:
-    """An operation without payloads refuses over a quarter of a megabyte; others accept more."""
+    """An operation without payloads refuses a body over a quarter of a megabyte."""
     line.send(line.request("POST", AGENT, f"Content-Length: {LARGEST}"))
     answer = line.read()
     assert (answer.status, answer.body["limit"]) == (413, 256 * 1024)
@@ -195,7 +195,7 @@ def test_a_slowly_read_answer_is_complete(server: LiveServer) -> None:
 
 
 def test_reads_in_a_bulk_request_count_one_by_one(server: LiveServer) -> None:
-    """Many large reads in one request stop at the budget, and the item says so."""
+    """Large reads in one request count one by one, and the item over the budget fails."""
     items = [
         {
             "_type": "agent_spans/show",

@@ -28,7 +28,7 @@ FLOOD = 300
     ],
 )
 def test_a_head_that_does_not_end_is_cut_off(line: RawSocket, begun: bytes) -> None:
-    """Half a head is answered 408, with the error body that all errors have."""
+    """An unfinished head is answered 408, with the usual error body."""
     line.send(begun)
     answer = line.read()
 
@@ -43,7 +43,7 @@ def test_a_head_that_does_not_end_is_cut_off(line: RawSocket, begun: bytes) -> N
 def test_a_body_that_does_not_end_is_cut_off(
     server: LiveServer, line: RawSocket, size: str
 ) -> None:
-    """Half a body is a 408 and has no effect."""
+    """An unfinished body is a 408 and has no effect."""
     half = b'{"details":{"name":"half"}'
     begun = half if "Length" in size else b"%x\r\n%b\r\n" % (len(half), half)
     line.send(line.request("POST", AGENT, size) + begun)
@@ -54,7 +54,7 @@ def test_a_body_that_does_not_end_is_cut_off(
 
 
 def test_an_unfinished_export_is_retryable(line: RawSocket) -> None:
-    """Half an OTLP body is a 503, because exporters drop data after a 408."""
+    """An unfinished OTLP body is a 503, because exporters drop data after a 408."""
     kind = "Content-Type: application/x-protobuf"
     line.send(line.request("POST", "/v1/traces", kind, "Content-Length: 100") + b"half")
     answer = line.read()
@@ -92,7 +92,7 @@ def test_bytes_between_requests_do_not_extend_the_timeout(line: RawSocket) -> No
 
 
 def test_the_rest_of_a_refused_request_is_not_waited_for(line: RawSocket) -> None:
-    """A refusal before the body does not let its sender stay connected forever."""
+    """A request that is refused before its body cannot hold its connection open."""
     assert line.ask("POST", AGENT, "Content-Length: 900000").status == 413
     line.send(b"x" * 1000)
 

@@ -49,7 +49,7 @@ def _until_free(server: LiveServer) -> None:
 def test_a_connection_over_the_limit_gets_a_retry_after(
     small: LiveServer, held: list[RawSocket], body: bytes
 ) -> None:
-    """It is answered 503 with the error body of the API and Retry-After, and closed."""
+    """A connection over the limit is answered 503 with Retry-After, and closed."""
     with connected(small) as line:
         answer = line.ask("POST", "/api/v1/bulk", body=body)
 

@@ -46,7 +46,7 @@ def _flood(line: RawSocket, piece: bytes) -> RawAnswer | None:
 def test_endless_trailers_are_refused(
     server: LiveServer, line: RawSocket, piece: bytes, known: bool
 ) -> None:
-    """They get a 431 or a closed connection, with or without a token, and are not stored."""
+    """Endless trailers get a 431 or a closed connection, and are not stored."""
     before = resident_megabytes(server.pid)
     line.send(_begin(line, server.token if known else "") + b"2\r\n{}\r\n0\r\na: ")
     answer = _flood(line, piece)
@@ -111,7 +111,7 @@ def test_a_trailer_is_not_a_header(server: LiveServer, line: RawSocket, at_once:
     ids=lambda trailer: trailer.partition(b":")[0].decode(),
 )
 def test_a_header_in_a_trailer_is_ignored(line: RawSocket, trailer: bytes) -> None:
-    """Everything after a body is ignored."""
+    """A header in a trailer has no effect."""
     body = b'{"details":{"name":"%b"}}' % trailer[:5]
     line.send(
         _begin(line, line.token) + b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(body), body, trailer)

@@ -54,7 +54,7 @@ class World:
         self.owner = Tenant(api, DESCRIBED, "owner")
         api.do(self.owner.furnish())
         api.do(self._record())
-        api.do(self.owner.look_around())
+        api.do(self.owner.learn_listed_ids())
         kinds = {"agent_instance_id": RUN, "agent_span_id": SPAN, "agent_id": AGENT}
         for kind, one in kinds.items():
             known = self.owner.ids.setdefault(kind, [])
@@ -75,13 +75,13 @@ class World:
         await self.post("/alerts/raise", agent_instance_id=RUN, **raised)
 
     async def post(self, path: str, **body: Any) -> None:
-        """A write of the account's token."""
+        """Send a write with the account's token."""
         token = self.owner.tokens["account"]
         answer = await self.api.call(token, "POST", f"/api/v1{path}", body)
         assert answer.status == 200, (path, answer)
 
     async def told(self, name: str, caller: str) -> str:
-        """Return everything that one read answers a caller about every object."""
+        """Return everything that one read returns to a caller about every object."""
         operation = self.owner.operations[name]
         token = self.owner.tokens[caller]
         told: list[str] = []
@@ -125,7 +125,7 @@ def test_there_is_something_to_leak(world: World) -> None:
 
 
 def test_a_viewer_writes_nothing(world: World) -> None:
-    """Every operation that changes something of the account's refuses a viewer by its right."""
+    """Every operation that changes the account is refused to a viewer, with the missing right."""
     token = world.owner.tokens["viewer"]
     refused = [one for one in OPERATIONS if one.right not in (None, "read")]
     for one in refused:

@@ -1,7 +1,7 @@
-"""Requests that are much work in small parts, against a real process: bounded and interrupted.
+"""Requests that cost much in many small parts, against a real process: bounded and interrupted.
 
 All items of a request share one budget. Beyond it, summaries and validations are null, everything
-is stored, and others are answered meanwhile.
+is stored, and other callers are answered meanwhile.
 """
 
 import json
@@ -117,7 +117,7 @@ def test_a_costly_schema_version_is_compiled_in_parts(server: LiveServer) -> Non
 
 
 def test_a_flood_of_types_is_refused(server: LiveServer) -> None:
-    """More than a thousand span types are a mistake or an attack, and answered 422."""
+    """A registration with more than a thousand span types is a 422."""
     types = [_type(name=f"t{n}") for n in range(100_000)]
     declared = {"span_type_schemas": types}
     fields = {"agent_id": "agent-1", "agent_schema_version": declared}
@@ -148,7 +148,7 @@ def test_a_body_of_very_many_values_is_refused(
 
 
 def test_an_abandoned_request_is_dropped(server: LiveServer) -> None:
-    """The spans of a request whose caller closed the connection during its work are not written."""
+    """If a caller disconnects while its request is processed, its spans are not written."""
     types = TYPES["a loop over a costly filter"]
     declared = {"span_type_schemas": types}
     for run_id in ("left", "stayed"):
@@ -167,7 +167,7 @@ def test_an_abandoned_request_is_dropped(server: LiveServer) -> None:
 
 
 def test_a_busy_server_stops_on_sigterm(tmp_path: Path) -> None:
-    """SIGTERM in the middle of a costly request ends the process in order."""
+    """SIGTERM during a costly request ends the process normally."""
     server = start_server(tmp_path / "ends")
     declared = {"span_type_schemas": TYPES["a loop over a costly filter"]}
     fields = {"agent_id": "agent-1", "id": "run-1", "agent_schema_version": declared}

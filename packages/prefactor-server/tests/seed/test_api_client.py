@@ -99,7 +99,7 @@ def test_a_refusal_is_reported(client: ApiClient, answer: object, words: str) ->
 
 
 def test_another_kind_of_server_is_recognised(client: ApiClient) -> None:
-    """A response that is not JSON gives an error that asks whether the address is right."""
+    """A response that is not JSON gives an error that suggests to check the address."""
     ANSWERS.append((403, b"<html>"))
 
     with pytest.raises(Refusal, match="is the address of the API"):
@@ -118,6 +118,6 @@ def test_another_kind_of_server_is_recognised(client: ApiClient) -> None:
     ],
 )
 def test_addresses_are_checked(url: str, token: str, words: str) -> None:
-    """An address or a token that cannot work is refused before anything is sent."""
+    """An invalid address or token is refused before anything is sent."""
     with pytest.raises(SettingError, match=words):
         ApiAddress(url, token)

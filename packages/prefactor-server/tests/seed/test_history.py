@@ -20,7 +20,7 @@ def planned() -> list[PlannedRun]:
 
 
 def test_a_seed_makes_the_same_data(planned: list[PlannedRun]) -> None:
-    """The same seed, number and end make the same bytes; another seed makes others."""
+    """The same seed, number and end give the same bytes, and another seed gives others."""
     again = list(History(7, 250, UNTIL).planned())
     other = next(History(8, 250, UNTIL).planned())
 
@@ -78,7 +78,7 @@ def test_keys_are_unique(planned: list[PlannedRun]) -> None:
 
 @pytest.mark.parametrize("spans", [10, 2500])
 def test_the_large_run_has_the_requested_spans(spans: int) -> None:
-    """Its requests are small enough, it has ended by the end of the history, and it is deep."""
+    """The large run has the spans, is deep, fits the request limits, and ends in time."""
     run = LargeRun(1, UNTIL, spans)
     requests = [run.beginning(), *run.pieces(), run.end()]
     items = [item for request in requests for item in request]

@@ -79,7 +79,7 @@ def test_a_seed_that_was_interrupted_is_completed(server: LiveServer) -> None:
 
 
 class TestTheCommand:
-    """What the command prints, over one database: the other would give the same."""
+    """What the command prints, on one database because both print the same."""
 
     @pytest.fixture
     def database_url(self, tmp_path: Path) -> str:

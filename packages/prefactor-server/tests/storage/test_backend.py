@@ -41,7 +41,7 @@ async def test_a_decision_that_raises_changes_nothing(database: Database) -> Non
 
 
 async def test_a_write_that_fails_changes_nothing(database: Database) -> None:
-    """When one account's rows cannot be written, another's in the same batch are not either."""
+    """If one account's rows cannot be written, no row of the batch is."""
 
     def decide(snapshots: Mapping[str, Snapshot]) -> None:
         for account_id, snapshot in snapshots.items():
@@ -56,7 +56,7 @@ async def test_a_write_that_fails_changes_nothing(database: Database) -> None:
 
 
 async def test_the_first_account_is_made_once(tmp_path: Path) -> None:
-    """Of several processes that fill a new database at once, one succeeds."""
+    """If several processes fill a new database at once, one succeeds."""
     path = tmp_path / "prefactor.db"
     first = await make_database(path, exclusive=False)
     before = first.everything()
@@ -75,7 +75,7 @@ async def test_the_first_account_is_made_once(tmp_path: Path) -> None:
 
 
 async def test_a_full_database_refuses_and_recovers(database: Database) -> None:
-    """Without space a write is refused whole; reads continue, and writes resume with space."""
+    """A write without space is refused whole; reads go on, and writes resume with space."""
     await database.do(register("run"))
     run = await database.run("run")
     (pages,) = database.storage._writer.execute("PRAGMA page_count").fetchone()
@@ -211,7 +211,7 @@ async def test_a_deleted_key_can_be_used_again(database: Database) -> None:
 
 
 async def test_closing_waits_for_the_current_write(tmp_path: Path) -> None:
-    """Closing lets a write that was begun end, and leaves one file without a log."""
+    """Closing lets the current write end, and leaves one file without a log."""
     database = await make_database(tmp_path / "prefactor.db")
     writing = asyncio.create_task(database.submit(register("r")))
     reading = asyncio.create_task(database.storage.accounts())

@@ -173,7 +173,7 @@ async def test_a_relative_path_stays_the_same_file(
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
-    """A file of something else is refused by name, is not changed, and is not locked after."""
+    """A file that is not a database is refused by name, unchanged and unlocked."""
     path = tmp_path / "notes.txt"
     path.write_text("Dear diary, " * 100)
 

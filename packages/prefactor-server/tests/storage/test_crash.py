@@ -1,4 +1,4 @@
-"""Kill -9 during commits: every acknowledged write is stored, and none partly."""
+"""After kill -9 during commits, every acknowledged write is stored, and none partly."""
 
 import asyncio
 import json

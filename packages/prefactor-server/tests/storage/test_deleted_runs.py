@@ -1,4 +1,4 @@
-"""A long run is deleted from a file in slices, and nobody sees it between them."""
+"""A long run is deleted from a file in slices, and is invisible from the first one on."""
 
 import re
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ async def _held(api_client: ApiClient, run: Any) -> bool:
 
 
 async def _answers(api_client: ApiClient) -> list[Any]:
-    """What the API answers to requests about the run, its spans, and lists that had them."""
+    """Return the answers about the run, its spans, and the lists that had them."""
     step = {"agent_instance_id": "long", "schema_name": "step"}
     await api_client.follow()
     asked = [
@@ -78,7 +78,7 @@ async def _spans_in_file(api_client: ApiClient) -> int:
 
 
 async def test_a_run_is_gone_before_its_spans(api_client: ApiClient) -> None:
-    """Between two slices, every answer is the one that is given when the last span has gone."""
+    """After the first slice, every answer is as it is after the last one."""
     run = await _recorded(api_client, "long")
     await _recorded(api_client, "short", 1)
     await api_client.follow()

@@ -40,7 +40,7 @@ IDS = NewIds("agent", "schema", "version", "deployment")
 
 
 async def fill(path: Path) -> None:
-    """Everything twice, under the same ids; only the second account has a second run."""
+    """Write everything twice, under the same ids; only the second account has a second run."""
     database = await make_database(path)
     for account_id in ACCOUNTS:
         asked = request(account_id, key="key", fingerprint=account_id.encode())
@@ -84,7 +84,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("account_id", ACCOUNTS)
 def test_a_row_belongs_to_its_account(reader: Any, account_id: str) -> None:
-    """Every read of one thing gives the caller's own, where both accounts have it."""
+    """If both accounts have a row with an id, each read returns the caller's."""
     agent = read.agent(reader, account_id, "agent-1")
     named = read.agent(reader, account_id, "name")
     run = read.instance(reader, account_id, "run")
@@ -106,7 +106,7 @@ def test_a_row_belongs_to_its_account(reader: Any, account_id: str) -> None:
 
 
 def test_counts_are_of_their_account(reader: Any) -> None:
-    """The runs of an agent are counted for the account that asks."""
+    """The runs of an agent are counted only in the caller's account."""
     mine = read.instance_counts(reader, ACCOUNT, "agent-1", None)
     theirs = read.instance_counts(reader, OTHER_ACCOUNT, "agent-1", None)
 
@@ -115,7 +115,7 @@ def test_counts_are_of_their_account(reader: Any) -> None:
 
 
 def test_another_accounts_id_is_unknown(reader: Any) -> None:
-    """An id that exists in the other account only is an unknown id."""
+    """An id that exists only in the other account is unknown."""
     assert read.instance(reader, OTHER_ACCOUNT, "run-2") is not None
     assert read.instance(reader, ACCOUNT, "run-2") is None
     assert read.agent(reader, "nobody", "agent-1") is None

@@ -1,4 +1,4 @@
-"""Maintaining a database file: what is found, deleted and kept."""
+"""Maintaining a database file: findings, deletions, and what is kept."""
 
 import re
 import sqlite3
@@ -50,7 +50,7 @@ async def test_lost_and_damaged_payloads_are_named(database: Database) -> None:
 
 
 async def test_a_damaged_file_is_named_first(database: Database) -> None:
-    """An index that lost its rows is damage of the file, and then only the file is reported."""
+    """If an index lost rows, only the damage of the file is reported."""
     await upkeep.run_with_spans(database.storage, "run-1")
     with closing(sqlite3.connect(database.path)) as connection, connection:
         connection.execute("PRAGMA writable_schema = ON")
@@ -221,7 +221,7 @@ NAMED = {
 
 @pytest.mark.parametrize("name", [name for name in _SQL if name not in ("hold.add", "audit.add")])
 def test_maintenance_finds_rows_by_index(database: Database, name: str) -> None:
-    """No maintenance statement scans any table but the one that it slices."""
+    """A maintenance statement scans no table but the one that it reads in slices."""
     values = {**NAMED, "runs": 10} if name == "prune.runs" else NAMED
     with closing(sqlite3.connect(database.path)) as connection:
         steps = [step[3] for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", values)]

@@ -29,7 +29,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def known(monkeypatch: pytest.MonkeyPatch, *migrations: Migration) -> None:
-    """Replace the server's migrations with these."""
+    """Replace the server's migrations by these."""
     monkeypatch.setattr(sqlite_migrate, "all_migrations", lambda: migrations)
 
 
@@ -53,7 +53,7 @@ def test_only_migrations_are_discovered() -> None:
     assert discover("prefactor_server.storage") == []
 
 
-def test_a_new_database_gets_all_of_them(connection: sqlite3.Connection) -> None:
+def test_a_new_database_gets_all_migrations(connection: sqlite3.Connection) -> None:
     """All migrations are applied in order and recorded, and a second run does nothing."""
     assert pending_migrations(connection) == migrate(connection) == all_migrations()
     history = connection.execute("SELECT version, name, checksum FROM migration").fetchall()
@@ -75,7 +75,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_only_the_missing_ones_are_applied(
+def test_only_missing_steps_are_applied(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database of an older server gets the steps that it does not have yet."""
@@ -138,7 +138,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_plan_is_what_is_missing() -> None:
-    """The plan is the missing steps, in order."""
+    """The plan lists the missing steps, in order."""
     assert plan([ONE, TWO, BROKEN], {}) == [ONE, TWO, BROKEN]
     assert plan([ONE, TWO], {2: TWO.checksum}) == [ONE]
     assert plan([ONE], {1: ONE.checksum}) == []
@@ -157,7 +157,7 @@ print(len(migrate(connection)))
 
 
 def test_processes_that_migrate_at_once(tmp_path: Path) -> None:
-    """Of several processes that open a new file at the same moment, one applies each step."""
+    """If several processes open a new file at once, each step is applied once."""
     path = tmp_path / "prefactor.db"
     children = [
         subprocess.Popen(

@@ -49,7 +49,7 @@ from prefactor_server.storage.sqlite.tables import AGENT_INSTANCE
 
 
 def _rows(kind: type[Any]) -> Callable[..., Any]:
-    """The list of a noun whose rows are read by their kind alone."""
+    """The list of a noun whose filters are columns of its own table."""
     return lambda connection, *asked: read.rows(connection, kind, *asked)
 
 
@@ -126,7 +126,7 @@ def test_every_read_uses_an_index(path: Path, work: Any, arguments: tuple[Any, .
 def test_every_read_about_an_account_uses_an_index(
     path: Path, work: Any, arguments: tuple[Any, ...]
 ) -> None:
-    """No read of what is set up for agents scans a table."""
+    """No read of an account's agents, versions, tokens or other settings scans a table."""
     assert slow(steps(path, work, *arguments)) == []
 
 
@@ -198,7 +198,7 @@ OWN = (Filter("agent_id", "=", "a"), Filter("environment_id", "=", "e"))
 def test_a_list_takes_the_narrowest_index(
     path: Path, noun: str, filters: tuple[Filter, ...], index: str
 ) -> None:
-    """A run's spans are found by their run for every caller, and an agent's by the agent."""
+    """A list of a run's spans uses the index of runs, and an agent's list that of agents."""
     found = steps(path, LISTED[noun][0], ACCOUNT, Listing(filters=filters))
 
     assert f"USING INDEX {index} (account_id=?" in " ".join(found)
@@ -219,7 +219,7 @@ FEW_MATCH = Filter("duration", ">=", 1)
     ],
 )
 def test_runs_are_found_by_their_totals(path: Path, one: Filter, index: str) -> None:
-    """Few runs are found by the index of derived rows; many are asked one by one, by their id."""
+    """Few matching runs are found by the index of totals; many are checked one by one."""
     plans = dict[bool, str]()
     with closing(open_reader(path)) as connection:
         for in_order in (False, True):
@@ -247,7 +247,7 @@ def test_runs_are_found_by_their_totals(path: Path, one: Filter, index: str) -> 
     [("duration", "agent_instance_duration"), ("finished_at", "agent_instance_ended")],
 )
 def test_a_range_of_many_runs_is_read_in_list_order(path: Path, column: str, index: str) -> None:
-    """Runs of a duration, or an end, that many have are looked for in the order of the list."""
+    """If many runs match a range, the runs are read in the order of the list."""
     columns = AgentInstance._fields
     listing = Listing((Filter(column, ">=", 1),), Sort("id", descending=True))
     plans = []
@@ -317,7 +317,7 @@ def test_the_audit_log_is_not_sorted(path: Path, column: str | None) -> None:
 
 
 def test_runs_are_found_by_their_metadata(path: Path) -> None:
-    """A filter by metadata reads the entries with this value, and the runs that have them."""
+    """A filter by metadata reads only the matching entries and their runs."""
     labels = (Filter("metadata[user]", "=", "u"), Filter("metadata[b]]", "=", "'"))
     for listing in (Listing(filters=labels), Listing(filters=(*labels, *OWN))):
         found = steps(path, read.instances, ACCOUNT, listing)

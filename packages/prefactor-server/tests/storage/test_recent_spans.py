@@ -58,7 +58,7 @@ async def check(database: Database) -> None:
 
 
 async def test_the_cache_equals_the_stored_spans(database: Database) -> None:
-    """However spans change (their end, a termination, a late end, pruning), memory follows."""
+    """After ends, terminations, late ends and pruning, the cache equals the stored spans."""
     run = await database.do(register("run"))
     ended = await database.do(register("ended"))
     for one in (run, ended):
@@ -91,7 +91,7 @@ async def test_the_cache_equals_the_stored_spans(database: Database) -> None:
 
 
 async def test_a_failed_batch_does_not_change_the_cache(database: Database) -> None:
-    """A rolled-back change is not seen, neither then nor after the next one."""
+    """A rolled-back change is never visible in the cache."""
     run = await database.do(register("run"))
     await database.do(start("run"))
     await database.do(create_span("early", run))

@@ -26,7 +26,7 @@ def overwrite(path: Path) -> None:
 
 
 def older(path: Path) -> None:
-    """The file is of another format."""
+    """Give the file another format."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
@@ -66,7 +66,7 @@ async def test_a_full_disk_stops_only_the_index(database: Database) -> None:
 
 
 async def test_words_are_found_by_index(database: Database) -> None:
-    """A search reads the words of the query, and looks up their spans."""
+    """A search looks up its words in the index, and then their spans."""
     await record(database.storage, 1)
     await index(database.storage)
     asked = {"query": '"apple"', "limit": 10}
@@ -83,14 +83,14 @@ async def test_words_are_found_by_index(database: Database) -> None:
 
 
 def words_of_index(path: Path) -> Counter[str]:
-    """In how many spans the index says that each word is."""
+    """Return the number of spans that the index has for each word."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, word, row)")
         return Counter(dict(connection.execute("SELECT term, doc FROM temp.words").fetchall()))
 
 
 async def test_the_index_has_the_words_of_the_texts_and_no_others(tmp_path: Path) -> None:
-    """Spans come, change, grow and go in any order; their words do, and each stays findable."""
+    """However spans change, each is found by its current words and by no others."""
     chance = Random(7)
     path = tmp_path / "words"
     search = SqliteSearch(path, min_free_disk_bytes=0)

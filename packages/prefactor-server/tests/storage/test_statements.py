@@ -49,7 +49,7 @@ def test_an_update_of_many_rows_gives_each_its_values(connection: sqlite3.Connec
 
 
 async def test_payloads_belong_to_their_own_spans(tmp_path: Path) -> None:
-    """Payloads of new and of stored spans, in one batch and of many sizes, are not mixed up."""
+    """Payloads of new and stored spans in one batch, of any size, stay with their spans."""
     database = await make_database(tmp_path / "prefactor.db")
     await database.submit(register("r"), start("r"))
     run = await database.run("r")

@@ -182,7 +182,7 @@ class ApiClient:
         return (await self.post("/agent_instance/register", fields)).details
 
     async def run(self, status: str = "active", **fields: Any) -> Any:
-        """A run that has got as far as a status."""
+        """A run that has reached a status."""
         run = await self.register(**fields)
         path = f"/agent_instance/{run['id']}"
         if status != "pending":
@@ -241,7 +241,7 @@ class ApiClient:
             return connection.execute(sql, values).fetchall()
 
     async def follow(self) -> None:
-        """Let what is derived from runs catch up with them."""
+        """Let the follower catch up."""
         attached = consumers(self.storage, self.prices, self.clock, "https://prefactor.example")
         follower = Follower(
             self.storage.feed, attached, CommitSignal(), holder="api_client", now_us=self.clock
@@ -250,7 +250,7 @@ class ApiClient:
             pass
 
     async def send_webhooks(self) -> None:
-        """Tell webhooks of what happened, as a server does in the background."""
+        """Send webhooks, as a server does in the background."""
         await self.follow()
         lease = Lease(self.storage.feed, "api_client", self.clock, name="webhooks")
         sender = WebhookSender(
@@ -267,7 +267,7 @@ class ApiClient:
         await lease.release()
 
     async def apply_retention(self) -> None:
-        """Delete what retention policies say, as a server does in the background."""
+        """Apply retention policies, as a server does in the background."""
         await RetentionTask(self.storage, "api_client", self.clock, 0).turn()
 
     async def deployment_token(self, run: Any) -> str:

@@ -66,7 +66,7 @@ class Places:
         return [f"<{whose}:{one}:{number}>" for one in kinds for number in range(len(ids[one]))]
 
     def every_call(self, operation: Described, callers: Sequence[Sequence[str]]) -> Iterator[Call]:
-        """The ids of others in the path, in each parameter, and in each field.
+        """Return calls with others' ids in the path, in each parameter and in each field.
 
         Each call is made by one of each group of ``callers``, who take turns.
         """
@@ -195,7 +195,7 @@ def _filled_in(value: Any, theirs: Ids, mine: Ids, marks: Mapping[str, str]) -> 
 
 
 def changed(ids: Ids, change: Callable[[str], str]) -> dict[str, list[str]]:
-    """Other ids in the place of each."""
+    """Other ids in place of each."""
     return {kind: [change(one) for one in known] for kind, known in ids.items()}
 
 

@@ -62,14 +62,14 @@ async def _migrate(url: str) -> None:
 
 
 class SharedDatabase:
-    """A database on a server that one test after another has for itself."""
+    """A database on a server that tests use one after the other."""
 
     def __init__(self, server: PostgresServer) -> None:
         self.url = server.create_database("shared")
         migrate(self.url)
 
     def empty(self) -> None:
-        """Hang up on everybody, and delete every row but the record of migrations."""
+        """End all sessions, and delete every row but the record of migrations."""
         asyncio.run(self._empty())
 
     async def _empty(self) -> None:
@@ -81,7 +81,7 @@ class SharedDatabase:
 
 
 def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a query or a change, run directly on the database."""
+    """Return the rows of a query or change that runs directly on the database."""
     return asyncio.run(_rows(url, sql))
 
 
@@ -98,7 +98,7 @@ async def _rows(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def writes_held(url: str) -> Generator[None]:
-    """Keep every server from writing spans for as long as the block lasts; they can read."""
+    """Block the writes of spans of every server until the end of the block; reads work."""
     if is_on_server(url):
         with asyncio.Runner() as runner:
             connection = runner.run(asyncpg.connect(url))

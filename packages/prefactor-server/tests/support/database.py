@@ -70,14 +70,14 @@ TABLES = (
 
 @dataclass
 class Database:
-    """An open database, and the plain ways in which a test looks at it."""
+    """An open database, with simple ways to write and read it."""
 
     path: Path
     storage: SqliteStorage
     writer: Writer
 
     async def submit(self, *commands: Command) -> list[Outcome]:
-        """Carry out the commands of one request."""
+        """Carry out the commands as one request."""
         return await self.writer.submit(commands, 1)
 
     async def do(self, command: Command) -> Any:
@@ -110,7 +110,7 @@ class Database:
             connection.execute(sql, parameters)
 
     def everything(self) -> dict[str, Sequence[Any]]:
-        """Return all rows of all tables, in an order independent of who wrote first."""
+        """Return all rows of all tables, in an order independent of the order of writes."""
         return {
             table: sorted(self.rows(f"SELECT * FROM {table}"), key=repr)  # noqa: S608 - ours
             for table in TABLES

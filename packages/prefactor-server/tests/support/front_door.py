@@ -1,4 +1,4 @@
-"""Requests to a real server, one connection each, without any cleverness."""
+"""Requests to a real server, each over a new connection."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Moves the search index on by hand, and shows what is in it."""
+"""Advances the search index by hand, and shows what it contains."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def follower_of_all(
 
 
 async def index(storage: Any, now: int = 1) -> None:
-    """Let the index see all that was committed."""
+    """Let the index process all commits."""
     await catch_up(follower_of_all(storage, now=now))
 
 

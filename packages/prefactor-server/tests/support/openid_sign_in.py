@@ -44,7 +44,7 @@ class SignIn:
         return dict(parse_qsl(urlsplit(location).query))
 
     async def come_back(self, answer: Mapping[str, str]) -> str:
-        """Return the page that the browser is sent on to, without the address of the server."""
+        """Return the page that the browser is redirected to, without the server's address."""
         url = f"{self.api_client.url}/api/v1/session/openid/callback"
         async with self.api_client.session.get(
             url, params=answer, headers=self._headers(), allow_redirects=False
@@ -56,7 +56,7 @@ class SignIn:
         return f"#{page}"
 
     async def through(self, **fields: Any) -> str:
-        """All of it."""
+        """Complete the whole sign-in."""
         return await self.come_back(await self.at_provider(await self.start(**fields)))
 
     async def me(self) -> Any:

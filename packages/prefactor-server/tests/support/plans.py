@@ -21,7 +21,7 @@ HARMLESS = re.compile(
 
 @contextmanager
 def recorded(connection: sqlite3.Connection) -> Iterator[list[str]]:
-    """The statements that run on a connection meanwhile, with their values in them."""
+    """The statements that run on a connection in the block, with their values."""
     statements = list[str]()
     connection.set_trace_callback(statements.append)
     try:
@@ -51,5 +51,5 @@ def steps(path: Path, work: Callable[..., Any], *arguments: Any) -> list[str]:
 
 
 def slow(found: list[str]) -> list[str]:
-    """The steps that go through a table row by row."""
+    """The steps that scan a table."""
     return [step for step in found if "SCAN" in step and not HARMLESS.search(step)]

@@ -70,7 +70,7 @@ class PostgresDatabase:
         return value
 
     async def everything(self) -> dict[str, list[Any]]:
-        """All rows of all tables, without what this backend adds, in no order of arrival."""
+        """All rows of all tables, without columns of this backend only, sorted."""
         connection = await asyncpg.connect(self.url)
         try:
             found: dict[str, list[Any]] = {}

@@ -92,15 +92,15 @@ class RawSocket:
         self._socket.close()
 
     def shrink_buffer(self) -> None:
-        """Have the system take little for this side before it is read."""
+        """Make the system's receive buffer small."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
 
     def has_answer(self) -> bool:
-        """Whether something comes within a second."""
+        """Whether bytes arrive within a second."""
         return bool(select.select([self._socket], [], [], 1.0)[0])
 
     def receive(self, size: int) -> None:
-        """Read some of what has come."""
+        """Read some of the bytes that have arrived."""
         self._receive(size)
 
     def _receive(self, size: int = 65536) -> None:
@@ -112,7 +112,7 @@ class RawSocket:
 
 @contextlib.contextmanager
 def connected(server: LiveServer) -> Iterator[RawSocket]:
-    """A connection for the length of a block."""
+    """A connection until the end of the block."""
     connection = RawSocket(server)
     try:
         yield connection

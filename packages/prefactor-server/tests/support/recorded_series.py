@@ -1,4 +1,4 @@
-"""Runs that series are asked about."""
+"""Runs for tests of series."""
 
 from typing import Any
 

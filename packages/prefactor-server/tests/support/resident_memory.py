@@ -1,4 +1,4 @@
-"""How much memory a process holds, as the system counts it."""
+"""How much memory a process holds, according to the system."""
 
 import psutil
 

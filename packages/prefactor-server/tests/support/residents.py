@@ -27,13 +27,13 @@ class Deployed(Tenant):
         self.environment_id: str = run["environment_id"]
         for number in range(2):
             await self.record(f"{self.mark}-run-{number}", f"{self.mark}-span-{number}")
-        await self.look_around()
+        await self.learn_listed_ids()
 
     def _key(self, number: int) -> str:
         return f"{self.mark}-key-{number}"
 
     def owns(self, row: Any) -> bool:
-        """Whether something is this agent, or of it and not of another environment."""
+        """Whether an object is this agent, or belongs to it in its own environment."""
         if row.get("type") == "agent":
             return bool(row["id"] == self.agent_id)
         place = (row.get("agent_id"), row.get("environment_id", self.environment_id))
@@ -52,7 +52,7 @@ class Operator(Tenant):
         self.tokens["account"] = await self.api.new_account(f"{self.mark} account")
 
     async def deploy(self, external_identifier: str, name: str) -> Any:
-        """A run of a new agent in the default environment."""
+        """Register a run of a new agent in the default environment."""
         agent = self.operations["agents.create"]
         details = {"name": name, "external_identifier": external_identifier}
         assert (await self.call(agent, "", {"details": details})).status == 200
@@ -66,7 +66,7 @@ class Operator(Tenant):
         mark = self.mark
         for one in ("first", "second"):
             await self.record(f"{mark}-run-{one}", f"{mark}-span-{one}", agent_id=f"{mark}-{one}")
-        await self.look_around()
+        await self.learn_listed_ids()
         await self.make_everything()
         elsewhere = self.ids["environment_id"][-1]
         for one in deployed:
@@ -76,7 +76,7 @@ class Operator(Tenant):
         self.secrets |= set(self.tokens.values())
 
     async def rest(self) -> dict[str, Any]:
-        """Everything that the account can read and that is no deployment's own."""
+        """Everything that the account can read and that belongs to no deployment."""
         found: dict[str, Any] = {}
         for target, (status, body) in (await self.state()).items():
             rows = body.get("summaries", [body.get("details") or {}])

@@ -1,4 +1,4 @@
-"""Random sequences of commands over few ids, so that they keep meeting each other."""
+"""Random sequences of commands over few ids, so that they often concern the same rows."""
 
 from typing import Any
 

@@ -109,7 +109,7 @@ class ServedApi:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(100)
 
     async def listen(self) -> str:
-        """Take requests over a real socket as well; the address."""
+        """Accept requests over a real socket as well; return the address."""
         return await self._listening.enter_async_context(listening(self.api))
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class ServedApi:
             self._loop.close()
 
     async def new_account(self, name: str = "Account") -> str:
-        """A new account with a default environment; the text of its account token."""
+        """Create an account with a default environment; return the text of its account token."""
         number = next(self._accounts)
         account_id, text = f"account-{number}", f"secret-token-of-account-{number}"
         await self.put(

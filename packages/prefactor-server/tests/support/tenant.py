@@ -69,7 +69,7 @@ class Tenant:
         await self.sign_in(run["account_id"])
         mark = self.mark
         await self.record(f"{mark}-run", f"{mark}-span", agent_id=f"{mark}-agent")
-        await self.look_around()
+        await self.learn_listed_ids()
         await self.make_everything()
         self.secrets |= set(self.tokens.values())
 
@@ -82,7 +82,7 @@ class Tenant:
         token = self.tokens["agent_deployment"]
         self.tokens["deployment_session"] = await self.api.session_of(token)
 
-    async def look_around(self) -> None:
+    async def learn_listed_ids(self) -> None:
         """Learn every id that a list shows."""
         for operation in self.operations.values():
             if operation.method == "GET" and not operation.path_parameter:
@@ -134,7 +134,7 @@ class Tenant:
         return found
 
     def _questions(self, operation: Described) -> Iterator[tuple[str, dict[str, str]]]:
-        """Each thing by its id, and each list by every id that it can be filtered by."""
+        """Reads of each object by its id, and of each list by every id that filters it."""
         query = self._query(operation)
         if operation.path_parameter:
             for path_id in self.ids.get(operation.path_parameter, ()):
@@ -159,7 +159,7 @@ class Tenant:
         return bool(made) and operation.name not in _NOT_MADE
 
     async def record(self, run_id: str, span_id: str, **fields: str) -> Any:
-        """A run with its spans and its quality; the run."""
+        """Record a run with its spans and its quality, and return it."""
         fields = {"id": run_id, **fields}
         body = {**fields, "agent_schema_version": SCHEMA}
         run = await self._learn("agent_instances.register", body)

@@ -74,7 +74,7 @@ def release(run_id: str) -> AuditEntry:
 
 
 async def prune_all(storage: Any, retention: Retention) -> list[Pruned]:
-    """Every slice that was deleted."""
+    """Return every slice that was deleted."""
     slices: list[Pruned] = []
     while (pruned := await storage.maintenance.prune(retention, NOW, ACTOR)) != Pruned():
         slices.append(pruned)
@@ -87,7 +87,7 @@ async def runs(storage: Storage, *named: str) -> set[str]:
 
 
 async def check_sound(storage: Any) -> None:
-    """Nothing is found in a database that was only ever written by servers."""
+    """Check that a database which only servers wrote has no findings."""
     for number in range(120):
         await do(storage, register(f"empty-{number:03}"))
     await run_with_spans(storage, "run-1")
@@ -129,7 +129,7 @@ async def check_damage(storage: Any, execute: Execute, damage: str, found: list[
 
 
 async def check_pruned_by_age(storage: Any) -> None:
-    """The runs that ended before the moment go with all that belongs to them, and no other."""
+    """Check that exactly the runs that ended before the moment are deleted, with their rows."""
     await run_with_spans(storage, "old", ended=NOW - 10 * DAY)
     await run_with_spans(storage, "older", ended=NOW - 20 * DAY)
     await run_with_spans(storage, "young", ended=NOW - DAY)
@@ -195,7 +195,7 @@ async def check_held(storage: Any) -> None:
 
 
 async def check_slices(storage: Any) -> None:
-    """A run goes whole, also one of more spans than a slice, and no slice goes on from there."""
+    """Check that a run larger than a slice is deleted whole, and ends its slice."""
     await run_with_spans(storage, "long", spans=25)
     await run_with_spans(storage, "short", spans=1, ended=NOW + 1)
     await run_with_spans(storage, "middle", spans=8, ended=NOW + 2)

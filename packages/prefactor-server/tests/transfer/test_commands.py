@@ -43,7 +43,7 @@ async def test_an_export_is_imported_elsewhere(source: Any, target: Any, tmp_pat
 
 
 async def test_a_file_that_is_refused_at_once(target: Any, tmp_path: Path) -> None:
-    """An import that reads no row says that nothing was imported, and why."""
+    """An import that stores no row says that nothing was imported, and why."""
     file = tmp_path / "notes.txt"
     file.write_text("not an export\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Imported runs: what happened elsewhere is not notified again."""
+"""Imported runs cause no notifications about what happened on the other server."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ async def test_a_round_trip_changes_nothing(source: Any, target: Any) -> None:
 
 
 async def test_importing_again_changes_nothing(source: Any, target: Any) -> None:
-    """Every line is found to be stored already."""
+    """A second import finds every line already stored."""
     await record_everything(source)
     document = await exported(source)
     await imported(target, document)
@@ -83,7 +83,7 @@ RUN = b'{"type":"agent_instance",'
 
 
 async def test_an_export_of_the_api_is_imported(source: Any, target: Any) -> None:
-    """The export of a single run has everything needed elsewhere."""
+    """The export of a single run can be imported by itself."""
     await record_everything(source)
     for run in (await source.get("/agent_instance")).summaries:
         answer = await source.get(f"/agent_instance/{run['id']}/export")

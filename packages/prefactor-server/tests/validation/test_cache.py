@@ -6,7 +6,7 @@ from prefactor_server.validation.cache import ContentCache
 
 
 def test_a_cached_value_is_returned() -> None:
-    """A cached value is returned under its key, and the first one stored stays."""
+    """A cached value is returned under its key, and a second one does not replace it."""
     cache: ContentCache[str] = ContentCache(10)
     assert cache.get("a") is None
     assert cache.put("a", 1, "first") == "first"
@@ -15,7 +15,7 @@ def test_a_cached_value_is_returned() -> None:
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    """When the weight is exceeded, the least recently used value is evicted."""
+    """Over the weight limit, the least recently used value is evicted."""
     cache: ContentCache[int] = ContentCache(3)
     for key in "abc":
         cache.put(key, 1, ord(key))
@@ -25,7 +25,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_a_heavy_value_evicts_several_light_ones() -> None:
-    """The weight is what is bounded, not the number of entries."""
+    """The total weight is bounded, not the number of entries."""
     cache: ContentCache[str] = ContentCache(10)
     for key in range(10):
         cache.put(key, 1, "light")

@@ -157,7 +157,7 @@ def test_an_unusable_schema_has_a_reason(schema: object, says: str) -> None:
 
 
 def test_a_deeply_nested_schema_is_refused() -> None:
-    """Ten thousand levels are answered with a message, like any other schema that is refused."""
+    """A schema of ten thousand levels is refused with a message."""
     assert SchemaCache().compile(nested(10_000)).problem
     assert compile_schema(nested(10_000)).problem
 
@@ -299,7 +299,7 @@ def test_any_json_as_a_schema_raises_nothing(schema: object, payload: object) ->
 
 @given(schema=SCHEMAS, payload=JSON)
 def test_any_schema_of_real_keywords_raises_nothing(schema: object, payload: object) -> None:
-    """Wrong values, cycles and dangling references raise nothing either."""
+    """Keywords with wrong values, cycles and dangling references raise nothing."""
     compiled = SchemaCache().compile(schema)
     message = compiled.check(payload)
     assert message is None if compiled.problem else len(message or "") <= MAX_MESSAGE

@@ -88,7 +88,7 @@ objects = st.dictionaries(names, values, max_size=4)
 def test_the_fast_path_agrees_with_the_library(
     source: str, payload: dict[str, object], result: dict[str, object] | None
 ) -> None:
-    """For any template and payloads, both ways give the same summary."""
+    """For any template and payloads, the fast path and the library give the same summary."""
     template = TEMPLATES.compile(source)
     if isinstance(template, Template):
         assert render_summary(template, payload, result) == by_library(template, payload, result)
@@ -104,7 +104,7 @@ def test_the_fast_path_agrees_with_the_library(
     ],
 )
 def test_simple_templates_take_the_fast_path(source: str) -> None:
-    """The usual templates take the fast path."""
+    """Templates that only insert values take the fast path."""
     assert compiled(source).fast is not None
 
 
@@ -137,7 +137,7 @@ def test_a_list_under_a_filter_goes_to_the_library() -> None:
 
 @pytest.mark.parametrize("length", [MAX_OUTPUT - 1, MAX_OUTPUT, MAX_OUTPUT + 1])
 def test_both_ways_truncate_alike(length: int) -> None:
-    """A text that just fits, and one that just does not, are the same in both ways."""
+    """A text that just fits, and one that just does not, are the same either way."""
     template = compiled("{{ a }}{{ b }}{{ c }}")
     payload: dict[str, object] = {"a": "x" * (length - 1), "b": "y", "c": ""}
     assert render_summary(template, payload) == by_library(template, payload, None)

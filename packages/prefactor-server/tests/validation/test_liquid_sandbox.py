@@ -75,7 +75,7 @@ def test_loops_are_bounded(source: str) -> None:
     ],
 )
 def test_nothing_grows_beyond_its_limit(source: str) -> None:
-    """Doubling and multiplying end the render before the large thing is built."""
+    """Doubling and multiplying end the render before a large value is built."""
     assert render(source) is None
 
 
@@ -124,7 +124,7 @@ def test_impossible_numbers_and_dates(source: str, summary: str) -> None:
     ],
 )
 def test_python_internals_are_unreachable(source: str) -> None:
-    """Attributes, methods and internals are as missing as any unknown name."""
+    """Python attributes and methods count as unknown names."""
     assert render(f"<{source}>") == "<>"
 
 

@@ -86,7 +86,7 @@ def test_the_language(source: str, summary: str) -> None:
 
 
 def test_the_result_wins_over_the_payload() -> None:
-    """Names come from both payloads, from the result where both have them."""
+    """A name is looked up in both payloads, and the result's value wins."""
     source = "{{ a }}{{ b }}{{ c }}"
     assert render(source, {"a": 1, "b": 1}, {"b": 2, "c": 2}) == "122"
     assert render(source, {"a": 1, "b": 1}, {"b": None}) == "1"
@@ -178,7 +178,7 @@ def test_an_invalid_template_has_a_message(source: str, says: str) -> None:
     ],
 )
 def test_tags_that_load_count_or_repeat_do_not_exist(tag: str) -> None:
-    """Only the tags on the list are known."""
+    """Only the documented tags are known."""
     assert isinstance(TemplateCache().compile(f"{{% {tag} 'x' %}}"), TemplateProblem)
 
 

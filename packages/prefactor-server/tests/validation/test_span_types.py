@@ -72,7 +72,7 @@ def test_a_finished_span_needs_a_result() -> None:
 
 
 def test_an_unregistered_type_is_accepted_as_it_is() -> None:
-    """An undeclared type has its name as its title, and nothing is checked."""
+    """A span of an undeclared type has its name as title and is not checked."""
     found = check([LLM], {"model": 3}, {"x": 1}, name="custom:thing", finished=True)
     assert found == SpanCheck("custom:thing", False, None, None, None)
 
@@ -115,7 +115,7 @@ def test_entries_without_a_name_are_left_out(declared: object) -> None:
 
 
 def test_a_content_is_loaded_once() -> None:
-    """The types of one content are loaded once, however many versions share it."""
+    """Equal span types are loaded once, however many versions share them."""
     compiler, loads = SpanTypeCompiler(), list[str]()
 
     def load() -> object:
