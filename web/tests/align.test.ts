@@ -23,14 +23,14 @@ const BEFORE: Sample[] = [
   { parent: 0, tool: "write", summary: "draft" },
 ];
 
-it("finds nothing that differs between a run and itself", () => {
+it("finds no difference between a run and itself", () => {
   const compared = compareRuns(side(BEFORE), side(BEFORE));
   expect(compared.counts).toEqual({ same: 4, changed: 0, added: 0, removed: 0 });
   expect(nextDifference(compared, -1, 1)).toBe(-1);
   expect(shownRows(compared, new Set(), true)).toEqual([]);
 });
 
-it("tells added, removed and changed spans in one tree", () => {
+it("marks added, removed and changed spans in one tree", () => {
   const after: Sample[] = [
     { name: "a:agent", summary: "root" },
     { parent: 0, tool: "check", summary: "check" },
@@ -54,7 +54,7 @@ it("tells added, removed and changed spans in one tree", () => {
   expect(nextDifference(compared, 4, -1)).toBe(1);
 });
 
-it("takes other tokens, and another status, for a change", () => {
+it("counts other tokens and another status as a change", () => {
   const spans = [{ summary: "same" }];
   expect(compareRuns(side(spans, [5]), side(spans, [5])).counts.changed).toBe(0);
   expect(compareRuns(side(spans, [5]), side(spans, [6])).counts.changed).toBe(1);

@@ -17,7 +17,7 @@ it.each([
   expect(tickLabel(at)).toBe(label);
 });
 
-it("puts ticks at whole multiples of a readable step, within the range and no more than asked", () => {
+it("puts ticks at multiples of a readable step, within the range and the requested number", () => {
   expect(ticks({ from: 0, to: 322e6 }, 6)).toEqual([0, 60e6, 120e6, 180e6, 240e6, 300e6]);
   for (const to of [7, 900, 12_345, 6e5, 1e7, 8e8, 1e12]) {
     const found = ticks({ from: to / 3, to }, 5);
@@ -27,7 +27,7 @@ it("puts ticks at whole multiples of a readable step, within the range and no mo
   }
 });
 
-it("fits the axis to a span and everything below it", () => {
+it("fits the axis to a span and its descendants", () => {
   const run = sampleRun([
     { start: 0, took: 1000 },
     { parent: 0, start: 100, took: 100 },
@@ -37,7 +37,7 @@ it("fits the axis to a span and everything below it", () => {
   expect(subtreeRange(run, 1, run.end)).toEqual({ from: 94, to: 406 });
 });
 
-it("cuts bars to what is visible", () => {
+it("clips bars to the visible range", () => {
   const range = { from: 100, to: 200 };
   expect(bar(range, 50, 150)).toEqual({ left: 0, width: 50 });
   expect(bar(range, 150, 900)).toEqual({ left: 50, width: 50 });
@@ -45,7 +45,7 @@ it("cuts bars to what is visible", () => {
   expect(bar(range, NaN, NaN)).toBeNull();
 });
 
-it("ends the axis of a run that goes on just ahead of now, and seldom elsewhere", () => {
+it("ends the axis of an active run just after now, and rarely moves that end", () => {
   for (const now of [1, 90, 4_321, 7e6, 61e6, 2_520e6, 1e12]) {
     expect(openEnd(now)).toBeGreaterThanOrEqual(now);
     expect(openEnd(now)).toBeLessThanOrEqual(now * 1.07 + 1);
@@ -54,7 +54,7 @@ it("ends the axis of a run that goes on just ahead of now, and seldom elsewhere"
   expect(new Set(minute).size).toBeLessThanOrEqual(2);
 });
 
-it("draws an open span up to the end that is given", () => {
+it("draws an open span up to the given end", () => {
   const run = sampleRun([
     { start: 0, took: null },
     { parent: 0, start: 100, took: null },

@@ -7,7 +7,7 @@ const commands: Command[] = [
   ["Action", "Sign out"],
 ].map(([group, label]) => ({ group: group!, label: label!, run: () => undefined }));
 
-it("finds commands that have every word, those that begin with them first", () => {
+it("finds commands that contain every word, and ranks those that begin with them first", () => {
   const labels = (typed: string): string[] => matching(commands, typed).map(({ label }) => label);
   expect(labels("")).toHaveLength(3);
   expect(labels("runs")).toEqual(["Runs", "Old runs sweeper"]);

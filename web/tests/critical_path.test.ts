@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { criticalPath } from "../src/run/critical_path";
 import { sampleRun } from "./sample";
 
-it("is covered without gap or overlap from the start of a run to its end", () => {
+it("covers a run from start to end without gap or overlap", () => {
   const run = sampleRun([
     { start: 0, took: 100 },
     { parent: 0, start: 10, took: 30 },
@@ -19,7 +19,7 @@ it("is covered without gap or overlap from the start of a run to its end", () =>
   ]);
 });
 
-it("goes through one child after the other", () => {
+it("follows sequential children one after the other", () => {
   const run = sampleRun([
     { start: 0, took: 50 },
     { parent: 0, start: 0, took: 20 },
@@ -28,11 +28,11 @@ it("goes through one child after the other", () => {
   expect(criticalPath(run).map(({ span }) => span)).toEqual([0, 2, 0, 1]);
 });
 
-it("leaves out spans that have not ended, and is empty when none has", () => {
+it("leaves out open spans, and is empty if all are open", () => {
   expect(criticalPath(sampleRun([{ start: 0, took: null }]))).toEqual([]);
 });
 
-it("needs no stack for a chain of two thousand levels", () => {
+it("handles a chain of two thousand levels", () => {
   const deep = sampleRun(
     Array.from({ length: 2000 }, (_, i) => ({
       ...(i ? { parent: i - 1 } : {}),

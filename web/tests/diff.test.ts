@@ -9,7 +9,7 @@ function told(left: string, right: string): string[] {
   );
 }
 
-it("pairs lines that changed, and tells what was added and removed", () => {
+it("pairs changed lines, and marks additions and removals", () => {
   expect(told("a b c", "a x y c")).toEqual(["same a|a", "changed b|x", "added |y", "same c|c"]);
   expect(told("a b c", "a c")).toEqual(["same a|a", "removed b|", "same c|c"]);
 });
@@ -25,7 +25,7 @@ it("folds equal lines that are far from any difference", () => {
   expect(diffLines(["a"], ["a"]).differences).toBe(0);
 });
 
-it("cuts what is too long, and says so", () => {
+it("truncates a text that is too long, and says so", () => {
   const lines = Array.from({ length: MOST_LINES + 7 }, (_, n) => `${n}`);
   expect(diffLines(lines, ["x".repeat(MOST_CHARACTERS + 9)]).leftOut).toEqual({
     left: 7,

@@ -10,7 +10,7 @@ import {
 
 const now = Date.parse("2026-11-29T12:00:00Z");
 
-it("asks for everything that is chosen, and for nothing else", () => {
+it("requests exactly the chosen filters", () => {
   const chosen = chosenFilters(new URLSearchParams("status=failed&days=7&span=x"));
   expect(queryOf(chosen, now)).toEqual({
     status: "failed",
@@ -18,12 +18,12 @@ it("asks for everything that is chosen, and for nothing else", () => {
   });
 });
 
-it.each(["", "0", "-3", "soon"])("takes %j for any time", (days) => {
+it.each(["", "0", "-3", "soon"])("reads %j as any time", (days) => {
   const chosen = chosenFilters(new URLSearchParams({ days }));
   expect(queryOf(chosen, now)).toEqual({});
 });
 
-it("asks for one agent by its id, and for several together", () => {
+it("requests one agent by its id, and several together", () => {
   const query = (text: string): unknown => queryOf(chosenFilters(new URLSearchParams(text)), now);
   expect(query("agent_id=a")).toEqual({ agent_id: "a" });
   expect(query("agent_ids=a,b&agent_id=a")).toEqual({ agent_ids: "a,b" });
@@ -46,7 +46,7 @@ it("removes each chosen filter by itself", () => {
   expect(chips[5]!.without).toEqual({ "metadata[k]": "" });
 });
 
-it("forgets the version when agents are chosen", () => {
+it("clears the version when agents are chosen", () => {
   const chosen = chosenFilters(new URLSearchParams("agent_id=a&agent_version_id=v"));
   expect(toggleAgent(chosen, "b")).toEqual({
     agent_id: "",
@@ -55,14 +55,14 @@ it("forgets the version when agents are chosen", () => {
   });
 });
 
-it("takes a key and a text, and numbers as the API does", () => {
+it("accepts a key and a text, and numbers in the API's form", () => {
   expect(metadataFilter(" user = u=1 ")).toEqual({ "metadata[user]": "u=1" });
   expect(metadataFilter("user")).toBeNull();
   expect(["", "90", "0.25"].every(isNumber)).toBe(true);
   expect(["x", "-1", "1e3", ".5"].some(isNumber)).toBe(false);
 });
 
-it("says in words what other pages lead here with, and asks for it", () => {
+it("describes filters that other pages link to, and requests them", () => {
   const params = {
     finished_after: "2026-11-29T12:00:00.000Z",
     finished_before: "2026-11-29T13:00:00.000Z",

@@ -52,7 +52,7 @@ describe("money", () => {
   });
 });
 
-it("says how long ago a moment was, and its date when that says more", () => {
+it("shows an age, and the date for older times", () => {
   const now = Date.parse("2026-11-29T12:00:00Z");
   const before = (seconds: number): string => ago(now - seconds * 1000, now);
   expect([0, 42, 180, 7_200, 5 * 86_400].map(before)).toEqual([
@@ -65,7 +65,7 @@ it("says how long ago a moment was, and its date when that says more", () => {
   expect(before(60 * 86_400)).toContain("2026");
 });
 
-it("writes bytes in a unit that fits", () => {
+it("shows bytes in a suitable unit", () => {
   expect([59, 2_048, 20_480, 20 * 1024 * 1024, 3 * 1024 ** 3].map(bytes)).toEqual([
     "59 B",
     "2.0 KiB",
@@ -75,7 +75,7 @@ it("writes bytes in a unit that fits", () => {
   ]);
 });
 
-it("leaves out of a summary the name that stands beside it", () => {
+it("removes the name from a summary that is shown next to it", () => {
   expect(withoutName("Clerk: INV-1", "Clerk")).toBe("INV-1");
   expect(withoutName("Clerks: INV-1", "Clerk")).toBe("Clerks: INV-1");
   expect(withoutName(": INV-1", "")).toBe(": INV-1");

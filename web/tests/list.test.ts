@@ -21,7 +21,7 @@ const ids = ({ shown, waiting }: RunList): [string[], string[]] => [
   waiting.map(({ id }) => id),
 ];
 
-it("lets new runs wait and updates known ones in their place", () => {
+it("holds back new runs, and updates known ones in place", () => {
   const first = merge({ shown: [], waiting: [], deleted: new Set<string>() }, [
     run("b", 2),
     run("a", 1),
@@ -32,7 +32,7 @@ it("lets new runs wait and updates known ones in their place", () => {
   expect(ids(reveal(second))).toEqual([["c", "b", "a"], []]);
 });
 
-it("updates runs that wait, and counts each once", () => {
+it("updates runs that are held back, and counts each once", () => {
   const waiting = merge(
     merge({ shown: [run("a", 1)], waiting: [], deleted: new Set<string>() }, [run("b", 2)]),
     [run("c", 3), run("b", 2, "complete")],
@@ -52,7 +52,7 @@ it("appends older pages without repeating a run", () => {
   ).toEqual([["b", "a"], []]);
 });
 
-it("knows how long a run took, and has taken so far", () => {
+it("computes the duration of an ended run, and of an active one so far", () => {
   const started = { ...run("a", 1), started_at: "2026-11-29T12:00:00Z", finished_at: null };
   const now = Date.parse("2026-11-29T12:00:02Z");
   expect(tookMicroseconds(started, now)).toBe(2e6);
@@ -60,7 +60,7 @@ it("knows how long a run took, and has taken so far", () => {
   expect(tookMicroseconds({ ...started, started_at: null }, now)).toBeNull();
 });
 
-it("notices that more runs have begun than fit on a page", () => {
+it("detects that more runs have begun than fit on a page", () => {
   const list = { shown: [run("a", 1)], waiting: [], deleted: new Set<string>() };
   expect(hasGap(list, [run("c", 3), run("b", 2)], false)).toBe(true);
   expect(hasGap(list, [run("b", 2), run("a", 1)], false)).toBe(false);
@@ -70,7 +70,7 @@ it("notices that more runs have begun than fit on a page", () => {
   );
 });
 
-it("reads open runs again that are not on the newest page, in turns", () => {
+it("rereads active runs beyond the newest page in turn", () => {
   const shown = [run("d", 4), run("c", 3), run("b", 2), run("a", 1, "complete")];
   const list = { shown, waiting: [run("e", 5)], deleted: new Set<string>() };
   const ids = (turn: number): string[] => unseen(list, [run("d", 4)], turn, 2).map(({ id }) => id);
@@ -82,7 +82,7 @@ it("reads open runs again that are not on the newest page, in turns", () => {
   expect(unseen({ shown: [], waiting: [], deleted: new Set<string>() }, [], 3, 2)).toEqual([]);
 });
 
-it("brings rows up to date with events, and marks what was deleted where it stands", () => {
+it("updates rows from events, and marks deleted runs in place", () => {
   const before = { ...run("a", 1), risk_level: "high", updated_at: "2" } as Run;
   const list = { shown: [before], waiting: [run("b", 2)], deleted: new Set<string>() };
   const event = (updated_at: string): Changes =>
@@ -99,7 +99,7 @@ it("brings rows up to date with events, and marks what was deleted where it stan
   expect(patch(list, event("1")).shown[0]!.status).toBe("active");
 });
 
-it("puts runs that pass only now where their beginning is, and none of the next page", () => {
+it("inserts runs that newly match in the order of their start, except those of the next page", () => {
   const list = { shown: [run("d", 4), run("b", 2)], waiting: [], deleted: new Set<string>() };
   const merged = merge(list, [run("d", 4), run("c", 3), run("a", 1)]);
   expect(ids(merged)).toEqual([["d", "b"], ["c"]]);

@@ -10,7 +10,7 @@ const CHANGES = {
   deleted_runs: ["c"],
 } as unknown as Changes;
 
-it("reads events however their text is cut, and heartbeats for their ids", () => {
+it("reads events however their text is split, and the ids of heartbeats", () => {
   const text = 'retry: 5\r\n: note\nid: 7\nevent: changes\ndata: {"a":\ndata: 1}\n\nid: 9\n\n';
   for (const size of [1, 3, 1000]) {
     const reader = new EventReader();
@@ -22,7 +22,7 @@ it("reads events however their text is cut, and heartbeats for their ids", () =>
   }
 });
 
-it("asks one question for all topics", () => {
+it("makes one request for all topics", () => {
   expect(questionOf([])).toBeNull();
   expect(questionOf([{ kind: "runs" }])).toBe("include_spans=false");
   const runs = [
@@ -36,7 +36,7 @@ it("asks one question for all topics", () => {
   expect(questionOf(many)).toBe("include_spans=true");
 });
 
-it("tells each topic of its part", () => {
+it("gives each topic its own changes", () => {
   expect(partOf(CHANGES, { kind: "runs" })).toEqual({ ...CHANGES, spans: [] });
   expect(partOf(CHANGES, { kind: "run", id: "a" })).toEqual({
     runs: [{ id: "a" }],
@@ -46,7 +46,7 @@ it("tells each topic of its part", () => {
   expect(partOf(CHANGES, { kind: "run", id: "z" })).toBeNull();
 });
 
-it("waits longer after each failure, up to a limit, and never all browsers as long", () => {
+it("waits longer after each failure, up to a limit, and at random", () => {
   expect([0, 1, 2].map((n) => retryDelay(n, 1))).toEqual([500, 1000, 2000]);
   expect(retryDelay(50, 1)).toBe(30_000);
   expect(retryDelay(50, 0)).toBe(15_000);
@@ -116,7 +116,7 @@ function handlers() {
   };
 }
 
-it("goes on after what it has seen when the server ends a stream", async () => {
+it("resumes after the last event when the server ends a stream", async () => {
   const server = new Answers();
   const said = handlers();
   new Connection("/events", said, server.tools).ask("include_spans=false");
@@ -140,7 +140,7 @@ it("goes on after what it has seen when the server ends a stream", async () => {
   expect(said.state.mock.calls.map(([state]: string[]) => state)).toEqual(["connecting", "live"]);
 });
 
-it("says that it is lost, tries again, and rereads when the server cannot resume", async () => {
+it("reports a lost connection, retries, and rereads when the server cannot resume", async () => {
   const server = new Answers();
   const said = handlers();
   new Connection("/events", said, server.tools).ask("include_spans=false");
@@ -154,7 +154,7 @@ it("says that it is lost, tries again, and rereads when the server cannot resume
   expect(said.ready).toHaveBeenLastCalledWith(true);
 });
 
-it("stops when the session is over, and reads again when it is refused", async () => {
+it("stops when the session ends, and rereads when a stream is refused", async () => {
   const server = new Answers();
   const said = handlers();
   const connection = new Connection("/events", said, server.tools);
@@ -176,7 +176,7 @@ function tab(): Tab & { heard: FromHub[] } {
   return { heard, tell: (message) => heard.push(message) };
 }
 
-it("shares one stream among tabs, and rereads what joins it", async () => {
+it("shares one stream among tabs, and rereads topics that join it", async () => {
   const server = new Answers();
   const hub = new Hub((told) => new Connection("/events", told, server.tools));
   const [list, run] = [tab(), tab()];
@@ -198,7 +198,7 @@ it("shares one stream among tabs, and rereads what joins it", async () => {
   ]);
 });
 
-it("tells nothing to a tab of another session, nor to one that is closed", async () => {
+it("sends nothing to a tab of another session or to a closed one", async () => {
   const server = new Answers();
   const hub = new Hub((told) => new Connection("/events", told, server.tools));
   const [old, now] = [tab(), tab()];

@@ -62,7 +62,7 @@ const BEGUN = patchSkeleton(empty(), [
   span("a1", "a", 12),
 ])!;
 
-it("puts new spans where the order of the tree has them", () => {
+it("inserts new spans in the order of the tree", () => {
   expect(tree(BEGUN)).toBe("root< a<root a1<a c<root");
   const grown = patchSkeleton(BEGUN, [
     span("d1", "d", 41),
@@ -78,7 +78,7 @@ it("puts new spans where the order of the tree has them", () => {
   expect(grown!.columns.started_at).toEqual([0, 10, 12, 15, null, 20, 30, 31, 40, 41, 5]);
 });
 
-it("changes known spans where they stand, and keeps what only the server knows", () => {
+it("updates known spans in place, and keeps the fields that only the server computes", () => {
   BEGUN.columns.cost[2] = 0.5;
   const finished = patchSkeleton(BEGUN, [
     span("a1", "a", 12, { status: "failed", finished_at: at(20), tool_name: "search" }),
@@ -93,14 +93,14 @@ it("changes known spans where they stand, and keeps what only the server knows",
   expect(BEGUN.columns.status[2]).toBe("active");
 });
 
-it("makes a root of a span without its parent, and asks for all when new ones come", () => {
+it("shows a span with a missing parent as a root, and rereads when new ones arrive", () => {
   const orphaned = patchSkeleton(BEGUN, [span("orphan", "unknown", 50)])!;
   expect(tree(orphaned)).toBe(`${tree(BEGUN)} orphan<`);
   expect(orphaned.columns.flags[4]).toBe(16);
   expect(patchSkeleton(orphaned, [span("unknown", null, 45)])).toBeNull();
 });
 
-it("keeps every span of a circle of parents, and takes a chain of thousands", () => {
+it("keeps every span of a cycle of parents, and handles a chain of thousands", () => {
   const circle = patchSkeleton(BEGUN, [span("x", "y", 1), span("y", "x", 2)])!;
   expect([...circle.columns.id].sort()).toEqual(["a", "a1", "c", "root", "x", "y"]);
   const chain = [...Array(5000).keys()].map((n) => span(`n${n}`, n ? `n${n - 1}` : "c", n));
@@ -108,7 +108,7 @@ it("keeps every span of a circle of parents, and takes a chain of thousands", ()
   expect(deep.columns.id.at(-1)).toBe("n4999");
 });
 
-it("asks for all when a run without a start gets its first times", () => {
+it("rereads when a run without a start gets its first times", () => {
   expect(patchSkeleton({ ...empty(), origin: null }, [span("a", null, 1)])).toBeNull();
 });
 

@@ -24,7 +24,7 @@ function refusal(rules: unknown) {
 }
 
 describe("a retention policy", () => {
-  test("says what it would delete, and asks with the same number", () => {
+  test("shows what it would delete, and asks for confirmation with that number", () => {
     expect(forecast(preview(1204, 5310, 1))).toBe(
       "These rules would delete 1,204 runs and 5,310 spans now. Legal holds keep 1 run that would be deleted.",
     );
@@ -34,7 +34,7 @@ describe("a retention policy", () => {
     expect(auditLabel(1000, false)).toBe("Save and delete more than 1,000 entries");
   });
 
-  test("asks as well when not every old run was counted", () => {
+  test("asks for confirmation even if not every old run was counted", () => {
     expect(deletes(preview(0, 0))).toBe(false);
     expect(forecast(preview(0, 0, 2))).toContain(
       "These rules would delete nothing now. Legal holds keep",
@@ -45,7 +45,7 @@ describe("a retention policy", () => {
     );
   });
 
-  test("names the runs of a rule, by ids that have no name", () => {
+  test("describes the runs of a rule, with the ids of unnamed agents", () => {
     const rule: Rule = { ...RULE, agent_id: "a1", environment_id: "e1", purpose: "eval" };
     expect(runsOf(rule, (id) => (id === "a1" ? "Underwriting" : ""))).toBe(
       "agent Underwriting, environment e1, purpose eval",
@@ -53,7 +53,7 @@ describe("a retention policy", () => {
     expect(runsOf(RULE, () => "")).toBe("all runs");
   });
 
-  test("finds an agent by a name that only one has", () => {
+  test("finds an agent by its name if the name is unique", () => {
     const names = [
       ["a1", "Underwriting"],
       ["a2", "Twin"],
@@ -64,7 +64,7 @@ describe("a retention policy", () => {
     expect(agentOf("underwriting-bot", names)).toBe("underwriting-bot");
   });
 
-  test("is the same only with the same rules", () => {
+  test("is unchanged only with the same rules", () => {
     expect(areSame([RULE], [{ ...RULE }])).toBe(true);
     expect(areSame([RULE], [{ ...RULE, days: null }])).toBe(false);
     expect(areSame([RULE], [])).toBe(false);
@@ -72,7 +72,7 @@ describe("a retention policy", () => {
 });
 
 describe("an error of the API", () => {
-  test("is shown at the field of the rule that it is about", () => {
+  test("is shown at the field of its rule", () => {
     const days = { days: { message: "must be 1 to 36500 days" } };
     expect(problemsOf(refusal({ "1": days }), 1)).toEqual({ days: "must be 1 to 36500 days" });
     const agent = { agent_id: { message: "'x' is not an agent of this account" } };
@@ -83,14 +83,14 @@ describe("an error of the API", () => {
     expect(problemsOf(refusal({ "1": twice }), 1).form).toMatch(/^an earlier rule/);
   });
 
-  test("of another rule is shown with its number", () => {
+  test("about another rule is shown with its number", () => {
     const agent = { agent_id: { message: "'x' is not an agent of this account" } };
     expect(problemsOf(refusal({ "0": agent }), 1)).toEqual({
       form: "rule 1: 'x' is not an agent of this account",
     });
   });
 
-  test("about the audit log is shown at its days", () => {
+  test("about the audit log is shown at the field for its days", () => {
     const error = { errors: { details: { audit_days: { message: "must be 30 to 36500 days" } } } };
     expect(auditProblem(error)).toBe("must be 30 to 36500 days");
     expect(auditProblem(null)).toBe("");

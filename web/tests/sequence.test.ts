@@ -47,7 +47,7 @@ it.each<[string[], string[]]>([
   expect(matched(left, right)).toBe(0);
 });
 
-it("keeps to a bound where ten thousand elements have nothing in common", () => {
+it("stays within its bound when ten thousand elements have nothing in common", () => {
   const left = Array.from({ length: 10_000 }, (_, n) => `left ${n}`);
   const right = Array.from({ length: 10_000 }, (_, n) => `right ${n}`);
   expect(matched(left, right)).toBe(0);

@@ -41,7 +41,7 @@ function series(changes: Partial<Series> = {}): Series {
   };
 }
 
-it("adds up what can be added up, and takes quantiles from the server", () => {
+it("sums counts, and takes quantiles from the server", () => {
   expect(figuresOf(series())).toEqual({
     runs: 4,
     failureRate: 0.25,
@@ -59,7 +59,7 @@ it("adds up what can be added up, and takes quantiles from the server", () => {
   ]);
 });
 
-it("stacks bars from the sums, and finds the line at a height", () => {
+it("stacks bars, and finds the line at a height", () => {
   const chart = runsChart(series());
   expect(stack(chart.lines).slice(-2)).toEqual([
     [3, null],
@@ -73,7 +73,7 @@ it("stacks bars from the sums, and finds the line at a height", () => {
   expect(bucketText(chart, 1)).toBe("Nov 29, 2026");
 });
 
-it("shows the largest lines and adds up the others", () => {
+it("shows the largest lines and sums the others", () => {
   const durations = series().runs.durations;
   const types = Array.from({ length: 9 }, (_, n) => ({
     schema_name: `type ${n}`,
@@ -87,7 +87,7 @@ it("shows the largest lines and adds up the others", () => {
   expect(lines.at(-1)!.values).toEqual([3, 0]);
 });
 
-it("says what is missing", () => {
+it("says which data is missing", () => {
   const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
   expect(gaps(series(), day)).toEqual([]);
   expect(gaps(series({ complete_from: null }), day)[0]).toMatch(/still counting/);
@@ -119,7 +119,7 @@ it.each([
   expect(rangeOf(chosenRange(new URLSearchParams(query)), NOW)).toMatch(problem);
 });
 
-it("puts two readable ticks around any durations", () => {
+it("chooses two readable ticks for any durations", () => {
   expect(logRange(120, 900)).toEqual([100, 1_000]);
   expect(logRange(5, 5)).toEqual([1, 10]);
   expect(logRange(null, null)[0]).toBeLessThan(logRange(null, null)[1]);

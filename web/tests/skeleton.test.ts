@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { kindOf } from "../src/run/skeleton";
 import { sampleRun } from "./sample";
 
-it("knows depth, size and the end of what is below each span", () => {
+it("computes the depth, the size and the last descendant of each span", () => {
   const run = sampleRun([
     { start: 0, took: 100 },
     { parent: 0, start: 10, took: 20 },
@@ -34,7 +34,7 @@ it.each([
   expect(kindOf(type)).toBe(kind);
 });
 
-it("calls a span by its tool, and else by its type", () => {
+it("names a span by its tool, or else by its type", () => {
   const run = sampleRun([{ name: "agent:tool", tool: "search" }, { name: "agent:tool" }]);
   expect(run.names).toEqual(["search", "agent:tool"]);
 });

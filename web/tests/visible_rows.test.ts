@@ -26,7 +26,7 @@ describe("the rows", () => {
     expect([...visibleRows(run, none, null)]).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it("leave out what is below a folded span", () => {
+  it("leave out the descendants of a folded span", () => {
     expect([...visibleRows(run, Uint8Array.of(0, 1, 0, 0, 0), null)]).toEqual([0, 1, 3, 4]);
   });
 
@@ -36,7 +36,7 @@ describe("the rows", () => {
     expect([...visibleRows(run, Uint8Array.of(1, 1, 0, 0, 0), filtered)]).toEqual([0, 1, 2]);
   });
 
-  it("are gone when nothing matches", () => {
+  it("are empty when nothing matches", () => {
     expect([...visibleRows(run, none, filterSpans(run, "nowhere"))]).toEqual([]);
   });
 
@@ -46,25 +46,25 @@ describe("the rows", () => {
   });
 });
 
-it("finds a span by its id, and nothing for blanks", () => {
+it("finds a span by its id, and nothing for a blank", () => {
   expect(filterSpans(run, "span-3")?.matches).toBe(1);
   expect(filterSpans(run, "  ")).toBeNull();
 });
 
-it("opens every ancestor of a span that is to be seen", () => {
+it("opens every ancestor of a span to show it", () => {
   const folds = Uint8Array.of(1, 1, 0, 0, 0);
   expect(reveal(run, folds, 2)).toBe(true);
   expect([...folds]).toEqual([0, 0, 0, 0, 0]);
   expect(reveal(run, folds, 2)).toBe(false);
 });
 
-it("goes from failure to failure in both directions and around the end", () => {
+it("moves between failures in both directions, and wraps around", () => {
   expect([nextFailed(run, -1, 1), nextFailed(run, 2, 1), nextFailed(run, 4, 1)]).toEqual([2, 4, 2]);
   expect([nextFailed(run, 4, -1), nextFailed(run, 2, -1)]).toEqual([2, 4]);
   expect(nextFailed(sampleRun([{}]), 0, 1)).toBe(-1);
 });
 
-it("ranks spans by the time that is their own", () => {
+it("ranks spans by their own time, without their children's", () => {
   // The root took 100, of which its children took 35.
   expect(slowest(run, 3)).toEqual([0, 2, 1]);
 });
@@ -75,20 +75,20 @@ it("handles a chain of fifteen hundred levels", () => {
   expect(visibleRows(deep, foldBelow(deep, 3), null)).toHaveLength(3);
 });
 
-it("keeps what is folded when spans arrive above it", () => {
+it("keeps spans folded when others arrive above them", () => {
   const before = sampleRun([{ name: "a" }, { name: "b" }, { parent: 1 }]);
   const after = { ...sampleRun([{}, {}, { parent: 1 }, {}, { parent: 3 }]) };
   const moved = { ...after, ids: ["new", "span-9", "span-8", "span-1", "span-2"] };
   expect([...carryFolds(before, Uint8Array.of(0, 1, 0), moved)]).toEqual([0, 0, 0, 1, 0]);
 });
 
-it("finds a span's row, and that it has none", () => {
+it("finds a span's row, or none", () => {
   const rows = Int32Array.of(0, 3, 4, 9);
   expect([0, 3, 9, 5, 12].map((span) => rowOf(rows, span))).toEqual([0, 1, 3, -1, -1]);
 });
 
 describe("childrenOf", () => {
-  it("lists the children of a span in order, and no more than asked for", () => {
+  it("lists the children of a span in order, up to a limit", () => {
     expect(childrenOf(run, 0, 10)).toEqual([1, 3]);
     expect(childrenOf(run, 0, 1)).toEqual([1]);
     expect(childrenOf(run, 4, 10)).toEqual([]);

@@ -9,14 +9,14 @@ import {
 } from "../src/account/webhooks/webhook";
 
 describe("a webhook", () => {
-  test("is called by its description, or by the host that it is sent to", () => {
+  test("is named by its description, or by its host", () => {
     const url = "https://hooks.example.org/in?token=1";
     expect(webhookName({ url, description: "Pager" })).toBe("Pager");
     expect(webhookName({ url, description: null })).toBe("hooks.example.org");
     expect(webhookName({ url: "no url", description: null })).toBe("no url");
   });
 
-  test("is told apart by who disabled it, and by whether it fails", () => {
+  test("shows who disabled it, and whether it fails", () => {
     const enabled = { status: "enabled", disabled_reason: null, failing_since: null } as const;
     expect(webhookState(enabled).text).toBe("enabled");
     expect(webhookState({ ...enabled, failing_since: "2026-11-30T12:00:00Z" }).text).toBe(
@@ -27,7 +27,7 @@ describe("a webhook", () => {
     expect(webhookState({ ...disabled, disabled_reason: "gone" }).text).toBe("switched off");
   });
 
-  test("names what its filters let pass", () => {
+  test("describes its filters", () => {
     expect(passes(null, "agents")).toBe("all agents");
     expect(passes(["a", "b"], "agents", new Map([["a", "Triage"]]))).toBe("Triage, b");
   });
@@ -44,7 +44,7 @@ describe("a delivery", () => {
     expect(answerOf(delivered)).toBe("The receiver answered 204");
   });
 
-  test("says when it is tried again, in whole seconds", () => {
+  test("shows the time until the next attempt, in whole seconds", () => {
     expect([until(1000, 1000), until(25_400, 1000), until(601_000, 1000)]).toEqual([
       "now",
       "in 25 s",

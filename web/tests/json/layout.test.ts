@@ -5,7 +5,7 @@ import { tokensOf } from "../../src/parts/json/tokens";
 const VALUE = { a: { list: [1, { deep: true }], empty: {} }, "x/y~z": null, last: "text" };
 
 describe("lineOf", () => {
-  it("finds the line on which a value begins", () => {
+  it("finds the line where a value begins", () => {
     const lines = JSON.stringify(VALUE, null, 2).split("\n");
     for (const [pointer, start] of [
       ["", "{"],
@@ -25,7 +25,7 @@ describe("lineOf", () => {
 });
 
 describe("markOf", () => {
-  it("reads where a validation says that the schema is broken", () => {
+  it("reads the place of an error from a validation message", () => {
     expect(markOf('"/a/b": 7 is not a text')).toEqual({
       pointer: "/a/b",
       message: "7 is not a text",
@@ -39,7 +39,7 @@ describe("markOf", () => {
 });
 
 describe("JsonLayout", () => {
-  it("wraps lines at a number of columns, and says which rows go on", () => {
+  it("wraps lines at a number of columns, and marks continued rows", () => {
     const layout = new JsonLayout({ text: "x".repeat(25), n: 1 });
     expect(layout.rows(0)).toBe(4);
     expect(layout.rows(20)).toBe(5);
@@ -54,7 +54,7 @@ describe("JsonLayout", () => {
     expect(layout.read(20, 0, 99)).toHaveLength(5);
   });
 
-  it("shows the beginning of a line of megabytes, and has all of it to copy", () => {
+  it("shows the beginning of a very long line, and copies all of it", () => {
     const layout = new JsonLayout(["y".repeat(1_000_000)]);
     const [row] = layout.read(0, 1, 2);
     expect(row!.text).toHaveLength(2_000);
@@ -63,7 +63,7 @@ describe("JsonLayout", () => {
     expect(layout.read(100, 5_000, 5_001)[0]!.text).toBe("y".repeat(100));
   });
 
-  it("notes what is broken at its value", () => {
+  it("shows an error at its value", () => {
     const layout = new JsonLayout(VALUE, [{ pointer: "/last", message: "not a number" }]);
     const [row] = layout.noted(0);
     expect(layout.read(0, row!, row! + 1)[0]).toMatchObject({
@@ -76,7 +76,7 @@ describe("JsonLayout", () => {
 });
 
 describe("tokensOf", () => {
-  it("tells keys, texts, numbers and words apart", () => {
+  it("distinguishes keys, strings, numbers and literals", () => {
     const kinds = (text: string, continued = false) =>
       tokensOf(text, continued).map(({ kind, text: part }) => `${kind} ${part}`);
     expect(kinds('  "a": "b: c",')).toEqual(["mark   ", 'key "a"', "mark : ", 'string "b: c",']);

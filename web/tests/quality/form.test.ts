@@ -23,7 +23,7 @@ function filled(changes: Record<string, Draft>): ReturnType<typeof valueOf> {
 }
 
 describe("fieldFor", () => {
-  it("asks for each member in the form that fits it", () => {
+  it("offers a suitable field for each member", () => {
     expect(FIELD.kind).toBe("object");
     const members = FIELD.kind === "object" ? FIELD.members : [];
     expect(members.map(({ name, field }) => [name, field.kind])).toEqual([
@@ -40,7 +40,7 @@ describe("fieldFor", () => {
     expect(members[1]!.field.title).toBe("verdict");
   });
 
-  it("ends where a schema contains itself, and takes any schema at all", () => {
+  it("stops at a recursive schema, and accepts any schema", () => {
     const endless = { properties: { in: { $ref: "#" } } };
     expect(JSON.stringify(fieldFor(endless)).length).toBeLessThan(5_000);
     for (const odd of [
@@ -59,7 +59,7 @@ describe("fieldFor", () => {
 });
 
 describe("valueOf", () => {
-  it("makes what was typed, and leaves out what was not", () => {
+  it("builds the value from what was typed, without empty fields", () => {
     const made = filled({
       score: "4",
       verdict: "2",
@@ -89,7 +89,7 @@ describe("valueOf", () => {
     });
   });
 
-  it("says at each place what is wrong", () => {
+  it("reports each error at its place", () => {
     expect(
       filled({
         score: "9",
@@ -116,7 +116,7 @@ describe("valueOf", () => {
     });
   });
 
-  it("begins with the value so far", () => {
+  it("starts with the current value", () => {
     const value = { score: 2, verdict: "bad", passed: true, steps: [{ text: "ab" }] };
     expect(valueOf(FIELD, draftOf(FIELD, value))).toEqual({ value, errors: {} });
   });

@@ -16,7 +16,7 @@ function answer(ids: readonly string[]): ArrayBuffer {
 }
 
 describe("ReadCache", () => {
-  it("asks again for a span that has changed its status, and not for one that is gone", () => {
+  it("rereads a span whose status has changed, and not a deleted one", () => {
     const cache = new ReadCache(10_000);
     const order = [want("a", "active"), want("gone")];
     cache.put(readSpans(answer(["a"])), order, order);
@@ -25,7 +25,7 @@ describe("ReadCache", () => {
     expect(cache.get("gone")?.call.input).toEqual([]);
   });
 
-  it("drops the oldest beyond its limit, and nothing that is wanted", () => {
+  it("evicts the oldest entries over its limit, and none in use", () => {
     const cache = new ReadCache(5_000);
     for (const id of ["a", "b", "c", "d"]) {
       cache.put(readSpans(answer([id])), [want(id)], [want("a")]);

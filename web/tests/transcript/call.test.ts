@@ -120,7 +120,7 @@ describe("readCall", () => {
     ]);
   });
 
-  it("reads the Agents SDK, which tells the input at the end", () => {
+  it("reads the Agents SDK, which reports the input at the end", () => {
     const result = {
       instructions: "Be kind",
       messages: [{ role: "user", content: "Hello" }],
@@ -152,7 +152,7 @@ describe("readCall", () => {
     ]);
   });
 
-  it("reads what agents write by hand", () => {
+  it("reads payloads that agents write by hand", () => {
     for (const result of [
       { content: "Hi" },
       { response: "Hi" },
@@ -171,7 +171,7 @@ describe("readCall", () => {
     ]);
   });
 
-  it("finds nothing in what it does not know, whatever it is", () => {
+  it("finds nothing in an unknown form", () => {
     for (const odd of [null, 7, "text", [], { messages: { deep: [null] } }, { messages: 3 }, {}]) {
       expect(() => readCall("x:llm", odd, odd)).not.toThrow();
     }
@@ -199,7 +199,7 @@ describe("readCall", () => {
 });
 
 describe("bounded", () => {
-  it("keeps the end of a long conversation and the beginnings of what is before it", () => {
+  it("keeps the end of a long conversation and the beginning of each earlier message", () => {
     const messages = Array.from({ length: 100 }, (_, n) => ({
       role: "user",
       content: `${n} `.repeat(2_000),
@@ -214,7 +214,7 @@ describe("bounded", () => {
 });
 
 describe("readStep", () => {
-  it("tells what went in, what came out and how it failed", () => {
+  it("reads the input, the output and the error of a step", () => {
     const error = { error_type: "TimeoutError", message: "late", stacktrace: "at …" };
     expect(readStep({ a: 1 }, { partial: 2, error })).toEqual({
       input: '{\n  "a": 1\n}',
@@ -224,7 +224,7 @@ describe("readStep", () => {
     expect(readStep({}, null)).toEqual({ input: "", output: "", failure: null });
   });
 
-  it("knows failures in their usual forms", () => {
+  it("reads failures in their usual forms", () => {
     expect(failureOf({ error: "broken" })?.message).toBe("broken");
     expect(failureOf({ error: { type: "E", message: "m" } })).toEqual({
       kind: "E",

@@ -28,7 +28,7 @@ function outline(spans: readonly Sample[]): string[] {
 }
 
 describe("findEntries", () => {
-  it("has a call, a step or an agent for each span that says something", () => {
+  it("makes a call, a step or an agent of each span with content", () => {
     expect(
       outline([
         { name: "support:agent" },
@@ -41,7 +41,7 @@ describe("findEntries", () => {
     ).toEqual(["agent 0", "  call 1", "  step 2", "    step 3", "  agent 4", "    call 5"]);
   });
 
-  it("looks through chains, graphs and turns, which have no conversation of their own", () => {
+  it("skips chains, graphs and turns, which have no content", () => {
     expect(
       outline([
         { name: "langchain:chain" },
@@ -52,7 +52,7 @@ describe("findEntries", () => {
     ).toEqual(["call 2", "step 3"]);
   });
 
-  it("puts tools below a call beside it, and leaves out the request that the call makes", () => {
+  it("shows tools below a call next to it, and leaves out the call's HTTP request", () => {
     expect(
       outline([
         { name: "agent:llm" },
@@ -71,7 +71,7 @@ describe("findEntries", () => {
     expect([...entries.entryOf]).toEqual([0, 0]);
   });
 
-  it("leads from every span to an entry", () => {
+  it("maps every span to an entry", () => {
     const entries = findEntries(
       sampleRun([
         { name: "a:chain" },
@@ -85,7 +85,7 @@ describe("findEntries", () => {
     expect(findEntries(sampleRun([])).total).toBe(0);
   });
 
-  it("takes a tree of 1,400 levels", () => {
+  it("handles a tree of 1,400 levels", () => {
     const below = Array.from({ length: 1_399 }, (_, parent) => ({ name: "a:agent", parent }));
     const entries = findEntries(sampleRun([{ name: "a:agent" }, ...below]));
     expect(entries.depth[1_399]).toBe(1_399);
@@ -105,18 +105,18 @@ describe("folding", () => {
   ]);
   const entries = findEntries(run);
 
-  it("opens the first agent and folds those that it asks", () => {
+  it("opens the first agent and folds its sub-agents", () => {
     expect([...openRows(entries, firstOpen(entries))]).toEqual([0, 1, 2, 5, 6]);
     expect([...openRows(entries, new Uint8Array(7).fill(1))]).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
-  it("opens what leads to an entry, and all agents at once", () => {
+  it("opens the agents above an entry, or all agents at once", () => {
     expect(leadingTo(run, entries, 4, firstOpen(entries), {})).toEqual({ "span-2": true });
     expect([...openEntries(run, entries, allAgents(run, entries))]).toEqual([1, 0, 1, 0, 0, 0, 0]);
     expect([...openEntries(run, entries, { "span-0": false })]).toEqual([0, 0, 0, 0, 0, 0, 0]);
   });
 
-  it("knows the calls and the steps before a call in its own conversation", () => {
+  it("finds the earlier calls and steps of the same conversation", () => {
     expect(callsBefore(entries, 6, 4)).toEqual([1]);
     expect(callsBefore(entries, 3, 4)).toEqual([]);
     expect(stepsBeside(entries, 6, -1)).toEqual([2, 5]);

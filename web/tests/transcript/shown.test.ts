@@ -17,19 +17,19 @@ function texts(parts: readonly { text: string }[]): string[] {
 }
 
 describe("freshInput", () => {
-  it("leaves out what an earlier call heard or said", () => {
+  it("leaves out messages of earlier calls", () => {
     const first = call([user("Hello")], "Hi");
     const next = call([user("Hello"), { role: "assistant", content: "Hi" }, user("Bye")]);
     expect(texts(freshInput(next, [heard(first)]))).toEqual(["Bye"]);
     expect(texts(freshInput(next, []))).toEqual(["Hello", "Hi", "Bye"]);
   });
 
-  it("keeps a second message of the same words", () => {
+  it("keeps a second message with the same text", () => {
     const first = call([user("yes")]);
     expect(texts(freshInput(call([user("yes"), user("yes")]), [heard(first)]))).toEqual(["yes"]);
   });
 
-  it("tells apart who says it, and not how its blocks are written", () => {
+  it("distinguishes messages by role and content, not by the form of their blocks", () => {
     const first = call([user("ok")]);
     const blocks = call([{ role: "user", content: [{ type: "text", text: " ok " }] }]);
     expect(freshInput(blocks, [heard(first)])).toEqual([]);
@@ -40,7 +40,7 @@ describe("freshInput", () => {
 });
 
 describe("withoutShownTools", () => {
-  it("leaves out as many calls and results as there are lines", () => {
+  it("leaves out one call or result for each line of a tool", () => {
     const { input } = call([
       { role: "assistant", tool_calls: [{ id: "1", name: "search", arguments: {} }] },
       { role: "tool", tool_call_id: "1", content: "a" },
@@ -81,7 +81,7 @@ describe("shownCall", () => {
     expect(second!.repeated).toBe(2);
   });
 
-  it("waits until the calls before it have been read", () => {
+  it("waits until the earlier calls have been read", () => {
     expect(shownCall(run, entries, 3, (id) => (id === "span-3" ? read.get(id) : undefined))).toBe(
       null,
     );
@@ -89,7 +89,7 @@ describe("shownCall", () => {
 });
 
 describe("Offsets", () => {
-  it("finds rows of different heights, and follows as they change", () => {
+  it("finds rows of different heights, also after a change", () => {
     const offsets = new Offsets(Float64Array.from([10, 20, 30, 5, 5]));
     expect([0, 1, 2, 3, 4, 5].map((row) => offsets.top(row))).toEqual([0, 10, 30, 60, 65, 70]);
     expect([0, 9, 10, 59, 60, 69, 500].map((y) => offsets.at(y))).toEqual([0, 0, 1, 2, 3, 4, 4]);
