@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from database import Database
-from rows import create_span, finish_span, register, request, start
+from rows import create_span, finish, finish_span, register, request, start, terminate
 
 from patience import patience
 from prefactor_server.commands.base import Command, Decision, Done, Outcome, Refused, Request
@@ -290,6 +290,24 @@ async def test_a_conflicting_batch_is_retried_request_by_request(
     assert isinstance(answers[0], Contended)
     assert [len(one) for one in answers[1:]] == [1, 1]
     assert sorted(database.rows("SELECT id FROM agent_instance")) == [("b",), ("c",)]
+
+
+async def test_a_conflicting_batch_is_retried_run_by_run(
+    database: Database, watched: Watched, writer: Writer
+) -> None:
+    """Requests about one run still share a commit after a conflict about another run."""
+    for run_id in ("a", "b"):
+        await database.do(register(run_id))
+    watched.failures = [Contended("all"), Contended("about a"), Contended("the first")]
+
+    answers = await submit_all(
+        writer, [start("a")], [start("b")], [finish("a")], [finish("b")], [terminate("b")]
+    )
+
+    assert isinstance(answers[0], Contended)
+    assert [len(one) for one in answers[1:]] == [1, 1, 1, 1]
+    assert watched.transactions == 5
+    assert [(await database.run(run_id)).status for run_id in ("a", "b")] == ["pending", "complete"]
 
 
 async def test_an_unknown_outcome_is_not_retried(watched: Watched, writer: Writer) -> None:

@@ -21,6 +21,7 @@ from prefactor_server.commands.base import (
     decide_batch,
 )
 from prefactor_server.commands.observer import WriteObserver
+from prefactor_server.commands.runs.units import units
 from prefactor_server.domain.change import Position, begin_position, current_position
 from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unavailable
 from prefactor_server.storage.base import Snapshot, Storage
@@ -164,14 +165,15 @@ class Writer:
 
     async def _settle_failure(self, batch: list[_Waiting], error: Exception) -> None:
         # One request that breaks its batch, or keeps losing races, must not fail the others, so
-        # each is retried alone, unless the storage refuses all writes.
+        # its units are retried apart, and then each request of a unit that fails again, unless the
+        # storage refuses all writes.
         refused = isinstance(error, Refusal) and not isinstance(error, Contended)
         if len(batch) == 1 or refused:
             for waiting in batch:
                 self._settle(waiting, error)
         else:
-            for waiting in batch:
-                await self._commit([waiting])
+            for part in _smaller(batch):
+                await self._commit(part)
 
     def _settle(self, waiting: _Waiting, result: list[Outcome] | Exception) -> None:
         self._queued_bytes -= waiting.submission.size
@@ -181,3 +183,13 @@ class Writer:
             waiting.outcomes.set_exception(result)
         else:
             waiting.outcomes.set_result(result)
+
+
+def _smaller(batch: Sequence[_Waiting]) -> Sequence[list[_Waiting]]:
+    """Return the units of a batch, or each request alone if it is a single unit."""
+    alone = [[waiting] for waiting in batch]
+    try:
+        parts = units([waiting.submission for waiting in batch])
+    except Exception:  # noqa: BLE001 - a command that cannot be grouped fails when it is alone
+        return alone
+    return alone if len(parts) == 1 else [[batch[one] for one in part] for part in parts]
