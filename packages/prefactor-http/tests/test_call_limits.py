@@ -18,7 +18,7 @@ from prefactor_http import (
     PrefactorTimeoutError,
     RequestOptions,
 )
-from prefactor_http._retry.quota import RetryQuota
+from prefactor_http._retry_quota import RetryQuota
 from prefactor_http.retry import RetryHandler
 from prefactor_http.testing import Reply, ScriptedServer, Stall
 

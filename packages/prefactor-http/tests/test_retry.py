@@ -15,7 +15,7 @@ from prefactor_http import (
     PrefactorRateLimitError,
     PrefactorRetryExhaustedError,
 )
-from prefactor_http._retry.quota import (
+from prefactor_http._retry_quota import (
     CAPACITY,
     RETRY_COST,
     SUCCESS_REFUND,

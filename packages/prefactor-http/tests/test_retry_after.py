@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_http._retry.retry_after import MAX_WAIT, retry_after, should_retry
+from prefactor_http._transport.retry_after import MAX_WAIT, retry_after, should_retry
 
 NOW = datetime(2026, 4, 13, 12, 0, 0, tzinfo=UTC)
 

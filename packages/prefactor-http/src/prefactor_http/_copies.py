@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from prefactor_http._retry.calls import Context
+    from prefactor_http._calls import Context
     from prefactor_http._transport.headers import Headers
     from prefactor_http.config import HttpClientConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from prefactor_http._retry.calls import Call
+from prefactor_http._calls import Call
 from prefactor_http._transport.connections import EVENT_STREAM, current_attempt, open_stream
 from prefactor_http._transport.encoding import as_list, query
 from prefactor_http._transport.inflate import Inflater
@@ -17,9 +17,9 @@ from prefactor_http.exceptions import PrefactorClientError, PrefactorResponseCon
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 
+    from prefactor_http._calls import Context
     from prefactor_http._options import RequestOptions
     from prefactor_http._redaction import Redactor
-    from prefactor_http._retry.calls import Context
     from prefactor_http._transport.connections import StreamedResponse
     from prefactor_http._transport.headers import Headers
     from prefactor_http._transport.sessions import Sessions

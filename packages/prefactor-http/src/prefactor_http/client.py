@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
+from prefactor_http._calls import Call, Context, log_response, repeatable
 from prefactor_http._compat import ask_double, is_aiohttp_session, read_double
 from prefactor_http._copies import Copies
 from prefactor_http._options import NO_OPTIONS, RequestOptions
 from prefactor_http._redaction import Redactor
-from prefactor_http._retry.calls import Call, Context, log_response, repeatable
-from prefactor_http._retry.quota import RetryQuota
+from prefactor_http._retry_quota import RetryQuota
 from prefactor_http._streams import Streams
 from prefactor_http._transport.connections import (
     connect,

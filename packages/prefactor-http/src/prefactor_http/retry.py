@@ -1,7 +1,8 @@
-"""Retries: a pure policy decides whether and when, and one loop executes it.
+"""Retries: a pure policy decides whether and when, and one loop waits and tries again.
 
 The policy gets the `Failure`, the number of retries and the remaining time, and returns a delay in
-seconds or a reason to stop. It never sleeps, reads no clock and knows no HTTP library.
+seconds or a reason to stop. It never sleeps, reads no clock and knows no HTTP library. `_calls`
+classifies failures for it, and `_retry_quota` limits the retries of a whole client.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeVar
 
-from prefactor_http._retry.quota import RETRY_COST, TIMEOUT_COST, RetryQuota
+from prefactor_http._retry_quota import RETRY_COST, TIMEOUT_COST, RetryQuota
 from prefactor_http.exceptions import (
     PrefactorApiError,
     PrefactorHttpError,

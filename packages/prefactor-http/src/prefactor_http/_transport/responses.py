@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from prefactor_http._redaction import url_for_message
-from prefactor_http._retry.retry_after import retry_after, should_retry
 from prefactor_http._transport.inflate import ACCEPTED
+from prefactor_http._transport.retry_after import retry_after, should_retry
 from prefactor_http.exceptions import (
     RATE_LIMITED,
     SERVER_ERROR,

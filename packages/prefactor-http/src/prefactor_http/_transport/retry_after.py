@@ -1,4 +1,4 @@
-"""The delay that a server asks for, parsed from unvalidated headers.
+"""Reads the delay before a retry that a server asks for, from unvalidated headers.
 
 A header is untrusted input: it must not lead to a delay that is infinite, negative or too large for
 the clock. Implausible values are ignored.

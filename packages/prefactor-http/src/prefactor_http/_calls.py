@@ -1,4 +1,7 @@
-"""One call: its request, its time limits, and the classification of its failures."""
+"""One call: its request, its time limits, and the classification of its failures.
+
+Whether and when a failed attempt is retried is decided in `retry`.
+"""
 
 from __future__ import annotations
 

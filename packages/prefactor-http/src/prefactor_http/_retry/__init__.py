@@ -1,1 +1,0 @@
-"""Retries: what is retried, after which delay, and within which quota."""
