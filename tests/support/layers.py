@@ -101,6 +101,11 @@ IMPORTS = [
     ),
     # In the recorder.
     ImportRule(
+        where="prefactor_recorder.delivery.responses",
+        never=("prefactor_recorder.delivery.client", "prefactor_recorder.delivery.sender"),
+        because="handling an answer sends nothing; what follows from it is returned to the sender",
+    ),
+    ImportRule(
         where="prefactor_recorder",
         but=("prefactor_recorder.integrations",),
         never=("agents", "anthropic", "langchain_core", "openai", "opentelemetry"),

@@ -16,6 +16,7 @@ from prefactor_recorder.delivery.client import ApiClient
 from prefactor_recorder.delivery.heartbeats import HeartbeatSchedule
 from prefactor_recorder.delivery.polling import PollSchedule
 from prefactor_recorder.delivery.responses import ResponseHandler
+from prefactor_recorder.delivery.sender import Sender
 from prefactor_recorder.delivery.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -61,6 +62,13 @@ class Engine:
         self._allowance = BatchLimits(settings.batch_items, settings.batch_bytes)
         self._polling = PollSchedule(settings.poll_interval)
         self._heartbeats = HeartbeatSchedule(settings.heartbeat_interval)
+        self._handler = ResponseHandler(
+            context,
+            self._throttle,
+            self._allowance,
+            polling=self._polling,
+            heartbeats=self._heartbeats,
+        )
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._crash: BaseException | None = None
@@ -79,19 +87,12 @@ class Engine:
         """Deliver until told to stop."""
         self._loop = asyncio.get_running_loop()
         client = ApiClient(self._context.settings, self._context.stats)
-        handler = ResponseHandler(
-            self._context,
-            client,
-            self._throttle,
-            self._allowance,
-            polling=self._polling,
-            heartbeats=self._heartbeats,
-        )
+        sender = Sender(client, self._handler)
         try:
             self._adopt()
             while not self._host.stopping:
                 self._wake.clear()
-                await self._step(handler)
+                await self._step(sender)
         finally:
             self._loop = None
             for task in self._tasks:
@@ -99,43 +100,43 @@ class Engine:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await client.close()
 
-    async def _step(self, handler: ResponseHandler) -> None:
+    async def _step(self, sender: Sender) -> None:
         """Do everything that is due, then sleep."""
         if self._crash is not None:
             raise self._crash
         self._accept_flushes()
-        await self._read(handler)
-        self._send(handler)
+        await self._read()
+        self._send(sender)
         self._maintain_journal()
-        self._watch_runs(handler)
+        self._watch_runs(sender)
         self._finish_flushes()
-        await self._sleep(handler)
+        await self._sleep(sender)
 
-    async def _read(self, handler: ResponseHandler) -> None:
+    async def _read(self) -> None:
         """Read from the journal, in slices, until a request can be filled."""
-        while self._planner.room > 0 and not handler.is_full and self._journal.unread:
+        while self._planner.room > 0 and not self._handler.is_full and self._journal.unread:
             entries = self._journal.read(min(READ_BYTES, self._planner.room))
             if not entries:
                 return
-            handler.commit(self._planner.add(entries))
+            self._handler.commit(self._planner.add(entries))
             await asyncio.sleep(0)
 
-    def _send(self, handler: ResponseHandler) -> None:
+    def _send(self, sender: Sender) -> None:
         """Start the requests that the throttle allows now."""
         now = _now()
         self._planner.release(now)
-        while self._may_send_at(handler) <= now:
+        while self._may_send_at(sender) <= now:
             batch = self._planner.next_batch(now, self._allowance.items, self._allowance.bytes)
             if batch is None:
                 return
             self._throttle.sent(now)
-            self._start(handler.deliver(batch))
+            self._start(sender.send_batch(batch))
 
-    def _may_send_at(self, handler: ResponseHandler) -> float:
+    def _may_send_at(self, sender: Sender) -> float:
         return self._throttle.next_at(
-            full=handler.is_full,
+            full=self._handler.is_full,
             flushing=bool(self._host.flush_requests),
-            in_flight=handler.in_flight,
+            in_flight=sender.in_flight,
         )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -151,12 +152,12 @@ class Engine:
 
     # --- Sleep ----------------------------------------------------------------------------------
 
-    async def _sleep(self, handler: ResponseHandler) -> None:
+    async def _sleep(self, sender: Sender) -> None:
         """Sleep until something is due or the loop is woken."""
         due = min(self._maintain_at, self._watch_at, self._planner.next_release)
         if self._planner.ready_items:
             # Records that arrive meanwhile join the same request.
-            due = min(due, self._may_send_at(handler))
+            due = min(due, self._may_send_at(sender))
         else:
             # Set the flag first, so that an append after the check below wakes the loop.
             self._host.idle = True
@@ -236,7 +237,7 @@ class Engine:
         due = self._heartbeats.next_at
         return due if self._heartbeats.is_supported else min(due, self._polling.next_at)
 
-    def _watch_runs(self, handler: ResponseHandler) -> None:
+    def _watch_runs(self, sender: Sender) -> None:
         """Send the heartbeats that are due, or poll a server without heartbeats."""
         now = _now()
         if now < self._watch_at:
@@ -250,9 +251,9 @@ class Engine:
         if not self._heartbeats.is_supported:
             run_id = self._polling.due(runs, now)
             if run_id is not None:
-                self._start(handler.poll_run(run_id))
+                self._start(sender.poll_run(run_id))
         for ids in self._heartbeats.due(runs, now):
-            self._start(handler.send_heartbeat(ids))
+            self._start(sender.send_heartbeat(ids))
 
 
 def _now() -> float:

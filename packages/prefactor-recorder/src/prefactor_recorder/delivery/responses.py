@@ -1,7 +1,7 @@
-"""Sends requests and acts on the responses.
+"""Handles the responses to requests, and the failures of requests.
 
 A response updates the planner, the throttle, the journal and the listener. They hold the rules;
-this module determines the order.
+this module determines the order. It sends nothing; see `sender`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from prefactor_recorder.delivery.client import RequestFailed
 from prefactor_recorder.delivery.outcomes import (
     Disposition,
     Failure,
@@ -23,7 +22,6 @@ from prefactor_recorder.guard import log_safely
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.batch_size import BatchLimits
-    from prefactor_recorder.delivery.client import ApiClient
     from prefactor_recorder.delivery.heartbeats import HeartbeatSchedule
     from prefactor_recorder.delivery.parts import DeliveryContext
     from prefactor_recorder.delivery.polling import PollSchedule
@@ -37,49 +35,32 @@ blame rather than the items, and delivery pauses."""
 
 
 class ResponseHandler:
-    """Sends requests and handles their responses."""
+    """Handles responses, and requests that failed."""
 
     def __init__(
         self,
         context: DeliveryContext,
-        client: ApiClient,
         throttle: Throttle,
         allowance: BatchLimits,
         *,
         polling: PollSchedule,
         heartbeats: HeartbeatSchedule,
     ) -> None:
-        """Create a handler; nothing is sent yet."""
+        """Create a handler of the responses to one run of the loop."""
         self._context = context
         self._planner = context.planner
-        self._client = client
         self._throttle = throttle
         self._allowance = allowance
         self._polling = polling
         self._heartbeats = heartbeats
         self._account_known = False
         self._blamed = 0
-        self.in_flight = 0
-        """Bulk requests in flight."""
 
     @property
     def is_full(self) -> bool:
         """Whether enough items are ready to fill a request."""
         planner, allowance = self._planner, self._allowance
         return planner.ready_items >= allowance.items or planner.ready_bytes >= allowance.bytes
-
-    async def deliver(self, batch: Batch) -> None:
-        """Send a request and handle its response."""
-        started = _now()
-        self.in_flight += 1
-        try:
-            outputs = await self._client.post_bulk(batch.encode())
-        except RequestFailed as lost:
-            self._request_failed(batch, lost.failure, started)
-        else:
-            await self._handle_outputs(batch, outputs, started)
-        finally:
-            self.in_flight -= 1
 
     def commit(self, settlement: Settlement) -> None:
         """Ack delivered entries, write dead letters, and update the statistics."""
@@ -95,37 +76,38 @@ class ResponseHandler:
         context.stats.corrected += len(settlement.repaired)
         context.log.report(settlement, _now())
 
-    async def poll_run(self, run_id: str) -> None:
-        """Poll a run without recent responses, which may have been terminated."""
-        try:
-            run = await self._client.get_run(run_id)
-        except RequestFailed as lost:
-            self._context.stats.last_error = lost.failure.message
-            return
+    def run_polled(self, run_id: str, run: dict[str, Any] | None) -> None:
+        """Handle the response to a poll: the details of a run, or None if it is unknown."""
         if run is not None and run.get("status") == "terminated":
             self._notify_terminated(run_id, run.get("termination_reason"))
 
-    async def send_heartbeat(self, ids: list[str]) -> None:
-        """Tell the server that runs are active. A failed heartbeat is not retried."""
-        try:
-            controls = await self._client.post_heartbeat(ids)
-        except RequestFailed as lost:
-            self._context.stats.last_error = lost.failure.message
-            return
+    def heartbeat_answered(self, controls: dict[str, Any] | None) -> None:
+        """Handle the response to a heartbeat, or None from a server without heartbeats."""
         if controls is None:
             self._heartbeats.refused(_now())
             return
         for run_id, control in controls.items():
             self._apply_control(run_id, control)
 
-    # --- Responses ------------------------------------------------------------------------------
+    def note_failure(self, failure: Failure) -> None:
+        """Record the failure of a request that is not retried."""
+        self._context.stats.last_error = failure.message
 
-    async def _handle_outputs(self, batch: Batch, outputs: dict[str, Any], started: float) -> None:
+    # --- Responses to batches -------------------------------------------------------------------
+
+    def batch_answered(
+        self, batch: Batch, outputs: dict[str, Any], started: float
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Handle the outputs of a batch by idempotency key.
+
+        Returns:
+            The runs to look up, each with the refusal of its registration.
+        """
         outcomes = [item_outcome(item, outputs.get(key)) for key, item in batch.items.items()]
         if all(outcome.disposition is Disposition.NOT_PROCESSED for outcome in outcomes):
             failure = Failure("a response without any of the items sent", status=200)
-            self._request_failed(batch, failure, started)
-            return
+            self.batch_failed(batch, failure, started)
+            return []
         now = _now()
         settlement = self._planner.apply(batch, outcomes, now)
         self.commit(settlement)
@@ -135,8 +117,11 @@ class ResponseHandler:
         else:
             self._succeeded()
         self._read_outputs(batch, outcomes, outputs, now)
-        for run_id, refusal in settlement.run_lookups:
-            await self._look_up_run(run_id, refusal)
+        return settlement.run_lookups
+
+    def run_looked_up(self, run_id: str, refusal: dict[str, Any], *, exists: bool | None) -> None:
+        """Handle the lookup of a run whose registration was rejected; None if it failed."""
+        self.commit(self._planner.apply_lookup(run_id, refusal, _now(), exists=exists))
 
     def _succeeded(self) -> None:
         self._blamed = 0
@@ -145,14 +130,6 @@ class ResponseHandler:
             self._planner.unblock()
             self._context.log.recovered()
         self._context.stats.paused = None
-
-    async def _look_up_run(self, run_id: str, refusal: dict[str, Any]) -> None:
-        """Look up a run whose registration was rejected because its id exists."""
-        try:
-            exists: bool | None = await self._client.get_run(run_id) is not None
-        except RequestFailed:
-            exists = None
-        self.commit(self._planner.apply_lookup(run_id, refusal, _now(), exists=exists))
 
     def _read_outputs(
         self, batch: Batch, outcomes: list[Outcome], outputs: dict[str, Any], now: float
@@ -198,9 +175,10 @@ class ResponseHandler:
             case _:
                 pass
 
-    # --- Requests that failed as a whole ---------------------------------------------------------
+    # --- Batches that failed as a whole ----------------------------------------------------------
 
-    def _request_failed(self, batch: Batch, failure: Failure, started: float) -> None:
+    def batch_failed(self, batch: Batch, failure: Failure, started: float) -> None:
+        """Handle the failure of a request as a whole: retry, shrink, dead-letter or pause."""
         self._context.stats.last_error = failure.message
         items = len(batch.items)
         request = request_outcome(failure)
