@@ -62,7 +62,7 @@ def left(folder: Path) -> list[str]:
         try:
             if mark in (process / "environ").read_bytes().split(b"\0"):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:  # it has ended, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             continue
     return found
 
@@ -108,7 +108,7 @@ def test_a_killed_pytests_processes_end_with_it(
     begun(tmp_path)
 
     assert len(left(tmp_path)) > 4
-    # Python drops an interrupt that meets it in a destructor: a person presses Ctrl-C again.
+    # Python drops an interrupt inside a destructor, so press Ctrl-C again, as a person would.
     for _ in range(4):
         os.kill(pytest_process.pid, how)
         with suppress(subprocess.TimeoutExpired):

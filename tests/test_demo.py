@@ -67,7 +67,7 @@ def script(tmp_path: Path) -> Iterator[Callable[..., Started]]:
             process = subprocess.Popen(
                 [f"scripts/{name}", *arguments],
                 cwd=ROOT,
-                # Variables of the shell that are meant for another server must not matter.
+                # Variables for another server in the shell must have no effect.
                 env={
                     **os.environ,
                     "PATH": PATH,

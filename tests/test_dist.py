@@ -45,7 +45,7 @@ def usable(python: Path) -> bool:
 
 
 PYTHONS = pythons()
-OLDEST_AND_NEWEST = sorted({min(PYTHONS), max(PYTHONS)})  # what lies between them can do both
+OLDEST_AND_NEWEST = sorted({min(PYTHONS), max(PYTHONS)})  # the versions in between can do both
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_the_lists_pin_the_tested_versions(dist: Path) -> None:
     assert hashed <= pinned
     assert {*OURS, "aiohttp", "starlette", "langchain-core", "openai-agents"} <= pinned
     assert {"aiohttp", "starlette", "orjson"} <= hashed
-    # Neither what builds nor what tests is for those who install.
+    # Tools for building and testing are not for users.
     assert {"hatchling", "editables", "pytest"} & pinned == set()
     assert "://" not in constraints + requirements
 

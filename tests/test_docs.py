@@ -61,8 +61,8 @@ def test_the_folder_has_pages(folder: str) -> None:
     assert [*(ROOT / folder).glob("*.md")] != []
 
 
-# What users import: the packages, except the server and the command line, which users run; their
-# testing modules; and those of their integrations that say what they export.
+# The modules that users import: the packages (except the server and the command line, which users
+# run), their testing modules, and integrations that define `__all__`.
 PUBLIC_MODULES = [
     name
     for package in packages()
@@ -261,7 +261,7 @@ def test_every_make_command_exists(page: Page) -> None:
     typed = "\n".join(block.code for block in page.blocks)
     said = re.findall(r"^(?:\$ )?make ([^\n#]+)", typed, re.MULTILINE)
     said += re.findall(r"`make ([^`\n]+)`", page.prose)
-    # What is left of `test ARGS="-k span"` without options and assignments.
+    # The targets in `test ARGS="-k span"`, without options and assignments.
     words = {word for line in said for word in re.sub(r'\S*=("[^"]*"|\S*)|-\S+', "", line).split()}
 
     assert words - targets == set()

@@ -80,7 +80,7 @@ async def test_replicas(
                 span = await writer.agent_spans.create(run.id, "step", "active", {})
                 told = [await until(events, names(run.id, span.id)) for events in (here, there)]
                 assert told[0] == told[1]
-        # Each goes on where the other was.
+        # Each continues at the position of the other.
         missed = await writer.agent_spans.create(run.id, "step", "active", {})
         async with reader.events(last_event_id=told[0].position) as events:
             assert (await anext(events)).position == told[0].position

@@ -41,7 +41,7 @@ def first_error(code: str) -> str | None:
     compiler = codeop.CommandCompiler()
     compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     pending: list[str] = []
-    # The reader presses Enter once more behind what was pasted.
+    # The reader presses Enter once more after the pasted text.
     for number, line in enumerate([*code.splitlines(), ""], 1):
         pending.append(line)
         try:

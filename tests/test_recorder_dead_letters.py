@@ -93,7 +93,7 @@ async def test_runs_of_an_unknown_environment_can_be_retried(
     status, said = command("retry", "--all", "--environment-id", environment.id)
     assert (status, said[:40]) == (0, "9 dead letters queued again, 0 left; the")
     assert letters(tmp_path) == []
-    # The process that had them refused is alive, and takes them over.
+    # The process whose records were refused is alive, and queues them again itself.
     assert await recorder.aflush(LIMIT) == 0
     run = await client.agent_instances.get(run_id)
     spans = [row async for row in client.agent_spans.iterate(agent_instance_id=run_id)]

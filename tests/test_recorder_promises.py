@@ -100,7 +100,8 @@ def compare(server: LiveServer, ledger: Ledger) -> None:
         begun, ended = ledger.begun.get(run_id, {}), ledger.ended.get(run_id, {})
         assert set(ended) <= set(by_id), "a span that had ended is missing"
         assert set(begun) <= set(by_id), "a span that had begun is missing"
-        # The program may die between recording and writing that down: one span at most.
+        # The program may die between recording a span and writing it to the ledger: at most one
+        # span.
         assert len(set(by_id) - set(begun)) <= 1
         for span_id, number in ended.items():
             span = by_id[span_id]

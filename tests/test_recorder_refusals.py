@@ -39,7 +39,7 @@ async def client(live_server: LiveServer) -> AsyncIterator[PrefactorHttpClient]:
         yield opened
 
 
-# Surrogates and NUL are what encoders and databases fail on.
+# Encoders and databases fail on surrogates and NUL.
 texts = st.text(st.characters(), max_size=20) | st.sampled_from(
     ["", "\0", "\ud800", "a\0b", "x" * 300, "é" * 300, "y" * 20_000, "null", "../..", " "]
 )
@@ -112,7 +112,7 @@ def test_every_record_arrives_or_is_refused_at_once(
     after = recorder.stats()
 
     assert (left, after.dead_lettered) == (0, before.dead_lettered)
-    # Two examples may choose one external identifier, which costs the later one its name alone.
+    # Two examples may choose one external identifier; the later run only gets another one.
     if "already exists" not in (after.last_error or ""):
         assert after.last_error == before.last_error
     assert after.delivered - before.delivered == 3 + 2 * len(recorded)

@@ -16,9 +16,9 @@ LOCKS = sorted(ROOT.glob("requirements/*.txt"))
 SCRIPTS = sorted(path for path in ROOT.glob("scripts/*") if path.suffix != ".md")
 
 REVEALING = {
-    # Locks and lock-like files record these; a document has better addresses to offer.
+    # Only lock files would contain these.
     "the address of a package registry": r"files[.]pythonhosted|pypi[.]org/simple|registry[.]npmjs",
-    # The user "you" stands for the reader.
+    # The user name "you" is allowed: it stands for the reader.
     "a path on somebody's machine": r"(?<![\w.])/(?:home|Users)/(?!you\b)\w|(?<![\w.])/[r]oot/",
     "a credential": r"\b(?:ghp_|github_pat_|glpat-|xox[bp]-|AKIA)[A-Za-z0-9_-]{12}"
     r"|BEGIN (?:RSA |EC |OPENSSH )?PRIVATE KEY",

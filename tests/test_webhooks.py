@@ -91,7 +91,7 @@ async def test_killed_while_it_delivers(
         ids = await fail_runs(client)
         assert await asyncio.to_thread(receiver.held.wait, patience(60))
         await until_delivered(client, 9)
-    # One has sent everything so far, and what it sends now is not answered.
+    # One server has sent everything so far, and its next request is not answered.
     assert sorted(map(attempts, replicas)) == [0] * (len(replicas) - 1) + [9]
     assert max(Counter(one.id for one in receiver.events).values()) == 1
     sender = max(replicas, key=attempts)
@@ -155,7 +155,7 @@ def test_by_command_line(
     assert receiver.events[2].id == receiver.events[1].id
 
     secrets = [secret.strip()]
-    # By default the one before signs as well; without an overlap, the newest alone.
+    # By default the previous secret signs as well; without an overlap, only the newest does.
     for more, signing in (((), (True, True)), (("--overlap-hours", "0"), (False, False, True))):
         secrets.append(prefactor("rotate", found, *more)[0].strip())
         prefactor("test", found)

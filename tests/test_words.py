@@ -56,7 +56,7 @@ PHRASES = {
     r"\bword index\b": "say 'search index'",
     r"\bnames? of our own\b": "say 'our own names'",
 }
-"""What is not said here, each with what to say instead."""
+"""Rejected phrases, each with a plainer one."""
 
 LOOKED_AT = (".md", ".py", ".sql", ".svelte", ".toml", ".ts")
 QUOTING = {"tests/test_words.py", "CONTRIBUTING.md", "web/src/openapi.d.ts"}

@@ -54,7 +54,7 @@ async def watched(browser: Browser, server: LiveServer) -> AsyncIterator[tuple[P
     context.set_default_timeout(patience(10) * 1000)
     page = await context.new_page()
     offences = Offences(page, server.url)
-    # What somebody gets who is not signed in.
+    # Expected responses for a person who is not signed in.
     offences.expected_statuses.add(401)
     yield page, offences
     await context.close()

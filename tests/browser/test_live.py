@@ -59,7 +59,7 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
     selected = other.get_by_role("treeitem", selected=True)
     before = await selected.bounding_box()
     spans, read = 3, -1
-    # Until the stream is there, a change makes the page read everything again.
+    # Until the stream is open, a change makes the page read everything again.
     while read != _skeletons(asked) and spans < 9:
         read = _skeletons(asked)
         spans += 1
@@ -72,7 +72,7 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
     await expect(row).to_contain_text("failed")
     await expect(other.get_by_role("main")).to_contain_text("failed")
     await expect(other.get_by_role("button", name="Terminate…")).to_have_count(0)
-    # A span came as a patch, and the skeleton was read again when the run had ended.
+    # A span came as an event, and the skeleton was read again when the run ended.
     assert _skeletons(asked) == read + 1
 
 

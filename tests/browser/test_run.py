@@ -267,6 +267,6 @@ async def test_missing(page: Page, offences: Offences) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("not found")
     await expect(page.get_by_role("link", name="Show all runs")).to_be_visible()
     before = len(asked)
-    # Longer than the pause between two looks at a run that goes on.
+    # Longer than the interval between two reads of an active run.
     await page.clock.run_for(3_000)
     assert len(asked) == before

@@ -139,7 +139,7 @@ async def test_accessible_account(page: Page, server: LiveServer) -> None:
         (f"/#/invite?token={token}", "textbox"),
         ("/#/set-password?code=a-code", "textbox"),
         *((f"/#/account/{section}", "listitem") for section in SECTIONS[:4]),
-        # These may have nothing to list.
+        # These lists may be empty.
         *((f"/#/account/{section}", "heading") for section in SECTIONS[4:]),
         ("/#/account/you", "definition"),
         ("/#/account/prices", "heading"),
@@ -147,7 +147,7 @@ async def test_accessible_account(page: Page, server: LiveServer) -> None:
         ("/#/sign-in", "textbox"),
     ):
         if address == "/#/sign-in":
-            # A person who is signed in is led away from it.
+            # The page redirects a signed-in person.
             await page.context.clear_cookies()
             await page.goto("about:blank")
         await assert_accessible(page, address, ready)
@@ -162,7 +162,8 @@ async def assert_accessible(page: Page, address: str, ready: Any) -> None:
         await page.set_viewport_size({"width": width, "height": 800})
         await expect(page.locator("html")).to_have_attribute("data-theme", theme)
         await expect(page.get_by_role(ready).first).to_be_visible()
-        # Evaluated in the page's world by the debugger, which no policy of the page concerns.
+        # The debugger evaluates this in the page, and the content security policy does not apply to
+        # it.
         if not await page.evaluate("'axe' in window"):
             await page.evaluate(AXE.read_text(encoding="utf-8"))
         found = await page.evaluate("axe.run().then(({violations}) => violations)")

@@ -79,7 +79,7 @@ async def test_leaving(page: Page, server: LiveServer) -> None:
     run_id = await record(server, support_run())
     await page.goto(f"/#/run/{run_id}")
     await expect(page.get_by_role("treeitem").first).to_be_visible()
-    # Both in one task: the page hears only afterwards that the address has changed.
+    # Both in one task, so that the page learns of the new address only afterwards.
     await page.evaluate(
         """() => {
             location.hash = "#/runs";

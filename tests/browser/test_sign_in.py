@@ -70,7 +70,7 @@ async def test_lost_password(
     browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     """A password link sets a new one and signs in; an invalid one says what to do."""
-    # A server of its own: the shared one may have another database than a file of SQLite.
+    # A separate server, because the shared one may not use SQLite.
     server = serve(tmp_path)
     stranger = await browser.new_page(base_url=server.url)
     email = await sign_in_as(stranger.context, server, "viewer")

@@ -96,7 +96,7 @@ async def test_twenty_megabytes(page: Page, server: LiveServer) -> None:
     body = await answer.json()
     body["details"]["payload"] = payload
     body["details"]["payload_validation"] = {"status": "error", "message": '"/broken": is wrong'}
-    # Larger than a server takes unless its limits are raised, which changes nothing in the page.
+    # Larger than a server accepts by default. The page has no such limit.
     await page.route(f"**/agent_spans/{span}", lambda route: route.fulfill(json=body))
     await page.goto(f"/#/run/{run_id}?span={span}")
     region = page.get_by_role("region", name="Payload")

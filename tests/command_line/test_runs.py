@@ -64,7 +64,7 @@ def test_every_filter_is_a_flag(
     deadline = time.monotonic() + patience(10)
     while True:
         listed = prefactor("runs", "list", "--json", *filters)
-        # Span types and texts are found a moment after they were recorded.
+        # Span types and texts are indexed a moment after they are recorded.
         names = {getattr(recorded, name): name for name in ("complete", "failed", "active")}
         got = {names[str(one["id"])] for one in listed.objects}
         if got == found or time.monotonic() > deadline:

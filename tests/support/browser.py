@@ -22,7 +22,7 @@ FLAGS = (
     "--disable-sync",
 )
 on_both_backends = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
-"""For one journey of each page; what happens in the browser alone is tested on SQLite."""
+"""For one test of each page; behaviour of the browser alone is tested on SQLite."""
 
 HOW = "No Chromium: run scripts/browser, which installs one, or `apt-get install chromium`."
 

@@ -11,7 +11,7 @@ RANGE = "from=2026-11-01T00:00&to=2026-12-31T00:00"
 """Two months around the runs of `pages_data`, which are drawn in days."""
 
 DAYS = 60
-"""How many buckets that is."""
+"""The number of buckets in that range."""
 
 
 async def charted(server: LiveServer) -> tuple[str, str, str]:

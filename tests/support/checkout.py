@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# What tools and programs leave behind; .gitignore names the same. Git itself is not asked, because
-# a checkout that was downloaded as an archive has to pass too.
+# Files that tools and programs create, as in .gitignore. Git itself is not used, because a checkout
+# that was downloaded as an archive has to pass too.
 LEFT_BEHIND = {"__pycache__", "dist", "node_modules"}
 KEPT_HIDDEN = {".ci", ".editorconfig", ".gitattributes", ".gitignore", ".github"}
 

@@ -23,7 +23,7 @@ from patience import patience
 
 _Popen = subprocess.Popen
 GUARD = Path(__file__).with_name("guard.py")
-# Shorter limits are waits that a test means to see fail.
+# Shorter limits are waits that a test expects to time out.
 SHORTEST_SCALED = 5.0
 
 

@@ -17,11 +17,11 @@ class Environment:
         self.folder = folder
         self.variables = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-            # What was downloaded once is kept in the checkout: no test writes anywhere else.
+            # Downloads are cached in the checkout, because no test writes anywhere else.
             "PIP_CACHE_DIR": str(ROOT / ".venv" / "pip-cache"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
-        # Without a pip of its own: that of the checkout works in it, and saves a thousand files.
+        # Without pip: that of the checkout works in it, which saves a thousand files.
         command = [python, "-m", "venv", "--without-pip", folder]
         subprocess.run(command, check=True, env=self.variables)
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 PATIENCE = 5.0
-"""Seconds for those that are asked before they are killed."""
+"""Seconds that a process gets to end before it is killed."""
 
 
 def main() -> None:

@@ -124,7 +124,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path) -> str:
         try:
             return str(json.loads(ready.read_text(encoding="utf-8"))["url"])
         except (FileNotFoundError, json.JSONDecodeError):
-            # Not there yet, or caught half-written.
+            # Missing or half-written.
             status = process.poll()
         if status is not None:
             message = f"the server ended with status {status} before it was ready"

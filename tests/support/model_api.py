@@ -21,9 +21,9 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
-    """Whether the connection breaks behind the last event."""
+    """Whether the connection breaks after the last event."""
     gate: threading.Event | None = None
-    """What the last event waits for."""
+    """The test sets it to have the last event sent."""
 
 
 @dataclass

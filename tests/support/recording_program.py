@@ -55,7 +55,7 @@ def record(run: Run, note: object, spans: int, mode: str) -> None:
             span.set_result({"response": "something to answer " * (number % 40)})
         note("ended", run.id, span.id, number)  # type: ignore[operator]
         number += 1
-        time.sleep(0.0003)  # as long as an agent thinks at the very least
+        time.sleep(0.0003)  # shorter than any agent's step
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ it("marks added, removed and changed spans in one tree", () => {
   const compared = compareRuns(side(BEFORE), side(after));
   expect(shownRows(compared, new Set(), true)).toEqual([0, 1, 2, 3, 4, 5]);
   expect(shownRows(compared, new Set([1]), false)).toEqual([0, 1, 3, 4, 5]);
-  // What is below something that was added is not another difference.
+  // The children of an added span are not further differences.
   expect([-1, 1, 4, 5].map((row) => nextDifference(compared, row, 1))).toEqual([1, 4, 5, 1]);
   expect(nextDifference(compared, 4, -1)).toBe(1);
 });

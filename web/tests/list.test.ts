@@ -95,7 +95,7 @@ it("updates rows from events, and marks deleted runs in place", () => {
   expect(after.shown[0]).toMatchObject({ status: "complete", risk_level: "high" });
   expect(ids(after)).toEqual([["a"], []]);
   expect(after.deleted.has("a")).toBe(true);
-  // An event about what was read later changes nothing.
+  // An event that is older than the rows changes nothing.
   expect(patch(list, event("1")).shown[0]!.status).toBe("active");
 });
 

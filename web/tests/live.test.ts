@@ -52,7 +52,7 @@ it("waits longer after each failure, up to a limit, and at random", () => {
   expect(retryDelay(50, 0)).toBe(15_000);
 });
 
-/** A server whose answers a test gives one by one. */
+/** A server to which the test gives the answers one by one. */
 class Answers {
   asked: { question: string; after: string | null }[] = [];
   #next: ((answer: Response | Error) => void)[] = [];
@@ -136,7 +136,7 @@ it("resumes after the last event when the server ends a stream", async () => {
   await second.send("id: 6\nevent: ready\ndata: {}\n\n");
   expect(server.asked.map(({ after }) => after)).toEqual([null, "6"]);
   expect(said.ready.mock.calls).toEqual([[true], [false]]);
-  // It has never been lost, and nobody is told that it was.
+  // It was never lost, so no loss is reported.
   expect(said.state.mock.calls.map(([state]: string[]) => state)).toEqual(["connecting", "live"]);
 });
 

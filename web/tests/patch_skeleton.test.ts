@@ -88,7 +88,7 @@ it("updates known spans in place, and keeps the fields that only the server comp
   expect(finished.columns.duration[2]).toBe(8);
   expect(finished.tool_names[finished.columns.tool_name[2]!]).toBe("search");
   expect(finished.columns.cost[2]).toBe(0.5);
-  // What was read is newer than an event about its beginning.
+  // The rows are newer than an event about the start of the span.
   expect(patchSkeleton(finished, [span("a1", "a", 12)])!.columns.status[2]).toBe("failed");
   expect(BEGUN.columns.status[2]).toBe("active");
 });

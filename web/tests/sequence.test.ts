@@ -51,7 +51,7 @@ it("stays within its bound when ten thousand elements have nothing in common", (
   const left = Array.from({ length: 10_000 }, (_, n) => `left ${n}`);
   const right = Array.from({ length: 10_000 }, (_, n) => `right ${n}`);
   expect(matched(left, right)).toBe(0);
-  // What is equal is still found, if it is not far away.
+  // Equal elements are still found if they are near.
   const mixed = right.map((one, n) => (n % 3 === 0 ? left[n]! : one));
   expect(matched(left, mixed)).toBe(3_334);
 });

@@ -25,9 +25,9 @@ FLAGS = RunFilters(
 )
 NOT_FILTERS = {"self", "sorting", "offset", "page_size", "after", "include_totals", "options"}
 LOOKED_UP = {"environment_id", "agent_version_id"}
-"""What a flag names in another way, so that it takes a request."""
+"""Filters whose flags take names, which the command looks up."""
 ELSEWHERE = {"text", "agent_ids"}
-"""A flag of its own, and what several agents become."""
+"""Filters whose flags have another name or meaning."""
 
 
 async def test_every_filter_of_the_client_is_a_flag() -> None:

@@ -23,7 +23,7 @@ from prefactor_http import (
 )
 from prefactor_http.testing import Drop, ScriptedServer, Stall, Truncate
 
-# --- Trying again ---------------------------------------------------------------------------------
+# --- Retries --------------------------------------------------------------------------------------
 
 
 async def test_statuses_are_retried_with_one_key(

@@ -54,6 +54,6 @@ async def test_every_write_is_applied_exactly_once(seed: int) -> None:
         span["result_payload"] == {"of": span["payload"]["write"]} for span in server.spans.values()
     )
     assert server.instances[instance]["span_counts"]["complete"] == len(ledger)
-    # Two writes per span, each under a key of its own; some were answered more than once.
+    # Two writes per span, each under its own key; some were answered more than once.
     assert server.applied.total() == len(server.applied) == 2 * len(ledger)
     assert server.replayed.total() > 0

@@ -109,7 +109,8 @@ async def test_an_unusable_url_is_a_request_error(url: str) -> None:
     assert info.value.attempts == 1
 
 
-# --- What comes back ------------------------------------------------------------------------------
+# --- Replies
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +321,8 @@ async def test_a_call_can_override_the_deadline(server: ScriptedServer) -> None:
         assert (await client.request("GET", PING, options=options))["status"] == "success"
 
 
-# --- Nothing is shown that should not be ----------------------------------------------------------
+# --- Secrets
+# ---------------------------------------------------------------------------------------
 
 
 async def test_the_token_is_never_shown(

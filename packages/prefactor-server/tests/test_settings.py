@@ -16,9 +16,9 @@ OTHER: dict[type, tuple[str, Any]] = {
 }
 NUMBERS = [setting for setting in SETTINGS if type(setting.default) is int]
 
-# Settings that are one of a few words: two of these.
+# Settings that allow a few words: two of these.
 CHOICES = {"otlp_keep": ("all", "agents")}
-# Settings that are not any number: one that they can be.
+# Settings that do not allow every number: an allowed one.
 ALLOWED = {"abandoned_after_minutes": 3}
 
 

@@ -15,7 +15,7 @@ from live_server import PROGRAM, LiveServer, start_server
 from prefactor_server.databases import is_on_server
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-# What the last span ended with, on a file and on a server.
+# The statement that deletes the last span's result, on SQLite and on PostgreSQL.
 LOSE_A_RESULT = (
     "DELETE FROM span_payload WHERE id = (SELECT max(id) FROM span_payload)",
     "DELETE FROM span_payload WHERE span_id = 'three-span-3' AND part = 1",
@@ -213,7 +213,7 @@ def test_a_backup_is_restored(server: LiveServer, run: Run, tmp_path: Path) -> N
     register(server, "too-late")
     server.stop()
 
-    # As the how-to page says: everything of the old database goes, and the copy takes its place.
+    # As in the how-to guide: the old files are removed, and the copy takes their place.
     for left in tmp_path.glob("server.db*"):
         left.unlink()
     copy.rename(tmp_path / "server.db")

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bounded, failureOf, readCall, readStep, type Call } from "../../src/run/transcript/call";
 
-/** What a call says, as one line a part. */
+/** The parts of a call, one line each. */
 function told({ input, output }: Pick<Call, "input" | "output">): string[][] {
   return [input, output].map((parts) =>
     parts.map(

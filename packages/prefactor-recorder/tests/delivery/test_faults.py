@@ -277,7 +277,7 @@ def test_a_backlog_is_sent_at_intervals(
     delivery.flush(0.3)
     until(lambda: len(server.spans) == 8)
     assert bulks(server) == [10, 10]
-    time.sleep(0.3)  # as long as all of it took in the other tests
+    time.sleep(0.3)  # as long as the whole delivery takes in the other tests
     assert bulks(server) == [10, 10]
 
 

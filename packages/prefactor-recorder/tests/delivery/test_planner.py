@@ -31,7 +31,7 @@ def one_by_one(entries: list[Entry]) -> BulkModel:
     return server
 
 
-# --- Stories: a few runs, whose records come in any order that a program could make them ---------
+# --- Sequences of records: a few runs, in any order that a program could produce ------------------
 
 STEPS = st.lists(
     st.tuples(

@@ -160,7 +160,7 @@ def test_the_next_record_restarts_a_dead_thread(
 ) -> None:
     """Delivery continues even after an error that no supervisor in the thread can catch."""
     delivery = deliver()
-    delivery._thread = threading.Thread()  # as it looks to a child of a fork without hooks
+    delivery._thread = threading.Thread()  # as in a forked child without fork hooks
     RecordedRun(journal).begin()
     delivery.wake()
     until(lambda: journal.undelivered == 0)

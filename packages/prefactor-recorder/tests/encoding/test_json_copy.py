@@ -117,7 +117,7 @@ class Chat(BaseModel):
 
 MESSAGE = Message()
 NOT_OPENED: list[Any] = ["<Rows>", {"title": "kept", "numbers": "<range>"}]
-"""What is named and not opened."""
+"""Values that are recorded by name and not read."""
 VALUES: dict[str, Any] = {
     "range": range(5_000_000_000),
     "lazy sequence": Counted(),

@@ -120,7 +120,7 @@ def treated(generator: Generator[Any, Any, Any], treatment: list[str]) -> list[A
     for name, kind in THROWN.items():
         actions[name] = functools.partial(generator.throw, kind(name))
     found = [outcome(actions[action]) for action in treatment]
-    # A stubborn one has to be closed more than once: once for each step at most.
+    # A generator that ignores `close` is closed again, at most once for each step.
     return found + [outcome(generator.close) for _ in STEPS]
 
 
@@ -171,7 +171,7 @@ def test_a_traced_generator_behaves_like_the_bare_one(
     recorder.assert_all_ended()
 
 
-# An asynchronous generator that ignores its end complains once more when it is collected.
+# An asynchronous generator that ignores `aclose` warns once more when it is garbage-collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("recorded", [True, False])
 @settings(max_examples=400)  # the interesting ones need three things to come together

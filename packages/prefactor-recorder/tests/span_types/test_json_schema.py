@@ -95,7 +95,7 @@ NODES = st.recursive(
     lambda inner: st.builds(Node, WORDS, st.lists(inner, max_size=3), FLOATS),
     max_leaves=5,
 )
-# Hypothesis has values for these types by itself; for the others the table has them.
+# Hypothesis has strategies for these types; the table has those of the others.
 LEAVES: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (int, INTEGERS),
     (float, FLOATS),
@@ -170,7 +170,7 @@ def test_a_recorded_value_matches_the_schema_of_its_type(drawn: tuple[Any, Any])
 def test_a_recorded_payload_matches_the_schema_of_its_type(drawn: tuple[Any, Any]) -> None:
     """Values other than objects are wrapped in the schema as they are in the record."""
     hint, value = drawn
-    # No argument at all is an empty payload, and None as a result is recorded as a value.
+    # A call without arguments has an empty payload, and a result of None is recorded as a value.
     payload = orjson.loads(encode_object({"value": None} if value is None else value))
 
     for schema in (schema_of(hint), result_schema_of(hint)):

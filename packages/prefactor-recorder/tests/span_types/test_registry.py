@@ -319,7 +319,7 @@ def test_hints_are_read_once(
     first = SpanTypes([module]).schema_version()
     monkeypatch.setattr(
         "prefactor_recorder.span_types.function_schemas.hints_of", None
-    )  # would fail if it were asked
+    )  # would fail if it were called
 
     assert SpanTypes([module]).schema_version() == first == module.schema_version()
     assert function({"item": "a"}) == 1

@@ -37,7 +37,7 @@ PROFILE = {
     "thresholds": {"medium": 0, "high": 10, "critical": 41},
 }
 STARTED, FINISHED = "2026-01-02T00:00:00Z", "2026-01-02T00:00:01.5Z"
-# When a request came is the one thing that two requests cannot share with one.
+# Only the time of the request can differ between one request and two.
 OWN = {"id", "agent_instance_id", "inserted_at", "updated_at"}
 RUNS = ("pending", "active", "complete", "terminated")
 
@@ -144,8 +144,7 @@ class Twins:
             "answer": {**answer, "details": _without(answer["details"], *untold)},
             "shown": _without(self.call("GET", f"/agent_spans/{span_id}")["details"], *untold),
             "listed": [_without(one, *untold) for one in listed],
-            # When its latest span began or ended, which is the server's clock if the writes say
-            # nothing.
+            # The latest start or end of a span, by the server's clock if the writes give no time.
             "run": _without(run, *times, *(("last_activity_span_at",) if untold else ())),
             "skeleton": _without(skeleton, "origin"),
             "columns": _without(columns, *((*times, "duration") if untold else ())),
@@ -209,7 +208,7 @@ def test_both_ways_work_after_a_termination(twins: Twins, status: str, bulk: boo
     one = twins.seen(late, *twins.in_one(late, begin, end, bulk=bulk))
     two = twins.seen(accepted, *twins.in_two(accepted, begin, end, bulk=False, between=True))
 
-    # That it was finished late is all that may tell them apart.
+    # Only the flag for a late finish may differ.
     assert two["stored"]["flags"] - one["stored"]["flags"] == FINISHED_LATE
     two["stored"]["flags"] -= FINISHED_LATE
     two["columns"]["flags"][0] -= FINISHED_LATE
@@ -235,7 +234,7 @@ _KNOWN = st.sampled_from(
     ["n", "out", "model", "tool", "usage", "token_usage", "prompt_tokens", "total_tokens", "inputs"]
 )
 _OBJECTS = st.dictionaries(_KNOWN | st.text(max_size=8), _VALUES, max_size=6)
-# Before, between and after the moments at which the server takes something for having begun.
+# Before, between and after the server's default times.
 _TIMES = st.sampled_from(["2025-12-31T23:59:59Z", STARTED, "2031-06-01T00:00:00.000001+02:00"])
 
 
@@ -271,7 +270,7 @@ def test_both_ways_agree_for_any_content(twins: Twins, bulk: bool) -> None:
     def same(begin: dict[str, Any], end: dict[str, Any], run: str) -> None:
         first, second = twins.run(run), twins.run(run)
         given_times = {"started_at": begin.get("started_at"), "finished_at": end.get("timestamp")}
-        # What nobody said is the moment of the request.
+        # A missing time is the time of the request.
         untold = [name for name, at in given_times.items() if at is None]
 
         one = twins.seen(first, *twins.in_one(first, begin, end, bulk=bulk), *untold)

@@ -13,7 +13,7 @@ ADMINISTERING = [
     for one in OPERATIONS
     if one.right == "administer"
     and (isinstance(one, Write) or one.method != "GET")
-    # Stores nothing.
+    # These store nothing.
     and not isinstance(one, PureOperation)
 ]
 SCHEMA = {"external_identifier": "v1", "span_type_schemas": [{"name": "step", "params_schema": {}}]}
@@ -82,7 +82,7 @@ class Operator:
     async def manage_webhooks(self) -> None:
         """Create, change, rotate, test and delete a webhook, and resend a delivery."""
         do = self.do
-        # Nobody is there, so that every attempt fails.
+        # No receiver listens there, so every attempt fails.
         gone = {"url": "http://127.0.0.1:9/", "events": ["run.finished"]}
         webhook = await do("webhooks.create", body=gone)
         await do("webhooks.update", webhook, {"description": "pager"})

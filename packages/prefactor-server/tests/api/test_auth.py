@@ -121,9 +121,7 @@ async def test_the_last_use_is_stored_once_a_minute(api_client: Any) -> None:
     account = token.account_id
 
     async def last_use() -> int | None:
-        await (
-            api_client.register()
-        )  # the writer works in order: what was submitted before is written
+        await api_client.register()  # the writer works in order, so earlier requests are written
         found = {one.id: one for one in await api_client.storage.tokens(account)}
         used: int | None = found[token.id].last_used_at
         return used

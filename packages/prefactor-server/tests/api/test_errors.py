@@ -198,7 +198,7 @@ async def test_a_read_only_storage_gets_a_503(api_client: Any) -> None:
 
     _check(answer)
     assert answer.refused(503, "unexpected")["message"] == "The disk is full"
-    # What is computed on reading is left out of answers to writes.
+    # Answers to writes omit what is computed on reading.
     computed = {"span_schema_counts", "cost_breakdown", "raised_alert_count"}
     assert {k: v for k, v in read.details.items() if k not in computed} == {
         k: v for k, v in run.items() if k not in computed

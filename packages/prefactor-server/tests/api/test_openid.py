@@ -11,7 +11,7 @@ from openid_sign_in import COOKIE, SESSION, SignIn, open_openid_server
 from people import EMAIL, PASSWORD, anonymous, signed_in
 
 once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-"""For what cannot depend on the database."""
+"""Marks tests that cannot depend on the database."""
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_a_provider_account_cannot_take_over_a_person(browser: SignIn) -> 
     assert await browser.through() == "#/"
     assert (await browser.me()).details["email"] == EMAIL
 
-    # The address was handed on to somebody else.
+    # The address now belongs to another person.
     browser.provider.subject, browser.provider.email = "subject-2", EMAIL
     assert await browser.through() == "#/?openid_error=other_identity"
 

@@ -49,7 +49,7 @@ async def test_quality_is_recorded_in_every_state(api_client: Any, status: str) 
     assert recorded["finished_at"] == run["finished_at"]
     assert recorded["updated_at"] > run["updated_at"]
     shown = await _show(api_client, run)
-    # What is computed on reading is left out of answers to writes.
+    # Answers to writes omit what is computed on reading.
     computed = {
         name: shown[name] for name in ("span_schema_counts", "cost_breakdown", "raised_alert_count")
     }

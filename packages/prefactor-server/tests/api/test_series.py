@@ -57,7 +57,7 @@ async def test_an_incomplete_series_says_so(api_client: Any) -> None:
     before = (await api_client.get("/agent/agent-1/series")).details
     await follow(api_client)
     await api_client.run("complete", agent_id="agent-1")
-    # The feed goes by the clock of the machine.
+    # The feed uses the clock of the machine.
     api_client.clock.now = time.time_ns() // 1000 + 30_000_000
     query = {"bucket": "day", "start_time": "2026-01-01"}
     late = (await api_client.get("/agent/agent-1/series", query)).details

@@ -107,7 +107,7 @@ async def test_days_of_an_earlier_version_stay_as_they_were(
     assert {key: after[key] for key in days} == days
     assert await answers() == expected
     assert await storage.feed.some(RollupDue, 1) == []
-    # What is counted from here on also gets its sums in shorter buckets.
+    # From here on, shorter buckets also get rows with sums.
     await recorded(api_client)
     await follow(api_client)
     assert {key.of_all for key in await stored(storage)} == {key.of_all for key in rows}

@@ -216,7 +216,7 @@ async def test_people_see_their_own_sessions(api_client: Any) -> None:
 async def test_a_revoked_session_ends_on_every_replica(api_client: Any) -> None:
     """Another server accepts a cached session for as long as it accepts a cached token."""
     if api_client.database.startswith("sqlite"):
-        # One server at a time has the file; what it reads is read from the file.
+        # Only one server at a time can open the file, and it reads everything from there.
         browser = await signed_in(api_client)
         await api_client.call("DELETE", f"/sessions/{browser.session_id}")
         (await browser.get("/ping")).refused(401, "bad_authtoken")

@@ -77,7 +77,7 @@ async def test_a_guessable_password_is_refused(api_client: Any, password: str) -
     assert list(refused.refused(422, "validation_errors")["errors"]) == ["password"]
     body["password"] = "Pässwörter sind lang"
     assert (await anonymous(api_client, "POST", "/admin_user_invite/accept", body)).status == 200
-    # The same letters, composed in another way.
+    # The same letters in another Unicode normalisation.
     given = "Pa\u0308sswo\u0308rter sind lang"
     assert (await sign_in(api_client, email=EMAIL, password=given)).status == 200
 

@@ -39,7 +39,7 @@ OVER = ("complete", "failed", "cancelled")
 STATUSES = ("pending", "active", *OVER)
 
 Step = tuple[str, ...]
-"""A verb, the id that it is about, and what else it takes; the last is its key, or empty."""
+"""A verb, an id and further arguments; the last is the key, or empty."""
 
 KEYS = st.sampled_from(["", "", "", "k1", "k2"])
 STEPS = st.one_of(
@@ -56,7 +56,7 @@ STEPS = st.one_of(
     ),
     st.tuples(st.just("end"), st.sampled_from(SPANS), st.sampled_from(OVER), KEYS),
 )
-# Most sequences should get somewhere: the runs are there, and the first of them is active.
+# The runs exist and the first is active, so that most sequences have effects.
 OPENING: list[Step] = [
     ("register", "r1", "v1", ""),
     ("register", "r2", "v2", ""),

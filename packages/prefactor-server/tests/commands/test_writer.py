@@ -181,7 +181,7 @@ async def test_a_request_at_the_workers_end(watched: Watched) -> None:
     first = asyncio.create_task(writer.submit([start("a")], 1))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    # The worker wakes first and finds its queue empty; the second request runs right behind it.
+    # The worker wakes first and finds its queue empty; the second request follows at once.
     storage.gate.set_result(None)
     second = asyncio.create_task(writer.submit([start("b")], 1))
 

@@ -37,7 +37,7 @@ def test_changes_ahead_of_the_walk_are_left_to_it(run: str, spans: tuple[str, ..
 
 async def write_something(storage: Any, chance: random.Random, runs: dict[str, list[str]]) -> None:
     """Make one commit: a new run, spans of it, their ends, or its end."""
-    # New ids sort anywhere among those that are there.
+    # New ids sort anywhere among the existing ones.
     name = f"{chance.randrange(1000):03}"
     if not runs or chance.random() < 0.3:
         if name not in runs:
@@ -97,7 +97,7 @@ async def test_everything_is_reported_once(
     read = Progress._next
 
     async def interrupted(self: Progress, cursor: Cursor) -> Any:
-        # Between the walk's look at the rows and its look at the feed.
+        # Between the walk's read of the rows and its read of the feed.
         found = await read(self, cursor)
         await write_something(storage, chance, runs)
         return found

@@ -80,7 +80,7 @@ def test_killed_at_any_moment(database_url: str) -> None:
     asyncio.run(prepare(database_url))
     other = begin(database_url, "other") if is_on_server(database_url) else None
     for number in range(ROUNDS):
-        # The second one derives everything again, which its end interrupts.
+        # The second one derives everything again, and is killed in between.
         child = begin(database_url, f"round-{number}", *["again"] * number)
         time.sleep(0.2 + chance.random() / 2)
         child.kill()
@@ -88,7 +88,7 @@ def test_killed_at_any_moment(database_url: str) -> None:
     if other is not None:
         other.kill()
         other.communicate()
-    # The last one's lease would end by itself, in a while.
+    # Do not wait for the last one's lease to expire.
     rows(database_url, "DELETE FROM lease")
     asyncio.run(catch_up_alone(database_url))
 

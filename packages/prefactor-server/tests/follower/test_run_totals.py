@@ -233,7 +233,7 @@ async def test_a_long_run_is_not_recounted_with_every_slice(
         return await count(self, due)
 
     monkeypatch.setattr(RunTotalsConsumer, "_recount", slow)
-    # As long as the test runs, the time for another count does not come.
+    # No further count is due during the test.
     monkeypatch.setattr("prefactor_server.follower.run_totals._SHARE", 1e9)
     follower = following(storage)
     await record(storage, "run-1")

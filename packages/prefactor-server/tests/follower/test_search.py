@@ -51,7 +51,7 @@ async def test_a_stopped_follower_is_continued(storage: Any) -> None:
     """A follower stopped at any step is continued by the next, and no word is missing."""
     spans = await record(storage, 3)
     for steps in range(0, 60, 3):
-        # A lease that was taken too late to be given back has ended by then.
+        # A lease that was taken too late to be released has expired by then.
         follower = follower_of_all(storage, holder=f"holder-{steps}", now=steps * 10**9)
         task = asyncio.create_task(catch_up(follower))
         for _ in range(steps):

@@ -199,7 +199,7 @@ async def test_an_account_is_created_once(
         return await storage.create_account(account, environment, token, audit)
 
     assert not await create("another")
-    # As after a connection that was lost on the way back: it is the first, by its time.
+    # As after a lost answer: the row is recognised as the first by its time.
     assert await create(OTHER_ACCOUNT)
     assert [account.id for account in await storage.accounts()] == [OTHER_ACCOUNT, ACCOUNT]
 

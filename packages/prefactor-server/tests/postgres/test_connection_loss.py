@@ -74,7 +74,7 @@ async def test_a_write_is_done_despite_two_losses(
     async with lossy(database.url) as (proxy, url):
         storage = await PostgresStorage.open(url)
         run = await do(storage, register("run-1"))
-        # Prepared at first, then executed: the execution has an effect, and is not answered.
+        # The first question prepares, the second executes: it takes effect and its answer is lost.
         proxy.lose_answer_after = b"INSERT INTO write_receipt"
 
         outcome, decided = await losing(storage, proxy, "question", create_span("s", run))
@@ -168,7 +168,7 @@ async def test_connections_are_terminated_under_load(own_server: PostgresServer)
     ended = stored_before = 0
     while not load.done():
         stored = await operator.fetchval(count_spans)
-        # On a busy machine, ending the sessions of a write that is not done would stop all writes.
+        # On a busy machine, ending sessions before any write finishes would stop all writes.
         if stored > stored_before:
             ended += await operator.fetchval(terminate)
             stored_before = stored

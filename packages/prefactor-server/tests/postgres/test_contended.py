@@ -14,7 +14,7 @@ async def test_a_write_that_keeps_conflicting_gets_a_503(server: PostgresServer)
         run = await api_client.register("run-1")
         await api_client.span(run)
         [(partition,)] = await api_client.rows("SELECT tableoid::regclass::text FROM agent_span")
-        # What every write of a second span races for, and always in vain.
+        # Every write of a second span conflicts here, always.
         await api_client.rows(f"CREATE UNIQUE INDEX one_span_only ON {partition} (account_id)")
         span = {"agent_instance_id": "run-1", "schema_name": "step"}
         item = {"_type": "agent_spans/create", "idempotency_key": "key-of-item", **span}

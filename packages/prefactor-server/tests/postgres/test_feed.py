@@ -77,7 +77,7 @@ def test_positions_go_on_in_another_cluster(
         await do(storage, register("run-1"))
         position = await storage.feed.position()
         await storage.close()
-        # As if that cluster had seen a million transactions.
+        # As if that cluster had counted a million transactions.
         await database.rows("UPDATE feed_change SET position = position + 1000000")
         return position + 1_000_000
 

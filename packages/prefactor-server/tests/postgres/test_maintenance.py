@@ -115,7 +115,7 @@ async def test_a_pruned_run_leaves_no_row(
         "agent_span",
         "span_payload",
     }
-    # The change feed says for a day that the run is gone.
+    # The change feed keeps the deletion for a day.
     assert [table for table, rows in after.items() if "run-1" in repr(rows)] == ["feed_change"]
 
 
@@ -147,7 +147,7 @@ async def test_a_hold_committed_in_between_applies(
         holding = connection.transaction()
         await holding.__aenter__()
         await connection.fetch("SELECT id FROM agent_instance FOR UPDATE")
-        # What is locked is left alone, as long as nobody knows what will become of it.
+        # A locked run is skipped, because its transaction may still keep it.
         assert await storage.maintenance.prune(Retention(ACCOUNT, NOW + 1), NOW, "cli") == Pruned()
         await connection.execute("INSERT INTO legal_hold VALUES ($1, 'run-1', 'why', 1)", ACCOUNT)
         await holding.__aexit__(None, None, None)

@@ -79,10 +79,10 @@ async def test_the_tables_have_the_columns_of_the_rows(database: PostgresDatabas
 
         assert found.pop("revision", None) == ("bigint" if versioned else None)
         if kind is FeedRow:
-            # Where a commit stands in the feed is known to the database alone.
+            # Only the database knows the position of a commit.
             assert (found.pop("position"), found.pop("at")) == ("bigint", "bigint")
         if kind is AuditEntry:
-            # It is numbered as it is stored.
+            # The database numbers it when it is stored.
             assert found.pop("id") == 'text COLLATE "C"'
         assert found == column_types(kind)
 

@@ -105,7 +105,7 @@ async def test_an_expired_day_is_emptied(
     next_day = await add_run(storage, FIRST + 1)
     before = await files(database)
 
-    # The next day's run is old enough too, and stays until all of its day is.
+    # The next day's run has expired too, and stays until its whole day has.
     await apply(storage, FIRST + 1 + KEPT)
 
     assert emptied(before, await files(database)) == {partition(FIRST)}
@@ -291,7 +291,7 @@ async def test_a_server_killed_while_it_empties_a_partition(
     """After a kill nothing is half deleted; it is deleted later, and logged once."""
     old = [await add_run(storage, FIRST) for _ in range(2)]
     everything = await database.everything()
-    # Without the audit log, the server waits when it has deleted the runs.
+    # The audit log is locked, so the server waits after it has deleted the runs.
     owner = await asyncpg.connect(database.url)
     async with owner.transaction():
         await owner.execute("LOCK TABLE audit_entry IN SHARE MODE")
@@ -306,7 +306,7 @@ async def test_a_server_killed_while_it_empties_a_partition(
         assert after[table] == everything[table]
     assert await upkeep.findings(storage) == []
 
-    # By then, the lease of the killed server has ended.
+    # By then, the lease of the killed server has expired.
     await apply(storage, 1)
 
     assert partition(FIRST) in emptied(before, await files(database))

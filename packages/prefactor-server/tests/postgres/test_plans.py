@@ -158,7 +158,7 @@ async def test_a_connection_replans_as_tables_grow(
 
     await do(storage, terminate("run-last"))
 
-    # The server counts in its own time.
+    # The server's statistics are updated with a delay.
     read_after = read_before
     async with asyncio.timeout(patience(30)):
         while read_after == read_before:

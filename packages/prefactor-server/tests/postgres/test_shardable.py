@@ -16,7 +16,7 @@ from postgres_database import PostgresDatabase
 from prefactor_server.storage.sql import load_sql
 
 _PACKAGE = "prefactor_server.storage.postgres.sql"
-# The column that says of which run a row is. The id of a span has the partition bits of its run.
+# The column that names a row's run. The id of a span has the partition bits of its run.
 RUN_COLUMN = {
     "agent_instance": "id",
     "agent_instance_metadata": "id",

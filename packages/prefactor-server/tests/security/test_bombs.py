@@ -115,7 +115,7 @@ def test_a_bomb_affects_no_other_caller(server: LiveServer, bomb: dict[str, Any]
         assert details["payload"] == payload
         assert len(details["summary"] or "") <= MAX_SUMMARY
         assert "root:" not in answer.text
-        # Null says that it went unchecked; otherwise an error, and nothing else, has a message.
+        # Null means unchecked; otherwise only an error has a message.
         verdict = details["payload_validation"] or {"status": "error", "message": "unchecked"}
         assert verdict["status"] == ("error" if verdict["message"] else "success")
         shown = ask(server, "GET", f"/api/v1/agent_spans/{details['id']}")

@@ -11,7 +11,8 @@ from prefactor_server.http.connection import MAX_HEAD_BYTES
 
 def test_requests_refused_below_the_api_are_counted(tmp_path: Path) -> None:
     """Half a request, an endless header and random bytes are each counted and logged once."""
-    # Two seconds: one is the bound of a slow request, and a timer may be a millisecond early.
+    # Two seconds, because one is the limit for a slow request and a timer may be a millisecond
+    # early.
     server = start_server(tmp_path, "--request-timeout-seconds", "2", "--log-requests")
     head = f"POST /api/v1/agent HTTP/1.1\r\nAuthorization: Bearer {server.token}\r\n"
     broken = {

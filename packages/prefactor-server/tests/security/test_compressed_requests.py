@@ -14,7 +14,7 @@ from raw_socket import RawAnswer, RawSocket
 from live_server import LiveServer
 from prefactor_server.api.operations import OPERATIONS
 
-LIMIT = 200_000  # what the server of this folder takes
+LIMIT = 200_000  # the limit of the server of this folder
 BULK = "/api/v1/bulk"
 WRITES = sorted({(one.method, one.path) for one in OPERATIONS if one.method != "GET"})
 

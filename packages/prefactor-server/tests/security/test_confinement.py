@@ -85,7 +85,7 @@ class World:
             told = []
             number = next(self._calls)
             key = f"key-of-item-{number}"
-            # One that a call made the stranger's own is nobody's no longer.
+            # An id that a call created for the stranger is no longer unused.
             make = number if _chooses_an_id(call) else 0
             nobodys = changed(self.known, lambda one, make=make: _nobodys(one, make))
             for caller, theirs in ((self.intruder, self.known), (self.stranger, nobodys)):
@@ -152,7 +152,7 @@ def test_another_deployments_id_is_unknown(world: World, name: str) -> None:
     world.attempt(list(world.places.every_call(operation, CALLERS)))
 
 
-# What came before is part of a failure, so a smaller one cannot be looked for.
+# A failure depends on the earlier calls, so Hypothesis cannot shrink it.
 @settings(max_examples=25, phases=[Phase.generate])
 @given(st.data())
 def test_no_sequence_of_calls_reaches_another_deployment(world: World, data: st.DataObject) -> None:

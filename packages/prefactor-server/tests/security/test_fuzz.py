@@ -129,6 +129,6 @@ def _aim_at(target: Target, fields: dict[str, Any], data: st.DataObject) -> None
         if isinstance(value, dict):
             _aim_at(target, value, data)
         elif name in target.tenant.ids and data.draw(st.integers(0, 3)):
-            # Our own tokens may not go while they are needed.
+            # Do not revoke the tokens that the test uses.
             ids = target.tenant.ids[name]
             fields[name] = data.draw(st.sampled_from(ids[2:] if name == "api_token_id" else ids))

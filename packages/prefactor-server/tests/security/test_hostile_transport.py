@@ -73,7 +73,7 @@ class TestSizes:
         line.send(b"GET " if bomb == "line" else b"GET /api/v1/ping HTTP/1.1\r\nA: ")
         for _ in range(100):
             line.send(piece)
-        # The answer may be overtaken by the news that nobody reads the rest.
+        # The reset of the connection may arrive before the answer.
         with suppress(ConnectionResetError):
             assert line.read().status == 431
 

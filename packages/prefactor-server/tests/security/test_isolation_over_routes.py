@@ -33,7 +33,7 @@ CALLERS = (
 TOKENS = [one for group in CALLERS for one in group]
 # Some of the keys that the victim used.
 KEYS = ("key-0001", "key-0007", "key-0015")
-# There are alerts only if something went wrong.
+# Only failed runs have alerts.
 MAY_BE_EMPTY = ("alerts.list",)
 
 
@@ -135,7 +135,7 @@ def test_another_accounts_id_is_unknown(world: World, name: str) -> None:
     world.check_victim()
 
 
-# What came before is part of a failure, so a smaller one cannot be looked for.
+# A failure depends on the earlier calls, so Hypothesis cannot shrink it.
 @settings(max_examples=25, phases=[Phase.generate])
 @given(st.data())
 def test_no_sequence_of_calls_reaches_another_account(world: World, data: st.DataObject) -> None:

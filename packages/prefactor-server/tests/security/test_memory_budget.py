@@ -189,7 +189,7 @@ def test_a_slowly_read_answer_is_complete(server: LiveServer) -> None:
             time.sleep(SECONDS / 10)
         answer = line.read()
 
-    # Whether, and not what: a failure would print six megabytes.
+    # Compare outside of `assert`: a failure would print six megabytes.
     whole = answer.status == 200 and len(answer.text) > 6_000_000
     assert whole
 

@@ -14,7 +14,7 @@ from live_server import LiveServer
 
 PING = "/api/v1/ping"
 AGENT = "/api/v1/agent"
-# The setting of the server. What a test counts on is who is answered, never how fast.
+# The setting of the server. Tests check who is answered, never how fast.
 SECONDS = 1
 FLOOD = 300
 

@@ -13,7 +13,7 @@ PING = "/api/v1/ping"
 AGENT = "/api/v1/agent"
 FLOOD = 16 * 1024 * 1024
 GROWTH = 12
-"""Megabytes that the server may grow by in a flood; what is counted twice would be more."""
+"""Megabytes by which the server may grow in a flood. Storing trailers would exceed it."""
 
 
 def _begin(line: RawSocket, token: str = "") -> bytes:
@@ -27,7 +27,7 @@ def _begin(line: RawSocket, token: str = "") -> bytes:
 def _flood(line: RawSocket, piece: bytes) -> RawAnswer | None:
     for _ in range(FLOOD // len(piece)):
         line.send(piece)
-    # The answer may be overtaken by the news that nobody reads the rest.
+    # The reset of the connection may arrive before the answer.
     with suppress(ConnectionError):
         return line.read()
     return None
@@ -51,7 +51,7 @@ def test_endless_trailers_are_refused(
     line.send(_begin(line, server.token if known else "") + b"2\r\n{}\r\n0\r\na: ")
     answer = _flood(line, piece)
 
-    # Without a token, the answer of the API may be first.
+    # Without a token, the API may answer first.
     assert answer is None or answer.status == 431 or (not known and answer.status == 401)
     assert resident_megabytes(server.pid) - before < GROWTH
 

@@ -85,7 +85,7 @@ async def test_a_full_database_refuses_and_recovers(database: Database) -> None:
         create_span(f"s{number}", run, payloads=(payload(f"s{number}", PARAMS, BIG),))
         for number in range(50)
     ]
-    # What is compressed away takes no space.
+    # Store the text uncompressed, so that it takes space.
     big = [span._replace(payloads=(span.payloads[0]._replace(body=BIG),)) for span in big]
 
     for _ in range(2):

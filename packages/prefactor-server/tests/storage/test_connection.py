@@ -32,7 +32,7 @@ storage = SqliteStorage.open(Path(sys.argv[1]))
 print("open", flush=True)
 sys.stdin.read()
 """
-# Opens a database as a user who may not write everything, as the user of these tests may.
+# Opens a database as an unprivileged user, because these tests may run as root.
 OPEN_AS_NOBODY = """
 import os, sys
 from pathlib import Path

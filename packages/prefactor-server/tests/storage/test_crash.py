@@ -79,7 +79,7 @@ def killed_while_writing(path: Path, run_id: str, after: float) -> list[list[str
     time.sleep(after)
     child.send_signal(signal.SIGKILL)
     rest, _ = child.communicate()
-    # A line that the kill cut short was no answer.
+    # A truncated last line does not count as an answer.
     return [line.split() for line in (first + rest).split("\n")[:-1]]
 
 
@@ -109,7 +109,7 @@ def check(database: Database, answered: list[list[str]]) -> None:
     for verb, name in answered:
         assert name in runs or name in spans
         assert verb != "finished" or spans[name] == "complete"
-    # A request is there with all of its commands, its payload and its key, or not at all.
+    # A request is stored with all of its commands, its payload and its key, or not at all.
     created = {name for name in spans if not name.endswith("-b")}
     assert {f"{name}-b" for name in created} == spans.keys() - created
     assert created == {key for key in keys if not key.startswith("end-")}

@@ -176,7 +176,7 @@ async def test_a_page_is_one_state(database: Database) -> None:
             runs = await database.storage.instances(ACCOUNT, Listing())
             (found,) = runs.rows
             assert found.active_spans in (0, 1)
-            # At most the last span is open, and every one before it is finished.
+            # At most the last span is open, and all earlier ones are finished.
             assert [one.span.status for one in page.rows[:-1]] == ["complete"] * (page.total - 1)
 
     watching = [asyncio.create_task(watch()) for _ in range(2)]

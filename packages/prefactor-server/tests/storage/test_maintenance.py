@@ -134,7 +134,7 @@ async def test_a_pruned_run_leaves_no_row(database: Database) -> None:
         "agent_instance_metadata_entry",
         "agent_span",
     }
-    # The change feed says for a day that the run is gone.
+    # The change feed keeps the deletion for a day.
     assert [table for table in TABLES if "run-1" in repr(after[table])] == ["feed_change"]
     assert after["span_payload"] == []
 
@@ -227,7 +227,7 @@ def test_maintenance_finds_rows_by_index(database: Database, name: str) -> None:
         steps = [step[3] for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", values)]
 
     assert steps
-    # Lists that were handed in, and slices of a table that were found by its key.
+    # Lists that are parameters, and slices of a table that are read by key.
     harmless = r"SCAN \w+ VIRTUAL TABLE" + (r"|SCAN (run|span|payload)\Z" * ("verify" in name))
     harmless += r"|SCAN (abandoned|pending)\Z" * (name == "retention.unended")
     # Few runs wait for the deletion of their spans.

@@ -202,7 +202,7 @@ def test_a_list_takes_the_narrowest_index(
     found = steps(path, LISTED[noun][0], ACCOUNT, Listing(filters=filters))
 
     assert f"USING INDEX {index} (account_id=?" in " ".join(found)
-    # One name has a run or two: those may be sorted.
+    # A name has at most a few runs, so sorting them is fine.
     by_name = "external" in index or "name" in index
     assert by_name or not any("TEMP B-TREE" in step for step in found)
 

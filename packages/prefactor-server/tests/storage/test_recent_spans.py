@@ -73,7 +73,7 @@ async def test_the_cache_equals_the_stored_spans(database: Database) -> None:
     assert [one.id for one in kept_runs] == ["run", "ended"]
     await check(database)
     await database.do(finish_span("early", payloads=(result("early"),)))
-    # Created and finished by one batch, whose later payload counts.
+    # Created and finished by one batch; the later payload counts.
     await database.submit(
         create_span("late", run, payloads=(payload("late", PARAMS, b"{}"),)),
         finish_span("late", payloads=(result("late", b'{"a":1}'),)),

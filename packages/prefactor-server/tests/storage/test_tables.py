@@ -57,7 +57,7 @@ def test_a_row_is_in_the_order_of_its_table(
     """The fields of every kind of row are the columns of its table, in order."""
     found = columns(connection, table.name)
 
-    # A span's table begins with a number of the database's own.
+    # The table of spans begins with a number that the database assigns.
     assert (found[1:] if found[0] == "seq" else found) == list(table.columns)
 
 

@@ -339,7 +339,8 @@ async def open_api_client(
                     api.heartbeats,
                 )
             finally:
-                # Streams do not end by themselves, and a server waits for its answers.
+                # Close the streams, because a server waits for open answers and streams do not end
+                # by themselves.
                 api.events.close()
     finally:
         await webhooks.close()

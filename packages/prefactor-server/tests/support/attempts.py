@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from served_api import Answered
 from tenant import TIME, Tenant, address
 
-# What takes these away takes away how it calls.
+# Operations that would remove the credentials of the call.
 _OWN_ACCESS = ("api_token_id", "session_id", "admin_user_id")
 _ENDS_ACCESS = ("sessions.end",)
 
@@ -61,7 +61,7 @@ class Places:
         """Return the placeholders for the ids of one kind, or of all kinds."""
         ids = self._ids[whose]
         kinds = list(ids) if kind is None else [kind] if kind in ids else []
-        # A caller that takes away its own token can try nothing more.
+        # A caller that revoked its own token could make no more calls.
         kinds = [one for one in kinds if whose == "theirs" or one not in _OWN_ACCESS]
         return [f"<{whose}:{one}:{number}>" for one in kinds for number in range(len(ids[one]))]
 

@@ -22,8 +22,8 @@ from prefactor_server.storage.sqlite.backend import SqliteStorage
 
 BACKENDS = ("sqlite", "postgresql")
 
-# A server that was killed may have left a transaction under way, and its locks with it. The tables
-# are asked for rather than listed: nobody has to remember this place when a migration adds one.
+# A killed server may have left an open transaction with its locks. The tables are queried rather
+# than listed here, so that a new migration needs no change.
 _EMPTY = """
 DO $$
 DECLARE

@@ -59,7 +59,7 @@ def counting(storage: Storage, holder: str) -> Follower:
             Attached(Counting(storage)),
             Attached(SpanTypesConsumer(storage)),
             Attached(SearchConsumer(storage), storage.search.store),
-            # The runs of these programs are recent: an alert for an old one is not raised late.
+            # The runs of these programs must be recent, because old runs raise no alerts.
             Attached(AlertConsumer(storage, lambda: NOW + 1_000_000)),
         ],
         CommitSignal(),

@@ -22,7 +22,7 @@ class Described:
     components: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        # With its schemas, a failure that names a few calls would fill a hundred pages.
+        # Without this, a failure would print the schemas of each call.
         return f"<{self.name}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:

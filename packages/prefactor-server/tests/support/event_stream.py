@@ -33,7 +33,7 @@ class Followed:
     async def next(self) -> Event:
         """The next block. Raises EOFError at the end of the stream."""
         while "\n\n" not in self._unread:
-            # Any number of them, all at once or one by one.
+            # Any number of blocks, at once or one by one.
             piece = (await self.response.content.readany()).decode()
             if not piece:
                 raise EOFError(self.text)

@@ -39,7 +39,7 @@ async def listening(
         lambda: kind(config=config, server_state=state, app_state={}), "127.0.0.1", 0
     )
     if send_buffer:
-        # Connections have what their listener has.
+        # Connections inherit the options of their listener.
         server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     stalled = asyncio.create_task(abort_stalled(state.connections, send_timeout))
     try:

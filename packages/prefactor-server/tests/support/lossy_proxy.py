@@ -31,7 +31,7 @@ class LossyProxy:
         try:
             from_server, to_server = await asyncio.open_unix_connection(str(self._target))
         except OSError:
-            # The server is gone already: then so is the connection, as it would be without us.
+            # The server has gone, so close the connection, as would happen without the proxy.
             writer.close()
             return
         answers = asyncio.create_task(self._pass_answers(from_server, writer))
@@ -67,7 +67,7 @@ class LossyProxy:
             answers.cancel()
             to_server.write(data)
             with suppress(TimeoutError):
-                # What follows in the same breath belongs to the same question.
+                # Messages that follow at once belong to the same question.
                 while more := await asyncio.wait_for(reader.read(1 << 16), 0.1):
                     to_server.write(more)
             await to_server.drain()

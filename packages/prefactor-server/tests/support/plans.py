@@ -9,12 +9,12 @@ from typing import Any
 
 from prefactor_server.storage.sqlite.connection import open_reader
 
-# Steps of a plan that go through rows one by one, and are meant to.
+# Steps of a plan that may scan rows.
 HARMLESS = re.compile(
     r"SCAN (json_each VIRTUAL TABLE|CONSTANT ROW"
-    r"|(change|added)\Z"  # the rows that the statement itself brings
-    r"|account\Z"  # one row a tenant, for the operator's command line
-    r"|(counted|examined|of_one)\Z"  # what a limited statement inside the statement gives
+    r"|(change|added)\Z"  # rows that are parameters of the statement
+    r"|account\Z"  # one row per account, for the operator's command line
+    r"|(counted|examined|of_one)\Z"  # the rows of a limited subquery
     r"|sqlite_schema\Z)"
 )
 

@@ -28,7 +28,7 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 T = TypeVar("T")
 
 SECRET = "a-token-of-the-operators-own"
-# What only this backend keeps, for itself.
+# Columns of this backend only.
 OWN_COLUMNS = ("revision", "seq")
 
 RECOUNTED = """

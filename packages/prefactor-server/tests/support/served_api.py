@@ -189,7 +189,7 @@ class ServedApi:
                     break
                 await asyncio.sleep(0)
             if sent:
-                # Its caller leaves, or a stream of events would not end.
+                # The caller disconnects, because a stream of events would not end.
                 return {"type": "http.disconnect"}
             return {"type": "http.request", "body": document, "more_body": False}
 
@@ -202,7 +202,7 @@ class ServedApi:
             lines = [json.loads(line) for line in text.splitlines()]
             text = json.dumps({"status": "success", "lines": lines})
         if (b"content-type", b"text/event-stream") in sent[0]["headers"]:
-            # An id is a position, which depends on what others do.
+            # An id is a position, which depends on other requests.
             text = json.dumps(
                 {
                     "status": "success",

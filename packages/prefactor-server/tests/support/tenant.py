@@ -17,11 +17,11 @@ SCHEMA = {
         {"name": "step", "params_schema": {"type": "object"}, "template": "Step {{ text }}"}
     ],
 }
-# The same ids in every account: a caller chose them.
+# The same ids in every account, as callers may choose them.
 RUN, SPAN, AGENT = "shared-run", "shared-span", "shared-agent"
-# What makes more than one thing, or nothing that stays.
+# Operations that create several objects, or none that stays.
 _NOT_MADE = {"bulk.execute", "pfids.generate", "agent_instances.register", "agent_spans.create"}
-# What takes a secret that was told to somebody, and what undoes another.
+# Operations that need a secret, and those that undo another operation.
 _NOT_MADE |= {"admin_user_invites.accept", "admin_user_invites.look_up", "alerts.clear"}
 _NOT_MADE |= {"sessions.create", "sessions.change_password", "sessions.start_openid"}
 _NOT_MADE |= {"agent_instances.heartbeat", "agent_instances.terminate_many"}
@@ -95,7 +95,7 @@ class Tenant:
                 if self._makes(operation):
                     body = operation.make(self.choose, _TEXTS.__contains__)
                     await self._learn(operation, body)
-        # Nobody is there: what is left of it is a delivery that failed.
+        # No receiver listens there, so this leaves a failed delivery.
         test = self.operations["webhooks.test"]
         for webhook_id in self.ids["webhook_id"]:
             assert (await self.call(test, webhook_id, {})).status == 200
@@ -122,13 +122,13 @@ class Tenant:
         """Everything that the account can read."""
         found: dict[str, tuple[int, Any]] = {}
         for operation in self.operations.values():
-            # How the server is changes with every request.
+            # The status of the server changes with every request.
             if operation.method == "GET" and operation.name != "server.show":
                 for path_id, query in self._questions(operation):
                     answer = await self.call(operation, path_id, **query)
                     body = answer.body
                     body.pop("request_id", None)
-                    # An export says when it was made, which no two reads have in common.
+                    # An export contains its time, which differs between reads.
                     body.get("agent_context", {}).pop("generated_at", None)
                     found[address(operation, path_id, query)] = (answer.status, body)
         return found
@@ -191,7 +191,7 @@ class Tenant:
         self.secrets |= {
             value for name, value in _texts(answer.body) if name in {"token", "secret"}
         }
-        # What stands beside it is of another kind, and has ids of its own.
+        # The other members are of another kind and have their own ids.
         for name, value in _texts([answer.body.get("details"), answer.body.get("summaries")]):
             known = kind if name == "id" else name if name.endswith("_id") else None
             if known and self._concerns_it(known, value):

@@ -278,7 +278,7 @@ def test_a_forked_child_traces_for_itself(recorder: InMemoryRecorder) -> None:
     thread.start()
     held.wait(30)
     with warnings.catch_warnings():
-        # Forking beside threads is what this is about.
+        # This test forks a process that has threads.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:

@@ -190,7 +190,7 @@ def test_empty_arguments_are_recorded(model_api: ModelApi) -> None:
         assert result["tool_calls"] == [{"id": "t", "name": "now", "arguments": {}}]
 
 
-# --- Answers of the vendors -------------------------------------------------------------------
+# --- Responses of the vendors -----------------------------------------------------------------
 
 
 def chat_completion(message: dict[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ def clock() -> float:
 
 
 ReadIds = Callable[[Journal], list[str]]
-# A limit on the size of files is a full disk that needs no rights: a write that crosses it is cut
-# short, and the next one fails.
+# A limit on the size of files simulates a full disk without special rights: a write that crosses it
+# is cut short, and the next one fails.
 FULL_DISK = """
 import logging, resource, signal, sys
 from pathlib import Path
@@ -145,7 +145,7 @@ def test_a_directory_that_becomes_usable_is_used(
     assert not journal.is_degraded
     assert len(list(spool.rglob("*.seg"))) == 1
     assert read_ids(journal) == ["span-1", "span-2"]
-    # What waited in memory is as safe from now on as what came after it.
+    # From here on, records that waited in memory are as safe as later ones.
     journal.after_fork()
     successor = open_journal()
     assert successor.adopt() == 2
@@ -282,7 +282,7 @@ def test_reads_stay_small_despite_damage(
     journal.after_fork()
     (segment,) = spool.rglob("*.seg")
     data = bytearray(segment.read_bytes())
-    data[2] |= 4  # some 262,000 bytes longer than it is
+    data[2] |= 4  # about 262,000 bytes more than the true length
     segment.write_bytes(data)
     successor = open_journal()
 

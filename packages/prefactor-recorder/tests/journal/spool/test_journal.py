@@ -109,7 +109,7 @@ def test_dead_processes_are_adopted(
     expected = [f"span-{number}" for number in range(50) if f"span-{number}" not in acked]
     assert second.adopt() == len(expected)
     assert second.undelivered == len(expected)
-    # Only what will be read is waited for: neither what is settled nor a torn end.
+    # Only readable records count: neither settled ones nor a torn end.
     assert second.unread == sum(len(record(int(name[5:]), size=100)) for name in expected)
     assert read_ids(second) == expected
     assert second.adopt() == 0

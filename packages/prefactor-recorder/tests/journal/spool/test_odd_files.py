@@ -20,7 +20,7 @@ Make = Callable[[Path], object]
 def a_socket(path: Path) -> None:
     """Leave a socket of a process that is gone."""
     here = Path.cwd()
-    os.chdir(path.parent)  # its address may be a hundred characters long
+    os.chdir(path.parent)  # its path must be at most about 100 characters long
     try:
         with socket.socket(socket.AF_UNIX) as unix:
             unix.bind(path.name)

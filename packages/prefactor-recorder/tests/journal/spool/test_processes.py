@@ -115,7 +115,7 @@ def test_a_killed_process_loses_nothing(
 
         assert len(found) == len(set(found))
         assert not set(found) & acked
-        # Killed between an act and saying so: one record, or the few that were settled at once.
+        # The kill may come between an action and its report: one record, or a few settled together.
         assert len(set(found) - recorded) <= 1
         assert len(recorded - acked - set(found)) <= 5
 
@@ -205,7 +205,7 @@ sys.stdin.readline()
     assert read_ids(successor) == ["span-1"]
     os.kill(second, signal.SIGKILL)
     assert rest(program) == []
-    # Nobody here can wait for a grandchild: its end shows in its lock.
+    # This process cannot wait for a grandchild, but its lock shows its end.
     while not (taken := successor.adopt()):
         time.sleep(0.01)
     assert taken == 1

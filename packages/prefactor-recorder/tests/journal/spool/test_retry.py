@@ -70,7 +70,7 @@ def test_retry_beside_a_live_process_loses_nothing(
 
     assert put_back == total
     assert not file.exists()
-    # A process takes over a bounded number of others at once.
+    # A process adopts a bounded number of others at a time.
     segments = len([*spool.rglob("*.seg")]) - 1
     found: list[str] = []
     while len(found) < total and segments > 0:

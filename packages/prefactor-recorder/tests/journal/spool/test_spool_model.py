@@ -99,7 +99,7 @@ class Spool(RuleBasedStateMachine):
         if politely:
             process.journal.close()
         else:
-            process.journal.after_fork()  # closes every descriptor, and does nothing else
+            process.journal.after_fork()  # only closes every descriptor
         self.orphans |= process.held
         self.processes[which] = Process(self.spool)
 

@@ -304,7 +304,7 @@ async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
         ]
         async with following(api_client) as others:
             await begun(others)
-            # What the connection holds, and then what the log holds.
+            # First the events that the connection holds, and then those of the log.
             for number in range(6):
                 keys = [
                     {**item, "idempotency_key": f"{number}-{n:08}"} for n, item in enumerate(items)

@@ -113,7 +113,7 @@ async def test_another_server_continues_a_trace(api_client: Any, database_url: s
 
     await export(api_client, CONVERSATION[1:2])
     if database_url.startswith("sqlite"):
-        # One process holds the file, so that one forgets what it knew.
+        # Only one process can hold the file, so this one forgets the trace.
         _forget(api_client)
         await export(api_client, CONVERSATION)
     else:
@@ -143,7 +143,7 @@ async def test_unrelated_spans_are_left_out(api_client: Any) -> None:
         3: (2, "otel:step"),
         4: (3, "otel:llm"),
     }
-    # The root that was left out is still what began and ended the run.
+    # The root that was left out still sets the start and the end of the run.
     assert run["started_at"] == "2026-01-01T00:00:01.000000Z"
     assert run["finished_at"] == "2026-01-01T00:01:39.000000Z"
 

@@ -20,7 +20,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 async def webhook(api_client: ApiClient, receiver: Receiver) -> Any:
     """The answer to the creation of a webhook for every event."""
-    # From here on, what happens is news.
+    # Events from here on are new to the follower.
     await api_client.follow()
     details = {"url": receiver.url, "events": list(EVENTS)}
     answer = await api_client.post("/webhook", {"details": details})

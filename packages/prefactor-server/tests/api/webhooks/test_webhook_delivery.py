@@ -162,7 +162,7 @@ async def test_a_receiver_that_is_down_for_long_is_probed(
     for _ in range(8):
         await api_client.run("complete")
     await api_client.send_webhooks()
-    # Those that were under way together when it first failed.
+    # The requests that were in flight at the first failure.
     before = len(receiver.received)
     assert before <= 4
     shown = (await api_client.get(f"/webhook/{webhook['details']['id']}")).details
@@ -243,7 +243,7 @@ async def test_events_while_it_was_disabled_are_not_sent(
     path = f"/webhook/{webhook['details']['id']}"
     await api_client.call("PUT", path, {"details": {"status": "disabled"}})
     await api_client.run("complete")
-    # The feed has the time of the database, and this server a clock of its own.
+    # The feed uses the database's clock, and this server its own.
     api_client.clock.now = time.time_ns() // 1000
     await api_client.call("PUT", path, {"details": {"status": "enabled"}})
     await api_client.send_webhooks()

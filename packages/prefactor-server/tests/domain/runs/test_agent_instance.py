@@ -58,7 +58,7 @@ def test_an_allowed_transition_sets_status_and_times(
 ) -> None:
     """Each transition of the state machine sets its status and times, and nothing else."""
     run = instance(status=status, last_seen_at=NOW)
-    # A termination tells nothing of the agent.
+    # A termination is no sign of life of the agent.
     seen_at = NOW if action == "terminate" else LATER
 
     assert act(run, action) == run._replace(**changed, updated_at=LATER, last_seen_at=seen_at)

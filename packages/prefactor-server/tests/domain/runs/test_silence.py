@@ -13,7 +13,7 @@ from prefactor_server.domain.runs.silence import Uptime, silent_before
         ([Uptime(100, 109)], None),
         ([Uptime(100, 110)], 100),
         ([Uptime(100, 150)], 140),
-        # Six of the ten passed before the server was away, and four after it.
+        # Six of the ten passed before the downtime, and four after it.
         ([Uptime(100, 150), Uptime(200, 204)], 144),
         ([Uptime(100, 103), Uptime(150, 153), Uptime(200, 204)], 100),
         ([Uptime(100, 102), Uptime(150, 153), Uptime(200, 204)], None),
