@@ -10,9 +10,9 @@ from recorded_series import follow, recorded
 
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.series.bucket import DAY
-from prefactor_server.domain.series.figures import decode_figures
 from prefactor_server.domain.series.histogram import Histogram
 from prefactor_server.domain.series.rollup import Rollup, RollupDue, RollupKey
+from prefactor_server.domain.series.stored_figures import decode_figures
 from prefactor_server.storage.feed import Deleted, Derived
 
 
@@ -21,11 +21,14 @@ def text(code: str, numbers: Any) -> str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}{code}", *numbers)).decode()
 
 
-def before(row: Rollup) -> Rollup:
-    """A rollup as the earlier version wrote it: wide counts, and no quantiles."""
+def before(row: Rollup, *, first: bool) -> Rollup:
+    """A rollup as an earlier version wrote it, the first one with wide counts and no quantiles."""
 
-    def histogram(one: Histogram) -> tuple[str, str]:
-        return text("H", one.bins), text("Q", one.counts)
+    def histogram(one: Histogram) -> tuple[str | int | None, ...]:
+        counts = one.counts
+        packed = (text("H", [*counts]), text("Q" if first else "B", [*counts.values()]))
+        summary = [one for one in one.summary if one is not None]
+        return packed if first else (*packed, *summary)
 
     figures = decode_figures(row.figures)
     document = {
@@ -47,13 +50,13 @@ async def stored(storage: Any) -> dict[RollupKey, Rollup]:
 
 
 async def go_back(storage: Any) -> None:
-    """Restore the rows that the earlier version and the migration leave."""
+    """Restore the rows that earlier versions and the migration leave."""
     rows = await stored(storage)
     own = [row for row in rows.values() if row.key != row.key.of_all]
     due = {RollupDue(*row[:4]) for row in own if row.bucket_seconds == DAY.seconds}
     state = (await storage.feed.states())["series"]
     changed = Derived(
-        upserted=[*map(before, own), *due],
+        upserted=[*(before(row, first=bool(at % 2)) for at, row in enumerate(own)), *due],
         deleted=[Deleted(Rollup, key) for key in rows if key == key.of_all],
     )
     assert await storage.feed.advance(state, state, changed)

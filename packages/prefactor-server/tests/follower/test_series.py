@@ -31,7 +31,6 @@ from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.domain.series.bucket import DAY, HOUR, MINUTE
-from prefactor_server.domain.series.figures import decode_figures
 from prefactor_server.domain.series.rollup import (
     ALL_AGENTS,
     ALL_ENVIRONMENTS,
@@ -42,6 +41,7 @@ from prefactor_server.domain.series.rollup import (
     is_counted,
     merged,
 )
+from prefactor_server.domain.series.stored_figures import decode_figures
 from prefactor_server.follower import Attached, CommitSignal, Follower
 from prefactor_server.follower.backfill import RESET
 from prefactor_server.follower.series import NAME, SeriesConsumer

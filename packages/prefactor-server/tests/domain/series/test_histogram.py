@@ -12,6 +12,7 @@ from prefactor_server.domain.series.histogram import (
     Histogram,
     bin_of,
     middle_of,
+    stored_end,
 )
 
 DURATIONS = st.lists(st.integers(0, 10**14), min_size=1, max_size=60)
@@ -35,23 +36,30 @@ def test_sums_do_not_depend_on_the_order(one: list[int], other: list[int]) -> No
 
     assert added == Histogram.of(one + other)
     assert added == Histogram.of(other).plus(Histogram.of(one))
-    assert added.total == len(one) + len(other)
+    assert added.summary.total == len(one) + len(other)
     assert added == Histogram.sum_of([Histogram.of(one), EMPTY, Histogram.of(other)])
 
 
-@given(durations=DURATIONS)
-def test_a_stored_histogram_reads_back(durations: list[int]) -> None:
-    """A stored histogram reads back unchanged."""
-    histogram = Histogram.of(durations)
+@given(
+    counts=st.dictionaries(st.integers(0, MAX_BIN), st.integers(1, 2**40), max_size=60)
+    | st.dictionaries(st.integers(300, 320), st.integers(1, 300), max_size=60)
+)
+def test_a_stored_histogram_reads_back(counts: dict[int, int]) -> None:
+    """A stored histogram reads back unchanged, with few or many bins and small or large counts."""
+    histogram = Histogram.of_bins(counts)
+    stored = histogram.encode()
+    read = Histogram.decode(stored, histogram.summary)
 
-    assert Histogram.decode(*histogram.encode()) == histogram
+    assert read == histogram
+    assert read.counts == dict(sorted(counts.items()))
+    assert stored_end(b"before" + stored + b"after", 6) == 6 + len(stored)
 
 
 def test_an_empty_histogram_has_no_quantile() -> None:
     """Without durations the quantile is None, and adding nothing changes nothing."""
     assert EMPTY.quantiles([0.5, 0.99]) == [None, None]
     assert EMPTY.plus(EMPTY) == EMPTY
-    assert Histogram.decode(*EMPTY.encode()) == EMPTY
+    assert Histogram.decode(EMPTY.encode(), EMPTY.summary) == EMPTY
 
 
 def test_the_longest_duration_has_a_bin() -> None:

@@ -14,8 +14,6 @@ from prefactor_server.domain.series.figures import (
     MAX_NAMES,
     Figures,
     FinishedSpan,
-    decode_figures,
-    encode_figures,
     sum_of,
 )
 from prefactor_server.domain.series.rollup import (
@@ -27,14 +25,8 @@ from prefactor_server.domain.series.rollup import (
     is_counted,
     merged,
 )
-from prefactor_server.domain.series.series import (
-    MAX_LINES,
-    Buckets,
-    model_lines,
-    run_durations,
-    runs_by_status,
-    type_lines,
-)
+from prefactor_server.domain.series.series import MAX_LINES, Series
+from prefactor_server.domain.series.stored_figures import decode_figures, encode_figures
 from prefactor_server.domain.times import parse_time
 
 NOW = parse_time("2026-05-04T10:20:30Z")
@@ -152,11 +144,11 @@ def test_runs_are_counted_by_how_they_ended() -> None:
     odd = ended._replace(status="terminated", started_at=NOW)
     rows = merged(added_by([ended, ended, odd], [], NOW), [])
     of_hours = [row for row in rows if (row.bucket_seconds, row.agent_id) == (3600, ALL_AGENTS)]
-    buckets = _buckets(of_hours, 2)
+    series = _series(of_hours, 2)
 
-    assert runs_by_status(buckets, "failed") == [0, 2]
-    assert runs_by_status(buckets, "terminated") == [0, 1]
-    durations = run_durations(buckets)
+    assert series.runs("failed") == [0, 2]
+    assert series.runs("terminated") == [0, 1]
+    durations = series.run_durations()
     assert durations.measured == [0, 2]
     assert durations.p50[0] is None
     assert abs((durations.p99[1] or 0) - 4000) < 80
@@ -171,9 +163,9 @@ def test_a_series_has_every_bucket_and_prices() -> None:
         span(4, schema_name="x:tool", status="failed", finished_at=NOW - 3600 * 10**6),
     ]
     rows = [row for row in stored(spans) if (row.bucket_seconds, row.agent_id) == (3600, "agent-1")]
-    buckets = _buckets(rows, 3)
-    llm, tool = type_lines(buckets)
-    large, unknown = model_lines(buckets, PRICES)
+    series = _series(rows, 3)
+    llm, tool = series.type_lines()
+    large, unknown = series.model_lines(PRICES)
 
     assert (llm.schema_name, llm.spans, llm.failed) == ("x:llm", [0, 0, 3], [0, 0, 0])
     assert (tool.schema_name, tool.spans, tool.failed) == ("x:tool", [0, 1, 0], [0, 1, 0])
@@ -189,15 +181,15 @@ def test_excess_names_are_summed() -> None:
     rows = [
         row for row in stored(spans) if (row.bucket_seconds, row.agent_id) == (86400, "agent-1")
     ]
-    lines = list(type_lines(_buckets(rows, 1, DAY)))
+    lines = list(_series(rows, 1, DAY).type_lines())
 
     assert sum(sum(line.spans) for line in lines) == len(spans)
     assert len(lines) == MAX_LINES + 1
     assert [line.schema_name for line in lines if line.merged_names > 1] == [None]
 
 
-def _buckets(rows: Sequence[Rollup], number: int, bucket: Any = HOUR) -> Sequence[Figures]:
-    made = Buckets(read_range(bucket, NOW - (number - 1) * bucket.length, NOW, NOW))
+def _series(rows: Sequence[Rollup], number: int, bucket: Any = HOUR) -> Series:
+    series = Series(read_range(bucket, NOW - (number - 1) * bucket.length, NOW, NOW))
     for row in rows:
-        made.add(row)
-    return made.figures()
+        series.add(row)
+    return series

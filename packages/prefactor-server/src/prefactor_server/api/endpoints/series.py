@@ -25,16 +25,9 @@ from prefactor_server.domain.series.bucket import (
     Range,
     read_range,
 )
-from prefactor_server.domain.series.figures import ENDED, Figures
+from prefactor_server.domain.series.figures import ENDED
 from prefactor_server.domain.series.rollup import ALL_AGENTS
-from prefactor_server.domain.series.series import (
-    Buckets,
-    model_lines,
-    overall_durations,
-    run_durations,
-    runs_by_status,
-    type_lines,
-)
+from prefactor_server.domain.series.series import Series
 
 _DEFAULT: Final = "hour"
 # The approximate size of one decoded entry of a column.
@@ -79,13 +72,13 @@ async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
     environment_id = principal.environment_id or call.query.get("environment_id")
     # Read before the rollups, so that they are at least as fresh as reported.
     progress = await reader.progress(principal, call.now)
-    buckets = Buckets(range_)
+    series = Series(range_)
     rows = await reader.rollups(principal, agent_id, environment_id, range_)
     call.memory.take(sum(len(row.figures) for row in rows))
     for row in rows:
         await call.work.pause()
-        buckets.add(row)
-    figures, currency = buckets.figures(), call.services.prices.currency
+        series.add(row)
+    currency = call.services.prices.currency
     return Success(
         details=SeriesView(
             account_id=principal.account_id,
@@ -98,11 +91,11 @@ async def _answer(call: Call, agent_id: str) -> Success[SeriesView]:
             behind_seconds=progress.behind_seconds,
             currency=currency,
             starts=[show_time(start) for start in range_.starts],
-            runs=_runs(figures),
-            span_types=[span_type_view(one) for one in await _lines(call, type_lines(figures))],
+            runs=_runs(series),
+            span_types=[span_type_view(one) for one in await _lines(call, series.type_lines())],
             models=[
                 model_view(one, currency)
-                for one in await _lines(call, model_lines(figures, call.services.prices))
+                for one in await _lines(call, series.model_lines(call.services.prices))
             ],
         )
     )
@@ -118,12 +111,12 @@ async def _lines(call: Call, lines: Any) -> Sequence[Any]:
     return built
 
 
-def _runs(figures: Sequence[Figures]) -> RunSeriesView:
-    by_status = {status: runs_by_status(figures, status) for status in ENDED}
+def _runs(series: Series) -> RunSeriesView:
+    by_status = {status: series.runs(status) for status in ENDED}
     return RunSeriesView(
         **by_status,
-        durations=durations_view(run_durations(figures)),
-        overall=overall_view(overall_durations(figures)),
+        durations=durations_view(series.run_durations()),
+        overall=overall_view(series.overall_durations()),
     )
 
 

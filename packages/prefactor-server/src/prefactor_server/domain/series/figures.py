@@ -6,11 +6,10 @@ times that their agent sent. All figures can be added up.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.cost import TokenUse
@@ -207,38 +206,3 @@ def _bounded(named: dict[K, V]) -> dict[K, V]:
     for value in rest:
         bounded[OTHERS] = value if OTHERS not in bounded else bounded[OTHERS].plus(value)
     return bounded
-
-
-def encode_figures(figures: Figures) -> bytes:
-    """Return figures in their stored form, which is the same for the same figures."""
-    document = {
-        "runs": dict(sorted(figures.runs.items())),
-        "run_durations": figures.run_durations.encode(),
-        "span_types": [
-            [name, one.spans, one.failed, *one.durations.encode()]
-            for name, one in sorted(figures.span_types.items())
-        ],
-        "models": [
-            [name, *one]
-            for name, one in sorted(figures.models.items(), key=lambda item: _order(item[0]))
-        ],
-    }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def decode_figures(stored: bytes) -> Figures:
-    """Decode the result of ``encode_figures``."""
-    document = cast("dict[str, Any]", json.loads(stored))
-    return Figures(
-        document["runs"],
-        Histogram.decode(*document["run_durations"]),
-        {
-            name: TypeFigures(spans, failed, Histogram.decode(*durations))
-            for name, spans, failed, *durations in document["span_types"]
-        },
-        {name: ModelFigures(*numbers) for name, *numbers in document["models"]},
-    )
-
-
-def _order(name: str | None) -> tuple[bool, str]:
-    return name is not None, name or ""

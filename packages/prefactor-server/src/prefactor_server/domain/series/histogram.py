@@ -7,18 +7,16 @@ error is at most ERROR, however many histograms were added up.
 
 from __future__ import annotations
 
-import base64
 import math
 import struct
 import sys
 from array import array
-from binascii import a2b_base64
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 ERROR: Final = 0.02
 """The maximum relative error of a quantile."""
@@ -31,24 +29,38 @@ QUANTILES: Final = (0.5, 0.95, 0.99)
 """The quantiles that are stored with a histogram, to be read without its bins."""
 
 _LOG_GROWTH: Final = math.log(GROWTH)
-# Array type codes for numbers of one, two, four and eight bytes.
-_CODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
+# The bytes and bits of a bin's count in memory.
+_BYTES: Final = 8
+_BITS: Final = 8 * _BYTES
+# A stored histogram begins with the bytes of a count, the number of counts, and the first bin. The
+# counts of consecutive bins follow, or the numbers of bins and their counts.
+_HEAD: Final = struct.Struct("<BHH")
+_SEPARATE: Final = 0x10
+_WIDTHS: Final = (1, 2, 4, 8)
+
+
+class Summary(NamedTuple):
+    """The number of durations, and the bins of QUANTILES, None without durations."""
+
+    total: int = 0
+    p50: int | None = None
+    p95: int | None = None
+    p99: int | None = None
 
 
 class Histogram:
-    """The number of durations in each bin that has any; ``bins`` ascend.
+    """The number of durations in each bin.
 
-    A series shows thousands of stored histograms by their totals and quantiles alone, so stored
-    bins are decoded on demand.
+    All counts are in one integer, with 64 bits for each bin, because integers of any length are
+    added up at once. Stored bins are decoded on demand.
     """
 
-    __slots__ = ("_bins", "_counts", "_stored", "_summary")
+    __slots__ = ("_packed", "_stored", "_summary")
 
-    def __init__(self, bins: Sequence[int] = (), counts: Sequence[int] = ()) -> None:
-        self._bins = bins
-        self._counts = counts
-        self._stored: tuple[str, str] | None = None
-        self._summary: Sequence[int] = ()
+    def __init__(self, packed: int = 0) -> None:
+        self._packed = packed
+        self._stored: bytes | None = None
+        self._summary: Summary | None = None
 
     @classmethod
     def of(cls, durations: Iterable[int]) -> Histogram:
@@ -58,100 +70,105 @@ class Histogram:
     @classmethod
     def of_bins(cls, counts: Mapping[int, int]) -> Histogram:
         """Return the histogram with these counts by bin."""
-        bins = tuple(sorted(counts))
-        return cls(bins, tuple(map(counts.__getitem__, bins)))
+        if not counts:
+            return cls()
+        first = min(counts)
+        column = array("Q", bytes(_BYTES * (max(counts) - first + 1)))
+        for number, count in counts.items():
+            column[number - first] = count
+        return cls(_pack(first, _little(column).tobytes()))
 
     @classmethod
     def sum_of(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Return the histogram of the durations of several."""
-        counts: dict[int, int] = {}
-        for one in histograms:
-            _add(counts, one)
-        return cls.of_bins(counts)
+        return cls(sum(one.packed for one in histograms))
 
     def __eq__(self, other: object) -> bool:
         """Return whether two have the same counts."""
-        if not isinstance(other, Histogram):
-            return NotImplemented
-        return (self.bins, self.counts) == (other.bins, other.counts)
+        return isinstance(other, Histogram) and self.packed == other.packed
 
     def __hash__(self) -> int:
         """Return the hash of the counts."""
-        return hash((self.bins, self.counts))
+        return hash(self.packed)
 
     @property
-    def bins(self) -> Sequence[int]:
-        """The bins that have durations."""
-        self._decode()
-        return self._bins
+    def packed(self) -> int:
+        """The counts of all bins, 64 bits for each."""
+        if self._stored is not None and not self._packed:
+            self._packed = _decode(self._stored)
+        return self._packed
 
     @property
-    def counts(self) -> Sequence[int]:
-        """The number of durations in each of the bins."""
-        self._decode()
-        return self._counts
+    def counts(self) -> Mapping[int, int]:
+        """The counts of the bins that have durations."""
+        first, column = self._column()
+        return {first + at: count for at, count in enumerate(column) if count}
 
     @property
-    def total(self) -> int:
-        """The number of all durations."""
-        return self._summarise()[0]
+    def summary(self) -> Summary:
+        """The number of all durations, and the bins of their quantiles."""
+        if self._summary is None:
+            self._summary = Summary()
+            if self.packed:
+                first, sums = self._sums()
+                self._summary = Summary(sums[-1], *_ranked(first, sums, QUANTILES))
+        return self._summary
 
     def plus(self, other: Histogram) -> Histogram:
         """Return the histogram of the durations of both."""
-        if not self.total or not other.total:
-            return self if self.total else other
-        counts = dict(zip(self.bins, self.counts, strict=True))
-        _add(counts, other)
-        return self.of_bins(counts)
+        if not self.summary.total or not other.summary.total:
+            return self if self.summary.total else other
+        return Histogram(self.packed + other.packed)
 
     def minus(self, other: Histogram) -> Histogram:
         """Return the histogram without the durations of another."""
-        if not other.total:
+        if not other.packed:
             return self
-        counts = Counter(dict(zip(self.bins, self.counts, strict=True)))
-        return self.of_bins(counts - Counter(dict(zip(other.bins, other.counts, strict=True))))
+        return self.of_bins(Counter(self.counts) - Counter(other.counts))
 
     def quantiles(self, shares: Sequence[float] = QUANTILES) -> list[float | None]:
         """Return quantiles in microseconds by nearest rank, each None without durations."""
-        if not self.total:
+        if not self.packed:
             return [None for _ in shares]
-        bins = self._summarise()[1:] if shares is QUANTILES else self._bins_at(shares)
-        return [middle_of(number) for number in bins]
+        return [middle_of(number) for number in _ranked(*self._sums(), shares)]
 
-    def encode(self) -> tuple[str | int, ...]:
-        """Return the stored form: bins and counts in base64, the total, the bins of QUANTILES."""
+    def encode(self) -> bytes:
+        """Return the stored form, the shorter of two, with counts as narrow as they fit."""
         if self._stored is None:
-            width = next(size for size in _CODES if max(self._counts, default=0) < 256**size)
-            self._stored = (_text("H", self._bins), _text(_CODES[width], self._counts))
-        return (*self._stored, *self._summarise())
+            first, column = self._column()
+            width = next(size for size in _WIDTHS if max(column, default=0) < 256**size)
+            bins = [first + at for at, count in enumerate(column) if count]
+            if len(bins) * (width + 2) < len(column) * width:
+                head = _HEAD.pack(width | _SEPARATE, len(bins), 0)
+                counts = array("Q", filter(None, column))
+                body = _little(array("H", bins)).tobytes() + _narrowed(counts, width)
+            else:
+                head, body = _HEAD.pack(width, len(column), first), _narrowed(column, width)
+            self._stored = head + body
+        return self._stored
 
     @classmethod
-    def decode(cls, bins: str, counts: str, *summary: int) -> Histogram:
-        """Decode the result of ``encode``. Earlier versions stored no summary."""
+    def decode(cls, stored: bytes, summary: Summary) -> Histogram:
+        """Decode the result of ``encode``, given the summary that is stored beside it."""
         histogram = cls()
-        histogram._stored = (bins, counts)
+        histogram._stored = stored
         histogram._summary = summary
-        # Without a summary, forget the stored form, so that `encode` adds one.
-        return histogram if summary else cls(histogram.bins, histogram.counts)
+        return histogram
 
-    def _decode(self) -> None:
-        if self._stored is not None and not self._bins:
-            bins, counts = map(a2b_base64, self._stored)
-            self._bins = _numbers("H", bins)
-            if bins:
-                self._counts = _numbers(_CODES[2 * len(counts) // len(bins)], counts)
+    def _column(self) -> tuple[int, array[int]]:
+        """Return the first bin with durations, and the counts from it to the last one."""
+        packed = self.packed
+        if not packed:
+            return 0, array("Q")
+        first = ((packed & -packed).bit_length() - 1) // _BITS
+        number = (packed.bit_length() - 1) // _BITS + 1 - first
+        counts = (packed >> first * _BITS).to_bytes(number * _BYTES, "little")
+        return first, _little(array("Q", counts))
 
-    def _summarise(self) -> Sequence[int]:
-        if not self._summary:
-            total = sum(self.counts)
-            self._summary = (total, *(self._bins_at(QUANTILES) if total else ()))
-        return self._summary
-
-    def _bins_at(self, shares: Sequence[float]) -> Sequence[int]:
-        sums = list(accumulate(self.counts))
-        return [
-            self.bins[bisect_left(sums, max(1, math.ceil(share * sums[-1])))] for share in shares
-        ]
+    def _sums(self) -> tuple[int, Sequence[int]]:
+        """Return the first bin with durations, and the numbers of durations up to each bin."""
+        first, column = self._column()
+        return first, list(accumulate(column))
 
 
 EMPTY: Final = Histogram()
@@ -170,20 +187,52 @@ def middle_of(number: int) -> float:
     return 1.0 if number == 0 else 2 * GROWTH**number / (GROWTH + 1)
 
 
-def _add(counts: dict[int, int], histogram: Histogram) -> None:
-    # A series adds up thousands of histograms, and a Counter would take twice as long.
-    known = counts.get
-    for number, count in zip(histogram.bins, histogram.counts, strict=True):
-        counts[number] = known(number, 0) + count
+def stored_end(stored: bytes, start: int) -> int:
+    """Return the end of the stored histogram that starts at a place."""
+    form, number, _ = _HEAD.unpack_from(stored, start)
+    size: int = form + 2 - _SEPARATE if form & _SEPARATE else form
+    end: int = start + _HEAD.size + number * size
+    return end
 
 
-def _numbers(code: str, packed: bytes) -> tuple[int, ...]:
-    # Faster than struct, which would parse a format for each length.
-    numbers = array(code, packed)
+def _decode(stored: bytes) -> int:
+    form, number, first = _HEAD.unpack_from(stored)
+    if not form & _SEPARATE:
+        return _pack(first, _widened(stored[_HEAD.size :], form))
+    counts_at = _HEAD.size + 2 * number
+    bins = _little(array("H", stored[_HEAD.size : counts_at]))
+    counts = _little(array("Q", _widened(stored[counts_at:], form - _SEPARATE)))
+    return Histogram.of_bins(dict(zip(bins, counts, strict=True))).packed
+
+
+def _pack(first: int, counts: bytes) -> int:
+    return int.from_bytes(counts, "little") << first * _BITS
+
+
+def _ranked(first: int, sums: Sequence[int], shares: Sequence[float]) -> list[int]:
+    """Return the bin of each share of the durations, by nearest rank."""
+    ranks = (max(1, math.ceil(share * sums[-1])) for share in shares)
+    return [first + bisect_left(sums, rank) for rank in ranks]
+
+
+def _narrowed(counts: array[int], width: int) -> bytes:
+    """Return counts of 64 bits with the lowest ``width`` bytes of each."""
+    wide, narrow = _little(counts).tobytes(), bytearray(width * len(counts))
+    for at in range(width):
+        narrow[at::width] = wide[at::_BYTES]
+    return bytes(narrow)
+
+
+def _widened(narrow: bytes, width: int) -> bytes:
+    """Return counts of ``width`` bytes with 64 bits each."""
+    wide = bytearray(len(narrow) // width * _BYTES)
+    for at in range(width):
+        wide[at::_BYTES] = narrow[at::width]
+    return bytes(wide)
+
+
+def _little(numbers: array[int]) -> array[int]:
+    """Return little-endian numbers in the machine's order, or the other way round."""
     if sys.byteorder == "big":
         numbers.byteswap()
-    return tuple(numbers)
-
-
-def _text(code: str, numbers: Sequence[int]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(numbers)}{code}", *numbers)).decode()
+    return numbers

@@ -17,10 +17,9 @@ from prefactor_server.domain.series.figures import (
     Figures,
     FinishedSpan,
     Tally,
-    decode_figures,
-    encode_figures,
     sum_of,
 )
+from prefactor_server.domain.series.stored_figures import decode_figures, encode_figures
 
 ALL_AGENTS: Final = ""
 """In scope of an agent's id, for the rollups of the account."""

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cache, reduce
+from operator import sub
+from typing import Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.runs.cost import PriceTable, price_of_tokens
 from prefactor_server.domain.series.bucket import Range
 from prefactor_server.domain.series.figures import (
-    NOTHING,
     OTHERS,
-    Figures,
     ModelFigures,
     TypeFigures,
-    decode_figures,
+    sum_of,
 )
-from prefactor_server.domain.series.histogram import Histogram
+from prefactor_server.domain.series.histogram import Histogram, middle_of
 from prefactor_server.domain.series.rollup import Rollup
-
-V = TypeVar("V")
+from prefactor_server.domain.series.stored_figures import (
+    NOTHING_SHOWN,
+    Entry,
+    decode_figures,
+    encode_figures,
+    is_current,
+    model_entry,
+    run_durations_of,
+    shown_of,
+    type_entry,
+)
 
 MAX_LINES: Final = 50
 """The most lines for span types, and for models. The rest is added up in one line."""
@@ -63,78 +71,93 @@ class ModelLine(NamedTuple):
     unpriced_spans: Sequence[int]
 
 
-class Buckets:
-    """The figures of every bucket of a range. Rollups of several environments are added up."""
+_Name: TypeAlias = str | None
+_Columns: TypeAlias = Mapping[_Name, Sequence[Entry]]
+_NO_SPANS: Final = type_entry(None, TypeFigures())
+_NO_TOKENS: Final = model_entry(None, ModelFigures())
+
+
+class Series:
+    """The columns of a range, with one entry per bucket, including empty ones.
+
+    They are read from what is shown of each rollup. Bins are decoded only to add up histograms.
+    """
 
     def __init__(self, requested: Range) -> None:
         self._range = requested
-        self._by_start: dict[int, Figures] = {}
+        self._stored: dict[int, bytes] = {}
+        self._shown = [NOTHING_SHOWN] * len(requested.starts)
 
     def add(self, row: Rollup) -> None:
-        """Add a rollup."""
-        figures = decode_figures(row.figures)
-        known = self._by_start.get(row.start)
-        self._by_start[row.start] = figures if known is None else known.plus(figures)
+        """Add a rollup. Those of several environments in one bucket are added up."""
+        index = (row.start - self._range.start) // self._range.bucket.length
+        stored, known = row.figures, self._stored.get(index)
+        if known is not None:
+            stored = encode_figures(sum_of(map(decode_figures, (known, stored))))
+        elif not is_current(stored):
+            stored = encode_figures(decode_figures(stored))
+        self._stored[index] = stored
+        self._shown[index] = shown_of(stored)
 
-    def figures(self) -> Sequence[Figures]:
-        """Return the figures of each bucket, including empty ones."""
-        return [self._by_start.get(start, NOTHING) for start in self._range.starts]
+    def runs(self, status: str) -> Sequence[int]:
+        """Return the number of runs that ended with a status."""
+        return [one.runs.get(status, 0) for one in self._shown]
 
+    def run_durations(self) -> Durations:
+        """Return the durations of the runs that ended."""
+        return _durations(*map(list, zip(*(one.run_durations for one in self._shown), strict=True)))
 
-def runs_by_status(buckets: Sequence[Figures], status: str) -> Sequence[int]:
-    """Return the number of runs that ended with a status, for each bucket."""
-    return [one.runs.get(status, 0) for one in buckets]
+    def overall_durations(self) -> Durations:
+        """Return the durations of the runs of all buckets together, as one bucket."""
+        histograms = (run_durations_of(one, self._shown[at]) for at, one in self._stored.items())
+        total, *quantiles = Histogram.sum_of(histograms).summary
+        return _durations([total], *([number] for number in quantiles))
 
+    def type_lines(self) -> Iterator[TypeLine]:
+        """Yield the span types, by descending number of spans."""
+        columns = _columns([one.span_types for one in self._shown], _NO_SPANS)
+        for name, names in _lines(columns, 1):
+            column = columns[name] if len(names) == 1 else self._sum_of_types(set(names))
+            _, spans, failed, *durations = map(list, zip(*column, strict=True))
+            yield TypeLine(name, len(names), spans, failed, _durations(*durations))
 
-def run_durations(buckets: Sequence[Figures]) -> Durations:
-    """Return the durations of the runs that ended, for each bucket."""
-    return _durations([one.run_durations for one in buckets])
+    def model_lines(self, prices: PriceTable) -> Iterator[ModelLine]:
+        """Yield the models, by descending number of tokens."""
+        columns = _columns([one.models for one in self._shown], _NO_TOKENS)
+        for name, names in _lines(columns, len(ModelFigures._fields)):
+            known = [one for one in dict.fromkeys(names) if one in columns]
+            parts = [_model_columns(one, columns[one], prices) for one in known]
+            yield ModelLine(name, len(names), *(parts[0] if len(parts) == 1 else _sums(parts)))
 
-
-def overall_durations(buckets: Sequence[Figures]) -> Durations:
-    """Return the durations of the runs of all buckets together, as one bucket."""
-    return _durations([Histogram.sum_of(one.run_durations for one in buckets)])
-
-
-def type_lines(buckets: Sequence[Figures]) -> Iterator[TypeLine]:
-    """Yield the span types, by descending number of spans."""
-    columns = [one.span_types for one in buckets]
-    for name, names in _lines(columns, lambda figures: figures.spans):
-        column = [_sum(one, names, TypeFigures(), TypeFigures.plus) for one in columns]
-        yield TypeLine(
-            name,
-            len(names),
-            [one.spans for one in column],
-            [one.failed for one in column],
-            _durations([one.durations for one in column]),
-        )
-
-
-def model_lines(buckets: Sequence[Figures], prices: PriceTable) -> Iterator[ModelLine]:
-    """Yield the models, by descending number of tokens."""
-    columns = [one.models for one in buckets]
-    for name, names in _lines(columns, lambda figures: figures.total_tokens):
-        column = [_sum(one, names, ModelFigures(), ModelFigures.plus) for one in columns]
-        costs = [_cost(one, names, prices) for one in columns]
-        yield ModelLine(
-            name,
-            len(names),
-            [one.prompt_tokens for one in column],
-            [one.completion_tokens for one in column],
-            [one.total_tokens for one in column],
-            [cost for cost, _ in costs],
-            [unpriced for _, unpriced in costs],
-        )
+    def _sum_of_types(self, names: Container[_Name]) -> Sequence[Entry]:
+        """Return the column of several span types together."""
+        column = [_NO_SPANS] * len(self._shown)
+        for index, stored in self._stored.items():
+            entries = [one for one in self._shown[index].span_types if one[0] in names]
+            if len(entries) == 1:
+                (column[index],) = entries
+            elif entries:
+                types = decode_figures(stored).span_types
+                parts = (types[name] for name, *_ in entries)
+                column[index] = type_entry(None, reduce(TypeFigures.plus, parts))
+        return column
 
 
-def _lines(
-    columns: Iterable[Mapping[Any, V]], weight: Callable[[V], int]
-) -> Iterator[tuple[str | None, Sequence[str | None]]]:
-    """Yield each line's name and the names that it adds up, by descending weight."""
-    weights: dict[str | None, int] = {}
-    for column in columns:
-        for name, value in column.items():
-            weights[name] = weights.get(name, 0) + weight(value)
+def _columns(buckets: Sequence[Sequence[Entry]], nothing: Entry) -> _Columns:
+    """Return the entries of each name, one per bucket. An entry begins with its name."""
+    columns: dict[_Name, list[Entry]] = {}
+    for index, entries in enumerate(buckets):
+        for entry in entries:
+            column = columns.get(entry[0])
+            if column is None:
+                column = columns[entry[0]] = [nothing] * len(buckets)
+            column[index] = entry
+    return columns
+
+
+def _lines(columns: _Columns, weight: int) -> Iterator[tuple[_Name, Sequence[_Name]]]:
+    """Yield each line's name and the names that it adds up, by descending sum of a field."""
+    weights = {name: sum(entry[weight] for entry in column) for name, column in columns.items()}
     ranked = sorted(weights, key=lambda name: (name == OTHERS, -weights[name], str(name)))
     named = [name for name in ranked[:MAX_LINES] if name != OTHERS]
     for name in named:
@@ -144,42 +167,35 @@ def _lines(
         yield None, rest if len(rest) > 1 else [*rest, OTHERS]
 
 
-def _sum(
-    figures: Mapping[Any, V], names: Sequence[str | None], nothing: V, plus: Callable[[V, V], V]
-) -> V:
-    if len(names) == 1:
-        return figures.get(names[0], nothing)
-    total = nothing
-    for name in dict.fromkeys(names):
-        if name in figures:
-            total = plus(total, figures[name])
-    return total
+def _model_columns(
+    name: _Name, column: Sequence[Entry], prices: PriceTable
+) -> Sequence[Sequence[float]]:
+    """Return the columns of one model: its tokens, their cost, and spans without a price."""
+    _, counted, split, *tokens = map(list, zip(*column, strict=True))
+    price = prices.price_of(name)
+    if price is None:
+        return (*tokens, [0.0] * len(column), counted)
+    used = (ModelFigures._make(figures).use(name) for _, *figures in column)
+    costs = [price_of_tokens(one, price) for one in used]
+    return (*tokens, costs, list(map(sub, counted, split)))
 
 
-def _cost(
-    figures: Mapping[str | None, ModelFigures], names: Sequence[str | None], prices: PriceTable
-) -> tuple[float, int]:
-    """Return the cost of the tokens of some models, and the number of spans without a price."""
-    cost, unpriced = 0.0, 0
-    for name in dict.fromkeys(names):
-        used = figures.get(name)
-        if used is None:
-            continue
-        price = prices.price_of(name)
-        if price is None:
-            unpriced += used.counted_spans
-        else:
-            cost += price_of_tokens(used.use(name), price)
-            unpriced += used.counted_spans - used.split_spans
-    return cost, unpriced
+def _sums(parts: Sequence[Sequence[Sequence[float]]]) -> Iterator[Sequence[float]]:
+    """Yield columns that add up the columns of several parts."""
+    for columns in zip(*parts, strict=True):
+        yield list(map(sum, zip(*columns, strict=True)))
 
 
-def _durations(column: Sequence[Histogram]) -> Durations:
-    quantiles = [[_shown(us) for us in one.quantiles()] for one in column]
-    p50, p95, p99 = zip(*quantiles, strict=True)
-    return Durations([one.total for one in column], p50, p95, p99)
+def _durations(
+    measured: Sequence[int],
+    p50: Sequence[int | None],
+    p95: Sequence[int | None],
+    p99: Sequence[int | None],
+) -> Durations:
+    """Return columns of durations, given the bins of their quantiles."""
+    return Durations(measured, *([*map(_shown_ms, column)] for column in (p50, p95, p99)))
 
 
 @cache  # Bounded by the number of bins.
-def _shown(us: float | None) -> float | None:
-    return None if us is None else round(us / _MILLISECOND_US, _DIGITS)
+def _shown_ms(number: int | None) -> float | None:
+    return None if number is None else round(middle_of(number) / _MILLISECOND_US, _DIGITS)
