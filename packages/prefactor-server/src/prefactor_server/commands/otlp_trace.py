@@ -132,7 +132,7 @@ class RecordTrace(NamedTuple):
     def row_after(self, run: AgentInstance) -> OtlpTrace | None:
         """Return the row of the trace with this command applied, or None for nothing to store."""
         seen, now = self.seen, self.request.now
-        was_open = seen is None or not seen.agent_instance_id or seen.is_open
+        was_open = seen is None or seen.agent_instance_id != run.id or seen.is_open
         is_open = run.status == "active" and self.root is None and was_open
         if not is_open and not self.document:
             return None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api_client import open_api_client
 from otlp_request import (
     AGENT,
     CHAT,
@@ -96,3 +97,24 @@ async def test_an_active_trace_is_not_ended(api_client: Any) -> None:
     await api_client.writer.submit([EndSilentTrace(request_, found)], 0)
 
     assert (await outcome(api_client))[0]["status"] == "active"
+
+
+async def test_spans_of_a_deleted_run_are_a_new_run(database_url: str) -> None:
+    """Spans that arrive after retention deleted their run are in a new one, which ends as well."""
+    async with open_api_client(database_url) as first:
+        await export(first, [span(1, None, AGENT), span(2, 9, CHAT)])
+        await first.call("PUT", "/retention_policy", {"details": {"rules": [{"days": 1}]}})
+        first.clock.leap(seconds=3 * 86_400)
+        await first.apply_retention()
+        assert await runs(first) == []
+
+    # A server that was restarted knows the trace only from the database.
+    async with open_api_client(database_url, clock=first.clock) as restarted:
+        await export(restarted, [span(3, 1, TOOL)])
+        late, spans = await outcome(restarted)
+        restarted.clock.leap(seconds=3601)
+        await _end_silent(restarted)
+        ended, _ = await outcome(restarted)
+
+    assert (late["status"], [*spans]) == ("active", [3])
+    assert (ended["status"], ended["ended_by"]) == ("complete", "idle")

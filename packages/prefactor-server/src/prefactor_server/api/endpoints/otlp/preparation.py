@@ -167,12 +167,13 @@ async def _known(
             return known
     reader, principal = call.services.reader, call.principal
     row = await reader.otlp_traces.find(principal, batch.key)
-    if row is not None:
-        return KnownTrace(row.agent_instance_id, row)
-    if not about_agents and not any(span.is_root for span in spans):
+    if row is None and not about_agents and not any(span.is_root for span in spans):
         return None
+    # Not the run that the row names, because retention may have deleted that one.
     run = await reader.otlp_traces.run(principal, batch.agent_ref, batch.trace_id)
-    return None if run is None else KnownTrace(run.id, None)
+    if row is None and run is None:
+        return None
+    return KnownTrace("" if run is None else run.id, row)
 
 
 def _new_run_id(call: Call, batch: TraceBatch, spans: Sequence[ReceivedSpan]) -> str:
