@@ -4,6 +4,7 @@ A temporary failure has a status that exporters retry, and the seconds to wait. 
 has.
 """
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -26,11 +27,13 @@ from otlp_request import (
     told,
 )
 from people import WRITE, signed_in
+from starlette.types import Message
 
 from prefactor_server.api import Limits
+from prefactor_server.api.asgi.body import read_document
 from prefactor_server.domain.errors import DatabaseUnusable, OutcomeUnknown, Overloaded, Unavailable
 from prefactor_server.domain.rate_limit import BURST_SECONDS
-from prefactor_server.memory_budget import BudgetExhausted
+from prefactor_server.memory_budget import BudgetExhausted, MemoryBudget
 from prefactor_server.otlp.status import PATHS
 
 SPANS = [span(1, None, AGENT), span(2, 1, CHAT)]
@@ -247,3 +250,26 @@ async def test_a_truncated_zstd_body_is_rejected(api_client: Any) -> None:
 
     assert [answer.status for answer in (*cut, whole)] == [400, 400, 200]
     assert len(await api_client.rows("SELECT id FROM agent_span")) == len(SPANS)
+
+
+async def test_a_body_of_empty_zstd_frames_does_not_block_others() -> None:
+    """The server serves other requests while it reads a body of many skippable frames."""
+    body = zstandard.compress(b"{}") + b"\x50\x2a\x4d\x18\0\0\0\0" * 100_000
+    turns = 0
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(other())
+    memory = MemoryBudget(0).lease()
+    read = await read_document(receive, len(body), b"zstd", len(body), memory, takes_zstd=True)
+    others.cancel()
+
+    assert read == b"{}"
+    assert turns > 10

@@ -32,7 +32,7 @@ _SLICE_BYTES: Final = 256 * 1024
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _ZSTD_MAX_HEADER: Final = 18
 _ZSTD_RLE_BLOCK: Final = 1
-_ZSTD_BLOCKS_PER_SLICE: Final = 5_000
+_ZSTD_STEPS_PER_SLICE: Final = 5_000
 _DISCONNECT_POLL_SECONDS: Final = 0.1
 
 
@@ -168,8 +168,20 @@ async def _ends_with_frame(body: bytes) -> bool:
 
     This reads only the headers of frames and blocks (RFC 8878, section 3.1.1).
     """
-    place = blocks = 0
+    place = steps = checksum_bytes = 0
+    in_frame = False
     while place < len(body):
+        steps += 1
+        if steps % _ZSTD_STEPS_PER_SLICE == 0:
+            await asyncio.sleep(0)
+        if in_frame:
+            header = int.from_bytes(body[place : place + 3], "little")
+            is_last, kind = header & 1, header >> 1 & 3
+            place += 3 + (1 if kind == _ZSTD_RLE_BLOCK else header >> 3)
+            if is_last:
+                in_frame = False
+                place += checksum_bytes
+            continue
         frame = body[place : place + _ZSTD_MAX_HEADER]
         if not frame.startswith(_ZSTD_MAGIC):
             # A skippable frame.
@@ -180,18 +192,8 @@ async def _ends_with_frame(body: bytes) -> bool:
         except zstandard.ZstdError:
             return False
         place += zstandard.frame_header_size(frame)
-        is_last = False
-        while not is_last:
-            if place >= len(body):
-                return False
-            header = int.from_bytes(body[place : place + 3], "little")
-            is_last, kind = bool(header & 1), header >> 1 & 3
-            place += 3 + (1 if kind == _ZSTD_RLE_BLOCK else header >> 3)
-            blocks += 1
-            if blocks % _ZSTD_BLOCKS_PER_SLICE == 0:
-                await asyncio.sleep(0)
-        place += checksum_bytes
-    return place == len(body)
+        in_frame = True
+    return place == len(body) and not in_frame
 
 
 def _too_large(limit: int) -> TooLarge:
