@@ -36,6 +36,7 @@ HAVING count(alert.id) <> CASE WHEN run.status = 'terminated' THEN 1 ELSE 0 END
 """
 TYPES = "SELECT DISTINCT agent_instance_id, schema_name FROM agent_span ORDER BY 1, 2"
 DERIVED_TYPES = "SELECT agent_instance_id, schema_name FROM run_span_type ORDER BY 1, 2"
+POSITIONS = "SELECT count(DISTINCT position) FROM feed_consumer"
 SPANS = "SELECT agent_instance_id, id FROM agent_span ORDER BY 1, 2"
 
 
@@ -85,6 +86,9 @@ def test_killed_at_any_moment(database_url: str) -> None:
         time.sleep(0.2 + chance.random() / 2)
         child.kill()
         child.communicate()
+        if number == 0 and other is None:
+            # A slice is written for all consumers of the database, or for none.
+            assert rows(database_url, POSITIONS) == [(1,)]
     if other is not None:
         other.kill()
         other.communicate()

@@ -1,14 +1,23 @@
 """The follower keeps every consumer up to date, whatever fails."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from postgres_database import do
-from rows import register
+from postgres_database import do, submit
+from rows import ACCOUNT, create_span, finish, register, start
 from tally import Tally, catch_up, follower_of
 
+from prefactor_server.domain.change import Change
 from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.runs.cost import NO_PRICES
+from prefactor_server.domain.runs.run_span_type import RunSpanType
+from prefactor_server.domain.runs.run_total import RunTotal
+from prefactor_server.follower import Attached, CommitSignal, Consumer, Follower
 from prefactor_server.follower.backfill import RESET
+from prefactor_server.follower.run_totals import RunTotalsConsumer
+from prefactor_server.follower.span_types import SpanTypesConsumer
+from prefactor_server.storage.feed import Deleted, Derived
 
 
 async def test_a_new_consumer_receives_existing_rows(storage: Any) -> None:
@@ -57,6 +66,44 @@ async def test_a_failing_consumer_delays_no_other(storage: Any, caplog: Any) -> 
         watched.not_before = 0.0
     await catch_up(follower)
     assert broken.counts == sound.counts
+
+
+class _Unwritable(Consumer):
+    """Derives rows that no database can write."""
+
+    name = "unwritable"
+
+    async def apply(self, changes: Sequence[Change]) -> Derived:
+        """Fail in the transaction that writes the rows."""
+        return Derived(decide=_fail)
+
+    async def reset(self) -> Derived | None:
+        """Nothing was written."""
+        return None
+
+
+def _fail(_snapshots: object) -> None:
+    raise ValueError("a mistake")
+
+
+async def test_rows_that_cannot_be_written_delay_no_others(storage: Any) -> None:
+    """Consumers share a transaction, but one whose rows cannot be written takes back no others."""
+    consumers = [_Unwritable(), SpanTypesConsumer(storage), RunTotalsConsumer(storage, NO_PRICES)]
+    follower = Follower(
+        storage.feed, [*map(Attached, consumers)], CommitSignal(), holder="test", now_us=lambda: 1
+    )
+    await catch_up(follower)
+    await submit(storage, register("run-1"), start("run-1"))
+    run = await storage.instance(ACCOUNT, "run-1")
+    await submit(storage, create_span("span-1", run), finish("run-1"))
+    await catch_up(follower)
+
+    assert follower.lags["unwritable"].positions > 0
+    assert follower.lags["span_types"].positions == follower.lags["run_totals"].positions == 0
+    assert await storage.feed.some(RunSpanType, 9) == [
+        Deleted(RunSpanType, (ACCOUNT, "run-1", "llm"))
+    ]
+    assert await storage.feed.some(RunTotal, 9) == [Deleted(RunTotal, (ACCOUNT, "run-1"))]
 
 
 async def test_a_state_from_another_copy_starts_over(storage: Any) -> None:
@@ -108,17 +155,17 @@ async def test_a_follower_waits_for_its_database(storage: Any, monkeypatch: Any)
     tally = Tally()
     follower = follower_of(storage, tally)
     feed = type(storage.feed)
-    position = feed.position
+    status = feed.status
     asked = asyncio.Event()
 
     async def away(_self: Any) -> int:
         asked.set()
         raise Unavailable("away")
 
-    monkeypatch.setattr(feed, "position", away)
+    monkeypatch.setattr(feed, "status", away)
     running = asyncio.create_task(follower.run())
     await asked.wait()
-    monkeypatch.setattr(feed, "position", position)
+    monkeypatch.setattr(feed, "status", status)
     follower._waiter._event.set()
     await tally.move()
     running.cancel()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -12,11 +13,11 @@ import structlog
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.lease import Lease
-from prefactor_server.follower.progress import Progress
+from prefactor_server.follower.progress import Progress, Step
 from prefactor_server.follower.signal import CommitSignal
 from prefactor_server.follower.slices import Slices
-from prefactor_server.json_log import trace_of
-from prefactor_server.storage.feed import Feed
+from prefactor_server.follower.watched_progress import WatchedProgress
+from prefactor_server.storage.feed import Feed, Move
 
 _log = structlog.get_logger("prefactor_server")
 
@@ -30,8 +31,6 @@ _KEPT_US: Final = 24 * 3600 * 1_000_000
 """How long changes that every consumer has seen are kept, so that live events can resume."""
 _MOST_KEPT_US: Final = 7 * 24 * 3600 * 1_000_000
 """How long changes are kept at most. A consumer that fails for longer is rebuilt."""
-_FIRST_BACKOFF_SECONDS: Final = 1.0
-_MAX_BACKOFF_SECONDS: Final = 60.0
 
 
 class Lag(NamedTuple):
@@ -63,7 +62,7 @@ class Follower:
         self._feed = feed
         self._slices = Slices(feed)
         self._consumers = [
-            _Watched(Progress(feed, attached, self._slices)) for attached in consumers
+            WatchedProgress(Progress(feed, attached, self._slices)) for attached in consumers
         ]
         self._waiter = signal.subscribe()
         self._lease = Lease(feed, holder, now_us)
@@ -104,27 +103,24 @@ class Follower:
         behind = [watched for watched in self._consumers if await watched.progress.is_behind()]
         await self._measure()
         await self._prune(last)
-        now = asyncio.get_running_loop().time()
-        due = [watched for watched in behind if watched.not_before <= now]
+        due = [watched for watched in behind if watched.is_due]
         if not due or not await self._lease.take():
             return False
         begun = asyncio.get_running_loop().time()
         self._slices.forget()
-        worked = any([await self._step(watched) for watched in due])
+        worked = await self._advance(due)
         self._turn_seconds = asyncio.get_running_loop().time() - begun
         await self._measure()
         return worked
 
     async def load(self) -> int:
         """Load the states of all consumers; return the position of the last commit."""
-        stored = await self._feed.states()
-        states = [await watched.progress.stored(stored) for watched in self._consumers]
-        # Read after the states: other servers move all of them, and no state passes the feed.
-        pruned_to = await self._feed.pruned_to()
-        last = await self._feed.position()
-        for watched, state in zip(self._consumers, states, strict=True):
-            await watched.progress.resume(state, last=last, pruned_to=pruned_to)
-        return last
+        # Before the position of the feed: other servers move all states, and none passes the feed.
+        own = [await watched.progress.own_state() for watched in self._consumers]
+        status = await self._feed.status()
+        for watched, state in zip(self._consumers, own, strict=True):
+            await watched.progress.resume(state, status)
+        return status.position
 
     async def rebuild(self) -> None:
         """Request that everything is derived again, by the server that holds the lease."""
@@ -145,24 +141,46 @@ class Follower:
             async with asyncio.timeout(_POLL_SECONDS):
                 await self._lease.release()
 
-    async def _step(self, watched: _Watched) -> bool:
-        name = watched.progress.name
+    async def _advance(self, due: Sequence[WatchedProgress]) -> bool:
+        """Advance consumers by a slice each; return whether there may be more to do at once."""
+
+        async def steps(derive: Callable[[Progress], Awaitable[Step]]) -> list[Step]:
+            return [await one.attempt(partial(derive, one.progress)) for one in due]
+
+        together = self._feed.together
+        worked = await self._write(await steps(Progress.reset), due)
+        worked |= await self._write(await together(partial(steps, Progress.follow)), due)
+        worked |= await self._write(await steps(Progress.fill), due)
+        worked |= await self._write(await together(partial(steps, Progress.defer)), due)
+        for watched in due:
+            watched.end_turn()
+        return worked
+
+    async def _write(self, steps: Sequence[Step], due: Sequence[WatchedProgress]) -> bool:
+        """Write what consumers derived: in the database of the feed, in one transaction."""
+        moves = [
+            (watched, step.move)
+            for watched, step in zip(due, steps, strict=True)
+            if step.move is not None
+        ]
+        shared = [one for one in moves if not one[0].progress.has_own_store]
+        if len(shared) > 1 and await self._write_together(shared):
+            moves = [one for one in moves if one[0].progress.has_own_store]
+        for watched, move in moves:
+            await watched.attempt(partial(_written, watched.progress, move))
+        return any(step.has_more for step in steps)
+
+    async def _write_together(self, moves: Sequence[tuple[WatchedProgress, Move]]) -> bool:
+        """Write in one transaction; return False if nothing was written."""
         try:
-            worked = await watched.progress.step()
+            states = await self._feed.advance_all([move for _, move in moves])
         except Unavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - one consumer's mistake must not stop the others
-            watched.failures += 1
-            pause = min(_FIRST_BACKOFF_SECONDS * 2 ** (watched.failures - 1), _MAX_BACKOFF_SECONDS)
-            watched.not_before = asyncio.get_running_loop().time() + pause
-            if watched.failures == 1:
-                # Without the message, which may quote recorded data.
-                _log.error("consumer_failed", consumer=name, trace=trace_of(error))
+        except Exception:  # noqa: BLE001 - they are written one by one, which finds the wrong one
             return False
-        if watched.failures:
-            watched.failures = 0
-            _log.info("consumer_recovered", consumer=name)
-        return worked
+        for (watched, _), state in zip(moves, states, strict=True):
+            watched.progress.state = state
+        return True
 
     async def _prune(self, last: int) -> None:
         """Delete old changes, a slice at a time; other servers may do so as well."""
@@ -204,10 +222,6 @@ class Follower:
             await asyncio.sleep(min(seconds, _MOST_GATHER_SECONDS))
 
 
-class _Watched:
-    """A consumer's progress, and its next attempt after a failure."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.failures = 0
-        self.not_before = 0.0
+async def _written(progress: Progress, move: Move) -> Step:
+    await progress.write(move)
+    return Step()

@@ -1,20 +1,35 @@
-"""One consumer's progress along the feed: each slice is written with the state after it."""
+"""One consumer's progress along the feed: what it derives next, and the state after it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from prefactor_server.domain.change import Change
 from prefactor_server.follower.backfill import RESET, START, Cursor, Pending, report
 from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.slices import Slices
-from prefactor_server.storage.feed import ConsumerState, Derived, Feed, StoredRun, StoredSpan
+from prefactor_server.storage.feed import (
+    ConsumerState,
+    Derived,
+    Feed,
+    FeedStatus,
+    Move,
+    StoredRun,
+    StoredSpan,
+)
 
 _BACKFILL_SPANS: Final = 2000
 _BACKFILL_RUNS: Final = 50
 # A backfill needs the undelivered changes of the feed. If there are more than this, it waits.
 _MAX_PENDING: Final = 20_000
+
+
+class Step(NamedTuple):
+    """What a consumer derived, or None; and whether there may be more to do at once."""
+
+    move: Move | None = None
+    has_more: bool = False
 
 
 class _Found(NamedTuple):
@@ -26,7 +41,11 @@ class _Found(NamedTuple):
 
 
 class Progress:
-    """Advances one consumer, and caches its stored state."""
+    """Advances one consumer, and caches its stored state.
+
+    ``reset``, ``follow``, ``fill`` and ``defer`` only read, and return what is to be written.
+    ``follow`` and ``defer`` read only from the database of the feed.
+    """
 
     def __init__(self, feed: Feed, attached: Attached, slices: Slices) -> None:
         self._feed = feed
@@ -34,25 +53,29 @@ class Progress:
         self._attached = attached
         self._consumer = attached.consumer
         self._store = feed if attached.store is None else attached.store
+        self.has_own_store = attached.store is not None
         self.name = attached.consumer.name
         self.state: ConsumerState | None = None
         self.last = 0
 
-    async def stored(self, states: Mapping[str, ConsumerState]) -> ConsumerState | None:
-        """Return the stored state; ``states`` are those in the database of the feed."""
+    async def own_state(self) -> ConsumerState | None:
+        """Return the state in the consumer's own store, if it has one."""
         own = self._attached.store
-        return (states if own is None else await own.states()).get(self.name)
+        return None if own is None else (await own.states()).get(self.name)
 
-    async def resume(self, state: ConsumerState | None, *, last: int, pruned_to: int) -> None:
+    async def resume(self, own: ConsumerState | None, status: FeedStatus) -> None:
         """Continue from the stored state, or store an initial one.
 
+        ``own`` is the state in the consumer's own store, read before the status of the feed.
         A new consumer begins at the last commit, and a backfill adds earlier rows. A consumer whose
         position is ahead of the feed belongs to another copy of the database, and one whose
         position is before the feed's start was stopped for too long. Both are rebuilt.
         """
+        last = status.position
+        state = own if self.has_own_store else status.states.get(self.name)
         if state is None:
             state = await self._store.begin(ConsumerState(self.name, last, str(START)))
-        elif state.backfill != RESET and not pruned_to <= state.position <= last:
+        elif state.backfill != RESET and not status.pruned_to <= state.position <= last:
             again = state._replace(position=last, backfill=RESET)
             state = await self._store.advance(state, again, Derived())
         self.state = state
@@ -61,13 +84,13 @@ class Progress:
     async def rebuild(self) -> None:
         """Request that everything is derived again, unless that is in progress."""
         while (state := self.state) is not None and state.backfill is None:
-            await self._advance(state._replace(backfill=RESET), Derived())
+            await self.write(Move(state, state._replace(backfill=RESET), Derived()))
             await self._reload_if_moved()
 
     async def _reload_if_moved(self) -> None:
         """Read the state again if another server has advanced it."""
         if self.state is None:
-            self.state = await self.stored(await self._feed.states())
+            self.state = (await self._store.states()).get(self.name)
 
     async def is_behind(self) -> bool:
         """Return whether there is anything to do."""
@@ -76,55 +99,68 @@ class Progress:
             return True
         return await self._consumer.has_deferred()
 
-    async def step(self) -> bool:
-        """Apply one slice; return whether there may be more to do at once."""
-        state = self.state
-        if state is None:
-            return True
-        if state.backfill == RESET:
-            return await self._reset(state)
-        worked = state.position < self.last and await self._follow(state)
-        if self.state is not None and self.state.backfill is not None:
-            worked = await self._fill(self.state, Cursor.parse(self.state.backfill)) or worked
-        return await self._write_deferred() or worked
+    async def write(self, move: Move) -> None:
+        """Write what was derived, unless another server has moved the state."""
+        # None if another server moved it: nothing was written, and the state is read again.
+        self.state = await self._store.advance(*move)
 
-    async def _reset(self, state: ConsumerState) -> bool:
+    async def reset(self) -> Step:
+        """Delete some of the rows, if everything is to be derived again."""
+        state = self.state
+        if state is None or state.backfill != RESET:
+            return Step()
         derived = await self._consumer.reset()
         if derived is not None:
-            await self._advance(state, derived)
-        else:
-            # The feed reports commits from here on, and the walk everything before.
-            position = await self._feed.position()
-            await self._advance(state._replace(position=position, backfill=str(START)), Derived())
-        return True
+            return Step(Move(state, state, derived), has_more=True)
+        # The feed reports commits from here on, and the walk everything before.
+        position = await self._feed.position()
+        begun = state._replace(position=position, backfill=str(START))
+        return Step(Move(state, begun, Derived()), has_more=True)
 
-    async def _follow(self, state: ConsumerState) -> bool:
+    async def follow(self) -> Step:
+        """Apply the next slice of the feed."""
+        state = self.state
+        if state is None or state.backfill == RESET:
+            return Step(has_more=True)
+        if state.position >= self.last:
+            return Step()
         changes: Sequence[Change] = await self._slices.after(state.position)
         if not changes:
-            return False
+            return Step()
         position = changes[-1].position
         if state.backfill is not None:
             cursor = Cursor.parse(state.backfill)
             parts = [cursor.passed(change) for change in changes]
             changes = [part for part in parts if part is not None]
-        await self._apply(state._replace(position=position), changes)
-        return position < self.last
+        move = await self._applied(state, state._replace(position=position), changes)
+        return Step(move, has_more=position < self.last)
 
-    async def _fill(self, state: ConsumerState, cursor: Cursor) -> bool:
-        """Backfill the next runs; return whether the walk advanced."""
-        found, following = await self._next(cursor)
+    async def fill(self) -> Step:
+        """Backfill the next runs."""
+        state = self.state
+        if state is None or state.backfill in {None, RESET}:
+            return Step()
+        found, following = await self._next(Cursor.parse(str(state.backfill)))
         # Read after the rows, to include every undelivered change that they show.
         pending = await self._pending(state.position)
         if pending is None:
-            return False
+            return Step()
         changes = [
             report(state.position, run, spans, pending, first=first) for run, spans, first in found
         ]
-        backfill = None if following is None else str(following)
-        await self._apply(
-            state._replace(backfill=backfill), [change for change in changes if change is not None]
+        after = state._replace(backfill=None if following is None else str(following))
+        move = await self._applied(
+            state, after, [change for change in changes if change is not None]
         )
-        return True
+        return Step(move, has_more=True)
+
+    async def defer(self) -> Step:
+        """Derive what ``Consumer.apply`` has deferred."""
+        state = self.state
+        if state is None or state.backfill == RESET:
+            return Step()
+        derived = await self._consumer.deferred()
+        return Step() if derived is None else Step(Move(state, state, derived), has_more=True)
 
     async def _next(self, cursor: Cursor) -> tuple[list[_Found], Cursor | None]:
         """Return the rows after a cursor, and the next cursor; None at the end."""
@@ -157,18 +193,8 @@ class Progress:
             position = some[-1].position
         return Pending.of(changes)
 
-    async def _write_deferred(self) -> bool:
-        derived = await self._consumer.deferred()
-        if derived is None or self.state is None:
-            return False
-        await self._advance(self.state, derived)
-        return True
-
-    async def _apply(self, after: ConsumerState, changes: Sequence[Change]) -> None:
+    async def _applied(
+        self, before: ConsumerState, after: ConsumerState, changes: Sequence[Change]
+    ) -> Move:
         derived = await self._consumer.apply(changes) if changes else Derived()
-        await self._advance(after, derived)
-
-    async def _advance(self, after: ConsumerState, derived: Derived) -> None:
-        if self.state is not None:
-            # None if another server moved it: nothing was written, and the state is read again.
-            self.state = await self._store.advance(self.state, after, derived)
+        return Move(before, after, derived)

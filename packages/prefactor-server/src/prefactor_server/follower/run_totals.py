@@ -8,7 +8,7 @@ without reading spans.
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
@@ -115,15 +115,14 @@ class RunTotalsConsumer(Consumer):
         work = await self._deferred_work()
         if not any(work):
             return None
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
+        begun = time.monotonic()
         derived = await (self._recount(work.due) if work.due else self._refresh(work.outdated))
-        self._not_before = loop.time() + (loop.time() - begun) * _SHARE
+        now = time.monotonic()
+        self._not_before = now + (now - begun) * _SHARE
         return derived
 
     async def _deferred_work(self) -> _Work:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()
         if now < self._not_before:
             return _Work()
         if due := await self._totals.due(_DUE_RUNS):
@@ -132,7 +131,8 @@ class RunTotalsConsumer(Consumer):
             return _Work()
         outdated = await self._outdated()
         if not outdated:
-            self._next_refresh = loop.time() + max(_REFRESH_SECONDS, (loop.time() - now) * _SHARE)
+            then = time.monotonic()
+            self._next_refresh = then + max(_REFRESH_SECONDS, (then - now) * _SHARE)
         return _Work(outdated=outdated)
 
     async def _new_due(self, runs: Mapping[tuple[str, str], int]) -> list[RunTotalDue]:

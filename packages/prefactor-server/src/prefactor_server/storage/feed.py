@@ -8,11 +8,13 @@ process at the same time is therefore applied once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from prefactor_server.domain.change import Change
 from prefactor_server.storage.batch import Decide, Needs
+
+T = TypeVar("T")
 
 PRUNE_SLICE: Final = 1000
 
@@ -52,6 +54,25 @@ class ConsumerState(NamedTuple):
     revision: int = 0
 
 
+class Move(NamedTuple):
+    """The next state of a consumer, and the rows that it derived on the way."""
+
+    before: ConsumerState
+    after: ConsumerState
+    derived: Derived
+
+
+class FeedStatus(NamedTuple):
+    """The states of consumers, and the positions of the feed's start and of its last commit.
+
+    These are read in this order, because a state never passes the feed.
+    """
+
+    states: Mapping[str, ConsumerState]
+    pruned_to: int
+    position: int
+
+
 class StoredRun(NamedTuple):
     """A run as a backfill reads it."""
 
@@ -85,6 +106,14 @@ class Feed(Protocol):
         Returns at least one commit if there is any, and stops once they have ``limit`` rows, spans
         included. Without ``settled``, also returns commits before which another may still be added.
         """
+        ...
+
+    async def status(self) -> FeedStatus:
+        """Return the states and positions, in one read."""
+        ...
+
+    async def together(self, reads: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine that awaits only reads of this database, with less overhead for each."""
         ...
 
     async def position(self) -> int:
@@ -130,6 +159,14 @@ class Feed(Protocol):
         """Write derived rows with a consumer's new state; return None if ``before`` is stale.
 
         ``after.revision`` is ignored. The stored state is returned.
+        """
+        ...
+
+    async def advance_all(self, moves: Sequence[Move]) -> Sequence[ConsumerState | None]:
+        """Do the same for several consumers, in one transaction.
+
+        Of a consumer whose ``before`` is stale, nothing is written. Either all others are written,
+        or none.
         """
         ...
 

@@ -8,9 +8,9 @@ final.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.change import Change
 from prefactor_server.storage.feed import (
@@ -18,6 +18,8 @@ from prefactor_server.storage.feed import (
     ConsumerState,
     Deleted,
     Derived,
+    FeedStatus,
+    Move,
     StoredRun,
     StoredSpan,
 )
@@ -30,6 +32,8 @@ from prefactor_server.storage.postgres.load import load
 from prefactor_server.storage.postgres.write import arguments
 from prefactor_server.storage.postgres.write_function import write_function
 from prefactor_server.storage.sql import load_sql
+
+T = TypeVar("T")
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "feed.sql")
 # Per slice, because each change may have thousands of ids. A larger commit is read as a whole.
@@ -73,6 +77,14 @@ class PostgresFeed:
         )
         return whole_commits(records, limit)
 
+    async def status(self) -> FeedStatus:
+        """See ``Feed.status``."""
+        return await self._reading.run(_status)
+
+    async def together(self, reads: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """See ``Feed.together``. Reads have no common overhead here."""
+        return await reads()
+
     async def position(self) -> int:
         """See ``Feed.position``."""
         return await self._reading.run(lambda connection: connection.fetchval(_SQL["feed.last"]))
@@ -97,9 +109,7 @@ class PostgresFeed:
 
     async def states(self) -> Mapping[str, ConsumerState]:
         """See ``Feed.states``."""
-        records = await self._reading.run(lambda connection: connection.fetch(_SQL["consumer.all"]))
-        found = [ConsumerState._make(record) for record in records]
-        return {state.consumer: state for state in found}
+        return await self._reading.run(_states)
 
     async def begin(self, state: ConsumerState) -> ConsumerState:
         """See ``Feed.begin``."""
@@ -109,7 +119,12 @@ class PostgresFeed:
         self, before: ConsumerState, after: ConsumerState, derived: Derived
     ) -> ConsumerState | None:
         """See ``Feed.advance``. Returns None if an earlier attempt was lost but had committed."""
-        return await self._writing.run(partial(_advance, before, after, derived))
+        (state,) = await self.advance_all([Move(before, after, derived)])
+        return state
+
+    async def advance_all(self, moves: Sequence[Move]) -> Sequence[ConsumerState | None]:
+        """See ``Feed.advance_all``."""
+        return await self._writing.run(partial(_advance_all, moves))
 
     async def some(self, kind: type[Any], limit: int) -> Sequence[Deleted]:
         """See ``Feed.some``."""
@@ -161,23 +176,40 @@ async def _begin(state: ConsumerState, connection: Connection) -> ConsumerState:
     return state if record is None else ConsumerState._make(record)
 
 
-async def _advance(
-    before: ConsumerState, after: ConsumerState, derived: Derived, connection: Connection
-) -> ConsumerState | None:
+async def _states(connection: Connection) -> Mapping[str, ConsumerState]:
+    found = [ConsumerState._make(one) for one in await connection.fetch(_SQL["consumer.all"])]
+    return {state.consumer: state for state in found}
+
+
+async def _status(connection: Connection) -> FeedStatus:
+    return FeedStatus(
+        await _states(connection),
+        await connection.fetchval(_SQL["feed.pruned_to"]),
+        await connection.fetchval(_SQL["feed.last"]),
+    )
+
+
+async def _advance_all(
+    moves: Sequence[Move], connection: Connection
+) -> Sequence[ConsumerState | None]:
     async with connection.transaction():
         # First, so that other servers with the same slice wait, and then find it applied.
-        done = await connection.execute(
-            _SQL["consumer.advance"],
-            before.consumer,
-            before.revision,
-            after.position,
-            after.backfill,
-        )
-        if done.endswith(" 0"):
-            return None
-        await _decide(derived, connection)
-        await write_derived(connection, derived)
-    return after._replace(revision=before.revision + 1)
+        states = [await _advance(move, connection) for move in moves]
+        moved = [move.derived for move, state in zip(moves, states, strict=True) if state]
+        # Runs are locked before the rows derived from them, as by their deletion.
+        for derived in moved:
+            await _decide(derived, connection)
+        for derived in moved:
+            await write_derived(connection, derived)
+    return states
+
+
+async def _advance(move: Move, connection: Connection) -> ConsumerState | None:
+    before, after, _ = move
+    done = await connection.execute(
+        _SQL["consumer.advance"], before.consumer, before.revision, after.position, after.backfill
+    )
+    return None if done.endswith(" 0") else after._replace(revision=before.revision + 1)
 
 
 async def _decide(derived: Derived, connection: Connection) -> None:

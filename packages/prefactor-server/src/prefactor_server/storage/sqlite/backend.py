@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +57,7 @@ from prefactor_server.storage.sqlite.files import OpenFiles, check_free_disk
 from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.migrate import migrate
+from prefactor_server.storage.sqlite.reader_threads import ReaderThreads
 from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.series import SqliteSeries
@@ -69,8 +69,6 @@ from prefactor_server.storage.sqlite.write import write
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Reads are short and mostly in memory. More threads would only compete for the interpreter.
-_READERS: Final = 4
 _INSERT_ACCOUNT: Final = "INSERT INTO account VALUES (?, ?, ?, ?, ?)"
 _FORGET_KEYS: Final = """
 DELETE FROM idempotency_key WHERE rowid IN (
@@ -99,10 +97,8 @@ class SqliteStorage:
         self._min_free_disk_bytes = min_free_disk_bytes
         # A single thread ensures a single writer.
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
-        self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
-        self._readers: list[sqlite3.Connection] = []
-        self._local = threading.local()
         self._files = OpenFiles(path)
+        self._readers = ReaderThreads(self._open_reader)
         self._recent = RecentSpans()
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read, self._recent)
@@ -112,7 +108,9 @@ class SqliteStorage:
         self.series = SqliteSeries(self._read, self._recent)
         self.webhooks = SqliteWebhooks(self._maintain, self._read)
         self.heartbeats = SqliteHeartbeats(self._maintain, self._read)
-        self.feed = SqliteFeed(self._maintain, self._read, self._decide_derived)
+        self.feed = SqliteFeed(
+            self._maintain, self._read, self._readers.run_together, self._decide_derived
+        )
 
     @classmethod
     def open(
@@ -359,9 +357,9 @@ class SqliteStorage:
         **kwargs: P.kwargs,
     ) -> T:
         def run() -> T:
-            return self._translated(lambda: work(self._reader(), *args, **kwargs))
+            return self._translated(lambda: work(self._readers.connection(), *args, **kwargs))
 
-        return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+        return await self._readers.run(run)
 
     def _translated(self, work: Callable[[], T]) -> T:
         """Do some work. If it fails because of the files' state, raise an error that says so."""
@@ -379,21 +377,14 @@ class SqliteStorage:
             self._files.check()
             raise
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            # A reader of a replaced file would mix its pages with those of the writer's log.
-            self._files.check()
-            connection = open_reader(self._path)
-            self._local.connection = connection
-            self._readers.append(connection)
-        return connection
+    def _open_reader(self) -> sqlite3.Connection:
+        # A reader of a replaced file would mix its pages with those of the writer's log.
+        self._files.check()
+        return open_reader(self._path)
 
     def _close(self) -> None:
-        self._reading.shutdown()
+        self._readers.close()
         self._writing.shutdown()
-        for connection in self._readers:
-            connection.close()
         self._writer.close()
         if self._lock is not None:
             self._lock.release()

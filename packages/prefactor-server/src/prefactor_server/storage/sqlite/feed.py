@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 from prefactor_server.domain.change import Change
 from prefactor_server.storage.feed import (
@@ -12,6 +12,8 @@ from prefactor_server.storage.feed import (
     ConsumerState,
     Deleted,
     Derived,
+    FeedStatus,
+    Move,
     StoredRun,
     StoredSpan,
 )
@@ -32,6 +34,14 @@ _INSERT: Final = Statement(
 )
 
 
+class RunTogether(Protocol):
+    """Runs a coroutine that awaits only reads, on one thread."""
+
+    def __call__(self, reads: Callable[[], Coroutine[Any, Any, T]]) -> Awaitable[T]:
+        """Return the result of the coroutine."""
+        ...
+
+
 def append(connection: sqlite3.Connection, rows: Sequence[FeedRow], now: int) -> None:
     """Add a commit to the feed, within its transaction."""
     if rows:
@@ -43,17 +53,20 @@ class SqliteFeed:
     """See ``Feed``.
 
     ``on_writer`` runs work on the writer thread, inside a transaction; ``on_reader`` on a reader
-    thread. ``decide`` loads, decides and writes like a batch, within such a transaction.
+    thread. ``together`` runs several reads on one. ``decide`` loads, decides and writes like a
+    batch, within such a transaction.
     """
 
     def __init__(
         self,
         on_writer: RunOnThread,
         on_reader: RunOnThread,
+        together: RunTogether,
         decide: Callable[[Derived], object],
     ) -> None:
         self._on_writer = on_writer
         self._on_reader = on_reader
+        self._together = together
         self._decide = decide
 
     async def changes(
@@ -65,6 +78,18 @@ class SqliteFeed:
     ) -> Sequence[Change]:
         """See ``Feed.changes``."""
         return await self._on_reader(lambda connection: _changes(connection, after, limit))
+
+    async def status(self) -> FeedStatus:
+        """See ``Feed.status``."""
+        return await self._on_reader(
+            lambda connection: FeedStatus(
+                _states(connection), _pruned_to(connection), _last(connection)
+            )
+        )
+
+    async def together(self, reads: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """See ``Feed.together``."""
+        return await self._together(reads)
 
     async def position(self) -> int:
         """See ``Feed.position``."""
@@ -101,21 +126,14 @@ class SqliteFeed:
         self, before: ConsumerState, after: ConsumerState, derived: Derived
     ) -> ConsumerState | None:
         """See ``Feed.advance``."""
+        (state,) = await self.advance_all([Move(before, after, derived)])
+        return state
 
-        def advance(connection: sqlite3.Connection) -> ConsumerState | None:
-            parameters = {
-                "name": before.consumer,
-                "revision": before.revision,
-                "position": after.position,
-                "backfill": after.backfill,
-            }
-            if not connection.execute(_SQL["consumer.advance"], parameters).rowcount:
-                return None
-            self._decide(derived)
-            write_derived(connection, derived)
-            return after._replace(revision=before.revision + 1)
-
-        return await self._on_writer(advance)
+    async def advance_all(self, moves: Sequence[Move]) -> Sequence[ConsumerState | None]:
+        """See ``Feed.advance_all``."""
+        return await self._on_writer(
+            lambda connection: [self._advance(connection, move) for move in moves]
+        )
 
     async def some(self, kind: type[Any], limit: int) -> Sequence[Deleted]:
         """See ``Feed.some``."""
@@ -154,6 +172,20 @@ class SqliteFeed:
                 StoredSpan._make, connection.execute(_SQL["backfill.spans"], parameters)
             )
         )
+
+    def _advance(self, connection: sqlite3.Connection, move: Move) -> ConsumerState | None:
+        before, after, derived = move
+        parameters = {
+            "name": before.consumer,
+            "revision": before.revision,
+            "position": after.position,
+            "backfill": after.backfill,
+        }
+        if not connection.execute(_SQL["consumer.advance"], parameters).rowcount:
+            return None
+        self._decide(derived)
+        write_derived(connection, derived)
+        return after._replace(revision=before.revision + 1)
 
 
 def _all(make: Callable[[Iterable[Any]], T], records: Iterable[Sequence[Any]]) -> list[T]:
