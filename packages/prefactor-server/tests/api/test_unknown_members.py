@@ -51,19 +51,19 @@ def test_the_control_plane_needs_an_account_token() -> None:
     }
 
 
-@pytest.mark.parametrize("operation", CONTROL, ids=lambda one: one.name)
-async def test_an_unknown_field_is_named(api_client: Any, operation: Write) -> None:
+async def test_an_unknown_field_is_named(api_client: Any) -> None:
     """At any depth, the answer is 422 and names the unknown field and the known ones."""
-    path, body = _request(operation)
+    for operation in CONTROL:
+        path, body = _request(operation)
 
-    beside = await api_client.call(operation.method, path, {**body, **ODD})
+        beside = await api_client.call(operation.method, path, {**body, **ODD})
 
-    assert list(_errors(beside)) == ["unheard_of"]
-    assert "known here" in _errors(beside)["unheard_of"]["message"]
-    if operation.wrapped:
-        within = {**body, "details": {**body["details"], **ODD}}
-        inside = await api_client.call(operation.method, path, within)
-        assert list(_errors(inside, "details")) == ["unheard_of"]
+        assert list(_errors(beside)) == ["unheard_of"], operation.name
+        assert "known here" in _errors(beside)["unheard_of"]["message"], operation.name
+        if operation.wrapped:
+            within = {**body, "details": {**body["details"], **ODD}}
+            inside = await api_client.call(operation.method, path, within)
+            assert list(_errors(inside, "details")) == ["unheard_of"], operation.name
 
 
 async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
