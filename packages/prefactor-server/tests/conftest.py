@@ -39,8 +39,10 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def _shared_database(postgres: PostgresServer) -> SharedDatabase:
-    return SharedDatabase(postgres)
+def _shared_database(postgres: PostgresServer) -> Iterator[SharedDatabase]:
+    shared = SharedDatabase(postgres)
+    yield shared
+    shared.close()
 
 
 @pytest.fixture(scope="session")

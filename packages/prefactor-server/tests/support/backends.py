@@ -67,17 +67,18 @@ class SharedDatabase:
     def __init__(self, server: PostgresServer) -> None:
         self.url = server.create_database("shared")
         migrate(self.url)
+        # A connection knows the tables after it has emptied them once, which saves 20 ms each time.
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(asyncpg.connect(self.url))
 
     def empty(self) -> None:
-        """End all sessions, and delete every row but the record of migrations."""
-        asyncio.run(self._empty())
+        """End all other sessions, and delete every row but the record of migrations."""
+        self._runner.run(self._connection.execute(_EMPTY))
 
-    async def _empty(self) -> None:
-        connection = await asyncpg.connect(self.url)
-        try:
-            await connection.execute(_EMPTY)
-        finally:
-            await connection.close()
+    def close(self) -> None:
+        """Close the connection that empties it."""
+        self._runner.run(self._connection.close())
+        self._runner.close()
 
 
 def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
