@@ -202,6 +202,22 @@ async def test_a_deleted_run_has_no_total(storage: Any) -> None:
     assert list(await storage.run_totals.due(10)) == []
 
 
+@pytest.mark.parametrize("is_finished", [True, False])
+async def test_a_run_that_is_registered_again_has_a_total(storage: Any, is_finished: bool) -> None:
+    """A run that is deleted and registered again before the follower looks has its new total."""
+    await record(storage, "run-1")
+    await do(storage, finish("run-1"))
+    follower = following(storage)
+    await catch_up(follower)
+    await upkeep.prune_all(storage, Retention(ACCOUNT, NOW + 10**9))
+    await record(storage, "run-1", spans=5)
+    if is_finished:
+        await do(storage, finish("run-1"))
+    await catch_up(follower)
+
+    await check(storage, "run-1")
+
+
 async def test_a_rebuild_makes_the_same_rows(storage: Any) -> None:
     """A rebuild, and a first start over an older database, give the same rows."""
     names = [f"run-{number}" for number in range(5)]

@@ -72,6 +72,9 @@ class RunTotalsConsumer(Consumer):
             run = (change.account_id, change.agent_instance_id)
             if change.flags & RUN_DELETED:
                 deleted.add(run)
+                # A run that is registered again has no more than what follows.
+                now.pop(run, None)
+                later.pop(run, None)
             elif change.flags & BACKFILLED:
                 # A backfill names the spans in parts, and all of them are counted with the first
                 # part.
@@ -81,20 +84,15 @@ class RunTotalsConsumer(Consumer):
                 now[run] = None
             else:
                 later.setdefault(run, change.at)
-        counted, left = await self._count(run for run in now if run not in deleted)
+        counted, left = await self._count(now)
         later |= dict.fromkeys(left, 0)
-        due = await self._new_due(
-            {
-                run: since
-                for run, since in later.items()
-                if run not in deleted and run not in counted
-            }
-        )
+        waiting = {run: since for run, since in later.items() if run not in counted}
+        due = await self._new_due(waiting)
         return Derived(
             upserted=[*counted.values(), *due],
             deleted=[
-                *(Deleted(RunTotal, run) for run in deleted),
-                *(Deleted(RunTotalDue, run) for run in (*deleted, *counted)),
+                *(Deleted(RunTotal, run) for run in deleted - counted.keys()),
+                *(Deleted(RunTotalDue, run) for run in (deleted | counted.keys()) - waiting.keys()),
             ],
         )
 
