@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.domain.risk.risk_score import CLASSIFICATIONS
+from prefactor_server.domain.risk.risk_profile import RiskProfile
+from prefactor_server.domain.risk.risk_score import CLASSIFICATIONS, Weights
 from prefactor_server.domain.runs.cost import Price, PriceTable
 
 TYPES = [
@@ -126,6 +127,28 @@ async def test_runs_of_several_agents_share_a_page(api_client: Any) -> None:
 
     found = {one["id"]: one["risk_score"] for one in summaries}
     assert found == {first["id"]: 12, bare["id"]: None}
+
+
+async def test_a_page_decodes_each_profile_once(
+    api_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of runs with scores reads the weights of a profile once, not for every run."""
+    _, run = await _weighed(api_client)
+    await _spans(api_client, run, "crm")
+    for _ in range(4):
+        await _spans(api_client, await api_client.run("active"), "crm")
+    decoded: list[str] = []
+    weights = RiskProfile.weights
+
+    def counting(profile: RiskProfile) -> Weights:
+        decoded.append(profile.id)
+        return weights(profile)
+
+    monkeypatch.setattr(RiskProfile, "weights", counting)
+    listed = await api_client.get("/agent_instance", include_risk_score="true")
+
+    assert len([one for one in listed.summaries if one["risk_score"] is not None]) == 5
+    assert len(decoded) == 1
 
 
 async def test_spans_have_levels_on_request(api_client: Any) -> None:

@@ -20,6 +20,7 @@ from prefactor_server.domain.risk.risk_score import (
     DataRisk,
     RiskLevel,
     RunRisk,
+    Weights,
     exceeds,
     level_of,
     read_data_risk,
@@ -102,8 +103,12 @@ class RiskQueries:
         if not with_profile:
             return {}
         counts = await self._span_counts(account_id, with_profile)
+        all_weights = _weights(profiles)
         return {
-            run.id: await self._scored(run, profiles[run.agent_id], counts.get(run.id, {}))
+            run.id: ScoredRun(
+                profiles[run.agent_id],
+                await self._risk(run, all_weights[run.agent_id], counts.get(run.id, {})),
+            )
             for run in with_profile
         }
 
@@ -112,7 +117,7 @@ class RiskQueries:
     ) -> Sequence[AgentInstance]:
         """Return the runs that would exceed the agreed level if all spans had the worst type."""
         profiles = await self._profiles(account_id, {run.agent_id for run in runs})
-        all_weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
+        all_weights = _weights(profiles)
         found: list[AgentInstance] = []
         for run in runs:
             if run.agent_id not in profiles:
@@ -145,7 +150,9 @@ class RiskQueries:
         )
         profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
         counts = span_counts(uses)
-        scored = None if profile is None else await self._scored(run, profile, counts)
+        scored = None
+        if profile is not None:
+            scored = ScoredRun(profile, await self._risk(run, profile.weights(), counts))
         tokens = [TokenUse(*use[1:]) for use in uses]
         return RunFigures(scored, tokens, dict(sorted(counts.items())), last_activity_at)
 
@@ -166,7 +173,7 @@ class RiskQueries:
     ) -> Sequence[ScoredSpan | None]:
         """Return the scores of single spans, None if the agent has no profile."""
         profiles = await self._profiles(account_id, {span.agent_id for span in spans})
-        all_weights = {agent_id: profile.weights() for agent_id, profile in profiles.items()}
+        all_weights = _weights(profiles)
         scored: list[ScoredSpan | None] = []
         for span in spans:
             weights = all_weights.get(span.agent_id)
@@ -210,6 +217,7 @@ class RiskQueries:
         Span counts come from the totals of the runs, so the cost does not depend on them.
         """
         current = await self._profiles(account_id, {run.agent_id for run in runs})
+        all_weights, weights = _weights(current), profile.weights()
         for run in runs:
             total = totals.get(run.id)
             if total is None:
@@ -217,11 +225,12 @@ class RiskQueries:
                 continue
             counts = span_counts(read_usage(total.usage))
             now = current.get(run.agent_id)
-            yield PreviewedRun(
-                run,
-                None if now is None else await self._scored(run, now, counts),
-                await self._scored(run, profile, counts),
-            )
+            scored = None
+            if now is not None:
+                risk = await self._risk(run, all_weights[run.agent_id], counts)
+                scored = ScoredRun(now, risk)
+            preview = ScoredRun(profile, await self._risk(run, weights, counts))
+            yield PreviewedRun(run, scored, preview)
 
     async def declared(self, account_id: str, schema_version_id: str) -> Mapping[str, DataRisk]:
         """Return the declared risk of every span type of a schema version."""
@@ -272,11 +281,16 @@ class RiskQueries:
             counts |= _counts(await self._storage.span_usage(account_id, sorted(rest)))
         return counts
 
-    async def _scored(
-        self, run: AgentInstance, profile: RiskProfile, counts: Mapping[str, int]
-    ) -> ScoredRun:
+    async def _risk(
+        self, run: AgentInstance, weights: Weights, counts: Mapping[str, int]
+    ) -> RunRisk:
         declared = await self.declared(run.account_id, run.agent_schema_version_id)
-        return ScoredRun(profile, run_risk(counts, declared, profile.weights()))
+        return run_risk(counts, declared, weights)
+
+
+def _weights(profiles: Mapping[str, RiskProfile]) -> Mapping[str, Weights]:
+    """Decode the weights of profiles, once for all their runs."""
+    return {agent_id: profile.weights() for agent_id, profile in profiles.items()}
 
 
 def _declared(document: bytes) -> Mapping[str, DataRisk]:
