@@ -135,7 +135,7 @@ async def test_single_runs_and_spans_can_be_retried(
     status, said = command("retry", ends[0], *to, "--json")
 
     assert (status, json.loads(said)["left"]) == (0, 10)
-    assert [one["record"]["operation"] for one in json.loads(said)["put_back"]] == [
+    assert [one["record"]["operation"] for one in json.loads(said)["retried"]] == [
         "agent_instances/register",
         "agent_instances/start",
         "agent_spans/create",

@@ -268,7 +268,7 @@ def _retry(given: argparse.Namespace) -> int:
             queued += result.queued
             left += result.left
     if given.json:
-        _print_json({"put_back": queued, "left": left})
+        _print_json({"retried": queued, "left": left})
     else:
         _print(
             f"{_count(queued, 'dead letter')} queued again, {left} left; the next process that "
