@@ -1,7 +1,7 @@
 """Claim: importing the client costs little more than importing aiohttp and pydantic.
 
 The figure is what `import prefactor_http` adds to a program. Neither pydantic nor the client loads
-its models before the first one is asked for, so the cost of a program that does use them is
+its models before the first one is used, so the cost of a program that does use them is
 printed as well, over aiohttp and pydantic with one model. Every measurement is a fresh
 interpreter, which reports the CPU time of its imports alone.
 """

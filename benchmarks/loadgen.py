@@ -1,7 +1,7 @@
 """Load for the server's benchmarks: real servers, raw sockets, prepared requests.
 
 The generator shares two cores with what it measures, so it does as little as can be: requests are
-bytes before the clock starts, and of an answer only the status and the length are looked at.
+bytes before the clock starts, and of an answer only the status and the length are read.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ async def test_drain(tmp_path: Path, serve: Callable[..., LiveServer]) -> None:
 async def open_stream(
     server: LiveServer, version: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection that has asked for a stream."""
+    """A connection with an open stream."""
     address = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(

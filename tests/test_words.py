@@ -56,15 +56,22 @@ PHRASES = {
     r"\b(?:is|are) there already\b": "say 'already exists'",
     r"\bword index\b": "say 'search index'",
     r"\bnames? of our own\b": "say 'our own names'",
+    r"\b(?:is|are|was|were|been|be) looked at\b": "say 'is read', 'examined' or 'shown'",
+    r"\blooked for\b": "say 'searched for', or 'check for X'",
+    r"\b(?:is|are|was|were|been|be) asked for\b": "say 'is requested'",
+    r"\bwhat (?:is|was) left out\b": "say 'an omitted member' or 'omitted fields'",
+    r"\bat the least\b": "say 'at least'",
+    r"\b(?:of|is) theirs\b": "say 'their X'",
+    r"\bcomes? in between\b": "say what happens: 'set in between', 'written meanwhile'",
 }
 """Rejected phrases, each with a plainer one."""
 
-LOOKED_AT = (".md", ".py", ".sql", ".svelte", ".toml", ".ts")
+SUFFIXES = (".md", ".py", ".sql", ".svelte", ".toml", ".ts")
 QUOTING = {"tests/test_words.py", "CONTRIBUTING.md", "web/src/openapi.d.ts"}
 
 TEXTS = {
     short(path): path.read_text(encoding="utf-8")
-    for path in files(*LOOKED_AT)
+    for path in files(*SUFFIXES)
     # A migration is never changed once it has been applied: its checksum is stored.
     if short(path) not in QUOTING and "migrations" not in path.parts
 }

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server of its own, which never applies the policy while the page is looked at."""
+    """A separate server that does not apply the policy during the test."""
     started = start_server(
         tmp_path_factory.mktemp("retention"), "--retention-interval-seconds", "0"
     )

@@ -254,7 +254,7 @@ IMPORTS = [
     ImportRule(
         where="prefactor_server.openid",
         ours=("prefactor_server.openid", "prefactor_server.domain"),
-        because="what a provider says is judged before anything of ours is looked at",
+        because="what a provider says is checked before any of our data is read",
     ),
     ImportRule(
         where="prefactor_server.seed",

@@ -44,7 +44,7 @@ def main(ledger: str, spans: str = "0", mode: str = "") -> None:
 
 
 def record(run: Run, note: object, spans: int, mode: str) -> None:
-    """Record `spans` spans, or without end."""
+    """Record `spans` spans, or record endlessly."""
     number = 0
     while not spans or number < spans:
         if mode == "steps" and not sys.stdin.readline():

@@ -78,7 +78,7 @@ export function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether a request was given up because something newer was asked for. */
+/** Whether a request was aborted because a newer one replaced it. */
 export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }

@@ -37,7 +37,7 @@ export async function signIn(
     | { code: string; new_password?: string }
     | { email: string; password: string; account_id?: string },
 ): Promise<void> {
-  // The document's type has a member for every way to sign in; what is left out is null.
+  // The document's type has a member for every way to sign in; a missing one is null.
   const given = credentials as components["schemas"]["SignInFields"];
   forgetPosition();
   await body(api.POST("/api/v1/session", { body: given }));

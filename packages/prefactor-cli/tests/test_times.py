@@ -61,6 +61,6 @@ def test_an_invalid_time_is_rejected(text: str) -> None:
     ("seconds", "said"),
     [(-5, "now"), (7, "7 s ago"), (90, "1 min ago"), (7200, "2 h ago"), (200_000, "2 d ago")],
 )
-def test_how_long_ago(seconds: int, said: str) -> None:
+def test_ages_are_shown_in_one_unit(seconds: int, said: str) -> None:
     """An age is shown in its largest unit, and a time in the future counts as now."""
     assert ago(NOW - timedelta(seconds=seconds), NOW) == said

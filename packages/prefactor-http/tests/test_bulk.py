@@ -33,7 +33,7 @@ def test_key_length(length: int, fits: bool) -> None:
             item("k" * length)
 
 
-def test_the_type_goes_by_its_alias() -> None:
+def test_the_type_has_an_alias() -> None:
     """`_type` is the argument and the field on the wire, `type` the attribute only."""
     made = BulkItem(_type="agents/show", idempotency_key="show-0001", agent_id="a")
     assert made.type == "agents/show"

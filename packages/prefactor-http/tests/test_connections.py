@@ -67,7 +67,7 @@ async def received(session: aiohttp.ClientSession, **arguments: Any) -> list[byt
     ids=str,
 )
 async def test_the_bytes_are_those_of_aiohttp(arguments: dict[str, Any]) -> None:
-    """Whatever a request holds, a server receives from our session what aiohttp's own sends."""
+    """For any request, a server receives the same bytes as from aiohttp's own session."""
     config = HttpClientConfig("http://127.0.0.1", "token")
     ours = connect(config, trust_env=False, resolver=None, single_use=False)
     theirs = aiohttp.ClientSession()

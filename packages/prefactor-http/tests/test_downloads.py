@@ -65,7 +65,7 @@ async def test_an_export_is_read_in_chunks(
 
 
 async def test_opening_is_retried(client: PrefactorHttpClient, server: ScriptedServer) -> None:
-    """A server that was busy is asked again, and a refusal is the error of any call."""
+    """Opening is retried if the server is busy, and a refusal raises the error of any call."""
     server.script(Reply(503, {}), StreamedReply([b"{}\n"], headers=NDJSON), Reply(404, MISSING))
 
     assert await exported(client) == [b"{}\n"]

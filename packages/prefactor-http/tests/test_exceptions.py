@@ -133,7 +133,7 @@ def test_a_validation_error_as_cause_pickles() -> None:
 
 
 @pytest.mark.parametrize("original", FOREIGN, ids=lambda error: type(error).__name__)
-def test_a_network_failure_is_also_what_aiohttp_raised(original: Exception) -> None:
+def test_a_network_failure_is_also_an_error_of_aiohttp(original: Exception) -> None:
     """One error is caught as this package's class and as aiohttp's or asyncio's."""
     error = translated(original, "POST /p", REDACTOR)
     assert isinstance(error, PrefactorHttpError)

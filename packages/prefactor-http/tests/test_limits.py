@@ -46,7 +46,7 @@ async def test_an_attempt_that_outlasts_its_limit(watcher: TimeoutWatcher) -> No
     await asyncio.sleep(0)
 
 
-async def test_limits_end_in_their_own_order(watcher: TimeoutWatcher) -> None:
+async def test_limits_expire_in_their_own_order(watcher: TimeoutWatcher) -> None:
     """A short limit expires before a long one that began earlier, which still expires."""
     ended: list[float] = []
     limits = [0.09, 0.01, 0.05, 0.03]

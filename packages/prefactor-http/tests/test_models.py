@@ -117,7 +117,7 @@ def test_schemas_to_register() -> None:
     assert span_type.to_body() == {"name": "x", "params_schema": {"type": "object"}}
 
 
-def test_a_quality_schema_goes_by_its_alias() -> None:
+def test_a_quality_schema_has_an_alias() -> None:
     """The attribute is `schema_`, the wire name is `schema`, and both can be given."""
     by_name = QualitySchemaForCreate(name="q", schema_={"type": "object"})
     by_alias = QualitySchemaForCreate.model_validate({"name": "q", "schema": {"type": "object"}})

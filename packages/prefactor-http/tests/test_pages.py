@@ -17,7 +17,7 @@ def page(rows: list[int], **where: Any) -> Page[int]:
 
 
 def test_the_cursor_is_preferred() -> None:
-    """With a cursor and an offset, the walk goes by the cursor."""
+    """If a page has a cursor and an offset, the iteration continues by the cursor."""
     both = page([1], next_after="c", next_page_offset=1)
     assert both.following() == {"pagination[after]": "c"}
     assert page([1], next_page_offset=1).following() == {"pagination[offset]": 1}

@@ -167,7 +167,7 @@ def always(_error: Exception) -> bool:
     return True
 
 
-async def test_execute_retries_what_the_predicate_accepts() -> None:
+async def test_execute_retries_accepted_failures() -> None:
     """Failures are repeated with growing waits until the operation succeeds."""
     naps, script = Naps(), Script(ValueError("1"), ValueError("2"))
     assert await handler(naps).execute(script, always, answer="yes") == "yes"
@@ -244,7 +244,7 @@ def test_success_refunds_tokens() -> None:
 
 
 @given(st.lists(st.integers(0, 9)))
-def test_the_bucket_neither_overflows_nor_goes_into_debt(steps: list[int]) -> None:
+def test_the_number_of_tokens_stays_within_the_bucket(steps: list[int]) -> None:
     """In any order of retries and successes, the number of tokens stays within the bucket."""
     quota = RetryQuota(capacity=20)
     for step in steps:

@@ -50,7 +50,7 @@ def test_a_payload_that_fits_is_the_same_object(payload: bytes, spare: int) -> N
 
 
 @given(PAYLOADS, st.integers(300, 4000))
-def test_a_cut_payload_says_its_size_and_what_was_cut(payload: bytes, limit: int) -> None:
+def test_a_cut_payload_names_its_size_and_the_cut_fields(payload: bytes, limit: int) -> None:
     """The mark has the original size, and names at least one field."""
     assume(len(payload) > limit)
 

@@ -147,7 +147,7 @@ def test_a_second_signal_does_not_wait(serve: Serve) -> None:
 
 
 def test_requests_are_counted_by_operation_and_status(serve: Serve) -> None:
-    """Answers, refusals and their codes are counted under the operation that was asked for."""
+    """Answers, refusals and their codes are counted under the requested operation."""
     server = serve()
     register(server, "run-1")
     ask(server, "GET", "/api/v1/agent_instance/run-1")

@@ -75,7 +75,7 @@ def test_a_false_flag_is_a_flag() -> None:
     ("text", "value"),
     [("true", True), ("TRUE", True), ("1", True), ("yes", True), ("False", False), ("0", False)],
 )
-def test_words_for_yes_and_no(text: str, value: bool) -> None:
+def test_yes_and_no_have_several_spellings(text: str, value: bool) -> None:
     """Yes and no have the usual spellings, in any case."""
     assert load_settings({"PREFACTOR_AUTO_CREATE_AGENTS": text}, {}).auto_create_agents is value
 

@@ -41,7 +41,7 @@ const READABLE: Readonly<Record<Bucket, number>> = { minute: 180, hour: 240, day
 /** Return the size of buckets for a range: the smallest that is kept and can be read. */
 export function bucketOf(start: number, end: number, now: number): Bucket {
   const fits = (bucket: Bucket): boolean =>
-    // One bucket of room: the first is asked for from its beginning.
+    // One bucket more, because the first one is requested from its start.
     start - BUCKET_MS[bucket] > now - KEPT_MS[bucket] &&
     (end - start) / BUCKET_MS[bucket] <= READABLE[bucket];
   return BUCKETS.find(fits) ?? "day";

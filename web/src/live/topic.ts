@@ -7,7 +7,7 @@ export type Changes = components["schemas"]["EventChanges"];
 /** All runs without their spans, or one run with its spans. */
 export type Topic = { kind: "runs" } | { kind: "run"; id: string };
 
-/** The most runs that a stream can be asked for by their ids. */
+/** The most runs that a stream accepts by their ids. */
 export const MAX_RUNS = 50;
 
 /** Return the query of the stream for all topics; null if there are none. */

@@ -4,7 +4,7 @@ import { api, body } from "../api";
 import { noteSignedOut } from "../session.svelte";
 
 const PAGE = { "pagination[page_size]": 100, sorting: "name" } as const;
-/** The most names that are asked for one by one at a time. */
+/** The most names that are requested one by one at a time. */
 const AT_ONCE = 20;
 
 let names = $state.raw<Readonly<Record<string, string>>>({});
@@ -26,7 +26,7 @@ export function environments(): readonly string[] {
   return environmentIds;
 }
 
-/** Return the ids of the agents that were read, by name: a hundred, and what was looked for. */
+/** Return the ids of the agents read so far, by name: the first hundred, and those searched for. */
 export function agents(): readonly string[] {
   return agentIds;
 }
@@ -43,7 +43,7 @@ export async function reloadNames(): Promise<void> {
   await lists;
 }
 
-/** Read on through the agents until a name has this text in it, or another text is looked for. */
+/** Read further pages of agents until a name contains this text, or another text is searched for. */
 export async function findAgents(text: string): Promise<void> {
   const search = ++searches;
   const wanted = text.toLowerCase();

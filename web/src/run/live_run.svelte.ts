@@ -1,4 +1,4 @@
-/** One run as it is now, kept up to date for as long as it is looked at. */
+/** One run, kept up to date for as long as its page is open. */
 
 import { api, ApiError, body, explain, isAborted } from "../api";
 import { follow } from "../live/live.svelte";
@@ -12,7 +12,7 @@ export type RunDetails = components["schemas"]["AgentInstanceDetails"];
 
 /** How long the first look waits for the stream, so that nothing is missed between the two. */
 const PATIENCE_MS = 1_000;
-/** How often figures that are computed from all spans, such as the cost, are asked for. */
+/** How often figures that are computed from all spans, such as the cost, are requested. */
 const FIGURES_MS = 3_000;
 /** The least pause between two readings of everything. */
 const REREAD_MS = 2_000;

@@ -74,7 +74,7 @@ export class RunWatcher {
     clearTimeout(this.#settling);
   }
 
-  /** Read the newest page again, soon. What is asked for meanwhile is read with it. */
+  /** Read the newest page again, soon. Requests in the meantime share that read. */
   reread(): void {
     if (this.#due !== undefined || this.#abort.signal.aborted) return;
     const pause = Math.max(0, this.#lastRead + REREAD_MS - Date.now());

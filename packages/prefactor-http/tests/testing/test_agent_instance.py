@@ -38,7 +38,7 @@ async def test_register_creates_a_pending_instance(server: ScriptedServer, api: 
 
 
 async def test_a_normal_run(server: ScriptedServer, api: Api) -> None:
-    """An instance goes from pending over active to the status it is finished with."""
+    """An instance is pending, then active, and then has the status of its finish."""
     id_ = server.add_instance(status="pending")
 
     _, started = await api.post(

@@ -30,7 +30,7 @@ from .conftest import Api
 REGISTER = "agent_instance/register"
 
 
-async def test_it_records_what_arrives(server: ScriptedServer, api: Api) -> None:
+async def test_it_records_every_request(server: ScriptedServer, api: Api) -> None:
     """Every request is recorded with method, path, query, headers and body, in order."""
     await api.get("agent_instance", **{"pagination[offset]": "0"})
     await api.post(REGISTER, {"agent_id": "a"}, **{"X-Thing": "1"})

@@ -1,4 +1,4 @@
-"""The end of a program: bounded whatever the server does, and still able to deliver."""
+"""The exit of a program takes bounded time, whatever the server does, and still delivers."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_metadata_reaches_the_server(server: ScriptedServer) -> None:
     assert len(texts["experiment"]) == 256
 
 
-async def test_the_real_server_holds_what_was_recorded(tmp_path: Path) -> None:
+async def test_the_real_server_has_every_field(tmp_path: Path) -> None:
     """All fields of a run arrive once, and compressed as soon as the server allows it."""
     server = start_server(tmp_path)
     journal = MemoryJournal(2**20)

@@ -66,7 +66,7 @@ class Overtaken(MemoryJournal):
 
 
 class Counting(MemoryJournal):
-    """A journal that counts how often it is looked at."""
+    """A journal that counts its reads."""
 
     def __init__(self) -> None:
         super().__init__(2**30)
@@ -118,7 +118,7 @@ def test_an_idle_thread_sleeps(deliver: Callable[..., Delivery], server: Scripte
     assert journal.looks == looks
 
 
-def test_new_records_are_not_taken_for_adopted_ones(
+def test_new_records_are_not_treated_as_adopted(
     server: ScriptedServer, deliver: Callable[..., Delivery]
 ) -> None:
     """Records made during maintenance are delivered at full speed; only adopted ones wait."""

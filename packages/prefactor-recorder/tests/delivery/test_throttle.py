@@ -127,7 +127,7 @@ def test_recovery_is_twice_the_steady_cadence() -> None:
     assert at(throttle, full=True) <= 0
 
 
-def test_recovery_goes_faster_when_it_goes_well() -> None:
+def test_recovery_speeds_up_after_successes() -> None:
     """A backlog that remains after many successes is sent twice as fast."""
     throttle = steady()
     throttle.recover()

@@ -65,7 +65,7 @@ def test_a_declaration_has_the_fields_of_the_api() -> None:
     ]
 
 
-def test_the_client_can_read_what_is_sent() -> None:
+def test_the_client_can_read_the_schema_version() -> None:
     """The client's own model accepts the encoded schema version, field by field."""
     types = SpanTypes()
     types.span_type("a", Prompt, Answer, data_risk=DataRisk())

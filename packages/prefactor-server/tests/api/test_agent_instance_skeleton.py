@@ -95,7 +95,7 @@ async def test_a_skeleton_shows_every_span_in_the_order_of_the_tree(api_client: 
     [PriceTable("USD", (Price("large*", Decimal(1), Decimal(2)),))],
     ids=["priced"],
 )
-async def test_a_skeleton_shows_what_spans_used(api_client: Any) -> None:
+async def test_a_skeleton_shows_models_tools_and_cost(api_client: Any) -> None:
     """Each span has its kind, tool, model, tokens and cost in columns; each name is sent once."""
     run = await api_client.run()
     usage = {"prompt_tokens": 1000, "completion_tokens": 500}

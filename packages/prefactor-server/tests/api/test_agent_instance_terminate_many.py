@@ -16,7 +16,7 @@ async def _statuses(api_client: Any, *runs: Any) -> list[str]:
     return [run["status"] for run in shown]
 
 
-async def test_a_dry_run_shows_what_would_end(api_client: Any) -> None:
+async def test_a_dry_run_shows_the_matching_runs(api_client: Any) -> None:
     """A dry run counts and names the active runs that match, and changes nothing."""
     runs = [await api_client.run(agent_id="agent-1") for _ in range(2)]
     await api_client.run("pending", agent_id="agent-1")

@@ -267,7 +267,7 @@ async def test_a_thousand_items_fit(api_client: Any) -> None:
     assert counts["active"] == 999
 
 
-async def test_items_read_what_was_written_before_them(api_client: Any) -> None:
+async def test_items_read_earlier_writes(api_client: Any) -> None:
     """A read between writes sees the earlier ones and not the later ones."""
     await api_client.register(RUN)
     count = _item("agent_instances/show", "show", id=RUN)

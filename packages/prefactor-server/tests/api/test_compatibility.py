@@ -228,7 +228,7 @@ async def test_the_open_dashboard(api_client: Any) -> None:
 
 
 async def test_the_evals_library(api_client: Any) -> None:
-    """Runs and spans are read, quality is merged and written back, and a probe comes and goes."""
+    """Runs and spans are read, quality is merged and written back, and a probe run is recorded."""
     run = await api_client.run("complete")
     await api_client.span(run, schema_name="llm", payload=LLM_PAYLOAD)
     pages = {"pagination[page_size]": "100", "pagination[offset]": "0"}

@@ -321,7 +321,7 @@ async def test_two_servers_create_one_person(database_url: str) -> None:
         assert await _people(one) == [(EMAIL, "viewer", True)]
 
 
-async def test_without_a_provider_there_is_no_button(api_client: ApiClient) -> None:
+async def test_without_a_provider_no_sign_in_is_offered(api_client: ApiClient) -> None:
     """The list of sign-in methods omits it, and starting it is a 404."""
     methods = (await anonymous(api_client, "GET", "/session/methods")).details
 

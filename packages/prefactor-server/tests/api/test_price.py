@@ -17,7 +17,7 @@ def prices() -> PriceTable:
     return PriceTable("USD", (SMALL, OTHER), "prices.toml")
 
 
-async def test_prices_are_listed_with_the_file_that_they_come_from(api_client: Any) -> None:
+async def test_prices_are_listed_with_their_file(api_client: Any) -> None:
     """Prices are in the order of the file, in which the first match applies."""
     assert (await api_client.get("/prices")).details == {
         "type": "price_table",

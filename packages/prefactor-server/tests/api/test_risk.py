@@ -60,7 +60,7 @@ async def _spans(api_client: Any, run: Any, *names: str) -> None:
         await api_client.span(run, schema_name=name)
 
 
-async def test_the_documented_example_is_what_a_run_scores(api_client: Any) -> None:
+async def test_a_run_scores_the_documented_example(api_client: Any) -> None:
     """Three spans of 12 and one of 5 score 41 wherever the run is shown."""
     profile, run = await _weighed(api_client)
     await _spans(api_client, run, "crm", "crm", "crm", "school", "plain", "unheard-of")

@@ -93,7 +93,7 @@ async def test_exactly_one_credential_is_required(api_client: Any, proof: Any, f
         ({"X-Prefactor-Request": "1", "Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-async def test_a_write_comes_from_a_page_of_this_server(
+async def test_a_write_with_a_cookie_needs_our_header_and_origin(
     api_client: Any, headers: dict[str, str], status: int
 ) -> None:
     """A write with a cookie needs our header and origin; reads and tokens need neither."""

@@ -66,7 +66,7 @@ async def test_an_unknown_field_is_named(api_client: Any) -> None:
             assert list(_errors(inside, "details")) == ["unheard_of"], operation.name
 
 
-async def test_nothing_is_done_and_the_key_stays_free(api_client: Any) -> None:
+async def test_a_refused_request_leaves_its_key_free_for_reuse(api_client: Any) -> None:
     """A refused request has no effect, and can be sent again without the field."""
     headers = {"Idempotency-Key": "k"}
     wrong = await api_client.post(

@@ -129,7 +129,7 @@ async def test_an_unknown_environment_is_refused(database: Database) -> None:
     assert counted(database)["agent"] == 0
 
 
-async def test_an_account_without_a_default_environment(database: Database) -> None:
+async def test_without_a_default_environment_one_is_required(database: Database) -> None:
     """Where no environment is the default, a registration has to name one."""
     database.execute("UPDATE environment SET is_default = 0")
 

@@ -48,7 +48,7 @@ def test_no_randomness_is_lost(one: bytes, two: bytes) -> None:
 
 
 @given(TOKENS, st.data())
-def test_one_wrong_character_is_noticed(token: str, data: st.DataObject) -> None:
+def test_one_wrong_character_is_detected(token: str, data: st.DataObject) -> None:
     """One mistyped character after the prefix is detected."""
     start = token.index("_", 3) + 1
     at = data.draw(st.integers(start, len(token) - 1).filter(lambda i: token[i] != "_"))
@@ -58,7 +58,7 @@ def test_one_wrong_character_is_noticed(token: str, data: st.DataObject) -> None
 
 
 @given(TOKENS, st.integers(12, 50))
-def test_a_token_cut_short_is_noticed(token: str, length: int) -> None:
+def test_a_truncated_token_is_detected(token: str, length: int) -> None:
     """A token without its last characters is detected as mistyped."""
     if 14 <= length < len(token):
         assert looks_mistyped(token[:length])

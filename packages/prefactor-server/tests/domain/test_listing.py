@@ -199,7 +199,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON, JSON)
-def test_a_forged_cursor_gains_nothing(value: Any, row_id: Any, position: Any) -> None:
+def test_a_forged_cursor_gives_no_access(value: Any, row_id: Any, position: Any) -> None:
     """A forged cursor is refused, or holds only what a cursor of this server could hold."""
     try:
         cursor = read_cursor(forged(value, row_id, position), Listing())

@@ -128,7 +128,7 @@ def test_the_same_commands_leave_the_same_rows(
 
 @settings(max_examples=60, deadline=None)
 @given(RACES)
-def test_an_interleaved_request_came_before_or_after(
+def test_an_interleaved_request_counts_before_or_after(
     postgres: Subject,
     other_replica: Replica,
     sqlite: Subject,
@@ -229,7 +229,7 @@ def test_the_same_lists_have_the_same_pages(
 
 
 def filters(columns: tuple[str, ...]) -> st.SearchStrategy[tuple[Filter, ...]]:
-    """Filters that a list might be asked for."""
+    """Any filters of a list."""
     times = [column for column in columns if column.endswith("_at")]
     one = st.one_of(
         st.builds(Filter, st.sampled_from(columns), st.just("is null"), st.none()),

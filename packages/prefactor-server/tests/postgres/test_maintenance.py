@@ -119,7 +119,9 @@ async def test_a_pruned_run_leaves_no_row(
     assert [table for table, rows in after.items() if "run-1" in repr(rows)] == ["feed_change"]
 
 
-async def test_two_prune_at_once(storage: PostgresStorage, other: PostgresStorage) -> None:
+async def test_two_prunes_at_once_delete_each_row_once(
+    storage: PostgresStorage, other: PostgresStorage
+) -> None:
     """Two prunes at once delete each row once, and neither waits forever."""
     for number in range(20):
         await upkeep.run_with_spans(storage, f"run-{number}", spans=2)
@@ -226,9 +228,7 @@ def test_a_backup_restores(
     assert archive.stat().st_mode & 0o777 == 0o600
 
 
-def test_without_the_programs_there_is_a_message(
-    database: PostgresDatabase, tmp_path: Path
-) -> None:
+def test_a_missing_pg_dump_is_named(database: PostgresDatabase, tmp_path: Path) -> None:
     """Without pg_dump, the error names the missing program, and no file is left."""
     with pytest.raises(BackupError, match=r"pg_dump was not found\. Install"):
         back_up_server(database.url, tmp_path / "copy.dump", {"PATH": str(tmp_path)})

@@ -199,7 +199,7 @@ async def test_a_late_span_keeps_its_partition(
     assert await upkeep.findings(storage) == []
 
 
-async def test_a_reader_in_the_way_of_a_partition(
+async def test_a_locked_partition_is_deleted_row_by_row(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """Runs whose partition cannot be locked are deleted row by row."""

@@ -131,7 +131,7 @@ VALUES ($1, 'a', 'agent', 'e', 'run', 'llm', 1, 2, 'active', 0, 0, 1)
 _INSERT_PAYLOAD = "INSERT INTO span_payload VALUES ('a', $1, 0, 0, '{}')"
 
 
-async def test_a_reader_in_the_way_stops_no_write(
+async def test_a_blocked_partition_stops_no_write(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """If a long read blocks new partitions, spans are stored, and the partitions come later."""

@@ -174,7 +174,7 @@ async def test_a_span_of_a_run_that_was_just_terminated(
     assert (found.status, found.active_spans, found.cancelled_spans) == ("terminated", 1, 2)
 
 
-async def test_a_termination_closes_what_was_just_created(
+async def test_a_termination_closes_spans_created_meanwhile(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A termination closes and counts the spans that came after it had read the run."""
@@ -187,7 +187,7 @@ async def test_a_termination_closes_what_was_just_created(
     assert statuses == [("cancelled", 1)]
 
 
-async def test_a_termination_leaves_what_was_just_finished(
+async def test_a_termination_leaves_spans_finished_meanwhile(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A termination neither closes nor counts a span that finished after the rows were read."""

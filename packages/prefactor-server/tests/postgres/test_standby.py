@@ -33,7 +33,7 @@ async def test_a_file_has_no_standby() -> None:
         await open_storage(settings)
 
 
-def test_lag_is_the_age_of_what_was_reached() -> None:
+def test_lag_is_the_age_of_the_replayed_position() -> None:
     """A standby's lag is the age of the latest known position that it has replayed."""
     lag = StandbyLag(5)
 

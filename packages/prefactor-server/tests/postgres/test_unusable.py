@@ -67,7 +67,7 @@ async def test_a_connection_to_a_standby_is_replaced(
     await storage.maintenance.check_writable()
 
 
-async def test_a_database_that_takes_no_writes_is_read(
+async def test_a_read_only_database_is_read(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
     """A read-only database refuses writes and still serves reads."""

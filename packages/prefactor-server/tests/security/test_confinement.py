@@ -127,7 +127,7 @@ def world(own_database_url: str) -> Iterator[World]:
         api.close()
 
 
-def test_there_is_something_to_leak(world: World) -> None:
+def test_a_leak_would_show(world: World) -> None:
     """Each deployment reads its own data, and other data exists that it must not read."""
     for before in world.alone:
         read = {target for target, (status, _) in before.items() if status == 200}

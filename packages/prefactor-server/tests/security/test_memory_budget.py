@@ -108,7 +108,7 @@ def test_a_body_with_a_wrong_token_is_dropped(server: LiveServer) -> None:
         assert line.ask("GET", PING).status == 200
 
 
-def test_a_small_operation_takes_a_small_body(server: LiveServer, line: RawSocket) -> None:
+def test_operations_without_payloads_take_small_bodies(server: LiveServer, line: RawSocket) -> None:
     """An operation without payloads refuses a body over a quarter of a megabyte."""
     line.send(line.request("POST", AGENT, f"Content-Length: {LARGEST}"))
     answer = line.read()

@@ -113,7 +113,7 @@ def test_no_read_shows_a_viewer_a_marked_value(world: World, name: str) -> None:
     assert SECRET not in world.api.do(world.told(name, "viewer"))
 
 
-def test_there_is_something_to_leak(world: World) -> None:
+def test_a_leak_would_show(world: World) -> None:
     """A member and an account token read the marked values, so a leak would show."""
     showing = {"agent_spans.show", "agent_spans.list", "agent_instances.show"}
     showing |= {"agent_instances.agent_context"}

@@ -75,7 +75,7 @@ async def test_the_first_account_is_made_once(tmp_path: Path) -> None:
 
 
 async def test_a_full_database_refuses_and_recovers(database: Database) -> None:
-    """A write without space is refused whole; reads go on, and writes resume with space."""
+    """A write without space is refused whole, reads continue, and writes resume with space."""
     await database.do(register("run"))
     run = await database.run("run")
     (pages,) = database.storage._writer.execute("PRAGMA page_count").fetchone()

@@ -137,7 +137,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     SqliteStorage.open(path)._close()
 
 
-def test_the_plan_is_what_is_missing() -> None:
+def test_the_plan_lists_the_missing_steps() -> None:
     """The plan lists the missing steps, in order."""
     assert plan([ONE, TWO, BROKEN], {}) == [ONE, TWO, BROKEN]
     assert plan([ONE, TWO], {2: TWO.checksum}) == [ONE]

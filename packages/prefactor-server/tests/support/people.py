@@ -84,7 +84,7 @@ async def anonymous(
 def session_rows(
     account_id: str, role: Role, now: int, *, number: int = 0, email: str = ""
 ) -> tuple[AdminUser, Session, str]:
-    """A person, a session of theirs, and the text of its cookie."""
+    """A person, one of their sessions, and the text of its cookie."""
     number = number or next(_numbers)
     email = email or f"{role}-{number}@example.org"
     person = AdminUser(f"person-{number}", account_id, email, now, now, role)

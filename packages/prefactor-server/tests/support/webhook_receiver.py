@@ -21,7 +21,7 @@ SECRET_KEY = "a secret key that only tests have"
 
 def no_names(host: str, port: int) -> Sequence[str]:
     """Resolve nothing, because no test may ask a name server."""
-    raise OSError(f"{host}:{port} is not looked for")
+    raise OSError(f"{host}:{port} is not resolved")
 
 
 def offline_webhooks(

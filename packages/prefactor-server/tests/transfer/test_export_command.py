@@ -102,7 +102,7 @@ def on_terminal(database: str, *arguments: object) -> bytes:
     return shown
 
 
-async def test_parquet_says_what_it_needs(source: Any, tmp_path: Path) -> None:
+async def test_parquet_names_missing_requirements(source: Any, tmp_path: Path) -> None:
     """Without pyarrow, or without a folder, one line says what to do."""
     (tmp_path / "pyarrow.py").write_text("raise ImportError('no pyarrow here')\n")
     kept = {**os.environ, "PYTHONPATH": str(tmp_path), "PREFACTOR_DATABASE": source.database}

@@ -14,7 +14,7 @@ def test_a_cached_value_is_returned() -> None:
     assert cache.get("a") == "first"
 
 
-def test_the_least_recently_used_goes_first() -> None:
+def test_the_least_recently_used_is_evicted_first() -> None:
     """Over the weight limit, the least recently used value is evicted."""
     cache: ContentCache[int] = ContentCache(3)
     for key in "abc":

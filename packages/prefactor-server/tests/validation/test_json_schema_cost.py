@@ -137,13 +137,13 @@ def test_repeatable_and_single_parts_are_distinguished(
     assert schema_cost(schema).repeated == repeated
 
 
-def test_a_pattern_weighs_what_it_compiles_to() -> None:
+def test_a_pattern_weighs_its_compiled_size() -> None:
     """A repeated class is heavier than a plain one; a pattern that does not compile is heaviest."""
     patterns = ("^[a-z]+$", "[ab]*a[ab]{500}c", "^.{1,255}$", "((")
     assert [schema_cost({"pattern": p}).patterns for p in patterns] == [1, 800, 4_000, 4_000]
 
 
-def test_alternatives_are_seen_wherever_they_are() -> None:
+def test_alternatives_behind_references_count() -> None:
     """Alternatives behind a reference count, and unused ones do not."""
     schema = {"$defs": {"a": {"items": {"anyOf": [{}]}}, "b": {"oneOf": [{}]}}}
     assert schema_cost({**schema, "items": {"$ref": "#/$defs/a"}}).has_alternatives

@@ -127,7 +127,7 @@ def test_other_choices_are_kept_whole(
 
 
 class Point(BaseModel):
-    """The output type that a model is asked for."""
+    """The output type that a model must return."""
 
     x: int
 

@@ -157,7 +157,7 @@ def test_spans_that_never_end_are_bounded(recorder: InMemoryRecorder) -> None:
     """)
 
 
-def test_shutdown_ends_what_is_open(recorder: InMemoryRecorder) -> None:
+def test_shutdown_cancels_open_spans(recorder: InMemoryRecorder) -> None:
     """At shutdown open spans and runs are cancelled, and later spans are ignored."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(PrefactorSpanProcessor(recorder))

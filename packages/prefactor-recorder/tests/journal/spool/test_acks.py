@@ -67,6 +67,6 @@ def test_a_flipped_bit_invalidates_one_range(
 
 
 @given(st.binary(max_size=300))
-def test_garbage_settles_nothing(garbage: bytes) -> None:
+def test_garbage_contains_no_acks(garbage: bytes) -> None:
     """Random bytes, zeros among them, are no acks."""
     assert not any(decode_acks(garbage + bytes(100)).covers(at, at + 1) for at in range(256))

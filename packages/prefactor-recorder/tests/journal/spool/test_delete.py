@@ -46,7 +46,7 @@ def remove_all(spool: Path) -> int:
 
 
 def test_an_empty_directory_is_deleted(emptied: Path, spool: Path) -> None:
-    """If only the identity is left, it goes with its directory."""
+    """A directory that contains only its identity is deleted."""
     assert (remove_all(spool), list(spool.iterdir())) == (0, [])
 
 

@@ -97,7 +97,7 @@ def _fail(*_: object) -> None:
     raise OSError("the disk is full")
 
 
-def test_a_crash_before_the_letters_are_deleted_loses_none(
+def test_a_crash_before_dead_letters_are_deleted_loses_none(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
     """A dead letter queued again but not deleted is queued once more, under the same key."""
@@ -128,7 +128,7 @@ def test_invalid_lines_are_kept(file: Path) -> None:
 
 
 def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spool: Path) -> None:
-    """Whatever the order of the letters, the registration and the start come first."""
+    """In whatever order the dead letters are, the registration and the start come first."""
     for number, operation in enumerate(
         [Operation.FINISH, Operation.CREATE_SPAN, Operation.START, Operation.REGISTER]
     ):
@@ -137,7 +137,7 @@ def test_a_run_begins_with_its_registration(file: Path, open_journal: Open, spoo
     assert waiting(spool, open_journal) == ["span-3", "span-2", "span-1", "span-0"]
 
 
-def test_a_named_letter_of_many_brings_what_it_depends_on(
+def test_a_named_dead_letter_brings_its_dependencies(
     file: Path, open_journal: Open, spool: Path
 ) -> None:
     """Among interleaved runs, each named letter brings its span's create and its run's start."""

@@ -22,7 +22,7 @@ from prefactor_server.storage.feed import Feed, Move
 _log = structlog.get_logger("prefactor_server")
 
 _POLL_SECONDS: Final = 2.0
-"""How often commits of other servers are looked for."""
+"""How often to check for commits of other servers."""
 _GATHER_SECONDS: Final = 0.5
 """How long commits gather before a slice is read: each slice costs reads and commits."""
 _MOST_GATHER_SECONDS: Final = 2.0

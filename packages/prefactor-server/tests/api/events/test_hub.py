@@ -202,7 +202,7 @@ async def test_slow_reader() -> None:
         assert await told_one(slow) == await told_one(quick)
 
 
-async def test_no_memory() -> None:
+async def test_without_memory_only_the_newest_message_is_kept() -> None:
     """While other requests use up the memory budget, at most the newest message is kept."""
     feed = Feed()
     hub = hub_over(feed, budget=1)

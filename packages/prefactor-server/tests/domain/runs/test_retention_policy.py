@@ -58,7 +58,9 @@ def test_the_most_specific_rule_wins() -> None:
         (run("b", "f", "live"), (None, None, None)),
     ],
 )
-def test_a_rule_is_for_what_it_names(other: EndedRun, scope: tuple[str | None, ...]) -> None:
+def test_a_rule_applies_to_the_runs_that_it_names(
+    other: EndedRun, scope: tuple[str | None, ...]
+) -> None:
     """A rule applies only to runs of the agent, environment and purpose that it names."""
     rule = RetentionRules(EVERY_SCOPE).rule_for(other)
     assert rule is not None
@@ -74,7 +76,7 @@ def test_a_run_expires_after_its_days() -> None:
     assert rules.expired_rule(ended, NOW + 1) == RetentionRule(5)
 
 
-def test_what_no_rule_deletes_stays() -> None:
+def test_a_run_without_a_rule_is_kept() -> None:
     """A run without a rule, or under a rule without days, is kept forever."""
     old = run(days=900)
     kept = RetentionRules([RetentionRule(1), RetentionRule(None, purpose="eval")])
@@ -85,7 +87,7 @@ def test_what_no_rule_deletes_stays() -> None:
     assert kept.expired_rule(run(purpose="live", days=900), NOW) == RetentionRule(1)
 
 
-def test_only_runs_of_the_shortest_age_are_looked_at() -> None:
+def test_only_runs_over_the_shortest_age_are_read() -> None:
     """Runs younger than the shortest rule are not read, and none are without days."""
     rules = [RetentionRule(30), RetentionRule(7, purpose="eval"), RetentionRule(None, "a")]
 

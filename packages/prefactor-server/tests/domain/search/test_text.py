@@ -7,7 +7,7 @@ from prefactor_server.domain.search.text import MAX_TEXT_BYTES, span_text
 from prefactor_server.domain.search.words import terms_of
 
 
-def test_values_are_text_and_names_are_not() -> None:
+def test_values_are_indexed_and_names_are_not() -> None:
     """The summary comes first, then texts and numbers of the payloads, at any depth."""
     payload = {"inputs": [{"city": "Paris", "days": 3}, True, None, ""]}
 
