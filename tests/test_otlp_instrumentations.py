@@ -1,8 +1,8 @@
 """Unmodified instrumentations for agents, which send OTLP to a real server.
 
-Exporters, instrumentations and libraries are real, and their models are scripted. Each records an
-agent that calls a tool, streams an answer, counts tokens and meets a failure, in a process that
-gets the server's address from the environment.
+Exporters, instrumentations and libraries are real, and their models are scripted. Each agent calls
+a tool, streams an answer, counts tokens and meets a failure, in a process that gets the server's
+address from the environment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Records are delivered once, through kills, outages, forks and neighbours.
+"""Records are delivered once, through kills, outages, forks and other processes.
 
-Real processes record to real servers through the installed recorder, and keep a ledger of what they
-may rely on. Then the server's data is compared with it.
+Real processes record to real servers through the installed recorder, and write each acknowledged
+call to a ledger. Then the server's data is compared with it.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
 """Processes that tests start end with them, however the test or pytest itself ends.
 
 Loaded as a plugin by the conftest.py at the root, it makes `subprocess.Popen` put each process at
-the head of a process group, so that what it starts goes with it. What is left of a test's groups is
-killed after the test, what is left of a session's after the session. Should pytest be killed, the
-guard does it: a small process of its own session that reads who there is from a pipe, and acts when
-the pipe ends. It works where PR_SET_PDEATHSIG does not: on macOS, for processes that change their
-user, and for those started by a thread that ends.
+the head of a process group, which includes its children. The remaining groups of a test are killed
+after the test, those of a session after the session. If pytest is killed, the guard does it: a
+small process in its own session that reads the process groups from a pipe, and acts when the pipe
+ends. It works where PR_SET_PDEATHSIG does not: on macOS, for processes that change their user, and
+for those started by a thread that ends.
 """
 
 import os

@@ -1,7 +1,7 @@
 """End processes and remove folders when the process that names them is gone.
 
-Reads lines from standard input: `+kill PGID`, `+quit PGID`, `+folder PATH`, and `- NAME` for what
-has ended by itself. Acts when the input ends.
+Reads lines from standard input: `+kill PGID`, `+quit PGID`, `+folder PATH`, and `- NAME` to forget
+one that has ended. Acts when the input ends.
 """
 
 import os

@@ -6,10 +6,10 @@ SPARE = 2.0
 
 
 def patience(seconds: float) -> float:
-    """A limit that fits the machine as it is now.
+    """Return a limit that fits the current load of the machine.
 
-    It is twice what an idle machine would be given, and longer by as much as there are more
-    processes that want to run than cores to run them. No test passes or fails by its speed.
+    It is twice the limit of an idle machine, and longer in proportion to the number of processes
+    that want to run per core. No test passes or fails by its speed.
     """
     waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
     return seconds * SPARE * max(1.0, waiting)

@@ -1,7 +1,7 @@
 """DeclaresSpanTypes and tracing as a caller types it. Type-checked by `make check` and never run.
 
-A line that must not pass says which complaint it expects: an ignore that nothing needs is an error
-too, so these lines hold in both directions.
+A line that must not pass has an ignore for the expected complaint. Unused ignores are errors too,
+so every line is checked in both directions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A span that is created with its end is the same as one that is created and then finished.
 
-A client whose queue has both sends them as one item, so nothing that can be read afterwards may
-differ: the stored row, the answers, the figures of the run.
+A client whose queue has both sends them as one item, so the stored row, the answers and the figures
+of the run must not differ.
 """
 
 from collections.abc import Iterator, Mapping

@@ -87,7 +87,7 @@ def _fail(_snapshots: object) -> None:
 
 
 async def test_rows_that_cannot_be_written_delay_no_others(storage: Any) -> None:
-    """Consumers share a transaction, but one whose rows cannot be written takes back no others."""
+    """If the rows of one consumer cannot be written, those of the others are."""
     consumers = [_Unwritable(), SpanTypesConsumer(storage), RunTotalsConsumer(storage, NO_PRICES)]
     follower = Follower(
         storage.feed, [*map(Attached, consumers)], CommitSignal(), holder="test", now_us=lambda: 1

@@ -1,9 +1,8 @@
-"""The named SQL stays such that runs could be distributed over several databases.
+"""The named SQL allows runs to be distributed over several databases.
 
-A run and everything below it would be in one place. A statement on tables that belong to runs
-therefore names the run wherever it is known. What does not is listed here, each with its reason.
-Statements for any table, with ``{table}``, take the ids of rows. Those of spans have the partition
-bits of their run.
+A run and all its rows would be in one database. A statement on tables of runs therefore names the
+run wherever it is known, and the exceptions are listed here with their reasons. Statements for any
+table, with ``{table}``, take the ids of rows. Ids of spans have the partition bits of their run.
 """
 
 import re

@@ -1,6 +1,6 @@
 """A viewer sees no value that was marked as sensitive, by any operation of the OpenAPI document.
 
-An account is furnished with everything, and marked values are put wherever a value can be marked:
+An account contains every kind of object, with marked values wherever a value can be marked:
 payloads, results, quality, alerts, and payloads that break their schema. Every read is then made as
 a viewer, alone and as an item of a bulk request, with every existing id.
 """

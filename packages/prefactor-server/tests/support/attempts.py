@@ -1,8 +1,8 @@
 """Calls of every operation of a document, with ids of the caller's own and of others in any place.
 
-A call is written with what stands for an id: ``<theirs:kind:number>`` for one that the caller
-should not know, ``<mine:kind:number>`` for one of its own. Each caller has it filled in with its
-own, so that several can be told to do the same.
+A call contains placeholders for ids: ``<theirs:kind:number>`` for one that the caller should not
+know, ``<mine:kind:number>`` for one of its own. Each caller fills in its own, so that several can
+make the same calls.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Every backend, for tests of a contract that is the same over each of them.
 
-What makes a database costs more than most tests do: PostgreSQL copies a template in 80 ms, and
-migrating a new file takes 10. So each process migrates one of each kind. The file is then copied;
-the database on a server is emptied row by row, which takes 2 ms where TRUNCATE, which makes a file
-for every table and index, takes 50.
+Creating a database takes longer than most tests: PostgreSQL copies a template in 80 ms, and
+migrating a new file takes 10. So each process migrates one of each kind. The file is then copied.
+The database on a server is emptied row by row, which takes 2 ms; TRUNCATE takes 50, because it
+makes a file for every table and index.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """A server reduced to writing runs and following its own feed, to be killed at any moment.
 
-Run as a program with the address of a database and a name: it writes until it is killed, and prints
-a line when it has begun. With a third argument, it first asks for everything to be derived again.
+Run as a program with the address of a database and a name: it prints a line when it has begun, and
+writes until it is killed. With a third argument, it first requests that everything is derived
+again.
 """
 
 import asyncio

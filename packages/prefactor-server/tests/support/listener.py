@@ -1,7 +1,8 @@
 """An API behind a real socket, in the test's own event loop.
 
-Not uvicorn's `Server`, which looks every tenth of a second whether it should end, and then waits
-for another: more than most tests take. The connections are those of the product.
+Uvicorn's `Server` is not used, because it checks only every tenth of a second whether it should
+end, and then waits for another: more than most tests take. The connections are those of the
+product.
 """
 
 import asyncio
@@ -22,10 +23,10 @@ from prefactor_server.http.stalled_connections import abort_stalled
 async def listening(
     api: Api, *, send_buffer: int = 0, send_timeout: int = 0
 ) -> AsyncGenerator[str]:
-    """Take requests until the end of the block, and answer those that came; the address.
+    """Accept requests until the end of the block, and answer them; yields the address.
 
-    ``send_buffer`` is what the system holds for a client that does not read. A client that reads
-    nothing for ``send_timeout`` seconds is cut off.
+    ``send_buffer`` is the size of the system's buffer for a client that does not read. A client
+    that reads nothing for ``send_timeout`` seconds is disconnected.
     """
     kind = connections(60, os.urandom)
     config = uvicorn.Config(

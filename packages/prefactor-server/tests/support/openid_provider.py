@@ -26,9 +26,9 @@ def new_key() -> ECKey:
 class OpenIdProvider:
     """One provider, and who is signed in there.
 
-    What tests set: ``claims`` go into ID tokens over what is right, those of None are left out;
-    ``userinfo`` is what that endpoint adds; ``metadata`` and ``answer`` change what it says of
-    itself and to the browser.
+    Tests set these: ``claims`` override those of ID tokens, and None omits one; ``userinfo`` is
+    added to that endpoint's answer; ``metadata`` and ``answer`` change the discovery document and
+    the answer to the browser.
     """
 
     issuer: str

@@ -33,8 +33,8 @@ _TEXTS = ("description", "external_identifier")
 class Tenant:
     """One account, its tokens, and every id in it, in the order in which they became known.
 
-    ``mark`` is in every text and in every id that it chose for itself alone. ``scope`` is that of
-    the token which it makes its own calls with.
+    ``mark`` is in every text and in every id that only this account chose. ``scope`` is that of the
+    token with which it makes its own calls.
     """
 
     scope = "account"

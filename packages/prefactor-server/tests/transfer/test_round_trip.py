@@ -126,7 +126,7 @@ async def test_an_otlp_export_of_the_api_is_imported(source: Any, target: Any) -
 async def test_an_exported_run_can_be_sent_to_v1_traces(source: Any, target: Any) -> None:
     """Another server records it as a run of the agent, with the same tree, texts and tokens.
 
-    Its status follows from its roots, as that of any trace: one of them failed.
+    Its status follows from its roots, as for any trace: one of them failed.
     """
     await record_everything(source)
     (run,) = (await source.get("/agent_instance", {"external_identifier": "run-0"})).summaries

@@ -1,7 +1,6 @@
 """Errors of the OTLP endpoints are a Status in the encoding of the request, as OTLP requires.
 
-A temporary failure has a status that exporters retry, and the seconds to wait. No other failure
-has.
+Only a temporary failure has a status that exporters retry, and the seconds to wait.
 """
 
 import asyncio
