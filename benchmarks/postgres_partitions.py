@@ -64,8 +64,11 @@ async def prepare(url: str, *, partitioned: bool) -> Subject:
     storage = await PostgresStorage.open(url)
     connection = await asyncpg.connect(url)
     if not partitioned:
+        view = await connection.fetchval("SELECT pg_get_viewdef('visible_span'::regclass)")
+        await connection.execute("DROP VIEW visible_span")
         for table in ("agent_span", "span_payload"):
             await connection.execute(PLAIN.format(table=table))
+        await connection.execute(f"CREATE VIEW visible_span AS {view}")
     days = [FIRST]
     filler = await Filler.on(storage, lambda: days[0])
     for day in range(DAYS):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from live_server import LiveServer
@@ -92,15 +93,27 @@ async def record_long_run(client: PrefactorHttpClient) -> None:
     await client.agent_instances.finish("long", timestamp=LONG_AGO)
 
 
-async def spans_left(path: Path, enough: Callable[[int], bool]) -> int:
-    """Wait until a number of the long run's spans remains in the file."""
+async def spans_left(database: str, enough: Callable[[int], bool]) -> int:
+    """Wait until a number of the long run's spans remains in the database."""
     async with asyncio.timeout(patience(60)):
         while True:
-            with closing(sqlite3.connect(path)) as connection:
-                (left,) = connection.execute("SELECT count(*) FROM agent_span").fetchone()
+            left = await count_spans(database)
             if enough(left):
-                return int(left)
+                return left
             await asyncio.sleep(0.01)
+
+
+async def count_spans(database: str) -> int:
+    """Return the number of stored spans, including hidden ones."""
+    counted = "SELECT count(*) FROM agent_span"
+    if database.startswith("postgresql"):
+        connection = await asyncpg.connect(database)
+        try:
+            return int(await connection.fetchval(counted))
+        finally:
+            await connection.close()
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as file:
+        return int(file.execute(counted).fetchone()[0])
 
 
 def verify(database: str) -> str:
@@ -139,26 +152,28 @@ async def test_killed_while_it_deletes(
     assert verify(database) == "found no inconsistencies\n"
 
 
-async def test_killed_within_a_long_run(serve: Callable[..., LiveServer], tmp_path: Path) -> None:
+async def test_killed_within_a_long_run(
+    serve: Callable[..., LiveServer], database: str, tmp_path: Path
+) -> None:
     """A run whose deletion is interrupted stays invisible, and its spans are deleted later.
 
     They are deleted even if the next server applies no policies.
     """
-    server = serve(tmp_path, *OFTEN)
-    path = tmp_path / "server.db"
+    server = serve(tmp_path / "first", *OFTEN, database=database)
     async with client_of(server) as client:
         await record_long_run(client)
         await client.retention_policies.update({"rules": [{"days": 30}]})
-        await spans_left(path, lambda spans: spans < LONG)
+        await spans_left(database, lambda spans: spans < LONG)
     server.kill()
-    assert await spans_left(path, lambda _: True) > 0
-    assert verify(f"sqlite:///{path}") == "found no inconsistencies\n"
-    async with client_of(serve(tmp_path, "--retention-interval-seconds", "0")) as client:
+    assert await spans_left(database, lambda _: True) > 0
+    assert verify(database) == "found no inconsistencies\n"
+    idle = ("--retention-interval-seconds", "0")
+    async with client_of(serve(tmp_path / "first", *idle, database=database)) as client:
         assert [one async for one in client.agent_instances.iterate()] == []
         with pytest.raises(PrefactorNotFoundError):
             await client.agent_spans.get(f"long-{LONG - 1:05}")
         entries = [one async for one in client.audit.iterate(action="retention_policies.apply")]
-        await spans_left(path, lambda spans: spans == 0)
+        await spans_left(database, lambda spans: spans == 0)
 
     assert [re.findall(r"(\d+) runs, (\d+) spans", one.detail or "") for one in entries] == [
         [("1", str(LONG))]

@@ -127,6 +127,6 @@ async def test_reads_of_spans_are_planned_once(storage: PostgresStorage, filled:
     async with storage._span_reading.connection() as connection:
         plans = await connection.fetch(
             "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
-            "WHERE statement ~ 'FROM agent_span' AND statement !~ 'pg_prepared'"
+            "WHERE statement ~ 'FROM (agent|visible)_span' AND statement !~ 'pg_prepared'"
         )
     assert [tuple(one) for one in plans] == [(9, 0)] * 7

@@ -23,6 +23,7 @@ RUN_COLUMN = {
     "agent_instance_quality": "id",
     "agent_span": "agent_instance_id|id",
     "alert": "agent_instance_id",
+    "deleted_run": "id",
     "legal_hold": "agent_instance_id",
     "run_heartbeat": "id",
     "run_span_type": "agent_instance_id",
@@ -32,6 +33,7 @@ RUN_COLUMN = {
     "series_late_span": "agent_instance_id",
     "series_run_end": "agent_instance_id",
     "span_payload": "span_id",
+    "visible_span": "agent_instance_id|id",
 }
 STATEMENTS = {
     f"{file.name.removesuffix('.sql')}/{name}": re.sub(r"--.*", "", text)
@@ -91,6 +93,7 @@ OVER_MANY_RUNS = {
     "maintenance/prune.lock": "finds the runs to delete",
     "maintenance/retention.ended": "finds the runs to delete",
     "maintenance/retention.unended": "finds the runs that keep old rows in use",
+    "maintenance/deleted.lock": "finds a run whose spans are to be deleted",
     "maintenance/hold.all": "lists the holds of an account",
     "reads/agent.use": "the latest run of each agent on a page: the only subquery over runs for "
     "each row of another table",
@@ -106,6 +109,7 @@ OVER_MANY_RUNS = {
 }
 LOCKS_SEVERAL_RUNS = {
     "heartbeats/forget": "heartbeats alone, skipping locked ones; would run on each shard",
+    "maintenance/deleted.lock": "one mark, skipping locked ones; would run on each shard",
     "maintenance/prune.lock": "skips locked runs, so nobody waits; would run on each shard",
     "maintenance/prune.lock_runs": "skips locked runs, so nobody waits; would run on each shard",
     "write/runs.lock": "a batch of several runs; would be one statement per run",

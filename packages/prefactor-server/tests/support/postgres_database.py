@@ -74,8 +74,7 @@ class PostgresDatabase:
         connection = await asyncpg.connect(self.url)
         try:
             found: dict[str, list[Any]] = {}
-            # Only SQLite has a table of deleted runs.
-            for table in (name for name in TABLES if name != "deleted_run"):
+            for table in TABLES:
                 records = await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608 - ours
                 found[table] = sorted((plain(record) for record in records), key=repr)
             return found

@@ -21,7 +21,7 @@ from prefactor_server.storage.postgres.read import decode_payloads, fetch_by_ids
 T = TypeVar("T")
 
 _TYPES_OF_SPANS: Final = """
-SELECT DISTINCT agent_instance_id, schema_name FROM agent_span
+SELECT DISTINCT agent_instance_id, schema_name FROM visible_span
 WHERE account_id = $1 AND id = ANY($2::text[])
 """
 
@@ -33,9 +33,8 @@ SELECT span.account_id, span.agent_instance_id, span.id, span.agent_id, span.env
              WHERE account_id = $1 AND span_id = span.id AND span_id >= $3 AND span_id <= $4)
 FROM unnest($2::text[]) AS named (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM agent_span
-    WHERE account_id = $1 AND agent_span.id = named.id AND agent_span.id >= $3
-        AND agent_span.id <= $4
+    SELECT * FROM visible_span AS visible
+    WHERE account_id = $1 AND visible.id = named.id AND visible.id >= $3 AND visible.id <= $4
     LIMIT 1
 ) AS span
 """

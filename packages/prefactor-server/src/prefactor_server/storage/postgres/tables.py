@@ -70,9 +70,12 @@ class Table(Generic[R]):
         mutable: Sequence[str] = (),
         *,
         identity: Sequence[str] = ("account_id", "id"),
+        view: str | None = None,
     ) -> None:
         self.kind: type[R] = kind
         self.name = name
+        self.view = view or name
+        """What lists read: a view, if the table has rows that are not shown."""
         self.mutable = mutable
         self.identity = identity
         self.versioned = bool(mutable)
@@ -156,6 +159,7 @@ AGENT_SPAN: Final = Table(
     AgentSpan,
     "agent_span",
     ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
+    view="visible_span",
 )
 OTLP_TRACE: Final = Table(
     OtlpTrace,

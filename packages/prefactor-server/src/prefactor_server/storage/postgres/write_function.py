@@ -115,6 +115,7 @@ def _body() -> Iterator[str]:
     yield _STEPS["receipt"]
     yield _STEPS["feed.position"]
     yield _when("runs", _STEPS["runs.lock"] + _expect("cardinality(runs)", "a run has changed"))
+    yield _STEPS["deleted.make_room"]
     yield _when("new_agent", _STEPS["agents.lock"])
     # Deletions come first, because a new row may have the same key as a deleted one.
     for table in DELETED:

@@ -128,4 +128,5 @@ WHERE (account_id, id) >= ($1, $2) ORDER BY account_id, id LIMIT $3
 -- Spans of a run after a given one.
 SELECT account_id, agent_instance_id, id, status FROM agent_span
 WHERE account_id = $1 AND agent_instance_id = $2 AND id > $3
+  AND NOT EXISTS (SELECT FROM deleted_run AS gone WHERE gone.account_id = $1 AND gone.id = $2)
 ORDER BY id LIMIT $4

@@ -77,7 +77,7 @@ JOIN idempotency_key AS t
 span AS MATERIALIZED (
     SELECT t.*
     FROM unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
-    JOIN agent_span AS t ON t.account_id = named.account_id AND t.id = named.id
+    JOIN visible_span AS t ON t.account_id = named.account_id AND t.id = named.id
     WHERE t.id >= :lowest::text AND t.id <= :highest::text
 )
 

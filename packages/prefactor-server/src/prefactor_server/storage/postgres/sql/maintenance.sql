@@ -40,7 +40,9 @@ ORDER BY run.account_id, run.id
 -- A slice of spans with their payloads.
 SELECT span.account_id, span.id,
        EXISTS (SELECT 1 FROM agent_instance AS run
-               WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id),
+               WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id)
+         OR EXISTS (SELECT 1 FROM deleted_run AS run
+                    WHERE run.account_id = span.account_id AND run.id = span.agent_instance_id),
        span.payload_size, payload.codec, payload.body,
        span.result_size, result.codec, result.body
 FROM (SELECT * FROM agent_span WHERE (account_id, id) > ($1, $2)
@@ -168,6 +170,40 @@ SELECT coalesce(sum(size), 0)::bigint FROM gone
 -- name: prune.delete_spans
 -- Delete the spans of runs.
 DELETE FROM agent_span WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
+
+-- name: prune.payload_bytes
+-- The bytes of the payloads of runs.
+SELECT coalesce(sum(octet_length(payload.body)), 0)::bigint
+FROM agent_span AS span JOIN span_payload AS payload
+  ON payload.account_id = span.account_id AND payload.span_id = span.id
+WHERE span.account_id = $1 AND span.agent_instance_id = ANY ($2::text[])
+
+-- name: prune.hide_spans
+-- Mark runs whose spans are deleted later. Until then, these spans are not shown.
+INSERT INTO deleted_run (account_id, id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING
+
+-- name: deleted.lock
+-- Lock the mark of a deleted run, so that no run gets its id meanwhile. Runs that another server
+-- is at are skipped.
+SELECT account_id, id FROM deleted_run
+ORDER BY account_id, id LIMIT 1 FOR UPDATE SKIP LOCKED
+
+-- name: deleted.spans
+-- Some spans of a deleted run.
+SELECT id FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2 ORDER BY id LIMIT $3
+
+-- name: deleted.delete_payloads
+-- Delete the payloads of some spans. The lowest and the highest id let PostgreSQL skip partitions.
+DELETE FROM span_payload
+WHERE account_id = $1 AND span_id = ANY ($2::text[]) AND span_id >= $3 AND span_id <= $4
+
+-- name: deleted.delete_spans
+-- Delete some spans.
+DELETE FROM agent_span WHERE account_id = $1 AND id = ANY ($2::text[]) AND id >= $3 AND id <= $4
+
+-- name: deleted.forget
+-- Delete the mark of a deleted run without remaining spans.
+DELETE FROM deleted_run WHERE account_id = $1 AND id = $2
 
 -- name: prune.delete_quality
 -- Delete the quality of runs.

@@ -84,6 +84,8 @@ FROM (
         SELECT account_id, span_id, sum(octet_length(body)) AS bytes
         FROM span_payload_{name} GROUP BY account_id, span_id
     ) AS payload ON payload.account_id = span.account_id AND payload.span_id = span.id
+    WHERE NOT EXISTS (SELECT FROM deleted_run AS gone
+                      WHERE gone.account_id = span.account_id AND gone.id = span.agent_instance_id)
     GROUP BY span.account_id, span.agent_instance_id LIMIT $1
 ) AS part
 LEFT JOIN agent_instance AS run
@@ -94,8 +96,10 @@ LEFT JOIN agent_instance AS run
 LOCK TABLE agent_span_{name}, span_payload_{name} IN ACCESS EXCLUSIVE MODE
 
 -- name: empty.count
--- The number of spans that are left in a partition.
-SELECT count(*) FROM agent_span_{name}
+-- The number of spans that are left in a partition, without those of deleted runs.
+SELECT count(*) FROM agent_span_{name} AS span
+WHERE NOT EXISTS (SELECT FROM deleted_run AS gone
+                  WHERE gone.account_id = span.account_id AND gone.id = span.agent_instance_id)
 
 -- name: empty.truncate
 -- Delete all rows of a partition.

@@ -59,10 +59,11 @@ GROUP BY status
 SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: instance.skeleton
--- The spans of a run, without payloads.
+-- The spans of a run, without payloads. Those of a deleted run are not shown.
 SELECT id, parent_span_id, schema_name, schema_title, status, started_at, finished_at, summary, flags,
        prompt_tokens, completion_tokens, total_tokens, model, tool_name
 FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2
+  AND NOT EXISTS (SELECT FROM deleted_run AS gone WHERE gone.account_id = $1 AND gone.id = $2)
 
 -- name: instance.page
 -- A page of runs, and the total number of runs.
@@ -87,7 +88,7 @@ ORDER BY deployment.id
 -- name: span.by_id
 -- A span with its payloads.
 SELECT {span}, {payloads}
-FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
+FROM visible_span AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: span.by_ids
 -- Spans with their payloads, by id. Each is read alone, so that only the partitions of the ids are
@@ -95,16 +96,17 @@ FROM agent_span AS t WHERE t.account_id = $1 AND t.id = $2
 SELECT {span}, {payloads}
 FROM unnest($2::text[]) AS named (id)
 CROSS JOIN LATERAL (
-    SELECT * FROM agent_span AS span
+    SELECT * FROM visible_span AS span
     WHERE span.account_id = $1 AND span.id = named.id AND span.id >= $3 AND span.id <= $4
     LIMIT 1
 ) AS t
 
 -- name: span.page
--- A page of spans with their payloads, and the total number of spans.
+-- A page of spans with their payloads, the total number of spans, and whether any in the table are
+-- not to be shown.
 SELECT ({total}), ARRAY(
-    SELECT ROW({span}, {payloads}) FROM (SELECT * FROM agent_span {page}) AS t
-)
+    SELECT ROW({span}, {payloads}) FROM (SELECT * FROM {source} {page}) AS t
+), EXISTS (SELECT FROM deleted_run)
 
 -- name: span.payloads
 -- The payloads of a span, each with its part. A part of the statements above.
@@ -141,7 +143,10 @@ SELECT agent_instance_id, schema_name, model, count(*),
        coalesce(sum(prompt_tokens::float8), 0), coalesce(sum(completion_tokens::float8), 0),
        max(coalesce(finished_at, started_at))
 FROM agent_span
-WHERE account_id = $1 AND agent_instance_id = ANY($2::text[])
+WHERE account_id = $1 AND agent_instance_id = ANY(ARRAY(
+    SELECT wanted.id FROM unnest($2::text[]) AS wanted (id)
+    WHERE NOT EXISTS (SELECT FROM deleted_run AS gone
+                      WHERE gone.account_id = $1 AND gone.id = wanted.id)))
 GROUP BY agent_instance_id, schema_name, model
 
 -- name: risk.profiles_of

@@ -32,6 +32,8 @@ SELECT run.id, (
     SELECT first.summary FROM (
         SELECT t.id, t.parent_span_id, t.started_at, t.summary FROM agent_span AS t
         WHERE t.account_id = $1 AND t.agent_instance_id = run.id
+          AND NOT EXISTS (SELECT FROM deleted_run AS gone
+                          WHERE gone.account_id = $1 AND gone.id = run.id)
         ORDER BY t.id LIMIT 64
     ) AS first
     ORDER BY first.parent_span_id IS NOT NULL, first.started_at, first.id

@@ -7,7 +7,7 @@ WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
 -- name: series.spans
 -- Spans by their ids, if they have an end.
-SELECT {spans} FROM agent_span t
+SELECT {spans} FROM visible_span t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[]) AND t.finished_at IS NOT NULL
 
 -- name: series.counted_late

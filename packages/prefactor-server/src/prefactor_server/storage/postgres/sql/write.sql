@@ -19,6 +19,28 @@ SELECT count(*) INTO touched FROM (
     FOR NO KEY UPDATE OF run
 ) AS locked;
 
+-- name: deleted.make_room
+-- Delete what remains of deleted runs under the ids of new runs and spans, which would be taken for
+-- theirs. The marks come first, because who deletes a slice has locked the mark of its run.
+IF EXISTS (SELECT FROM deleted_run) THEN
+    DELETE FROM deleted_run AS gone USING unnest(new_agent_instance) AS fresh
+    WHERE gone.account_id = fresh.account_id AND gone.id = fresh.id;
+    DELETE FROM span_payload AS payload
+    USING unnest(new_agent_instance) AS fresh, agent_span AS span
+    WHERE span.account_id = fresh.account_id AND span.agent_instance_id = fresh.id
+      AND payload.account_id = span.account_id AND payload.span_id = span.id;
+    DELETE FROM agent_span AS span USING unnest(new_agent_instance) AS fresh
+    WHERE span.account_id = fresh.account_id AND span.agent_instance_id = fresh.id;
+    DELETE FROM span_payload AS payload
+    USING unnest(new_agent_span) AS fresh, agent_span AS span, deleted_run AS gone
+    WHERE span.account_id = fresh.account_id AND span.id = fresh.id
+      AND gone.account_id = span.account_id AND gone.id = span.agent_instance_id
+      AND payload.account_id = span.account_id AND payload.span_id = span.id;
+    DELETE FROM agent_span AS span USING unnest(new_agent_span) AS fresh, deleted_run AS gone
+    WHERE span.account_id = fresh.account_id AND span.id = fresh.id
+      AND gone.account_id = span.account_id AND gone.id = span.agent_instance_id;
+END IF;
+
 -- name: agents.lock
 -- Serialize new agents of an account: no index can ensure that an id differs from the external
 -- identifiers of other agents.

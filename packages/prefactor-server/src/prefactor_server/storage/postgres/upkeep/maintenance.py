@@ -35,6 +35,7 @@ from prefactor_server.storage.postgres.upkeep.empty_partition import (
 from prefactor_server.storage.postgres.upkeep.partitions import extend
 from prefactor_server.storage.postgres.upkeep.prune import (
     delete_audit_entries,
+    delete_remaining_spans,
     delete_runs,
     ended_runs,
     preview_slice,
@@ -150,8 +151,8 @@ class PostgresMaintenance:
         return await self._writing.run(partial(delete_runs, deletion))
 
     async def delete_remaining_spans(self) -> int:
-        """See ``Maintenance.delete_remaining_spans``; runs go with their spans."""
-        return 0
+        """See ``Maintenance.delete_remaining_spans``."""
+        return await self._writing.run(delete_remaining_spans)
 
     async def delete_audit_entries(self, before: int, record: DeletionRecord) -> Pruned:
         """See ``Maintenance.delete_audit_entries``."""

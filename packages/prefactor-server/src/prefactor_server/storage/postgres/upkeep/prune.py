@@ -91,7 +91,7 @@ async def delete_runs(deletion: Deletion, connection: Connection) -> Pruned:
 async def _delete(connection: Connection, deletion: Deletion, runs: Sequence[str]) -> Pruned:
     if not runs:
         return Pruned()
-    pruned = await delete_spans(connection, deletion.account_id, runs)
+    pruned = await delete_spans(connection, deletion.account_id, runs, all_at_once=False)
     await delete_without_spans(connection, deletion._replace(run_ids=runs), pruned)
     return pruned
 
@@ -107,12 +107,35 @@ async def _unheld(connection: Connection, deletion: Deletion) -> Sequence[str]:
     return await _ids(connection, "prune.unheld", deletion)
 
 
-async def delete_spans(connection: Connection, account_id: str, runs: Sequence[str]) -> Pruned:
-    """Delete the spans of locked runs, with their payloads."""
+async def delete_spans(
+    connection: Connection, account_id: str, runs: Sequence[str], *, all_at_once: bool = True
+) -> Pruned:
+    """Delete the spans of locked runs, with their payloads, or hide them if they are many."""
     spans = await connection.fetchval(_SQL["prune.count_spans"], account_id, runs)
+    if spans > SPAN_SLICE and not all_at_once:
+        size = await connection.fetchval(_SQL["prune.payload_bytes"], account_id, runs)
+        await connection.execute(_SQL["prune.hide_spans"], account_id, runs)
+        return Pruned(len(runs), spans, size)
     size = await connection.fetchval(_SQL["prune.delete_payloads"], account_id, runs)
     await connection.execute(_SQL["prune.delete_spans"], account_id, runs)
     return Pruned(len(runs), spans, size)
+
+
+async def delete_remaining_spans(connection: Connection) -> int:
+    """See ``Maintenance.delete_remaining_spans``; skips runs that another server is at."""
+    async with connection.transaction():
+        while run := await connection.fetchrow(_SQL["deleted.lock"]):
+            account_id, run_id = run
+            found = await connection.fetch(_SQL["deleted.spans"], account_id, run_id, SPAN_SLICE)
+            if ids := [record[0] for record in found]:
+                named = (account_id, ids, ids[0], ids[-1])
+                await connection.execute(_SQL["deleted.delete_payloads"], *named)
+                await connection.execute(_SQL["deleted.delete_spans"], *named)
+            if len(ids) < SPAN_SLICE:
+                await connection.execute(_SQL["deleted.forget"], account_id, run_id)
+            if ids:
+                return len(ids)
+    return 0
 
 
 async def delete_without_spans(connection: Connection, deletion: Deletion, pruned: Pruned) -> None:

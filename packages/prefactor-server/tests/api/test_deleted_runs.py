@@ -1,8 +1,7 @@
-"""A long run is deleted from a file in slices, and is invisible from the first one on."""
+"""A long run is deleted in slices, and is invisible from the first one on."""
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from upkeep import findings, hold
 from prefactor_server.domain.runs.cost import NO_PRICES
 from prefactor_server.domain.runs.retention import Deletion, Pruned, Retention
 from prefactor_server.storage.maintenance import prune_record
+from prefactor_server.storage.postgres.upkeep import prune as prune_postgres
 from prefactor_server.storage.sqlite.upkeep import maintenance, prune
 
 SPANS = 12
@@ -19,12 +19,11 @@ SLICE = 5
 
 
 @pytest.fixture
-async def api_client(tmp_path: Path, monkeypatch: Any) -> AsyncIterator[ApiClient]:
+async def api_client(database_url: str, monkeypatch: Any) -> AsyncIterator[ApiClient]:
     """A client of a server that deletes a few spans at a time."""
-    monkeypatch.setattr(prune, "SPAN_SLICE", SLICE)
-    monkeypatch.setattr(maintenance, "SPAN_SLICE", SLICE)
-    database = f"sqlite:///{tmp_path / 'prefactor.db'}"
-    async with open_api_client(database, limits=LIMITS, prices=NO_PRICES) as opened:
+    for module in (prune, maintenance, prune_postgres):
+        monkeypatch.setattr(module, "SPAN_SLICE", SLICE)
+    async with open_api_client(database_url, limits=LIMITS, prices=NO_PRICES) as opened:
         yield opened
 
 
@@ -72,7 +71,7 @@ async def _answers(api_client: ApiClient) -> list[Any]:
     return [(one.status, re.sub('"request_id":"[^"]*"', "", one.text)) for one in asked]
 
 
-async def _spans_in_file(api_client: ApiClient) -> int:
+async def _spans_stored(api_client: ApiClient) -> int:
     named = "SELECT count(*) FROM agent_span WHERE agent_instance_id = 'long'"
     return int((await api_client.rows(named))[0][0])
 
@@ -88,7 +87,7 @@ async def test_a_run_is_gone_before_its_spans(api_client: ApiClient) -> None:
     between = await _answers(api_client)
     assert (pruned.runs, pruned.spans) == (1, SPANS)
     assert pruned.payload_bytes > 0
-    assert await _spans_in_file(api_client) == SPANS
+    assert await _spans_stored(api_client) == SPANS
     assert await findings(storage) == []
     assert not await _held(api_client, run)
     assert await storage.maintenance.delete_remaining_spans() == SLICE
@@ -97,7 +96,7 @@ async def test_a_run_is_gone_before_its_spans(api_client: ApiClient) -> None:
     while await storage.maintenance.delete_remaining_spans():
         pass
 
-    assert await _spans_in_file(api_client) == 0
+    assert await _spans_stored(api_client) == 0
     assert await _answers(api_client) == between
     assert await findings(storage) == []
     assert await api_client.rows("SELECT * FROM deleted_run") == []
@@ -178,4 +177,4 @@ async def test_a_hold_that_comes_first_wins(api_client: ApiClient) -> None:
     assert await api_client.storage.maintenance.delete_remaining_spans() == 0
     shown = (await api_client.get("/agent_instance/long")).details
     assert shown["span_counts"]["total"] == SPANS
-    assert await _spans_in_file(api_client) == SPANS
+    assert await _spans_stored(api_client) == SPANS
