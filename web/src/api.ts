@@ -1,4 +1,4 @@
-/** The typed client of the API, and what its errors say to a person. */
+/** The typed client of the API, and readable messages for its errors. */
 
 import createClient from "openapi-fetch";
 import type { paths } from "./openapi";
@@ -17,7 +17,7 @@ export class ApiError extends Error {
 /** Raised when a request had no session or token that works: the reader has to sign in, perhaps again. */
 export class SignedOut extends ApiError {}
 
-// The pages may lie below any prefix; the API is where they are.
+// The pages may be served below any prefix, and the API is below the same one.
 const base = new URL(".", document.baseURI).pathname.replace(/\/$/, "");
 
 export const api = createClient<paths>({
@@ -58,7 +58,7 @@ export async function body<T>(asked: Promise<Reply<T>>): Promise<T> {
   if (reply.data !== undefined && reply.response.ok) return reply.data;
   const { status } = reply.response;
   const message = messageOf(reply.error) ?? `The server answered ${status}.`;
-  // A wrong password says so with the same status, and ends no session.
+  // A wrong password has the same status, and ends no session.
   const isSignedOut = status === 401 && codeOf(reply.error) !== "bad_credentials";
   throw isSignedOut ? new SignedOut(status, message) : new ApiError(status, message);
 }

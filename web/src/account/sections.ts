@@ -18,7 +18,7 @@ export type SectionId =
 export interface Section {
   id: SectionId;
   title: string;
-  /** What it takes to see it. */
+  /** The right that is needed to see it. */
   right: Right;
 }
 
@@ -36,7 +36,7 @@ export const SECTIONS: readonly Section[] = [
   { id: "server", title: "Server health", right: "administer" },
 ];
 
-/** Return the sections that somebody with these rights sees. */
+/** Return the sections that a person with these rights sees. */
 export function visibleSections(rights: readonly Right[]): readonly Section[] {
   return SECTIONS.filter((section) => rights.includes(section.right));
 }

@@ -1,8 +1,8 @@
-/** Where a click in a chart leads: the list of runs, with what was clicked on as its filters. */
+/** The address that a click in a chart opens: the list of runs, filtered by the clicked bucket. */
 
 import { formatRoute } from "../routes";
 
-/** What all charts of a page are about; empty for anything. */
+/** The agent and the environment of a page's charts; empty for all. */
 export interface Scope {
   agent_id: string;
   environment_id: string;
@@ -18,7 +18,7 @@ export function endedRuns(scope: Scope, start: number, bucketMs: number, status 
   return formatRoute("runs", "", { ...scope, status, finished_after: from, finished_before: to });
 }
 
-/** The runs that were going on in a bucket and have ended, perhaps with failed spans of a type. */
+/** The ended runs that were active in a bucket, optionally with failed spans of a type. */
 export function runsDuring(
   scope: Scope,
   start: number,

@@ -47,7 +47,7 @@ export function bucketOf(start: number, end: number, now: number): Bucket {
   return BUCKETS.find(fits) ?? "day";
 }
 
-/** What the address says of the range; `from` and `to` are dates of the reader's own time zone. */
+/** The range in an address; `from` and `to` are dates in the reader's time zone. */
 export interface ChosenRange {
   /** One of `RECENT`, or `custom`. */
   name: string;

@@ -6,7 +6,7 @@ import { BUCKET_MS } from "./range";
 
 export type Series = components["schemas"]["SeriesView"];
 
-/** What a tile or an overview says of a whole range. */
+/** The figures of a whole range, for a tile or an overview. */
 export interface Figures {
   runs: number;
   /** Runs that failed, as a share of those that ended; null without any. */
@@ -133,7 +133,7 @@ function sum(values: readonly (number | null | undefined)[]): number {
   return values.reduce<number>((total, value) => total + (value ?? 0), 0);
 }
 
-/** What a chart says of how complete it is, in sentences; empty if nothing is missing. */
+/** Notes on what is missing from a chart, as sentences; empty if it is complete. */
 export function gaps(series: Series, moment: (at: number) => string): string[] {
   const said: string[] = [];
   if (series.complete_from === null) {

@@ -20,7 +20,7 @@ export interface ConnectionHandlers {
   changes(changes: Changes): void;
 }
 
-/** What the connection needs of the browser. */
+/** The functions of the browser that the connection uses. */
 export interface ConnectionTools {
   fetch(address: string, init: RequestInit): Promise<Response>;
   setTimeout(call: () => void, milliseconds: number): number;
@@ -110,12 +110,12 @@ export class Connection {
     try {
       outcome = await this.#read(question, abort);
     } catch {
-      // Refused connections and those that break in the middle are the same to the reader.
+      // Refused connections and broken ones are handled alike.
     }
     if (this.#abort !== abort) return;
     this.#isReady = false;
     if (outcome === "ended") {
-      // The server ends streams now and then, and is there for the next.
+      // The server ends streams from time to time, and accepts the next one.
       void this.#connect(question);
     } else if (outcome !== "signed-out") {
       if (outcome === "broken") this.#say("lost");

@@ -26,7 +26,7 @@ const followers = new Map<number, { topic: Topic; follower: Follower }>();
 let lastNumber = 0;
 let port: MessagePort | null = null;
 
-/** Return how the connection is. */
+/** Return the state of the connection. */
 export function liveState(): LiveState {
   return current;
 }
@@ -87,7 +87,7 @@ function followMessage(number: number, topic: Topic): ToHub {
   return {
     kind: "follow",
     number,
-    // What components hold may be reactive, and then cannot be sent.
+    // A component's value may be reactive, which cannot be sent to a worker.
     topic: { ...topic },
     who: `${session?.account_id ?? ""} ${session?.id ?? ""}`,
   };

@@ -1,4 +1,4 @@
-/** Something that a person has asked for: whether it is under way, and what went wrong. */
+/** An action of a person: whether it is in progress, and its error. */
 
 import { ApiError, explain } from "../api";
 import { noteSignedOut } from "../session.svelte";

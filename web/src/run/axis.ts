@@ -50,7 +50,7 @@ export function wholeRange(end: number): Range {
   return { from: 0, to: Math.max(end, 1) };
 }
 
-/** Return where the axis of a run that goes on ends: just ahead of now, so that it seldom moves. */
+/** Return the end of the axis of an active run: just after now, so that it rarely moves. */
 export function openEnd(now: number): number {
   const step = NICE.find((nice) => nice >= now / 50) ?? now / 50;
   return Math.ceil(now / Math.max(step, 1)) * step;

@@ -14,7 +14,7 @@ export type RunDetails = components["schemas"]["AgentInstanceDetails"];
 const PATIENCE_MS = 1_000;
 /** How often figures that are computed from all spans, such as the cost, are requested. */
 const FIGURES_MS = 3_000;
-/** The least pause between two readings of everything. */
+/** The shortest time between two complete reads. */
 const REREAD_MS = 2_000;
 const CLOCK_MS = 1_000;
 /** Drawing patches takes at most this part of the time. */
@@ -87,7 +87,7 @@ export class LiveRun {
       if (isAborted(error)) return;
       noteSignedOut(error);
       this.failure = `${explain(error)} Trying again.`;
-      // What does not exist for this reader will not come.
+      // A run that does not exist for this reader will not appear later.
       if (error instanceof ApiError && (error.status === 404 || error.status === 401)) {
         this.stop();
         this.failure = explain(error);
@@ -188,7 +188,7 @@ export class LiveRun {
     const skeleton = (await body(api.GET(path, this.#request))).details;
     this.run = readSkeleton(skeleton);
     if (this.isOpen) this.#patcher ??= await import("./patch_skeleton");
-    // Columns are kept for what will change in them, which takes as much memory as the run does.
+    // Columns are kept to patch them later, which takes as much memory as the run itself.
     this.#skeleton = this.isOpen ? skeleton : null;
   }
 

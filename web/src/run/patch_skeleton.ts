@@ -178,14 +178,14 @@ function insert(skeleton: FullSkeleton, fresh: readonly ChangedSpan[], names: Na
       const before = placeBefore(columns, size, parent, startOf(span));
       return { before, depth: parent === ROOT ? ROOT : depth[parent]!, span };
     });
-  // At the end of a subtree, what belongs inside it stands before what comes after it.
+  // At the end of a subtree, its new descendants come before the spans that follow it.
   insertions.sort((a, b) => a.before - b.before || b.depth - a.depth);
   let next = 0;
   for (let place = 0; place <= old; place++) {
     while (insertions[next]?.before === place) emit(insertions[next++]!.span);
     if (place < old) order.push(place);
   }
-  // What is left names each other as parents.
+  // The remaining spans are each other's parents.
   for (const span of sorted) emit(span);
 
   const moved = new Map<number | string, number>(order.map((one, place) => [one, place]));

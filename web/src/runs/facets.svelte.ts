@@ -7,7 +7,7 @@ import type { Filters } from "./watcher.svelte";
 
 export type Facets = components["schemas"]["AgentInstanceFacetsView"];
 
-/** The least pause between two counts. */
+/** The shortest time between two counts. */
 const PAUSE_MS = 5_000;
 
 export class FacetWatcher {

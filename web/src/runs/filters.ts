@@ -17,7 +17,7 @@ export const SINGLE = [
   "max_duration",
   "min_cost",
   "text",
-  // What other pages lead here with.
+  // Filters that other pages link to.
   "started_after",
   "started_before",
   "finished_after",

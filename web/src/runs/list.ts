@@ -57,7 +57,7 @@ export function unseen(
   return [...open.slice(start), ...open.slice(0, start)].slice(0, limit);
 }
 
-/** Replace runs by what they are now, where they stand. */
+/** Replace runs by their current rows, in place. */
 export function update(list: RunList, runs: readonly Run[]): RunList {
   const byId = new Map(runs.map((run) => [run.id, run]));
   const now = (run: Run): Run => byId.get(run.id) ?? run;

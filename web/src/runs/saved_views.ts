@@ -32,7 +32,7 @@ export function removeView(views: readonly SavedView[], name: string): readonly 
   return views.filter((view) => view.name !== name);
 }
 
-/** Return the parameters that a view keeps: what is chosen, and not what is being looked at. */
+/** Return the parameters that a view keeps: the chosen filters, and not the selected run. */
 export function queryToSave(params: URLSearchParams): string {
   const kept = new URLSearchParams(params);
   kept.delete("peek");

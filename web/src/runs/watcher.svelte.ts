@@ -23,7 +23,7 @@ type Page = operations["agent_instances.list"]["responses"][200]["content"]["app
 type ModelCost = components["schemas"]["ModelCostView"];
 
 const PAGE = 100;
-/** The least pause between two readings of the newest page. */
+/** The shortest time between two reads of the newest page. */
 const REREAD_MS = 2_000;
 const SETTLE_MS = 4_000;
 const CLOCK_MS = 1_000;
@@ -66,7 +66,7 @@ export class RunWatcher {
     void this.#look();
   }
 
-  /** End it; what is on its way is given up. */
+  /** Stop, and ignore pending answers. */
   stop(): void {
     this.#abort.abort();
     clearInterval(this.#clock);

@@ -1,4 +1,4 @@
-/** What an entry of the audit log says to a person. */
+/** Readable texts for entries of the audit log. */
 
 import type { components } from "../../openapi";
 import { formatRoute } from "../../routes";
@@ -44,7 +44,7 @@ const VERBS: Readonly<Record<string, string>> = {
   update: "changed",
 };
 
-/** The actions that the log is most often asked for. Any other name can be typed. */
+/** The actions that people filter by most. Any other name can be typed. */
 export const ACTIONS: readonly string[] = [
   "accounts.update",
   "admin_user_invites.accept",
@@ -114,7 +114,7 @@ export function subject(entry: Pick<Entry, "action" | "resource_id">): string | 
   return null;
 }
 
-/** Return the moments that a range of days is between, as the API takes them; whole days, local. */
+/** Return the start and the end of a range of whole local days, in the form of the API. */
 export function between(from: string, to: string): { since?: string; before?: string } {
   const [start, end] = [midnight(from, 0), midnight(to, 1)];
   return { ...(start ? { since: start } : {}), ...(end ? { before: end } : {}) };

@@ -47,7 +47,7 @@ export function totalOf(preview: Preview): { runs: number; spans: number; held: 
   return total;
 }
 
-/** Whether saving a policy may delete runs. A count that was cut short does not rule it out. */
+/** Whether saving a policy may delete runs. An incomplete count of zero does not rule it out. */
 export function deletes(preview: Preview): boolean {
   return totalOf(preview).runs > 0 || !preview.is_complete;
 }
@@ -85,7 +85,7 @@ export function agentOf(text: string, names: readonly (readonly [string, string]
   return found.length === 1 ? found[0]![0] : text;
 }
 
-/** Return what the API says is wrong with the rule in a place of the list that was sent. */
+/** Return the API's errors for the rule at a place in the sent list. */
 export function problemsOf(error: unknown, place: number): Problems {
   const problems: Record<string, string> = {};
   for (const { path, message } of leavesOf(error)) {
@@ -97,7 +97,7 @@ export function problemsOf(error: unknown, place: number): Problems {
   return problems;
 }
 
-/** Return what the API says is wrong with the days of the audit log; empty if nothing is. */
+/** Return the API's error for the days of the audit log; empty without one. */
 export function auditProblem(error: unknown): string {
   return leavesOf(error).find(({ path }) => path.join(".") === "audit_days")?.message ?? "";
 }

@@ -86,7 +86,7 @@ function figures(given: Readonly<Record<string, Figure>>, empty: number): Record
   return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value ?? empty]));
 }
 
-/** Return what keeps a draft's rules from being saved; empty if nothing does. */
+/** Return why a draft's rules cannot be saved; empty if they can. */
 export function problemOf(draft: Draft): string {
   for (const [name, { weight, included }] of Object.entries(draft.weights)) {
     if (included && !isWithin(weight, 0, 10)) return `${words(name)}: write a weight from 0 to 10.`;

@@ -1,4 +1,4 @@
-/** What the figures of a server say to a person. */
+/** Readable texts for the figures of a server. */
 
 import type { components } from "../../openapi";
 
@@ -20,7 +20,7 @@ export function share(now: number, limit: number | null): number {
   return limit === null || limit <= 0 ? 0 : Math.min(now / limit, 1);
 }
 
-/** Return how a consumer is doing. */
+/** Return the state of a consumer. */
 export function consumerState(one: Pick<Consumer, "behind" | "behind_seconds" | "complete">): {
   text: string;
   tone: "good" | "warn" | "bad" | "accent";

@@ -8,11 +8,11 @@ export interface Mark {
 
 export interface Row {
   text: string;
-  /** Whether it goes on with the line of the row before. */
+  /** Whether it continues the line of the row before. */
   continued: boolean;
   /** How many characters of the line are not shown. */
   hidden: number;
-  /** What is said about the value that begins here; empty for most. */
+  /** The note on the value that begins here; usually empty. */
   note: string;
 }
 
@@ -41,7 +41,7 @@ export class JsonLayout {
     return this.lines.join("\n");
   }
 
-  /** Return the number of rows when lines are wrapped at so many columns; 0 wraps none. */
+  /** Return the number of rows when lines are wrapped at a number of columns; 0 wraps none. */
   rows(columns: number): number {
     return columns === 0 ? this.lines.length : this.#wrapped(columns)[this.lines.length]!;
   }
@@ -54,7 +54,7 @@ export class JsonLayout {
     return rows;
   }
 
-  /** Return the rows that something is said about. */
+  /** Return the rows with notes. */
   noted(columns: number): number[] {
     const lines = [...this.#notes.keys()].sort((a, b) => a - b);
     return columns === 0 ? lines : lines.map((line) => this.#wrapped(columns)[line]!);

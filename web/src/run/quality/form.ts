@@ -206,7 +206,7 @@ function matches(pattern: string, value: string): boolean {
   try {
     return pattern === "" || new RegExp(pattern, "u").test(value);
   } catch {
-    // The server knows more patterns than a browser, and has the last word.
+    // The server supports more patterns than a browser, so it decides.
     return true;
   }
 }

@@ -1,4 +1,4 @@
-/** What was read of spans, as much as a page may keep. */
+/** The spans that were read, up to a limit of memory. */
 
 import type { Read } from "./read";
 
@@ -21,7 +21,7 @@ export class ReadCache {
     return this.#read.get(id);
   }
 
-  /** Return what is wanted and not there, or there with another status. */
+  /** Return the wanted spans that are missing, or cached with another status. */
   missing(wanted: readonly Wanted[]): Wanted[] {
     return wanted.filter(({ id, status }) => this.#read.get(id)?.status !== status);
   }

@@ -34,7 +34,7 @@ const [LLM, KIND_AGENT, TOOL, HTTP, OTHER] = (
   ["llm", "agent", "tool", "http", "other"] as const
 ).map((kind) => KINDS.indexOf(kind)) as [number, number, number, number, number];
 
-// More steps between two calls are not looked at for the tools that the calls name.
+// Beyond this number of steps between two calls, tools are not matched with the calls.
 const MOST_STEPS = 500;
 
 // A chain, a graph or a turn only groups steps. It has no conversation of its own.
@@ -143,7 +143,7 @@ function withNearest(entryOf: Int32Array, spans: readonly number[]): Int32Array 
   return entryOf;
 }
 
-/** Return which entries are open at first: who has the conversation, not who is asked in it. */
+/** Return which entries are open at first: the main agent, and no sub-agent. */
 export function firstOpen(entries: Entries): Uint8Array {
   const open = new Uint8Array(entries.total);
   for (let i = 0; i < entries.total; i++) {

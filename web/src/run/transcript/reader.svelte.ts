@@ -9,7 +9,7 @@ import workerAddress from "./worker?worker&url";
 
 const MOST_SPANS = 50;
 const FIRST_SPANS = 20;
-// An answer of this size is read while somebody looks at the rows before it.
+// An answer of this size arrives before the reader has scrolled past the rows before it.
 const GOOD_BYTES = 2_000_000;
 const KEPT_CHARACTERS = 30_000_000;
 
