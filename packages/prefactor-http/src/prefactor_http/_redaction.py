@@ -10,22 +10,34 @@ from urllib.parse import quote, urlsplit
 MASK = "[redacted]"
 MIN_SECRET_LENGTH = 8
 """Characters. Masking a shorter token such as `test` would garble ordinary sentences."""
+MAX_TOKENS = 16
+"""Later tokens masked; older ones are forgotten, because a program may get one every hour."""
 
 
 class Redactor:
     """Masks a token, and other secrets, in all spellings in which a server might echo them."""
 
-    __slots__ = ("_spellings",)
+    __slots__ = ("_later", "_secrets", "_spellings")
 
     def __init__(self, *secrets: str) -> None:
         """Store the secrets as they are, JSON-escaped and URL-encoded."""
+        self._secrets = secrets
+        self._later: tuple[str, ...] = ()
+        self._spellings = self._all_spellings()
+
+    def add(self, token: str) -> None:
+        """Mask a later token as well."""
+        self._later = (*self._later, token)[-MAX_TOKENS:]
+        self._spellings = self._all_spellings()
+
+    def _all_spellings(self) -> list[str]:
         spellings: set[str] = set()
-        for secret in secrets:
+        for secret in (*self._secrets, *self._later):
             if len(secret) >= MIN_SECRET_LENGTH:
                 escaped = json.dumps(secret)[1:-1]
                 spellings |= {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe="")}
         # Longest first, because an escaped spelling may contain the plain one.
-        self._spellings = sorted(spellings, key=len, reverse=True)
+        return sorted(spellings, key=len, reverse=True)
 
     def text(self, value: str) -> str:
         """Return a text with the secrets masked."""

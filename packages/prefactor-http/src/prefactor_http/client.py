@@ -85,10 +85,10 @@ class PrefactorHttpClient(Streams, Copies):
     ) -> None:
         """Store the settings. The session is opened when it is needed."""
         self.config = config
-        self._headers = Headers(config.api_token, sdk_header)
+        self._redactor = Redactor(config.api_token)
+        self._headers = Headers(config.api_token, sdk_header, self._redactor)
         self._options = NO_OPTIONS
         self._retry_handler = retry_handler or RetryHandler(config, quota=RetryQuota())
-        self._redactor = Redactor(config.api_token)
         opening = functools.partial(connect, config, trust_env=trust_env, resolver=resolver)
         self._sessions: Sessions[aiohttp.ClientSession] = Sessions(opening, session)
         self._context = Context(config, self._retry_handler, self._sessions, self._redactor)

@@ -13,6 +13,8 @@ from prefactor_http.exceptions import PrefactorRequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from prefactor_http._redaction import Redactor
+
 # Names that cache their lower-case form, which aiohttp would otherwise compute for each request.
 AUTHORIZATION = istr("Authorization")
 IDEMPOTENCY_KEY = istr("Idempotency-Key")
@@ -26,20 +28,22 @@ class Headers:
     Args:
         token: The bearer token.
         sdk: Replaces the `X-Prefactor-SDK` value `prefactor-http@<version>`.
+        redactor: Masks each new token from before it is sent.
 
     Raises:
         PrefactorRequestError: The token or `sdk` cannot be sent in a header.
     """
 
-    __slots__ = ("_cookie", "_sdk", "_token", "_usual")
+    __slots__ = ("_cookie", "_redactor", "_sdk", "_token", "_usual")
 
-    def __init__(self, token: str, sdk: str | None) -> None:
+    def __init__(self, token: str, sdk: str | None, redactor: Redactor) -> None:
         """Validate both values."""
         sdk = sdk or f"{PACKAGE_NAME}@{PACKAGE_VERSION}"
         _check("api_token", token)
         _check("sdk_header", sdk)
         self._token = token
         self._sdk = sdk
+        self._redactor = redactor
         self._cookie: str | None = None
         self._usual: CIMultiDict[str] = CIMultiDict(
             {
@@ -58,7 +62,7 @@ class Headers:
             PrefactorRequestError: The cookie cannot be sent in a header.
         """
         _check("cookie", cookie)
-        headers = Headers(self._token, self._sdk)
+        headers = Headers(self._token, self._sdk, self._redactor)
         headers._cookie = cookie
         del headers._usual[AUTHORIZATION]
         headers._usual[COOKIE] = cookie
@@ -75,6 +79,7 @@ class Headers:
             extra: Headers that override the client's, except for the key.
         """
         if token is not self._token and self._cookie is None:
+            self._redactor.add(token)
             self._token, self._usual[AUTHORIZATION] = token, f"Bearer {token}"
         headers = self._usual.copy()
         if extra:
