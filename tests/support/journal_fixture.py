@@ -77,13 +77,22 @@ class TickingClock:
         return START + self.shift
 
 
+class NoDelivery:
+    """Leaves everything in the journal."""
+
+    idle = False
+
+    def wake(self) -> None:
+        """Do nothing."""
+
+
 def make_sink(journal: Any, clock: TickingClock | None = None, **changes: Any) -> Sink:
     """Return a sink for runs and spans that writes to a test's journal."""
     ticking = clock or TickingClock()
     settings: dict[str, Any] = {"limit": 1_000_000, "redact": None, **changes}
     return Sink(
         journal=journal,
-        deliverer=None,
+        deliverer=NoDelivery(),
         clock=Clock(ticking.wall, ticking.elapsed),
         ids=ids.IdGenerator(),
         **settings,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
-from zlib import crc32
 
 import orjson
 
 from prefactor_recorder.corrections import schema_name
-from prefactor_recorder.encoding.record import content, pack_frame
+from prefactor_recorder.encoding.record import encode
 from prefactor_recorder.encoding.values import encode_object
 from prefactor_recorder.guard import failures
 
@@ -39,20 +38,20 @@ class Sink:
 
     Args:
         journal: Stores the records.
-        deliverer: Woken after each write; None delivers nothing.
+        deliverer: Woken after each write.
         clock: The clock of its runs and spans.
         ids: Generates their ids.
         limit: Maximum size of a payload in bytes. Larger ones are truncated.
         redact: Called with the schema name and the payload before anything is stored.
     """
 
-    __slots__ = ("_append", "_names", "_redact", "clock", "deliverer", "ids", "journal", "limit")
+    __slots__ = ("append", "clock", "deliverer", "ids", "journal", "limit", "names", "redact")
 
     def __init__(
         self,
         *,
         journal: Journal,
-        deliverer: Deliverer | None,
+        deliverer: Deliverer,
         clock: Clock,
         ids: IdGenerator,
         limit: int,
@@ -63,34 +62,28 @@ class Sink:
         self.clock = clock
         self.ids = ids
         self.limit = limit
-        self._append = journal.append
-        self._redact = redact
-        self._names: dict[str, str] = {}
+        self.append = journal.append
+        """Appends an encoded record to the journal."""
+        self.redact = redact
+        self.names: dict[str, str] = {}
+        """The members of a span's begin by schema name, because programs use a few names often."""
 
     def write(self, operation: Operation, run: bytes, identifier: bytes, body: bytes) -> bool:
         """Record an operation. Return False if the journal is full."""
-        return self.write_content(content(operation, run, identifier, body))
-
-    def write_content(self, content: bytes) -> bool:
-        """Record an operation that is encoded already, except for its frame."""
-        kept = self._append(pack_frame(len(content), crc32(content)) + content)
-        deliverer = self.deliverer
-        if deliverer is not None and deliverer.idle:
-            deliverer.wake()
+        kept = self.append(encode(operation, run, identifier, body))
+        if self.deliverer.idle:
+            self.deliverer.wake()
         return kept
 
-    def payload(self, schema_name: str, value: Any) -> bytes:
-        """Redact and encode a payload as a JSON object."""
-        if self._redact is None or value is None:
-            return encode_object(value, self.limit)
-        return self._redacted(self._redact, schema_name, value)
-
-    def _redacted(self, redact: Redact, schema_name: str, value: Any) -> bytes:
+    def redacted(self, schema_name: str, value: Any) -> bytes:
         """Encode what the host's callback returns for a copy of the payload.
 
         The copy consists of JSON values, and the callback may change it. If the callback fails, the
         whole payload is dropped, because nobody knows what it would have removed.
         """
+        redact = self.redact
+        if redact is None or value is None:
+            return encode_object(value, self.limit)
         try:
             copy = orjson.loads(encode_object(value, REDACTION_FACTOR * self.limit))
             return encode_object(redact(schema_name, copy), self.limit)
@@ -99,15 +92,13 @@ class Sink:
             return b'{"prefactor.redaction_failed":true}'
 
     def name(self, name: object, agent: object) -> str:
-        """Return a schema name as JSON text. Cached, because programs use a few names often."""
-        known = self._names.get(name) if type(name) is str else None
-        if known is None:
-            text = schema_name(name, agent)
-            known = orjson.dumps(text).decode()
-            # Corrected names are not cached, because every correction is counted.
-            if text == name and len(self._names) < MAX_NAMES:
-                self._names[text] = known
-        return known
+        """Return the members around a schema name, and cache them in `names`."""
+        text = schema_name(name, agent)
+        members = f',"schema_name":{orjson.dumps(text).decode()},"started_at":'
+        # Corrected names are not cached, because every correction is counted.
+        if text == name and len(self.names) < MAX_NAMES:
+            self.names[text] = members
+        return members
 
 
 REDACTION_FACTOR = 4

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, Self
+from zlib import crc32
 
 from prefactor_recorder.context import Block, enter, leave
-from prefactor_recorder.encoding.clock import json_timestamp
-from prefactor_recorder.encoding.ids import LENGTH, partition_of
-from prefactor_recorder.encoding.record import Operation, head
+from prefactor_recorder.encoding.clock import DIGITS, MILLISECOND, NEVER, format_millisecond
+from prefactor_recorder.encoding.ids import LENGTH, partition_of, time_part
+from prefactor_recorder.encoding.record import Operation, head, pack_frame
+from prefactor_recorder.encoding.values import encode_object
 from prefactor_recorder.guard import failures, guarded
 from prefactor_recorder.outcome import (
     CANCELLATIONS,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from prefactor_recorder.sink import Sink
 
 
+NO_PARENT = '","parent_span_id":null'
+"""What follows the id of a span without a parent."""
 COMPLETE, FAILED = STATUSES["complete"], STATUSES["failed"]
 UNREADABLE = b'{"prefactor.encoding_failed":true}'
 """Replaces a payload whose encoding was interrupted."""
@@ -54,7 +58,16 @@ class Recording:
         agent: The agent as the log names it.
     """
 
-    __slots__ = ("agent", "begin_head", "end_head", "offset", "partition", "run_member", "sink")
+    __slots__ = (
+        "agent",
+        "begin_head",
+        "end_head",
+        "middle",
+        "millisecond",
+        "offset",
+        "partition",
+        "sink",
+    )
 
     def __init__(self, sink: Sink, run_id: str, agent: str | None) -> None:
         self.sink = sink
@@ -65,9 +78,19 @@ class Recording:
         """Nanoseconds to add to the monotonic clock for Unix time, fixed for the whole run."""
         self.begin_head = head(Operation.CREATE_SPAN, run_id, LENGTH)
         """The text in front of the id, where a span begins."""
-        self.run_member = f'"agent_instance_id":"{run_id}"'
+        self.middle = f'"agent_instance_id":"{run_id}","id":"'
+        """The text between the id of a span and its repetition, where the span begins."""
         self.end_head = head(Operation.FINISH_SPAN, run_id, LENGTH)
         """The text in front of the id, where a span ends."""
+        self.millisecond = (NEVER, "", "")
+        """Nanoseconds since 1970 at the start of the last millisecond, and what its ids and its
+        timestamps begin with. Read in one step, because another thread may replace it."""
+
+    def new_millisecond(self, unix_ns: int) -> tuple[int, str, str]:
+        """Prepare another millisecond."""
+        start, timestamp = format_millisecond(unix_ns)
+        self.millisecond = made = (start, time_part(unix_ns) + self.partition, timestamp)
+        return made
 
     def now(self) -> int:
         """Return the Unix time in nanoseconds."""
@@ -260,21 +283,34 @@ class Span(Block):
             if started_at is not None:
                 started = given_time(started_at, started)
             self._begun = started
-            self.id = name = sink.ids.new_id(started, shared.partition)
+            start, prefix, timestamp = shared.millisecond
+            if not 0 <= started - start < MILLISECOND:
+                start, prefix, timestamp = shared.new_millisecond(started)
+            self.id = name = prefix + sink.ids.random_part()
             payload, self._payload = self._payload, None  # do not keep it alive until the end
             encoded, interrupted = UNREADABLE, None
             try:
-                encoded = sink.payload(self.schema_name, payload)
+                encoded = (
+                    encode_object(payload, sink.limit)
+                    if sink.redact is None
+                    else sink.redacted(self.schema_name, payload)
+                )
             except BaseException as error:  # noqa: BLE001 - raised again below
                 interrupted = error
-            parent = "null" if above is None else f'"{above}"'
+            schema = self.schema_name
+            named = sink.names.get(schema) if type(schema) is str else None
+            if named is None:
+                named = sink.name(schema, shared.agent)
+            child_of = NO_PARENT if above is None else f'","parent_span_id":"{above}"'
             text = (
-                f'{shared.begin_head}{name}{shared.run_member},"id":"{name}",'
-                f'"parent_span_id":{parent},'
-                f'"schema_name":{sink.name(self.schema_name, shared.agent)},'
-                f'"started_at":{json_timestamp(started)},"payload":'
+                f"{shared.begin_head}{name}{shared.middle}{name}{child_of}{named}{timestamp}"
+                f'{DIGITS[(started - start) // 1000]}Z","payload":'
             )
-            self._recorded = kept = sink.write_content(text.encode() + encoded)
+            content = text.encode() + encoded
+            kept = sink.append(pack_frame(len(content), crc32(content)) + content)
+            self._recorded = kept
+            if sink.deliverer.idle:
+                sink.deliverer.wake()
             # If the journal was full, its children get its parent.
             self.id_for_children = name if kept else above
             if interrupted is not None:
@@ -309,14 +345,25 @@ class Span(Block):
                 if error is not None:
                     result = {**result_members(result, sink.limit), "error": exception_info(error)}
                 if result is not None:
-                    encoded = sink.payload(self.schema_name, result)
+                    encoded = (
+                        encode_object(result, sink.limit)
+                        if sink.redact is None
+                        else sink.redacted(self.schema_name, result)
+                    )
                     member = ',"result_payload":'
             finally:
                 # Write the end even if the host's code raises something that passes the guard.
                 if ended < self._begun:  # noqa: PLR1730 - `max` takes several times as long
                     ended = self._begun
-                text = f"{shared.end_head}{self.id}{json_timestamp(ended)}{status}{member}"
-                sink.write_content(text.encode() + encoded)
+                start, _, timestamp = shared.millisecond
+                if not 0 <= ended - start < MILLISECOND:
+                    start, _, timestamp = shared.new_millisecond(ended)
+                digits = DIGITS[(ended - start) // 1000]
+                text = f'{shared.end_head}{self.id}{timestamp}{digits}Z"{status}{member}'
+                content = text.encode() + encoded
+                sink.append(pack_frame(len(content), crc32(content)) + content)
+                if sink.deliverer.idle:
+                    sink.deliverer.wake()
         except Exception as failure:  # noqa: BLE001 - this is the guard
             failures.note("Span.finish", failure)
 

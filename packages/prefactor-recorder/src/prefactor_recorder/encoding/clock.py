@@ -52,36 +52,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = int((datetime.max.replace(tzinfo=UTC) - _EPOCH).total_seconds()) - 1
 
 
-_DIGITS = tuple(f"{number:03d}" for number in range(1000))
+DIGITS = tuple(f"{number:03d}" for number in range(1000))
+"""The last digits of a timestamp by its microseconds within the millisecond."""
 
 
-class _Formatted:
-    """Caches the texts of the last second and millisecond, which successive timestamps share.
+@functools.lru_cache(maxsize=2)  # successive timestamps share the second
+def _second_text(second: int) -> str:
+    """Return a timestamp's text up to its second, which is clamped."""
+    return time.strftime('"%Y-%m-%dT%H:%M:%S.', time.gmtime(min(max(second, 0), _LAST)))
 
-    Another thread may replace a pair at any time, so it is read in one step.
+
+def format_millisecond(unix_ns: int) -> tuple[int, str]:
+    """Return a millisecond's start in Unix nanoseconds, and what its timestamps begin with.
+
+    A timestamp is completed by an entry of `DIGITS` and `Z"`.
     """
-
-    __slots__ = ("millisecond", "second")
-
-    def __init__(self) -> None:
-        self.second = (-1, "")
-        """Seconds since 1970, and the timestamp's text up to them."""
-        self.millisecond = (NEVER, "")
-        """Nanoseconds since 1970 at its start, and the timestamp's text up to it."""
-
-    def new_millisecond(self, unix_ns: int) -> tuple[int, str]:
-        """Format another millisecond."""
-        second, rest = divmod(unix_ns, SECOND)
-        known = self.second
-        if known[0] != second:
-            moment = time.gmtime(min(max(second, 0), _LAST))
-            known = self.second = (second, time.strftime('"%Y-%m-%dT%H:%M:%S.', moment))
-        made = (unix_ns - rest % MILLISECOND, known[1] + _DIGITS[rest // MILLISECOND])
-        self.millisecond = made
-        return made
-
-
-_formatted = _Formatted()
+    second, rest = divmod(unix_ns, SECOND)
+    return unix_ns - rest % MILLISECOND, _second_text(second) + DIGITS[rest // MILLISECOND]
 
 
 def json_timestamp(unix_ns: int) -> str:
@@ -89,12 +76,8 @@ def json_timestamp(unix_ns: int) -> str:
 
     Times outside the years 1970 to 9999 are clamped.
     """
-    start, text = _formatted.millisecond
-    rest = unix_ns - start
-    if not 0 <= rest < MILLISECOND:
-        start, text = _formatted.new_millisecond(unix_ns)
-        rest = unix_ns - start
-    return f'{text}{_DIGITS[rest // 1000]}Z"'
+    start, text = format_millisecond(unix_ns)
+    return f'{text}{DIGITS[(unix_ns - start) // 1000]}Z"'
 
 
 def unix_ns(moment: datetime) -> int:

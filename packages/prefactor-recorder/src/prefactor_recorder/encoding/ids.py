@@ -12,7 +12,7 @@ import random
 import re
 from typing import TYPE_CHECKING
 
-from prefactor_recorder.encoding.clock import MILLISECOND, NEVER
+from prefactor_recorder.encoding.clock import MILLISECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,15 +39,13 @@ class IdGenerator:
             system. It is not cryptographic, because an id grants no access.
     """
 
-    __slots__ = ("_bits", "_drawn", "_random_bytes", "_time")
+    __slots__ = ("_bits", "_drawn", "_random_bytes")
 
     def __init__(self, bits: Callable[[int], int] | None = None) -> None:
         source = random.Random()  # noqa: S311 - see the class
         self._bits = bits or source.getrandbits
         self._random_bytes = source.randbytes if bits is None else None
         self._drawn: list[str] = []
-        # The start of a millisecond in nanoseconds, and the ten characters that stand for it.
-        self._time = (NEVER, "")
 
     def new_run_id(self, unix_ns: int) -> str:
         """Return a new id for a run that begins at a Unix time in nanoseconds."""
@@ -55,15 +53,14 @@ class IdGenerator:
 
     def new_id(self, unix_ns: int, partition: str) -> str:
         """Return a new id for a Unix time in nanoseconds, in the partition of its run."""
-        start, text = self._time  # in one step, because another thread may replace the pair
-        if not 0 <= unix_ns - start < MILLISECOND:
-            milliseconds = unix_ns // MILLISECOND
-            start, text = self._time = (milliseconds * MILLISECOND, _time_text(milliseconds))
+        return f"{time_part(unix_ns)}{partition}{self.random_part()}"
+
+    def random_part(self) -> str:
+        """Return the random characters that end a new id."""
         try:
-            drawn = self._drawn.pop()  # in one step, so that no other thread gets the same
+            return self._drawn.pop()  # in one step, so that no other thread gets the same
         except IndexError:
-            drawn = self._draw()
-        return f"{text}{partition}{drawn}"
+            return self._draw()
 
     def _draw(self) -> str:
         """Return the random part of an id, and keep some for the next ones.
@@ -107,8 +104,10 @@ def stable_hash(text: str) -> int:
     return value ^ value >> 32
 
 
-def _time_text(milliseconds: int) -> str:
-    return "".join([_PAIRS[max(milliseconds, 0) >> shift & 1023] for shift in _TIME_SHIFTS])
+def time_part(unix_ns: int) -> str:
+    """Return the characters of an id that stand for its time, equal within a millisecond."""
+    milliseconds = max(unix_ns // MILLISECOND, 0)
+    return "".join([_PAIRS[milliseconds >> shift & 1023] for shift in _TIME_SHIFTS])
 
 
 def _base32(number: int, length: int) -> str:

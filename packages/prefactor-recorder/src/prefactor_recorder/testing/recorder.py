@@ -157,7 +157,7 @@ class _InMemoryRuntime(Runtime):
         self.delivery = cast("Any", _NoDelivery())
         self.sink = Sink(
             journal=self.journal,
-            deliverer=None,
+            deliverer=self.delivery,
             clock=clock,
             ids=IdGenerator(bits=_counter_bits()),
             limit=settings.max_payload_size,
@@ -202,6 +202,9 @@ class _InMemoryJournal(MemoryJournal):
 
 class _NoDelivery:
     """Nothing is ever undelivered."""
+
+    idle = False
+    """Never, so that no record wakes it."""
 
     def flush(self, timeout: float | None) -> int:
         del timeout

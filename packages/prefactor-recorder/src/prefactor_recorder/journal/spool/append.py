@@ -70,7 +70,11 @@ class Writer:
 
     def append(self, record: bytes) -> bool:
         """Append an encoded record. Return whether there was room for it."""
-        with self._lock:
+        lock = self._lock
+        # Not `with`, which takes twice as long. An exception of a signal handler may be raised
+        # right after any call, so the lock is acquired inside of `try`.
+        try:
+            lock.acquire()
             size = len(record)
             segment = self._segment
             if segment is None or size > self._room:
@@ -86,6 +90,11 @@ class Writer:
             segment.expected += 1
             self._room -= size
             return True
+        finally:
+            try:  # noqa: SIM105 - `suppress` takes longer than the release
+                lock.release()
+            except RuntimeError:
+                pass  # it was interrupted while it waited for the lock
 
     def _append_checked(self, record: bytes) -> bool:
         if self._deferred is not None:
