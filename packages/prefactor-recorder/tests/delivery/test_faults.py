@@ -198,6 +198,44 @@ def test_an_item_that_crashes_the_server_is_isolated(
     assert len(server.spans) == 8
 
 
+@pytest.mark.parametrize(
+    "output",
+    [5, "control", [], {"code": []}, {"code": {}, "message": 5, "details": 5, "control": 5}],
+    ids=repr,
+)
+def test_a_malformed_answer(
+    output: object,
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    deliver: Callable[..., Delivery],
+) -> None:
+    """Records whose answer is malformed are sent again, and delivery does not restart."""
+    run = RecordedRun(journal).begin()
+    outputs = {f"{run.id}-register": output, f"{run.id}-start": output}
+    server.script(Reply(200, {"status": "success", "outputs": outputs}))
+    delivery = deliver()
+    assert persist(delivery) == 0
+    assert (delivery.stats.delivered, journal.dead) == (2, [])
+    assert delivery.stats.worker_restarts == 0
+
+
+@pytest.mark.parametrize("status", [401, 413, 422, 500])
+def test_a_malformed_error(
+    status: int,
+    server: ScriptedServer,
+    journal: InspectableJournal,
+    deliver: Callable[..., Delivery],
+) -> None:
+    """A failed request whose body is malformed is sent again, and delivery does not restart."""
+    RecordedRun(journal).begin()
+    body = {"code": [], "message": 5, "errors": 7, "limit": "x", "limit_of": {}}
+    server.script(Reply(status, body))
+    delivery = deliver()
+    assert persist(delivery) == 0
+    assert (delivery.stats.delivered, journal.dead) == (2, [])
+    assert delivery.stats.worker_restarts == 0
+
+
 def test_an_answer_reports_a_termination(
     server: ScriptedServer,
     journal: InspectableJournal,

@@ -7,7 +7,7 @@ success                              delivered
 409 for a run's registration         the run is looked up: delivered if it exists, else rejected
 404 in a run registered elsewhere    retried: its registration may arrive later
 missing permission                   retried slowly: the token may be granted it
-server error                         retried
+server error, or malformed output     retried
 bad token                            delivery pauses
 too large                            payloads are truncated to the server's limit
 rejected registration                sent again without the rejected members
@@ -25,7 +25,7 @@ anything else                        wrong URL or token: delivery pauses
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from prefactor_recorder.encoding.record import Operation
 
@@ -86,17 +86,26 @@ _REFUSAL_MEMBERS = ("code", "message", "errors", "limit", "limit_of")
 _CONFLICTS = frozenset({"invalid_action", "idempotency_key_already_used"})
 
 
-def item_outcome(item: Item, output: Mapping[str, Any] | None) -> Outcome:
-    """Return what an item's output means; None stands for a missing output."""
+def item_outcome(item: Item, output: object) -> Outcome:
+    """Return what an item's output means; None stands for a missing output.
+
+    An output that is not an object is a fault of the server, which is retried like any other.
+    """
     if output is None:
         return NOT_PROCESSED
-    if output.get("status") == "success":
+    members = output_members(output)
+    if members.get("status") == "success":
         return DELIVERED
-    code = output.get("code")
-    refusal = {name: output[name] for name in _REFUSAL_MEMBERS if name in output}
+    code = str(members.get("code"))
+    refusal = {name: members[name] for name in _REFUSAL_MEMBERS if name in members}
     if code in _CONFLICTS:
         return _conflict_outcome(item, refusal)
-    return Outcome(_DISPOSITIONS.get(str(code), Disposition.RETRY), refusal)
+    return Outcome(_DISPOSITIONS.get(code, Disposition.RETRY), refusal)
+
+
+def output_members(output: object) -> dict[str, Any]:
+    """Return the members of an item's output; none if it is not an object."""
+    return cast("dict[str, Any]", output) if isinstance(output, dict) else {}
 
 
 def _conflict_outcome(item: Item, refusal: dict[str, Any]) -> Outcome:

@@ -16,6 +16,7 @@ from prefactor_recorder.delivery.outcomes import (
     Outcome,
     RequestOutcome,
     item_outcome,
+    output_members,
     request_outcome,
 )
 from prefactor_recorder.guard import log_safely
@@ -145,7 +146,7 @@ class ResponseHandler:
             ):
                 self._context.stats.last_error = outcome.message
                 self._context.stats.retries += outcome.disposition in _RETRIED
-            output: dict[str, Any] = outputs.get(key) or {}
+            output = output_members(outputs.get(key))
             if "control" in output:
                 self._apply_control(item.record.run_id, output["control"])
             if not self._account_known:
