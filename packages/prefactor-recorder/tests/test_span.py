@@ -291,6 +291,28 @@ def test_an_unprintable_exception_fails_its_span(error: Exception) -> None:
     assert ended["result_payload"]["error"]["error_type"] == type(error).__name__
 
 
+class Opaque(Exception):
+    """An exception that raises another one when any attribute is read."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_an_opaque_exception_reaches_the_host(journal: RecordingJournal) -> None:
+    """An exception that nobody can look into fails its span and its run, and is re-raised."""
+    raised: list[type] = []
+    try:
+        with make_run(journal) as run, run.span("agent:step"):
+            raise Opaque
+    except Exception as error:  # noqa: BLE001 - pytest.raises looks into it
+        raised.append(type(error))
+    assert raised == [Opaque]
+    [span] = journal.of_operation(Operation.FINISH_SPAN)
+    [run_end] = journal.of_operation(Operation.FINISH)
+    assert (span["status"], run_end["status"]) == ("failed", "failed")
+    assert span["result_payload"]["error"]["error_type"] == "Opaque"
+
+
 def test_an_invalid_time_is_replaced_by_now() -> None:
     """An invalid time is counted, and the step begins and ends at the current time."""
     journal = RecordingJournal()

@@ -22,8 +22,15 @@ STATUSES: dict[str, str] = {
 MAX_STACK = 20_000
 """Characters kept of a stack trace, from its end."""
 
-CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""Exceptions that cancel a block instead of failing it."""
+_CANCELLATIONS = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception cancels a block instead of failing it.
+
+    Looks at the type alone, because `isinstance` may call code of the host, which may raise.
+    """
+    return issubclass(type(error), _CANCELLATIONS)
 
 
 def status_member(status: str) -> str:

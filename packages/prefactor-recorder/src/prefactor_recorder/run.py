@@ -12,7 +12,7 @@ from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import failures, guarded
 from prefactor_recorder.metadata import corrected_metadata
-from prefactor_recorder.outcome import CANCELLATIONS, given_time, status_member
+from prefactor_recorder.outcome import given_time, is_cancellation, status_member
 from prefactor_recorder.span import Recording, Root, Span
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ class Run(Block):
         if error is None:
             self.finish()
         else:
-            self.finish("cancelled" if isinstance(error, CANCELLATIONS) else "failed")
+            self.finish("cancelled" if is_cancellation(error) else "failed")
 
     @property
     def open(self) -> bool:

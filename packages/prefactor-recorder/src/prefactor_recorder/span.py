@@ -12,11 +12,11 @@ from prefactor_recorder.encoding.record import Operation, head, pack_frame
 from prefactor_recorder.encoding.values import encode_object
 from prefactor_recorder.guard import failures, guarded
 from prefactor_recorder.outcome import (
-    CANCELLATIONS,
     STATUSES,
     Status,
     exception_info,
     given_time,
+    is_cancellation,
     result_members,
     status_member,
 )
@@ -262,7 +262,7 @@ class Span(Block):
 
     def end_with(self, error: BaseException) -> None:
         """End the span as a block that raised `error` ends: cancelled or failed."""
-        if isinstance(error, CANCELLATIONS):
+        if is_cancellation(error):
             self.cancel()
         else:
             self.fail(error)

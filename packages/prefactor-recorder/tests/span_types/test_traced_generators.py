@@ -39,6 +39,32 @@ async def test_an_asynchronous_generator_that_is_closed_is_complete(
     assert recorder.span_named("count later").status == "complete"
 
 
+class Opaque(Exception):
+    """An exception that raises another one when any attribute is read."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def test_an_opaque_exception_reaches_the_consumer(recorder: InMemoryRecorder) -> None:
+    """A generator's exception that nobody can look into fails its span, and is re-raised."""
+
+    @types.trace("opaque")
+    def opaque() -> Iterator[int]:
+        yield 1
+        raise Opaque
+
+    raised: list[type] = []
+    with recorder.run():
+        try:
+            list(opaque())
+        except Exception as error:  # noqa: BLE001 - pytest.raises looks into it
+            raised.append(type(error))
+    assert raised == [Opaque]
+    span = recorder.span_named("opaque")
+    assert (span.status, (span.result or {})["value"]) == ("failed", [1])
+
+
 def test_a_generator_that_fails_keeps_its_items(recorder: InMemoryRecorder) -> None:
     """The items before a failure are recorded with the error."""
 

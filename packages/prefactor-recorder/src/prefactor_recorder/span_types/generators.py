@@ -34,6 +34,7 @@ MAX_ITEM_BYTES = 256 * 1024
 MAX_FIELDS = 100
 """Maximum number of truncated fields named."""
 
+_ENDS = (StopIteration, StopAsyncIteration)
 _IMMUTABLE = {str, int, float, bool, type(None)}
 
 
@@ -130,14 +131,15 @@ class GeneratorSpan:
         self._inside = innermost()
         if self._entered is not None:
             leave(self._entered)
-        if error is not None and not isinstance(error, StopIteration | StopAsyncIteration):
+        # By type alone, because `isinstance` may call code of the host's exception.
+        if error is not None and not issubclass(type(error), _ENDS):
             self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
         if self._items is not None:
             self._span.set_result(self._items.result())
         # A consumer that needs no more items closes the generator. That is not a cancellation.
-        if error is None or isinstance(error, GeneratorExit):
+        if error is None or issubclass(type(error), GeneratorExit):
             self._span.finish()
         else:
             self._span.end_with(error)

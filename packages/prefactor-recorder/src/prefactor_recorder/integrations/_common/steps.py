@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.context import innermost
 from prefactor_recorder.guard import failures, warn_once
-from prefactor_recorder.outcome import CANCELLATIONS
+from prefactor_recorder.outcome import is_cancellation
 from prefactor_recorder.run import current_run
 from prefactor_recorder.span import ROOT, Span
 
@@ -266,6 +266,6 @@ def _end(
         if made:
             step.span.set_result(made)
         step.span.end_with(error)
-        status = "cancelled" if isinstance(error, CANCELLATIONS) else "failed"
+        status = "cancelled" if is_cancellation(error) else "failed"
     if step.own_run is not None:
         step.own_run.finish(status, finished_at=finished_at)

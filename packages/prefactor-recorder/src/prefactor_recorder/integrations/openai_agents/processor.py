@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from prefactor_recorder.errors import RunTerminated
 from prefactor_recorder.guard import guarded
 from prefactor_recorder.integrations._common.optional import missing_library
-from prefactor_recorder.outcome import CANCELLATIONS, MAX_STACK
+from prefactor_recorder.outcome import MAX_STACK, is_cancellation
 
 try:
     import agents
@@ -269,7 +269,7 @@ def _outcome(
     raised = sys.exception()
     if raised is raised_before:
         raised = None
-    if reported is None and (raised is None or isinstance(raised, CANCELLATIONS)):
+    if reported is None and (raised is None or is_cancellation(raised)):
         return ("complete" if raised is None else "cancelled"), None
     kind = "" if raised is None else type(raised).__qualname__
     stack = "" if raised is None else "".join(traceback.format_tb(raised.__traceback__))
