@@ -356,7 +356,7 @@ async def test_the_token_is_never_shown(
 
 
 async def test_a_new_token_is_never_shown(server: ScriptedServer) -> None:
-    """A token set on the configuration later is masked as well, and so is the one before."""
+    """A token that is set later is masked as well, and so is the earlier one."""
     first, second = "tok-5f0c1a9b2d", "tok-77aa88bb99"
     config = server.config(api_token=first, max_retries=0)
     async with PrefactorHttpClient(config) as client:

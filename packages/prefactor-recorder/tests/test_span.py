@@ -299,7 +299,7 @@ class Opaque(Exception):
 
 
 def test_an_opaque_exception_reaches_the_host(journal: RecordingJournal) -> None:
-    """An exception that nobody can look into fails its span and its run, and is re-raised."""
+    """An exception whose attributes cannot be read fails its span and its run, and is re-raised."""
     raised: list[type] = []
     try:
         with make_run(journal) as run, run.span("agent:step"):
