@@ -41,7 +41,14 @@ async def record_everything(client: Any) -> None:
     weights = {"financial_information": {"weight": 7, "included": True}}
     profile = {"name": "Strict", "category_weights": weights, "agreed_risk": "low"}
     made = (await client.post("/risk_profile", {"details": profile})).details
-    agent = {"name": "Payer", "external_identifier": "payer", "risk_profile_id": made["id"]}
+    agent = {
+        "name": "Payer",
+        "external_identifier": "payer",
+        "risk_profile_id": made["id"],
+        "owner_person_id": "Ada Lovelace",
+        "team_id": "payments & refunds",
+        "run_cost_limit": 1e9,
+    }
     await client.post("/agent", {"details": agent})
     version = {"external_identifier": "v1", "name": "One", "runtime_environment": {"py": "3.13"}}
     for number, status in enumerate(("complete", "failed", "terminated", "active", "pending")):

@@ -19,6 +19,7 @@ from prefactor_server.domain.runs.metadata import (
     MAX_VALUE_LENGTH,
     new_metadata,
 )
+from prefactor_server.domain.runs.run_total import COST_UNITS
 from prefactor_server.domain.times import parse_time
 from prefactor_server.payloads import encode_document
 from prefactor_server.transfer.lines import (
@@ -38,9 +39,13 @@ _NAMES: Final = frozenset(
     {"external_identifier", "name", "schema_name", "schema_title", "model", "tool_name"}
 )
 
+_OUTSIDE_IDS: Final = frozenset({"owner_person_id", "team_id"})
+"""Ids of another system. The API accepts any text for them."""
+
 S = TypeVar("S", bound=msgspec.Struct)
 
 _NUMBER: Any = Annotated[int, msgspec.Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+_COST_LIMIT: Any = Annotated[int, msgspec.Meta(ge=0, le=10**9 * COST_UNITS)]
 _NULL: Final = b"null"
 
 
@@ -191,11 +196,11 @@ def _checked(kind: LineKind, member: str, value: Any) -> Any:
             return parse_time(value)
         except ValueError as error:
             raise LineError(f"{member}: {error}") from error
-    if member == "id" or member.endswith("_id"):
+    if member == "id" or (member.endswith("_id") and member not in _OUTSIDE_IDS):
         if not (is_new_id if member == "id" else is_client_id)(value):
             raise LineError(f"{member}: {CLIENT_ID_RULE}, got {value[:80]!r}")
         return value
-    limit = _MAX_NAME if member in _NAMES else _MAX_TEXT
+    limit = _MAX_NAME if member in _NAMES | _OUTSIDE_IDS else _MAX_TEXT
     if len(value) > limit or "\0" in value:
         raise LineError(f"{member}: must be at most {limit} characters, none of them NUL")
     return value
@@ -322,6 +327,8 @@ def _shape(kind: LineKind) -> type[msgspec.Struct]:
             hint = list[str]
         elif column.endswith("_at"):
             hint = str if hint is int else str | None
+        elif column == "run_cost_limit":
+            hint = Optional[_COST_LIMIT]  # noqa: UP045 - built at run time
         elif hint is int:
             hint = _NUMBER
         elif hint == int | None:
