@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from moved import exported, imported, small_export
+from moved import SECRET, exported, imported, record_everything, small_export
 
 from prefactor_server.domain.errors import DatabaseUnusable
 from prefactor_server.transfer import load
@@ -228,3 +228,18 @@ async def test_a_stopped_import_can_be_repeated(
         one for one in (await target.get("/agent_instance")).summaries if one["id"] == "run-1"
     ]
     assert run["span_counts"]["active"] == 2
+
+
+async def test_escaped_markers_mark_sensitive_values(source: Any, target: Any) -> None:
+    """A sensitive value is masked even if the file escapes its marker, and nothing else changes."""
+    await record_everything(source)
+    lines = await exported(source)
+    await imported(target, lines.replace(b'"$sensitive"', rb'"\u0024\u0073ensitive"'))
+
+    query = {"agent_id": "payer"}
+    spans = (await source.get("/agent_spans", query)).summaries
+    paid = next(one for one in spans if one["payload"] == SECRET)
+    shown = await target.get(f"/agent_spans/{paid['id']}", {"redacted": "true"})
+
+    assert shown.details["payload"]["card"]["value"] is None
+    assert (await exported(target)).split(b"\n", 1)[1] == lines.split(b"\n", 1)[1]

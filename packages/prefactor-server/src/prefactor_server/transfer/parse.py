@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple, Optional, TypeVar, get_type_hints
 
@@ -44,6 +45,7 @@ _OUTSIDE_IDS: Final = frozenset({"owner_person_id", "team_id"})
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_ESCAPE: Final = re.compile(rb"\\(?:u00([2-7][0-9a-fA-F])|.)")
 _NUMBER: Any = Annotated[int, msgspec.Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
 _COST_LIMIT: Any = Annotated[int, msgspec.Meta(ge=0, le=10**9 * COST_UNITS)]
 _NULL: Final = b"null"
@@ -213,7 +215,16 @@ def _document(kind: LineKind, member: str, document: bytes) -> bytes | None:
         msgspec.json.decode(document, type=_DOCUMENTS.get((kind.name, member), _Object))
     except (ValueError, RecursionError) as error:
         raise LineError(f"{member}: {error}") from error
-    return document
+    # Sensitive values are found by the bytes of their marker, which must not be escaped.
+    return _ESCAPE.sub(_plain, document) if b"\\u00" in document else document
+
+
+def _plain(escape: re.Match[bytes]) -> bytes:
+    """Return a character that need not be escaped, or the escape unchanged."""
+    if escape[1] is None:
+        return escape[0]
+    character = bytes.fromhex(escape[1].decode())
+    return escape[0] if character in b'"\\\x7f' else character
 
 
 def _span(values: dict[str, Any]) -> ParsedRow:
