@@ -43,6 +43,8 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
         (("search",), 2, "WORDS"),
         (("runs", "list", "--url", "http://127.0.0.1:9"), 5, "Cannot reach http://127.0.0.1:9"),
         (("runs", "list", "--url", "example.org"), 2, "must begin with http"),
+        (("runs", "list", "--url", "http://127.0.0.1:99999"), 2, "a host and perhaps a port"),
+        (("runs", "list", "--url", "http://[::1"), 2, "a host and perhaps a port"),
         (("runs", "list", "--token-file", "/no/such/file"), 2, "cannot read /no/such/file"),
         (("tokens", "create", "--agent", "polite-agent"), 2, "--environment: is required"),
     ],

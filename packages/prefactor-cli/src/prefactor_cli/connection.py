@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from prefactor_cli.errors import explain
 from prefactor_cli.failure import NOT_PERMITTED, USAGE, Failure
@@ -37,10 +38,22 @@ def api_url(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> str:
     if not url:
         message = "PREFACTOR_API_URL is not set: export it, or give --url"
         raise Failure(message, USAGE)
-    if not url.startswith(("http://", "https://")):
-        message = f"The URL of the server must begin with http:// or https://, got {url!r}"
+    if not _is_http_url(url):
+        message = (
+            "The URL of the server must begin with http:// or https://, followed by a host and "
+            f"perhaps a port, got {url!r}"
+        )
         raise Failure(message, USAGE)
     return url.rstrip("/")
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading a port that is not a number from 0 to 65535 raises ValueError.
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def settings(flags: ConnectionFlags | None, environ: Mapping[str, str]) -> HttpClientConfig:
