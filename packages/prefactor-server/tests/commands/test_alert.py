@@ -15,17 +15,19 @@ FACTS = AlertFacts("Slow", None, "info", b'{"a":1}', None, None)
 
 def _raise(**given: Any) -> RaiseAlert:
     fields = {"id": "alert-2", "agent_instance_id": "run-1", "name": "slow", "facts": FACTS}
-    more = {"schema_version_id": "schema-1", "is_full": False, **given}
+    more = {"schema_version_id": "schema-1", **given}
     return RaiseAlert(request=request(), principal=principal(), **{**fields, **more})  # type: ignore[arg-type]
 
 
 def test_only_the_run_and_its_alert_are_read() -> None:
-    """Raising and clearing read only the run and its alert of that name."""
-    for command in (_raise(), ClearAlert(request(), principal(), "run-1", "slow")):
-        needs = Needs()
-        command.needs(needs)
+    """Raising and clearing read the run and its alert of that name; raising counts its alerts."""
+    raising, clearing = Needs(), Needs()
+    _raise().needs(raising)
+    ClearAlert(request(), principal(), "run-1", "slow").needs(clearing)
 
-        assert needs == Needs(instances={"run-1"}, alerts={("run-1", "slow")})
+    assert clearing == Needs(instances={"run-1"}, alerts={("run-1", "slow")})
+    clearing.counts.add(("raised_alerts", "run-1"))
+    assert raising == clearing
 
 
 def test_facts_by_another_schema_are_not_stored() -> None:

@@ -11,13 +11,16 @@ from rows import (
     create_span,
     finish,
     finish_span,
+    principal,
     register,
     request,
     result,
     start,
     terminate,
+    webhook,
 )
 
+from prefactor_server.commands.alert import RaiseAlert
 from prefactor_server.commands.base import (
     Command,
     Control,
@@ -28,12 +31,15 @@ from prefactor_server.commands.base import (
     collect_needs,
     decide_batch,
 )
+from prefactor_server.commands.webhook import CreateWebhook, Scope
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
     InvalidAction,
     RunTerminated,
     ValidationFailed,
 )
+from prefactor_server.domain.runs.alert import MAX_RAISED, AlertFacts
+from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
@@ -259,3 +265,29 @@ async def test_counts_add_up(database: PostgresDatabase, storage: PostgresStorag
     assert (found.active_spans, found.complete_spans, found.failed_spans) == (1, 1, 1)
     assert len(decisions) == 1
     await database.check_counts()
+
+
+async def test_two_servers_do_not_pass_a_limit(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """If two servers create the last webhook and the last alert, the later are refused."""
+
+    def made(name: str) -> CreateWebhook:
+        return CreateWebhook(request(), webhook(id=name), Scope())
+
+    def raised(name: str) -> RaiseAlert:
+        facts = AlertFacts(name, None, "info", None, None, None)
+        return RaiseAlert(request(), principal(), name, "run-1", name, facts, schema_version)
+
+    await submit(storage, register("run-1"))
+    run = await storage.instance(ACCOUNT, "run-1")
+    assert run is not None
+    schema_version = run.agent_schema_version_id
+    await submit(storage, *(made(f"webhook-{number}") for number in range(MAX_WEBHOOKS - 1)))
+    await submit(storage, *(raised(f"alert-{number}") for number in range(MAX_RAISED - 1)))
+    webhooks = await raced(database, storage, made("mine"), made("theirs"))
+    alerts = await raced(database, storage, raised("mine"), raised("theirs"))
+
+    assert (refusal(webhooks[0]), refusal(alerts[0])) == (InvalidAction, ValidationFailed)
+    assert isinstance(webhooks[1], Done)
+    assert isinstance(alerts[1], Done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from prefactor_server.commands.agent_span import control_of, visible_instance
 from prefactor_server.commands.base import Decision, Done, Request, Stale, audit_entry
@@ -12,12 +12,13 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import MAX_RAISED, Alert, AlertFacts
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
+_LIMIT: Final = "raised_alerts"
+
 
 class RaiseAlert(NamedTuple):
     """Raise an alert of a run, or update the raised alert with this name.
 
-    ``id`` is the id of a new alert. ``facts`` were derived with ``schema_version_id``. ``is_full``
-    means that the run has the maximum number of raised alerts.
+    ``id`` is the id of a new alert. ``facts`` were derived with ``schema_version_id``.
     """
 
     request: Request
@@ -27,13 +28,13 @@ class RaiseAlert(NamedTuple):
     name: str
     facts: AlertFacts
     schema_version_id: str | None
-    is_full: bool
     operation: str = "alerts.raise"
 
     def needs(self, needs: Needs) -> None:
-        """Add the run, and its raised alert with this name."""
+        """Add the run, its raised alert with this name, and the number of its raised alerts."""
         needs.instances.add(self.agent_instance_id)
         needs.alerts.add((self.agent_instance_id, self.name))
+        needs.counts.add((_LIMIT, self.agent_instance_id))
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """Store the alert, and update the run, so that its change reaches the change feed."""
@@ -42,17 +43,17 @@ class RaiseAlert(NamedTuple):
             return Stale()
         now = self.request.now
         found = _raised(snapshot, run.id, self.name)
-        if found is None and self.is_full:
+        if found is None and snapshot.is_full(_LIMIT, run.id, MAX_RAISED):
             raise invalid(
                 "agent_instance_id",
                 f"has {MAX_RAISED} raised alerts, the most that a run may have: clear one, or "
                 "use the name of a raised one",
-                Limit("raised_alerts", MAX_RAISED),
+                Limit(_LIMIT, MAX_RAISED),
             )
         run = run._replace(updated_at=now)
         if found is None:
             alert = self._new(run, now)
-            changes = Changes(inserted=(alert,), updated=(run,))
+            changes = Changes(inserted=(alert,), updated=(run,), counted=((_LIMIT, run.id, 1),))
         else:
             alert = found.update(self.facts, now)
             changes = Changes(updated=(alert, run))
@@ -114,7 +115,9 @@ class ClearAlert(NamedTuple):
         by_operator = self.principal.scope == "account"
         entry = audit_entry(self.request, self.operation, alert.id, self.name)
         changes = Changes(
-            updated=(alert, run._replace(updated_at=now)), audit=(entry,) if by_operator else ()
+            updated=(alert, run._replace(updated_at=now)),
+            audit=(entry,) if by_operator else (),
+            counted=((_LIMIT, run.id, -1),),
         )
         return Decision(changes, Done(alert.id, alert, control_of(run)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
@@ -17,6 +17,8 @@ from prefactor_server.domain.runs.webhooks.webhook import (
     require_webhook,
 )
 from prefactor_server.storage.base import Changes, Needs, Snapshot
+
+_LIMIT: Final = "webhooks"
 
 
 class Scope(NamedTuple):
@@ -54,28 +56,31 @@ class Scope(NamedTuple):
 
 
 class CreateWebhook(NamedTuple):
-    """Store a webhook. ``is_full`` means that the account has the maximum number of them."""
+    """Store a webhook, unless the account has the maximum number of them."""
 
     request: Request
     webhook: Webhook
     scope: Scope
-    is_full: bool
     operation: str = "webhooks.create"
 
     def needs(self, needs: Needs) -> None:
-        """Add the agents and environments that its filters name."""
+        """Add the agents and environments that its filters name, and the number of webhooks."""
         self.scope.needs(needs)
+        needs.counts.add((_LIMIT, self.webhook.account_id))
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Store the webhook, and record who created it."""
-        if self.is_full:
+        account_id = self.webhook.account_id
+        if snapshot.is_full(_LIMIT, account_id, MAX_WEBHOOKS):
             raise InvalidAction(
                 f"The account has {MAX_WEBHOOKS} webhooks, the most that it may have: delete one, "
                 "or subscribe one to more events"
             )
         webhook = self.scope.apply(self.webhook, snapshot)
         entry = audit_entry(self.request, self.operation, webhook.id, webhook.url)
-        return Decision(Changes(inserted=(webhook,), audit=(entry,)), Done(webhook.id, webhook))
+        counted = ((_LIMIT, account_id, 1),)
+        changes = Changes(inserted=(webhook,), audit=(entry,), counted=counted)
+        return Decision(changes, Done(webhook.id, webhook))
 
 
 class UpdateWebhook(NamedTuple):
@@ -142,12 +147,20 @@ class DeleteWebhook(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Mark the webhook as deleted, and record who did it."""
         found = require_webhook(snapshot.get(Webhook, self.id), self.id)
-        return _changed(self.request, self.operation, found.delete(self.request.now))
+        webhook = found.delete(self.request.now)
+        counted = ((_LIMIT, webhook.account_id, -1),)
+        return _changed(self.request, self.operation, webhook, counted)
 
 
-def _changed(request: Request, operation: str, webhook: Webhook) -> Decision:
+def _changed(
+    request: Request,
+    operation: str,
+    webhook: Webhook,
+    counted: Sequence[tuple[str, str, int]] = (),
+) -> Decision:
     entry = audit_entry(request, operation, webhook.id, webhook.url)
-    return Decision(Changes(updated=(webhook,), audit=(entry,)), Done(webhook.id, webhook))
+    changes = Changes(updated=(webhook,), audit=(entry,), counted=counted)
+    return Decision(changes, Done(webhook.id, webhook))
 
 
 def _agent_id(snapshot: Snapshot, ref: str) -> str:

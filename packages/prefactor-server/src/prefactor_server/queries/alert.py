@@ -8,7 +8,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.alert import ALERTS_CONSUMER, MAX_RAISED, Alert
+from prefactor_server.domain.runs.alert import ALERTS_CONSUMER, Alert
 from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import Storage
 
@@ -58,13 +58,6 @@ class AlertQueries:
 
     async def raised(self, run: AgentInstance) -> int:
         """Return the number of raised alerts of a run."""
-        return await self._raised(run.account_id, run.id)
-
-    async def is_full(self, account_id: str, run_id: str) -> bool:
-        """Return whether a run has the maximum number of raised alerts."""
-        return await self._raised(account_id, run_id) >= MAX_RAISED
-
-    async def _raised(self, account_id: str, run_id: str) -> int:
-        filters = (Filter("agent_instance_id", "=", run_id), Filter("status", "=", "raised"))
-        page = await self._storage.rows(Alert, account_id, Listing(filters, page_size=1))
+        filters = (Filter("agent_instance_id", "=", run.id), Filter("status", "=", "raised"))
+        page = await self._storage.rows(Alert, run.account_id, Listing(filters, page_size=1))
         return page.total

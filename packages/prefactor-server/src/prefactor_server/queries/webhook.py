@@ -6,7 +6,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Filter, Listing, Page
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
-from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS, Webhook, require_webhook
+from prefactor_server.domain.runs.webhooks.webhook import Webhook, require_webhook
 from prefactor_server.storage.base import Storage
 
 _NOT_DELETED = Filter("deleted_at", "is null", None)
@@ -31,11 +31,6 @@ class WebhookQueries:
         """Return a page of webhooks."""
         listing = listing._replace(filters=(*listing.filters, _NOT_DELETED))
         return await self._storage.rows(Webhook, principal.account_id, listing)
-
-    async def is_full(self, principal: Principal) -> bool:
-        """Return whether the account has the maximum number of webhooks."""
-        page = await self.page(principal, Listing(page_size=1))
-        return page.total >= MAX_WEBHOOKS
 
     async def delivery(self, principal: Principal, delivery_id: str) -> WebhookDelivery:
         """Return a delivery by its id.

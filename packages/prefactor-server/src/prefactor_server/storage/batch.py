@@ -42,16 +42,33 @@ class Registration(NamedTuple):
     agent_schema_version_id: str | None = None
 
 
+class LimitCount(NamedTuple):
+    """How many rows of an owner a limit counts. Commands decide on it, and no backend stores it.
+
+    ``limit`` is ``webhooks``, of the account, or ``raised_alerts``, of a run.
+    """
+
+    account_id: str
+    limit: str
+    owner_id: str
+    number: int
+
+    def lookup_keys(self) -> tuple[LookupKey, ...]:
+        """Return its key, the limit and the owner."""
+        return ((self.limit, self.owner_id),)
+
+
 # The factories of the fields are plain types: ``set[str]()`` costs ten times as much as ``set()``.
 @dataclass(slots=True)
 class Needs:
     """The rows of one account that a batch needs.
 
     ``account`` loads the account itself, ``holds`` the legal holds of runs, ``alerts`` raised
-    alerts by run and name, ``sessions_of`` all sessions of people and tokens, ``rows`` other rows
-    by kind and id. Ids in the ``*_in_use`` fields load rows that refer to them: for an agent its
-    deployments, one schema version and its latest run; for an environment its deployments; for a
-    deployment its tokens and one run.
+    alerts by run and name, ``counts`` the numbers of rows that limits apply to, by limit and owner,
+    ``sessions_of`` all sessions of people and tokens, ``rows`` other rows by kind and id. Ids in
+    the ``*_in_use`` fields load rows that refer to them: for an agent its deployments, one schema
+    version and its latest run; for an environment its deployments; for a deployment its tokens and
+    one run.
     """
 
     keys: set[tuple[str, str]] = field(default_factory=set)
@@ -68,11 +85,15 @@ class Needs:
     rows: set[tuple[type[Any], str]] = field(default_factory=set)
     holds: set[str] = field(default_factory=set)
     alerts: set[tuple[str, str]] = field(default_factory=set)
+    counts: set[tuple[str, str]] = field(default_factory=set)
     sessions_of: set[str] = field(default_factory=set)
 
 
 class Changes(NamedTuple):
-    """The changes of one command. ``closed_runs`` maps runs to the end of their open spans."""
+    """The changes of one command. ``closed_runs`` maps runs to the end of their open spans.
+
+    ``counted`` adds to numbers of rows, for later commands: the limit, the owner, the difference.
+    """
 
     inserted: Sequence[Row] = ()
     updated: Sequence[Row] = ()
@@ -81,6 +102,7 @@ class Changes(NamedTuple):
     contents: Sequence[SchemaContent] = ()
     closed_runs: Sequence[tuple[str, int]] = ()
     audit: Sequence[AuditEntry] = ()
+    counted: Sequence[tuple[str, str, int]] = ()
 
 
 class Snapshot:
@@ -122,6 +144,11 @@ class Snapshot:
         found: R | None = self._rows.get((kind, key))
         return found
 
+    def is_full(self, limit: str, owner_id: str, most: int) -> bool:
+        """Return whether an owner has as many rows as a limit allows."""
+        counted = self.get(LimitCount, limit, owner_id)
+        return counted is not None and counted.number >= most
+
     def rows(self, kind: type[R]) -> Sequence[R]:
         """Return every loaded row of a kind."""
         return [
@@ -138,6 +165,10 @@ class Snapshot:
             self.insert(row)
         for row in changes.updated:
             self._update(row)
+        for limit, owner_id, difference in changes.counted:
+            known = self.get(LimitCount, limit, owner_id)
+            if known is not None:
+                self._put(known._replace(number=known.number + difference))
         for run_id, at in changes.closed_runs:
             self._close_spans(run_id, at)
         self.payloads += changes.payloads

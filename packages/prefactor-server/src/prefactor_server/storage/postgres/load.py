@@ -100,6 +100,11 @@ def query_for(needs: Mapping[str, Needs]) -> Query:
     if alerts := [(account, *one) for account, named in needs.items() for one in named.alerts]:
         accounts, runs, names = _columns(alerts)
         query.part("alerts", tables.ALERT, accounts=accounts, runs=runs, names=names)
+    for limit in dict.fromkeys(one for named in needs.values() for one, _ in named.counts):
+        pairs = [
+            (a, owner) for a, named in needs.items() for of, owner in named.counts if of == limit
+        ]
+        query.by_id(f"counts.{limit}", tables.LIMIT_COUNT, pairs)
     query.by_id("sessions.of_owners", tables.SESSION, _pairs(needs, "sessions_of"))
     in_use = _pairs(needs, "agents_in_use")
     query.by_id("agents.deployments", tables.AGENT_DEPLOYMENT, in_use)

@@ -34,6 +34,7 @@ from prefactor_server.domain.runs.retention_policy import RetentionPolicy
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage.base import R
+from prefactor_server.storage.batch import LimitCount
 from prefactor_server.storage.feed_rows import FeedRow
 
 _SQL_TYPES: Final[Mapping[object, str]] = {
@@ -191,6 +192,8 @@ IDEMPOTENCY_KEY: Final = Table(
 )
 # Read by batches, and written only by the operator's command line.
 LEGAL_HOLD: Final = Table(LegalHold, "legal_hold", identity=("account_id", "agent_instance_id"))
+# Counted for batches, and never written.
+LIMIT_COUNT: Final = Table(LimitCount, "limit_count")
 
 TABLES: Final[Sequence[Table[Any]]] = (
     ACCOUNT,

@@ -16,15 +16,19 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.alert import MAX_RAISED
+from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS
 from prefactor_server.storage.postgres.tables import (
     AGENT,
     AGENT_INSTANCE,
     AGENT_SPAN,
+    ALERT,
     ATTACHMENTS,
     COUNTERS,
     DELETED,
     LAST_SEEN,
     TABLES,
+    WEBHOOK,
     Table,
     column_types,
 )
@@ -32,6 +36,11 @@ from prefactor_server.storage.sql import load_sql
 
 _STEPS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "write.sql")
 _PREFIX: Final = "prefactor_write_"
+# The checks that count stored rows, and their limits: another server may have added some.
+_LIMITS: Final[Mapping[Table[Any], tuple[str, int]]] = {
+    ALERT: ("alerts.full", MAX_RAISED),
+    WEBHOOK: ("webhooks.full", MAX_WEBHOOKS),
+}
 
 
 class WriteFunction(NamedTuple):
@@ -131,6 +140,10 @@ def _body() -> Iterator[str]:
         if table is AGENT:
             check = _STEPS["agents.ambiguous"] + _expect("0", "an identifier of an agent is taken")
             yield _when("new_agent", check)
+        if table in _LIMITS:
+            step, most = _LIMITS[table]
+            check = _STEPS[step].replace("{most}", str(most)) + _expect("0", "a limit is passed")
+            yield _when(f"new_{table.name}", check)
     yield _when("new_span_payload", _STEPS["payloads"])
     yield _when("new_schema_content", _STEPS["contents"])
     yield _when("new_audit_entry", _STEPS["audit"])

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
@@ -20,10 +20,18 @@ from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.storage.base import Needs, R, Registration, Row, Snapshot
+from prefactor_server.storage.batch import LimitCount
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.tables import Table
 
 _IDS = "IN (SELECT value FROM json_each(?))"
+# The numbers of rows that limits apply to, by account and owner.
+_COUNTS: Final = {
+    "raised_alerts": "SELECT count(*) FROM alert WHERE account_id = ?1 AND agent_instance_id = ?2 "
+    "AND status = 'raised'",
+    "webhooks": "SELECT count(*) FROM webhook WHERE account_id = ?1 AND account_id = ?2 "
+    "AND deleted_at IS NULL",
+}
 
 
 def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snapshot:
@@ -44,6 +52,7 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
             *loader.rows(needs.rows),
             *loader.holds(needs.holds),
             *loader.alerts(needs.alerts),
+            *loader.counts(needs.counts),
             *(loader.account() if needs.account else ()),
             *loader.users_of_agents(needs.agents_in_use),
             *loader.users_of_environments(needs.environments_in_use),
@@ -80,6 +89,14 @@ class _Loader:
         if not names:
             return []
         return self._select(tables.ALERT, f"status = 'raised' AND {named}", parameters)
+
+    def counts(self, needed: Iterable[tuple[str, str]]) -> list[LimitCount]:
+        counts: list[LimitCount] = []
+        for limit, owner_id in needed:
+            values = (self._account_id, owner_id)
+            (number,) = self._connection.execute(_COUNTS[limit], values).fetchone()
+            counts.append(LimitCount(self._account_id, limit, owner_id, number))
+        return counts
 
     def agents(self, refs: Iterable[str]) -> list[Agent]:
         by_id = self.by_id(tables.AGENT, refs)

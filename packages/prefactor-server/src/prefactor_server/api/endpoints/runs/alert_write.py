@@ -62,7 +62,6 @@ async def _prepare_raise(call: Call, body: RaiseAlertFields) -> Prepared:
         call.principal, body.agent_instance_id, call.pending
     )
     facts = await _facts(call, body, payload, None if run is None else run.schema_version_id)
-    reader = call.services.reader.alerts
     command = RaiseAlert(
         request=call.request(),
         principal=call.principal,
@@ -71,8 +70,6 @@ async def _prepare_raise(call: Call, body: RaiseAlertFields) -> Prepared:
         name=body.name,
         facts=facts,
         schema_version_id=None if run is None else run.schema_version_id,
-        is_full=run is not None
-        and await reader.is_full(call.principal.account_id, body.agent_instance_id),
     )
     return _prepared(call, command)
 

@@ -129,8 +129,7 @@ async def _prepare_create(call: Call, body: WebhookFields) -> Prepared:
         updated_at=call.now,
     )
     scope = Scope(body.agent_ids or (), body.environment_ids or ())
-    is_full = await call.services.reader.webhooks.is_full(call.principal)
-    command = CreateWebhook(call.request(), webhook, scope, is_full)
+    command = CreateWebhook(call.request(), webhook, scope)
     return Prepared(command, _with_secret(call, secret))
 
 

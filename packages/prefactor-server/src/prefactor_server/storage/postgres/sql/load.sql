@@ -201,3 +201,24 @@ JOIN alert AS t
 -- All sessions of people or tokens.
 unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
 JOIN session AS t ON t.account_id = named.account_id AND t.owner_id = named.id
+
+-- name: counts.raised_alerts
+-- The number of raised alerts of runs.
+(
+    SELECT named.account_id, 'raised_alerts'::text AS "limit", named.id AS owner_id, (
+        SELECT count(*) FROM alert
+        WHERE alert.account_id = named.account_id AND alert.agent_instance_id = named.id
+          AND alert.status = 'raised'
+    ) AS number
+    FROM unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+) AS t
+
+-- name: counts.webhooks
+-- The number of webhooks of accounts.
+(
+    SELECT named.account_id, 'webhooks'::text AS "limit", named.id AS owner_id, (
+        SELECT count(*) FROM webhook
+        WHERE webhook.account_id = named.account_id AND webhook.deleted_at IS NULL
+    ) AS number
+    FROM unnest(:accounts::text[], :ids::text[]) AS named (account_id, id)
+) AS t

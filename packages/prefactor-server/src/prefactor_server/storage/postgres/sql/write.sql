@@ -135,3 +135,25 @@ SET status = change.status, started_at = change.started_at, finished_at = change
     revision = run.revision + CASE WHEN change.moved THEN 1 ELSE 0 END
 FROM unnest(runs) AS change
 WHERE run.account_id = change.account_id AND run.id = change.id;
+
+-- name: alerts.full
+-- Count runs for which agents have raised more alerts than they may. The runs are locked. What the
+-- server raises is not limited.
+SELECT count(*) INTO touched FROM (
+    SELECT DISTINCT account_id, agent_instance_id FROM unnest(new_alert) WHERE raised_by = 'api'
+) AS run
+WHERE {most} < (
+    SELECT count(*) FROM alert
+    WHERE alert.account_id = run.account_id AND alert.agent_instance_id = run.agent_instance_id
+      AND alert.status = 'raised' AND alert.raised_by = 'api'
+);
+
+-- name: webhooks.full
+-- Count accounts with new webhooks that have more than they may have, one batch at a time.
+PERFORM pg_advisory_xact_lock(hashtextextended(account_id, 4128))
+FROM (SELECT DISTINCT account_id FROM unnest(new_webhook) ORDER BY account_id) AS accounts;
+SELECT count(*) INTO touched FROM (SELECT DISTINCT account_id FROM unnest(new_webhook)) AS account
+WHERE {most} < (
+    SELECT count(*) FROM webhook
+    WHERE webhook.account_id = account.account_id AND webhook.deleted_at IS NULL
+);
