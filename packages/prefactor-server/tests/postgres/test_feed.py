@@ -7,10 +7,15 @@ from typing import Any
 import asyncpg
 from indexing import follower_of_all
 from postgres_database import PostgresDatabase, do, submit
-from rows import ACCOUNT, register, start
+from rows import ACCOUNT, principal, register, start
 from tally import catch_up
 
+from patience import patience
 from postgres_server import PostgresServer, start_postgres
+from prefactor_server.api.events.hub import EventHub, EventLimits
+from prefactor_server.domain.event import ChangedRows, EventFilter
+from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.queries.event import EventQueries
 from prefactor_server.storage.postgres.backend import PostgresStorage
 
 INSERT = """
@@ -65,6 +70,38 @@ async def test_a_change_that_is_not_settled_is_counted(
         assert await storage.run_totals.exact(ACCOUNT, "run-2", 10) is not None
     finally:
         await early.close()
+
+
+async def test_a_stream_begins_with_commits_that_are_not_settled(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A stream that begins while a transaction holds commits back gets each of them once."""
+
+    def rendered(_position: int, rows: ChangedRows, _filter: EventFilter) -> bytes:
+        return ",".join(rows.changes).encode()
+
+    limits = EventLimits(window_seconds=0.001, poll_seconds=0.01)
+    hub = EventHub(EventQueries(storage), rendered, limits=limits, budget=MemoryBudget(0))
+    early = await asyncpg.connect(database.url)
+    try:
+        transaction = early.transaction()
+        await transaction.start()
+        await early.execute(INSERT)
+        await do(storage, register("before"))
+        stream = await hub.subscribe(EventFilter.for_caller(principal()), None)
+        await do(storage, register("after"))
+        await transaction.commit()
+        found: list[str] = []
+        async with asyncio.timeout(patience(10)):
+            while "after" not in found:
+                await stream.wait()
+                while (message := stream.take()) is not None:
+                    found += message.data.decode().split(",")
+    finally:
+        await early.close()
+        hub.close()
+
+    assert sorted(found) == ["after", "before", "early"]
 
 
 def test_positions_go_on_in_another_cluster(
