@@ -15,7 +15,7 @@ from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.lease import Lease
 from prefactor_server.follower.progress import Progress, Step
 from prefactor_server.follower.signal import CommitSignal
-from prefactor_server.follower.slices import Slices
+from prefactor_server.follower.slices import Slices, gather_seconds
 from prefactor_server.follower.watched_progress import WatchedProgress
 from prefactor_server.storage.feed import Feed, Move
 
@@ -23,9 +23,6 @@ _log = structlog.get_logger("prefactor_server")
 
 _POLL_SECONDS: Final = 2.0
 """How often to check for commits of other servers."""
-_GATHER_SECONDS: Final = 0.5
-"""How long commits gather before a slice is read: each slice costs reads and commits."""
-_MOST_GATHER_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 60.0
 _KEPT_US: Final = 24 * 3600 * 1_000_000
 """How long changes that every consumer has seen are kept, so that live events can resume."""
@@ -99,6 +96,8 @@ class Follower:
         Raises:
             Unavailable: the database cannot be reached, or cannot take writes now.
         """
+        self._slices.forget()
+        self._turn_seconds = 0.0
         last = await self.load()
         behind = [watched for watched in self._consumers if await watched.progress.is_behind()]
         await self._measure()
@@ -107,7 +106,6 @@ class Follower:
         if not due or not await self._lease.take():
             return False
         begun = asyncio.get_running_loop().time()
-        self._slices.forget()
         worked = await self._advance(due)
         self._turn_seconds = asyncio.get_running_loop().time() - begun
         await self._measure()
@@ -217,9 +215,7 @@ class Follower:
             # Let other tasks run. The next slice is waiting.
             await asyncio.sleep(0)
         elif await self._waiter.wait(_POLL_SECONDS):
-            # The longer the last slice took, the longer commits gather for the next one.
-            seconds = max(_GATHER_SECONDS, 2 * self._turn_seconds)
-            await asyncio.sleep(min(seconds, _MOST_GATHER_SECONDS))
+            await asyncio.sleep(gather_seconds(self._slices.rows, self._turn_seconds))
 
 
 async def _written(progress: Progress, move: Move) -> Step:
