@@ -184,7 +184,6 @@ async def test_maintenance_finds_rows_by_index(
             ("prune.count_spans", (ACCOUNT, ["run-1"])),
             ("prune.delete_spans", (ACCOUNT, ["x"])),
             ("prune.delete_payloads", (ACCOUNT, ["x"])),
-            ("prune.delete_quality", (ACCOUNT, ["x"])),
             ("prune.delete_runs", (ACCOUNT, ["x"])),
             ("retention.ended", (ACCOUNT, NOW, 0, "", 100)),
             ("retention.unended", (ACCOUNT, NOW, "", 100)),

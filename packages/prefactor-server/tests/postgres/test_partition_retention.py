@@ -28,6 +28,7 @@ FIRST = -34
 KEPT = 30
 FILES = "SELECT relname, relfilenode FROM pg_class WHERE relname ~ '_20' AND relkind = 'r'"
 POLICY = "INSERT INTO retention_policy VALUES ($1, $1, 1, $2, NULL, 1)"
+PAYLOAD_BYTES = "SELECT sum(octet_length(body)) FROM span_payload"
 ENTRIES = "SELECT detail FROM audit_entry WHERE action = 'retention_policies.apply'"
 
 
@@ -103,7 +104,7 @@ async def test_an_expired_day_is_emptied(
     across = await add_run(storage, FIRST)
     await add_span(storage, await storage.instance(ACCOUNT, across), late := span_id(FIRST + 1))
     next_day = await add_run(storage, FIRST + 1)
-    before = await files(database)
+    before, all_bytes = await files(database), await database.value(PAYLOAD_BYTES)
 
     # The next day's run has expired too, and stays until its whole day has.
     await apply(storage, FIRST + 1 + KEPT)
@@ -114,12 +115,15 @@ async def test_an_expired_day_is_emptied(
     for gone in (*old, across, late):
         mentions = [table for table, rows in everything.items() if gone in repr(rows)]
         assert mentions in (["feed_change"], [])
+    left = await database.value(PAYLOAD_BYTES)
     detail = await database.value(ENTRIES)
-    assert "all runs, kept 30 days: 3 runs, 10 spans, " in detail
+    assert f"all runs, kept 30 days: 3 runs, 10 spans, {all_bytes - left} bytes" in detail
     assert await upkeep.findings(storage) == []
 
     await apply(storage, FIRST + 2 + KEPT)
     assert await upkeep.runs(storage, next_day) == set()
+    details = [detail for (detail,) in await database.rows(ENTRIES)]
+    assert any(f": 1 runs, 3 spans, {left} bytes" in one for one in details)
     assert emptied(before, await files(database)) == {partition(FIRST), partition(FIRST + 1)}
 
 

@@ -94,6 +94,7 @@ OVER_MANY_RUNS = {
     "maintenance/retention.ended": "finds the runs to delete",
     "maintenance/retention.unended": "finds the runs that keep old rows in use",
     "maintenance/deleted.lock": "finds a run whose spans are to be deleted",
+    "partitions/empty.payload_bytes": "adds up a partition, whatever its runs are",
     "maintenance/hold.all": "lists the holds of an account",
     "reads/agent.use": "the latest run of each agent on a page: the only subquery over runs for "
     "each row of another table",

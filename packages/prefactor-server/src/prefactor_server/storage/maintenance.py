@@ -105,12 +105,12 @@ class Maintenance(Protocol):
 
     async def empty_partition(
         self, partition: Partition, runs: Sequence[PartitionRun], deletions: Sequence[Deletion]
-    ) -> bool:
+    ) -> Pruned | None:
         """Delete all runs of a partition like ``delete_runs``, and its spans as a whole.
 
         ``runs`` are those that ``runs_of_partition`` returned, and ``deletions`` name all of them.
-        Returns False, and deletes nothing, if the partition has other runs by now, if one of them
-        must stay, or if reads block it.
+        Returns the size of what was deleted. Returns None, and deletes nothing, if the partition
+        has other runs by now, if one of them must stay, or if reads block it.
         """
         ...
 

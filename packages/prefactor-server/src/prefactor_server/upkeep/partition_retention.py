@@ -119,11 +119,11 @@ async def empty_if_due(
         Deletion(reason.record.account_id, ids, reason.ended_before, now, reason.record)
         for reason, ids in found.items()
     ]
-    if not runs or not await maintenance.empty_partition(partition, runs, deletions):
+    pruned = await maintenance.empty_partition(partition, runs, deletions) if runs else None
+    if not runs or pruned is None:
         return Pruned()
     _log.info("partition_emptied", partition=partition.name, runs=len(runs))
-    spans = sum(one.run.spans for one in runs)
-    return Pruned(len(runs), spans, sum(one.payload_bytes for one in runs))
+    return pruned
 
 
 def policy_record(policy: RetentionPolicy, now: int, rule: str) -> DeletionRecord:

@@ -114,9 +114,8 @@ class Partition(NamedTuple):
 
 
 class PartitionRun(NamedTuple):
-    """A run's share of a partition: the number of its spans, and the bytes of their payloads."""
+    """A run, and the number of its spans in a partition."""
 
     account_id: str
     run: EndedRun
     spans: int
-    payload_bytes: int

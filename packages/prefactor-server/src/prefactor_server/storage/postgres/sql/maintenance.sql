@@ -205,25 +205,18 @@ DELETE FROM agent_span WHERE account_id = $1 AND id = ANY ($2::text[]) AND id >=
 -- Delete the mark of a deleted run without remaining spans.
 DELETE FROM deleted_run WHERE account_id = $1 AND id = $2
 
--- name: prune.delete_quality
--- Delete the quality of runs.
-DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[])
-
--- name: prune.delete_alerts
--- Delete the alerts of runs.
-DELETE FROM alert WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
-
--- name: prune.delete_webhook_deliveries
--- Delete the webhook deliveries about runs, sent or not.
-DELETE FROM webhook_delivery
-WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
-
--- name: prune.delete_metadata
--- Delete the metadata of runs, with its entries.
-DELETE FROM agent_instance_metadata WHERE account_id = $1 AND id = ANY ($2::text[])
-
 -- name: prune.delete_runs
--- Delete runs, after their spans.
+-- Delete runs, after their spans, with everything else that belongs to them: quality, metadata with
+-- its entries, alerts, and webhook deliveries, sent or not.
+WITH quality AS (
+    DELETE FROM agent_instance_quality WHERE account_id = $1 AND id = ANY ($2::text[])
+), metadata AS (
+    DELETE FROM agent_instance_metadata WHERE account_id = $1 AND id = ANY ($2::text[])
+), alerts AS (
+    DELETE FROM alert WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
+), deliveries AS (
+    DELETE FROM webhook_delivery WHERE account_id = $1 AND agent_instance_id = ANY ($2::text[])
+)
 DELETE FROM agent_instance WHERE account_id = $1 AND id = ANY ($2::text[])
 
 -- name: hold.all

@@ -3,11 +3,13 @@
 
 -- name: ranges
 -- The ranges of a table's partitions, without the DEFAULT partition.
-SELECT partition.relname, pg_get_expr(partition.relpartbound, partition.oid)
-FROM pg_inherits AS link JOIN pg_class AS partition ON partition.oid = link.inhrelid
-WHERE link.inhparent = $1::text::regclass
-  AND pg_get_expr(partition.relpartbound, partition.oid) <> 'DEFAULT'
-ORDER BY 2
+SELECT name, bound FROM (
+    SELECT partition.relname AS name, pg_get_expr(partition.relpartbound, partition.oid) AS bound
+    FROM pg_inherits AS link JOIN pg_class AS partition ON partition.oid = link.inhrelid
+    WHERE link.inhparent = $1::text::regclass
+    OFFSET 0 -- The bound is computed once.
+) AS partitions
+WHERE bound <> 'DEFAULT' ORDER BY bound
 
 -- name: extend.begin
 -- Take the lock of the server that creates all due partitions. Other servers do nothing meanwhile.
@@ -76,20 +78,28 @@ SELECT part.account_id, part.agent_instance_id, run.agent_id, run.environment_id
        EXISTS (SELECT 1 FROM legal_hold AS hold
                WHERE hold.account_id = part.account_id
                  AND hold.agent_instance_id = part.agent_instance_id),
-       part.spans, part.payload_bytes
+       part.spans
 FROM (
-    SELECT span.account_id, span.agent_instance_id, count(*) AS spans,
-           coalesce(sum(payload.bytes), 0)::bigint AS payload_bytes
-    FROM agent_span_{name} AS span LEFT JOIN (
-        SELECT account_id, span_id, sum(octet_length(body)) AS bytes
-        FROM span_payload_{name} GROUP BY account_id, span_id
-    ) AS payload ON payload.account_id = span.account_id AND payload.span_id = span.id
+    SELECT span.account_id, span.agent_instance_id, count(*) AS spans
+    FROM agent_span_{name} AS span
     WHERE NOT EXISTS (SELECT FROM deleted_run AS gone
                       WHERE gone.account_id = span.account_id AND gone.id = span.agent_instance_id)
     GROUP BY span.account_id, span.agent_instance_id LIMIT $1
 ) AS part
 LEFT JOIN agent_instance AS run
   ON run.account_id = part.account_id AND run.id = part.agent_instance_id
+
+-- name: empty.payload_bytes
+-- The bytes of all payloads in a partition, or NULL if any may be of spans that were deleted.
+SELECT coalesce(sum(octet_length(body)), 0)::bigint FROM span_payload_{name}
+HAVING NOT EXISTS (SELECT FROM deleted_run)
+
+-- name: empty.payload_bytes_of
+-- The bytes of the payloads of runs in a partition.
+SELECT coalesce(sum(octet_length(payload.body)), 0)::bigint
+FROM agent_span_{name} AS span JOIN span_payload_{name} AS payload
+  ON payload.account_id = span.account_id AND payload.span_id = span.id
+WHERE span.account_id = $1 AND span.agent_instance_id = ANY ($2::text[])
 
 -- name: empty.lock
 -- Lock a partition against reads and writes, until it is empty.

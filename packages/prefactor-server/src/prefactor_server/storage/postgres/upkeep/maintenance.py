@@ -128,7 +128,7 @@ class PostgresMaintenance:
 
     async def empty_partition(
         self, partition: Partition, runs: Sequence[PartitionRun], deletions: Sequence[Deletion]
-    ) -> bool:
+    ) -> Pruned | None:
         """See ``Maintenance.empty_partition``."""
         return await self._writing.run(partial(empty_partition, partition, runs, deletions))
 

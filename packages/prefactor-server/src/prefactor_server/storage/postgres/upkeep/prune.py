@@ -27,13 +27,6 @@ from prefactor_server.storage.sql import load_sql
 _SQL: Final[Mapping[str, str]] = load_sql(
     "prefactor_server.storage.postgres.sql", "maintenance.sql"
 )
-_DELETED_WITH_RUNS: Final = (
-    "prune.delete_quality",
-    "prune.delete_metadata",
-    "prune.delete_alerts",
-    "prune.delete_webhook_deliveries",
-    "prune.delete_runs",
-)
 
 
 async def preview_slice(
@@ -140,8 +133,7 @@ async def delete_remaining_spans(connection: Connection) -> int:
 
 async def delete_without_spans(connection: Connection, deletion: Deletion, pruned: Pruned) -> None:
     """Delete locked runs with everything except their spans, and record it."""
-    for statement in _DELETED_WITH_RUNS:
-        await connection.execute(_SQL[statement], deletion.account_id, deletion.run_ids)
+    await connection.execute(_SQL["prune.delete_runs"], deletion.account_id, deletion.run_ids)
     await _record(connection, deletion.record, pruned)
     rows = deleted_rows(deletion.account_id, deletion.run_ids)
     await append(connection, rows, deletion.now)

@@ -147,7 +147,7 @@ class SqliteMaintenance:
         partition: Partition,
         runs: Sequence[PartitionRun],  # noqa: ARG002 - there are no partitions
         deletions: Sequence[Deletion],  # noqa: ARG002
-    ) -> bool:
+    ) -> Pruned | None:
         """See ``Maintenance.empty_partition``."""
         raise LookupError(partition)
 
