@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from client_fixture import PING
+from prefactor_http import HttpClientConfig, PrefactorHttpClient, PrefactorHttpError
 from prefactor_http._redaction import MASK, Redactor, mask_userinfo
+from prefactor_http.testing import Reply, ScriptedServer
 
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=80)
 
@@ -52,3 +55,39 @@ def test_a_word_is_not_a_secret() -> None:
 def test_credentials_in_urls_are_masked(url: str, shown: str) -> None:
     """A password inside a URL is not printed with it."""
     assert mask_userinfo(url) == shown
+
+
+async def test_a_new_token_is_never_shown(server: ScriptedServer) -> None:
+    """A token that is set later is masked as well, and so is the earlier one."""
+    first, second = "tok-5f0c1a9b2d", "tok-77aa88bb99"
+    config = server.config(api_token=first, max_retries=0)
+    async with PrefactorHttpClient(config) as client:
+        config.api_token = second
+        server.script(Reply(422, {"code": first, "message": f"you sent Bearer {second}"}))
+        with pytest.raises(PrefactorHttpError) as info:
+            await client.with_options(max_retries=0).request("GET", PING)
+    shown = f"{info.value} {vars(info.value)!r}"
+    assert "[redacted]" in shown
+    assert first not in shown
+    assert second not in shown
+
+
+async def test_secrets_in_extra_headers_are_never_shown(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """A token or cookie among a call's own headers is masked like the client's token."""
+    token, cookie = "tok-5f0c1a9b2d", "cookie-77aa88bb"
+    headers = {"authorization": f"Bearer {token}", "Cookie": f"a={cookie}"}
+    server.script(Reply(422, {"code": token, "message": f"you sent {cookie}"}))
+    with pytest.raises(PrefactorHttpError) as info:
+        await client.with_options(headers=headers).request("GET", PING)
+    shown = f"{info.value} {vars(info.value)!r}"
+    assert "[redacted]" in shown
+    assert token not in shown
+    assert cookie not in shown
+
+
+def test_an_unencodable_token_is_rejected() -> None:
+    """A token with an unpaired surrogate gets an error that names it, before anything is sent."""
+    with pytest.raises(PrefactorHttpError, match="api_token"):
+        PrefactorHttpClient(HttpClientConfig("http://127.0.0.1", "token-5f0c1a9b2d-\ud800"))

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 MASK = "[redacted]"
 MIN_SECRET_LENGTH = 8
 """Characters. Masking a shorter token such as `test` would garble ordinary sentences."""
-MAX_TOKENS = 16
-"""Later tokens masked; older ones are forgotten, because a program may get one every hour."""
+MAX_LATER = 64
+"""Later secrets masked; the oldest are forgotten, because a program may have one for each call."""
 
 
 class Redactor:
@@ -21,23 +21,22 @@ class Redactor:
 
     def __init__(self, *secrets: str) -> None:
         """Store the secrets as they are, JSON-escaped and URL-encoded."""
-        self._secrets = secrets
-        self._later: tuple[str, ...] = ()
-        self._spellings = self._all_spellings()
+        self._secrets = set[str]().union(*map(_spellings, secrets))
+        self._later: dict[str, set[str]] = {}
+        self._spellings = self._sorted()
 
-    def add(self, token: str) -> None:
-        """Mask a later token as well."""
-        self._later = (*self._later, token)[-MAX_TOKENS:]
-        self._spellings = self._all_spellings()
+    def add(self, *secrets: str) -> None:
+        """Mask later secrets as well."""
+        new = [secret for secret in secrets if secret not in self._later]
+        if new:
+            self._later |= {secret: _spellings(secret) for secret in new}
+            for oldest in list(self._later)[:-MAX_LATER]:
+                del self._later[oldest]
+            self._spellings = self._sorted()
 
-    def _all_spellings(self) -> list[str]:
-        spellings: set[str] = set()
-        for secret in (*self._secrets, *self._later):
-            if len(secret) >= MIN_SECRET_LENGTH:
-                escaped = json.dumps(secret)[1:-1]
-                spellings |= {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe="")}
+    def _sorted(self) -> list[str]:
         # Longest first, because an escaped spelling may contain the plain one.
-        return sorted(spellings, key=len, reverse=True)
+        return sorted(self._secrets.union(*self._later.values()), key=len, reverse=True)
 
     def text(self, value: str) -> str:
         """Return a text with the secrets masked."""
@@ -66,6 +65,20 @@ class Redactor:
     def __repr__(self) -> str:
         """Reveal nothing about the secrets, not even their lengths."""
         return "Redactor()"
+
+
+def _spellings(secret: str) -> set[str]:
+    if len(secret) < MIN_SECRET_LENGTH:
+        return set()
+    escaped = json.dumps(secret)[1:-1]
+    quoted = quote(secret, safe="", errors="replace")
+    return {secret, escaped, escaped.replace("/", "\\/"), quoted}
+
+
+def authorization_values(header: str) -> list[str]:
+    """Return the secret part of an `Authorization` header: what follows the scheme."""
+    scheme, space, credentials = header.strip().partition(" ")
+    return [credentials.strip() if space else scheme]
 
 
 def cookie_values(cookie: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, istr
 
+from prefactor_http._redaction import authorization_values, cookie_values
 from prefactor_http._transport.inflate import ACCEPTED
 from prefactor_http._version import PACKAGE_NAME, PACKAGE_VERSION
 from prefactor_http.exceptions import PrefactorRequestError
@@ -84,9 +85,20 @@ class Headers:
         headers = self._usual.copy()
         if extra:
             headers.update(extra)
+            self._mask(headers)
         if key:
             headers[IDEMPOTENCY_KEY] = key
         return headers
+
+    def _mask(self, headers: CIMultiDict[str]) -> None:
+        """Mask the secrets of extra headers, which a server may echo as it may echo the token."""
+        for name, values in _SECRET_HEADERS.items():
+            for header in headers.getall(name, ()):
+                if header is not self._usual.get(name):
+                    self._redactor.add(*values(header))
+
+
+_SECRET_HEADERS = {AUTHORIZATION: authorization_values, COOKIE: cookie_values}
 
 
 def _check(name: str, value: str) -> None:
