@@ -224,7 +224,7 @@ IMPORTS = [
             "prefactor_server.json_log",
             "prefactor_server.storage.base",
             "prefactor_server.storage.feed",
-            "prefactor_server.storage.find",
+            "prefactor_server.storage.facets",
             "prefactor_server.storage.series",
         ),
         because="what is derived from runs is the same over every backend and for every caller",

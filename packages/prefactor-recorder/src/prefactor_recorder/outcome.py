@@ -63,7 +63,7 @@ def given_time(given: datetime, now: int) -> int:
 def exception_info(error: BaseException) -> dict[str, str]:
     """Return an exception as the `error` member of a result."""
     from prefactor_recorder.encoding.exception_info import exception_message, stack_trace  # noqa: PLC0415 - only failures need it
-    from prefactor_recorder.encoding.json_copy import argument_text  # noqa: PLC0415
+    from prefactor_recorder.encoding.truncation import argument_text  # noqa: PLC0415
 
     return {
         "error_type": type(error).__qualname__,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from postgres_database import PostgresDatabase
 
-from prefactor_server.storage.postgres import feed, find, run_totals, series, webhooks
+from prefactor_server.storage.postgres import facets, feed, run_totals, series, webhooks
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.upkeep import heartbeats
 
@@ -15,8 +15,8 @@ STATEMENTS: Mapping[str, str] = {
     **series._SQL,
     **webhooks._SQL,
     **heartbeats._SQL,
-    "find.texts": find._TEXTS,
-    "find.types_of_spans": find._TYPES_OF_SPANS,
+    "facets.texts": facets._TEXTS,
+    "facets.types_of_spans": facets._TYPES_OF_SPANS,
     "people.by_identity": "SELECT * FROM admin_user WHERE account_id = $1::text "
     "AND openid_subject = $2::text AND openid_issuer = $3::text",
     "people.pending_invite": "SELECT * FROM admin_user_invite WHERE account_id = $1::text "

@@ -122,7 +122,7 @@ async def test_reads_of_spans_are_planned_once(storage: PostgresStorage, filled:
         assert len(await storage.spans_by_id(ACCOUNT, filled[3:5])) == 2
         assert len(await storage.span_usage(ACCOUNT, ["run-1"])) == 1
         await storage.run_totals.first_summaries(ACCOUNT, ["run-1"])
-        assert len(await storage.finder.each_text(ACCOUNT, filled[3:5], lambda one: one.id)) == 2
+        assert len(await storage.facets.each_text(ACCOUNT, filled[3:5], lambda one: one.id)) == 2
 
     async with storage._span_reading.connection() as connection:
         plans = await connection.fetch(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from prefactor_server.storage.find import metadata_counts_sql
-from prefactor_server.storage.sqlite import feed, find, run_totals, series, webhooks
+from prefactor_server.storage.facets import metadata_counts_sql
+from prefactor_server.storage.sqlite import facets, feed, run_totals, series, webhooks
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.tables import ADMIN_USER, ADMIN_USER_INVITE
 from prefactor_server.storage.sqlite.upkeep import heartbeats
@@ -20,9 +20,9 @@ STATEMENTS: Mapping[str, str] = {
     **series._SQL,
     **webhooks._SQL,
     **heartbeats._SQL,
-    "find.texts": find._TEXTS,
-    "find.types_of_spans": find._TYPES_OF_SPANS,
-    "find.metadata_counts": metadata_counts_sql("account", (), (), 10).sql,
+    "facets.texts": facets._TEXTS,
+    "facets.types_of_spans": facets._TYPES_OF_SPANS,
+    "facets.metadata_counts": metadata_counts_sql("account", (), (), 10).sql,
     "people.by_identity": f"{ADMIN_USER.select} WHERE account_id = ? AND openid_subject = ? "
     "AND openid_issuer = ?",
     "people.pending_invite": f"{ADMIN_USER_INVITE.select} WHERE account_id = ? AND email = ? "

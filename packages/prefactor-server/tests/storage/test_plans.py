@@ -41,7 +41,7 @@ from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
-from prefactor_server.storage.find import run_groups_sql
+from prefactor_server.storage.facets import run_groups_sql
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.load import load

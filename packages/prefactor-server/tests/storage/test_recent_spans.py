@@ -35,9 +35,9 @@ RUNS = ("run", "ended")
 
 async def seen(storage: SqliteStorage) -> list[object]:
     """Return what followers of the feed read of the spans and runs."""
-    finder, series = storage.finder, storage.series
-    texts = await finder.each_text(ACCOUNT, SPANS, lambda texts: texts)
-    types = await finder.types_of_spans(ACCOUNT, SPANS)
+    facets, series = storage.facets, storage.series
+    texts = await facets.each_text(ACCOUNT, SPANS, lambda texts: texts)
+    types = await facets.types_of_spans(ACCOUNT, SPANS)
     return [
         sorted(texts),
         sorted(types),

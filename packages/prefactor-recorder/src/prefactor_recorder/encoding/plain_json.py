@@ -1,7 +1,7 @@
 """Recognises values that orjson can encode as they are, and bounds what that costs.
 
 Most payloads are small dicts of texts and numbers. They take the fast path through `values`;
-everything else is copied by `json_copy` first.
+everything else is copied by `truncation` first.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Values are encoded at once, because the host may change them right afterwards. orjson encodes a
 small payload of plain JSON values in about a microsecond. `plain_json` recognises such payloads
-first, because orjson cannot be interrupted. Everything else is copied by `json_copy`, within a
+first, because orjson cannot be interrupted. Everything else is copied by `truncation`, within a
 budget that depends on `max_payload_size` and not on the value.
 """
 
@@ -36,7 +36,7 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=OPTIONS)
     except Exception:  # noqa: BLE001 - it may contain objects of the host, whose code may raise
-        from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - rarely needed
+        from prefactor_recorder.encoding.truncation import json_copy  # noqa: PLC0415 - rarely needed
 
         return orjson.dumps(json_copy(value, DEFAULT_LIMIT).value)
 
@@ -62,7 +62,7 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
 
 
 def _encode_copy(value: Any, limit: int, size: int) -> bytes:
-    from prefactor_recorder.encoding.json_copy import json_copy  # noqa: PLC0415 - most programs record only plain values
+    from prefactor_recorder.encoding.truncation import json_copy  # noqa: PLC0415 - most programs record only plain values
 
     try:
         encoded = orjson.dumps(json_copy(value, limit).as_object(limit, size), option=OPTIONS)

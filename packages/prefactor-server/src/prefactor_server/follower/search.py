@@ -13,8 +13,8 @@ from prefactor_server.domain.search.text import span_text
 from prefactor_server.domain.search.words import scopes_of_span
 from prefactor_server.follower.consumer import Consumer
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.facets import SpanTexts
 from prefactor_server.storage.feed import Deleted, Derived
-from prefactor_server.storage.find import SpanTexts
 
 # Small, so that other readers do not wait for long.
 _READ_AT_A_TIME: Final = 500
@@ -62,7 +62,7 @@ class SearchConsumer(Consumer):
         documents: list[tuple[Any, ...]] = []
         for start in range(0, len(ids), _READ_AT_A_TIME):
             chunk = ids[start : start + _READ_AT_A_TIME]
-            documents += await self._storage.finder.each_text(account_id, chunk, self._document)
+            documents += await self._storage.facets.each_text(account_id, chunk, self._document)
         return documents
 
     def _document(self, span: SpanTexts) -> tuple[Any, ...]:

@@ -36,7 +36,7 @@ class SpanTypesConsumer(Consumer):
         for account_id, spans in named.items():
             ids = tuple(spans)
             for start in range(0, len(ids), _READ_AT_A_TIME):
-                pairs = await self._storage.finder.types_of_spans(
+                pairs = await self._storage.facets.types_of_spans(
                     account_id, ids[start : start + _READ_AT_A_TIME]
                 )
                 found.update((RunSpanType(account_id, *pair), None) for pair in pairs)

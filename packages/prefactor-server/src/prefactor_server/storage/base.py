@@ -36,8 +36,8 @@ from prefactor_server.storage.batch import (
     Row,
     Snapshot,
 )
+from prefactor_server.storage.facets import Facets
 from prefactor_server.storage.feed import Feed
-from prefactor_server.storage.find import RunFinder
 from prefactor_server.storage.heartbeats import Heartbeats
 from prefactor_server.storage.maintenance import Maintenance
 from prefactor_server.storage.run_totals import RunTotals
@@ -125,8 +125,8 @@ class Storage(Protocol):
         ...
 
     @property
-    def finder(self) -> RunFinder:
-        """The bounded reads."""
+    def facets(self) -> Facets:
+        """The counts of runs for facets."""
         ...
 
     @property

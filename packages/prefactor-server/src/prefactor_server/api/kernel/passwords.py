@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from prefactor_server.domain.errors import Overloaded
-from prefactor_server.domain.people.password import normalized
+from prefactor_server.domain.people.password_policy import normalized
 
 T = TypeVar("T")
 

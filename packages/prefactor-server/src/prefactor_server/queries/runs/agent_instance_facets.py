@@ -42,7 +42,7 @@ class AgentInstanceFacetsQueries:
     """Counts runs."""
 
     def __init__(self, storage: Storage) -> None:
-        self._finder = storage.finder
+        self._facets = storage.facets
 
     async def count(
         self, principal: Principal, filters: Sequence[Filter], found: Found | None = None
@@ -74,7 +74,7 @@ class AgentInstanceFacetsQueries:
         self, principal: Principal, within: Sequence[Filter], filters: Sequence[Filter]
     ) -> Facet:
         others = tuple(one for one in filters if one.column != _TYPE and one not in within)
-        counts = await self._finder.span_types(principal.account_id, within, others, MAX_EXAMINED)
+        counts = await self._facets.span_types(principal.account_id, within, others, MAX_EXAMINED)
         return top_values(counts)
 
     async def _metadata(
@@ -96,13 +96,13 @@ class AgentInstanceFacetsQueries:
         self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]
     ) -> Mapping[str, Facet]:
         return metadata_facets(
-            await self._finder.metadata_counts(principal.account_id, within, others, MAX_EXAMINED)
+            await self._facets.metadata_counts(principal.account_id, within, others, MAX_EXAMINED)
         )
 
     async def _groups(
         self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]
     ) -> Sequence[RunGroup]:
-        return await self._finder.run_groups(principal.account_id, within, others, MAX_EXAMINED)
+        return await self._facets.run_groups(principal.account_id, within, others, MAX_EXAMINED)
 
 
 def _allowed(one: Filter, chosen: Sequence[Filter]) -> frozenset[str]:

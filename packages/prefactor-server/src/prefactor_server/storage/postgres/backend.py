@@ -40,9 +40,9 @@ from prefactor_server.storage.postgres.connection import (
     open_pool,
 )
 from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.facets import PostgresFacets
 from prefactor_server.storage.postgres.failures import invalid_value
 from prefactor_server.storage.postgres.feed import PostgresFeed
-from prefactor_server.storage.postgres.find import PostgresRunFinder
 from prefactor_server.storage.postgres.migrate import migrate
 from prefactor_server.storage.postgres.pool.standby import Standby, StandbyReads
 from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
@@ -93,7 +93,7 @@ class PostgresStorage:
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
         self.run_totals = PostgresRunTotals(reads, self._span_reading)
-        self.finder = PostgresRunFinder(reads, self._span_reading)
+        self.facets = PostgresFacets(reads, self._span_reading)
         self.feed = PostgresFeed(writing, reading, announcements)
         self.series = PostgresSeries(reads)
         self.heartbeats = PostgresHeartbeats(writing, reading)

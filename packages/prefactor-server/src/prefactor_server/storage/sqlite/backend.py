@@ -52,9 +52,9 @@ from prefactor_server.storage.sqlite.connection import (
     translated_errors,
 )
 from prefactor_server.storage.sqlite.damage import check_every_page
+from prefactor_server.storage.sqlite.facets import SqliteFacets
 from prefactor_server.storage.sqlite.feed import SqliteFeed, append
 from prefactor_server.storage.sqlite.files import OpenFiles, check_free_disk
-from prefactor_server.storage.sqlite.find import SqliteRunFinder
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.reader_threads import ReaderThreads
@@ -103,7 +103,7 @@ class SqliteStorage:
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self._read, self._recent)
         self.run_totals = SqliteRunTotals(self._read, self._recent)
-        self.finder = SqliteRunFinder(self._read, self._recent)
+        self.facets = SqliteFacets(self._read, self._recent)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
         self.series = SqliteSeries(self._read, self._recent)
         self.webhooks = SqliteWebhooks(self._maintain, self._read)

@@ -32,7 +32,7 @@ from prefactor_server.domain.errors import (
     invalid,
 )
 from prefactor_server.domain.people.admin_user import AdminUser
-from prefactor_server.domain.people.password import (
+from prefactor_server.domain.people.password_policy import (
     MAX_LENGTH,
     PASSWORD_RULE,
     is_acceptable,

@@ -1,4 +1,4 @@
-"""Copies any value into plain JSON values, within a budget that does not depend on the value.
+"""Copies any value into plain JSON values, truncated to a budget that the value cannot change.
 
 It copies level by level, so that a huge member is truncated and its siblings are kept. There are
 two budgets: bytes, which bound the size, and steps, which bound the time. The paths of omitted

@@ -1,4 +1,4 @@
-"""The bounded reads on PostgreSQL."""
+"""The counts for facets on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance_facets import MetadataCount, RunGroup
-from prefactor_server.storage.find import (
+from prefactor_server.storage.facets import (
     SpanTexts,
     metadata_counts_sql,
     run_group,
@@ -42,8 +42,8 @@ CROSS JOIN LATERAL (
 _TEXTS_AT_ONCE: Final = 20
 
 
-class PostgresRunFinder:
-    """See ``RunFinder``."""
+class PostgresFacets:
+    """See ``Facets``."""
 
     def __init__(self, reading: ReadPool, span_reading: ReadPool) -> None:
         self._reading = reading
@@ -52,7 +52,7 @@ class PostgresRunFinder:
     async def run_groups(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[RunGroup]:
-        """See ``RunFinder.run_groups``."""
+        """See ``Facets.run_groups``."""
         query = run_groups_sql(account_id, within, filters, limit)
         text = numbered(query.sql)
         records = await self._reading.run(
@@ -63,7 +63,7 @@ class PostgresRunFinder:
     async def span_types(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
-        """See ``RunFinder.span_types``."""
+        """See ``Facets.span_types``."""
         query = span_types_sql(account_id, within, filters, limit)
         text = numbered(query.sql)
         records = await self._reading.run(
@@ -74,7 +74,7 @@ class PostgresRunFinder:
     async def metadata_counts(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
-        """See ``RunFinder.metadata_counts``."""
+        """See ``Facets.metadata_counts``."""
         query = metadata_counts_sql(account_id, within, filters, limit)
         text = numbered(query.sql)
         records = await self._reading.run(
@@ -85,7 +85,7 @@ class PostgresRunFinder:
     async def each_text(
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
-        """See ``RunFinder.each_text``."""
+        """See ``Facets.each_text``."""
         results: list[T] = []
         for start in range(0, len(span_ids), _TEXTS_AT_ONCE):
             ids = list(span_ids[start : start + _TEXTS_AT_ONCE])
@@ -101,7 +101,7 @@ class PostgresRunFinder:
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
-        """See ``RunFinder.types_of_spans``."""
+        """See ``Facets.types_of_spans``."""
         records = await self._reading.run(
             lambda connection: connection.fetch(_TYPES_OF_SPANS, account_id, list(span_ids))
         )

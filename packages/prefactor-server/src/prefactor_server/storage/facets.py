@@ -1,4 +1,7 @@
-"""The reads that find runs. Their cost is bounded for any number of runs in the account."""
+"""Counts of runs for facets, and the reads of spans that facets and search are derived from.
+
+Their cost is bounded for any number of runs in the account.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,8 @@ class SpanTexts(NamedTuple):
     result: bytes | None
 
 
-class RunFinder(Protocol):
-    """The bounded reads of one database.
+class Facets(Protocol):
+    """Counts runs for facets, and reads what facets and search are derived from.
 
     Raises from every method:
         Unavailable: the database cannot be reached.

@@ -1,4 +1,4 @@
-"""The bounded reads on SQLite."""
+"""The counts for facets on SQLite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance_facets import MetadataCount, RunGroup
 from prefactor_server.payloads import decode_document
-from prefactor_server.storage.find import (
+from prefactor_server.storage.facets import (
     SpanTexts,
     metadata_counts_sql,
     run_group,
@@ -44,8 +44,8 @@ _COLUMNS: Final = attrgetter(*SpanTexts._fields[:6])
 _TYPE: Final = attrgetter("span.agent_instance_id", "span.schema_name")
 
 
-class SqliteRunFinder:
-    """See ``RunFinder``; ``on_reader`` runs work on a reader thread.
+class SqliteFacets:
+    """See ``Facets``; ``on_reader`` runs work on a reader thread.
 
     ``recent`` are the spans in memory, which need not be read.
     """
@@ -57,7 +57,7 @@ class SqliteRunFinder:
     async def run_groups(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[RunGroup]:
-        """See ``RunFinder.run_groups``."""
+        """See ``Facets.run_groups``."""
         query = run_groups_sql(account_id, within, filters, limit)
         return await self._on_reader(
             lambda connection: [
@@ -68,7 +68,7 @@ class SqliteRunFinder:
     async def span_types(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
-        """See ``RunFinder.span_types``."""
+        """See ``Facets.span_types``."""
         query = span_types_sql(account_id, within, filters, limit)
         return dict(
             await self._on_reader(
@@ -79,7 +79,7 @@ class SqliteRunFinder:
     async def metadata_counts(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
-        """See ``RunFinder.metadata_counts``."""
+        """See ``Facets.metadata_counts``."""
         query = metadata_counts_sql(account_id, within, filters, limit)
         return await self._on_reader(
             lambda connection: [
@@ -91,7 +91,7 @@ class SqliteRunFinder:
     async def each_text(
         self, account_id: str, span_ids: Sequence[str], make: Callable[[SpanTexts], T]
     ) -> Sequence[T]:
-        """See ``RunFinder.each_text``; one span at a time is in memory."""
+        """See ``Facets.each_text``; one span at a time is in memory."""
 
         def each(connection: sqlite3.Connection) -> list[T]:
             recent, others = self._recent.find(account_id, span_ids)
@@ -106,7 +106,7 @@ class SqliteRunFinder:
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
     ) -> Sequence[tuple[str, str]]:
-        """See ``RunFinder.types_of_spans``."""
+        """See ``Facets.types_of_spans``."""
         recent, others = self._recent.find(account_id, span_ids)
         pairs = dict.fromkeys(map(_TYPE, recent))
         if others:

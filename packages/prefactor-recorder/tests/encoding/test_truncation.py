@@ -14,8 +14,8 @@ import pytest
 from pydantic import BaseModel
 
 from prefactor_otel.truncation import MARK
-from prefactor_recorder.encoding.json_copy import MAX_STEPS
 from prefactor_recorder.encoding.plain_json import MAX_DEPTH
+from prefactor_recorder.encoding.truncation import MAX_STEPS
 from prefactor_recorder.encoding.values import encode_object
 from prefactor_recorder.span_types.generators import OMITTED
 from prefactor_recorder.span_types.registry import SpanTypes
