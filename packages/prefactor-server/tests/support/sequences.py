@@ -3,6 +3,7 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rows import (
     ENVIRONMENT,
     NOW,
@@ -153,7 +154,7 @@ def heard(outcomes: list[Outcome], account_id: str) -> list[str]:
 def _word(outcome: Outcome) -> str:
     match outcome:
         case Done(row=row):
-            return repr(outcome._replace(row=None)) + repr(row)
+            return repr(replace(outcome, row=None)) + repr(row)
         case Refused(refusal=refusal):
             return f"{type(refusal).__name__}: {refusal}"
         case Stale():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.alert_review import need_review, request_review
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.agent import Agent, by_external_identifier
@@ -108,7 +110,7 @@ class UpdateAgent(NamedTuple):
         changed = agent._replace(**self.fields, updated_at=self.request.now)
         pinned = self._pinned(snapshot, agent)
         decision = _changed(snapshot, changed, self.request, self.operation)
-        changes = decision.changes._replace(updated=(*decision.changes.updated, *pinned))
+        changes = replace(decision.changes, updated=(*decision.changes.updated, *pinned))
         if any(getattr(changed, name) != getattr(agent, name) for name in _REVIEWED):
             changes = request_review(
                 changes,
@@ -118,7 +120,7 @@ class UpdateAgent(NamedTuple):
                 subject_id=agent.id,
                 now=self.request.now,
             )
-        return decision._replace(changes=changes)
+        return replace(decision, changes=changes)
 
     def _pinned(self, snapshot: Snapshot, agent: Agent) -> tuple[AgentDeployment, ...]:
         if self.pin is None:

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.agent_deployment import new_deployment
 from prefactor_server.commands.base import Decision, Done, Request
@@ -146,7 +148,7 @@ class RegisterInstance(NamedTuple):
         rows.insert(run)
         changes, metadata = rows.changes(), self._metadata(run)
         if metadata is not None:
-            changes = changes._replace(inserted=(*changes.inserted, metadata))
+            changes = replace(changes, inserted=(*changes.inserted, metadata))
         return Decision(changes, Done(run.id, run, metadata=metadata))
 
     def _agent(self, snapshot: Snapshot, rows: _RowChanges) -> Agent:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from prefactor_server.commands.base import (
     Control,
     Decision,
@@ -36,7 +38,7 @@ from prefactor_server.domain.runs.usage import Usage
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
 
-class SpanFacts(NamedTuple):
+class SpanFacts(msgspec.Struct, frozen=True, gc=False):
     """Facts about a span's payloads from before the write: checks, summary and usage."""
 
     schema_title: str | None
@@ -47,7 +49,7 @@ class SpanFacts(NamedTuple):
     usage: Usage
 
 
-class CreateSpan(NamedTuple):
+class CreateSpan(msgspec.Struct, frozen=True, gc=False):
     """Create a span. ``facts`` were derived with ``schema_version_id``."""
 
     request: Request
@@ -153,7 +155,7 @@ class CreateTestSpans(NamedTuple):
         return Decision(changes, Done(ids, run, control_of(run)))
 
 
-class FinishSpan(NamedTuple):
+class FinishSpan(msgspec.Struct, frozen=True, gc=False):
     """Finish a span. ``facts`` is None when the span could not be read before the write."""
 
     request: Request

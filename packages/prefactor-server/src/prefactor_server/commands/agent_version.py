@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.agent import require_agent
 from prefactor_server.commands.agent_instance_register import DeclaredSchema, VersionMetadata
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
@@ -72,7 +74,7 @@ class CreateVersion(NamedTuple):
         )
         if changes.inserted or changes.updated:
             entry = audit_entry(self.request, self.operation, version.id, agent.name)
-            changes = changes._replace(audit=(entry,))
+            changes = replace(changes, audit=(entry,))
         return Decision(changes, Done(version.id, version))
 
     def _schema_version(self, snapshot: Snapshot, agent: Agent) -> AgentSchemaVersion | None:

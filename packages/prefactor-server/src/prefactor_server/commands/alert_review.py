@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from prefactor_server.domain.runs.alert_review import AlertReview, Subject, new_review, review_id
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
@@ -23,5 +25,5 @@ def request_review(
     """Return the changes with a review added. A pending one starts again."""
     review = new_review(account_id, kind, subject_id, now)
     if snapshot.get(AlertReview, review.id) is None:
-        return changes._replace(inserted=(*changes.inserted, review))
-    return changes._replace(updated=(*changes.updated, review))
+        return replace(changes, inserted=(*changes.inserted, review))
+    return replace(changes, updated=(*changes.updated, review))

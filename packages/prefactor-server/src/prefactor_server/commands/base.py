@@ -8,7 +8,9 @@ what changes. A refused command changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
+
+import msgspec
 
 from prefactor_server.commands.runs.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
@@ -19,13 +21,13 @@ from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
 from prefactor_server.storage.base import Changes, Needs, Row, Snapshot
 
 
-class Control(NamedTuple):
+class Control(msgspec.Struct, frozen=True, gc=False):
     """The signal to the agent of a terminated run, with the operator's reason."""
 
     reason: str | None
 
 
-class Done(NamedTuple):
+class Done(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a command that took effect: the row that it is about, as it is now.
 
     If ``replayed``, the request repeats an earlier one: nothing was done, ``row`` is None, and
@@ -41,27 +43,27 @@ class Done(NamedTuple):
     metadata: InstanceMetadata | None = None
 
 
-class Refused(NamedTuple):
+class Refused(msgspec.Struct, frozen=True):
     """The outcome of a command that was refused. It changed nothing."""
 
     refusal: Refusal
 
 
-class Stale(NamedTuple):
+class Stale(msgspec.Struct, frozen=True, gc=False):
     """The command was prepared from rows that have changed since. It must be prepared again."""
 
 
 Outcome: TypeAlias = Done | Refused | Stale
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The changes of a command, and its outcome."""
 
     changes: Changes
     done: Done
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """The request of a command.
 
     ``fingerprint`` covers the whole request except its key. ``actor`` is the id of the caller's
@@ -117,7 +119,7 @@ class Command(Protocol):
         ...
 
 
-class Submission(NamedTuple):
+class Submission(msgspec.Struct, frozen=True):
     """The commands of one request, decided in order up to the first that fails."""
 
     commands: Sequence[Command]

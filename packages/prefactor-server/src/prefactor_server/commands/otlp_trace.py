@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.agent import find_agent
 from prefactor_server.commands.agent_instance_register import RegisterInstance
 from prefactor_server.commands.agent_span import CreateSpan, visible_instance
@@ -102,12 +104,12 @@ class RecordTrace(NamedTuple):
         """Return the changes with the row of the trace, which a repeated batch leaves unchanged."""
         after, seen = self.row_after(run), self.seen
         if after is None:
-            return changes if seen is None else changes._replace(deleted=(seen,))
+            return changes if seen is None else replace(changes, deleted=(seen,))
         if seen is None:
-            return changes._replace(inserted=(*changes.inserted, after))
+            return replace(changes, inserted=(*changes.inserted, after))
         if changes == _NO_CHANGES and after._replace(updated_at=seen.updated_at) == seen:
             return changes
-        return changes._replace(updated=(*changes.updated, after))
+        return replace(changes, updated=(*changes.updated, after))
 
     def _registered(self, snapshot: Snapshot) -> _Registered:
         register = self.register

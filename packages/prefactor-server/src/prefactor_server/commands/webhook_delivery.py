@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.errors import InvalidAction, NotFound
 from prefactor_server.domain.runs.webhooks.delivery import Attempt, WebhookDelivery, webhook_after
@@ -41,12 +43,12 @@ class RecordAttempt(NamedTuple):
         after = webhook_after(webhook, self.attempt, self.jitter)
         if after == webhook:
             return changes
-        changes = changes._replace(updated=(*changes.updated, after))
+        changes = replace(changes, updated=(*changes.updated, after))
         if after.status == webhook.status:
             return changes
         detail = f"{after.disabled_reason}: {after.url}"
         entry = audit_entry(self.request, "webhooks.disable", webhook.id, detail)
-        return changes._replace(audit=(entry,))
+        return replace(changes, audit=(entry,))
 
 
 class RecordTest(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.alert_review import need_review, request_review
 from prefactor_server.domain.change import IMPORTED, Change
 from prefactor_server.domain.listing import Cursor, Filter, Listing
@@ -242,10 +244,10 @@ def _reviewed(
             return
         changes = decide(snapshot)
         if after is None:
-            changes = changes._replace(deleted=(*changes.deleted, review))
+            changes = replace(changes, deleted=(*changes.deleted, review))
         else:
             moved = review._replace(after=after)
-            changes = changes._replace(updated=(*changes.updated, moved))
+            changes = replace(changes, updated=(*changes.updated, moved))
         snapshot.apply(changes)
 
     return Derived(needs={review.account_id: needs}, decide=decide_all)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from prefactor_server.domain.agent_schema_version import SchemaContent
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.agent_span import AgentSpan, SpanPayload
@@ -89,7 +91,7 @@ class Needs:
     sessions_of: set[str] = field(default_factory=set)
 
 
-class Changes(NamedTuple):
+class Changes(msgspec.Struct, frozen=True, gc=False):
     """The changes of one command. ``closed_runs`` maps runs to the end of their open spans.
 
     ``counted`` adds to numbers of rows, for later commands: the limit, the owner, the difference.

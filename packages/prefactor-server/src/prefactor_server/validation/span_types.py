@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import msgspec
 
@@ -63,7 +63,7 @@ class SpanType:
         return self.template
 
 
-class SpanCheck(NamedTuple):
+class SpanCheck(msgspec.Struct, frozen=True, gc=False):
     """The result of checking one span.
 
     A problem is None when nothing was checked, an empty string when the payload matches, and a

@@ -131,7 +131,7 @@ class Call:
         )
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True):
     """A command, and how to build the reply once it has taken effect.
 
     Without ``reply``, the operation shows the current state of the resource.

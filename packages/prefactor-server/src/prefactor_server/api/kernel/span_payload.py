@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ _decoder: Final = msgspec.json.Decoder(dict[str, Any])
 _EMPTY: Final = b"{}"
 
 
-class RequestPayload(NamedTuple):
+class RequestPayload(msgspec.Struct, frozen=True, gc=False):
     """A payload or result payload; ``value`` is None if it was omitted."""
 
     value: JsonObject | None

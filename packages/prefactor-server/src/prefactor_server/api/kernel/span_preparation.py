@@ -58,14 +58,14 @@ class _Declared(msgspec.Struct, frozen=True):
 _decoder: Final = msgspec.json.Decoder(_Declared)
 
 
-class RunFacts(NamedTuple):
+class RunFacts(msgspec.Struct, frozen=True, gc=False):
     """The immutable facts about a run."""
 
     schema_version_id: str
     purpose: Purpose
 
 
-class SpanStart(NamedTuple):
+class SpanStart(msgspec.Struct, frozen=True, gc=False):
     """The immutable facts about a span, which its finish is checked against."""
 
     agent_instance_id: str
@@ -306,13 +306,12 @@ def span_facts(
     one.
     """
     check = check_span(types, schema_name, payload, result, finished=complete, budget=budget)
-    title, registered, params_problem, result_problem, summary = check
     return SpanFacts(
-        _storable(title),
-        registered,
-        _storable(params_problem),
-        _storable(result_problem),
-        _storable(summary),
+        _storable(check.title),
+        check.registered,
+        _storable(check.params_problem),
+        _storable(check.result_problem),
+        _storable(check.summary),
         extract_usage(payload, result, schema_name),
     )
 

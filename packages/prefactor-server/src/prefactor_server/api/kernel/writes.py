@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -51,7 +51,7 @@ _PREFETCH_SIZE: Final = 50
 _fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True):
     """The answer to an executed request. ``replayed`` means that it was executed before."""
 
     body: Any

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.api_token import ApiToken, token_status
 from prefactor_server.domain.errors import BadCredentials, NotFound
@@ -203,8 +205,8 @@ def start_session(
     """Return ``changes`` with a new session; the owner's oldest beyond the limit are deleted."""
     entry = audit_entry(request, _OPERATION, session.id, session.method)
     ended = (*changes.deleted, *_in_excess(snapshot, session.owner_id, changes.deleted))
-    started = changes._replace(
-        inserted=(*changes.inserted, session), deleted=ended, audit=(*changes.audit, entry)
+    started = replace(
+        changes, inserted=(*changes.inserted, session), deleted=ended, audit=(*changes.audit, entry)
     )
     return Decision(started, Done(session.id, session))
 

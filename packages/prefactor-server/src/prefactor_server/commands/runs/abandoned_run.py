@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from prefactor_server.commands.base import Decision, Done, Request, audit_entry
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import Changes, Needs, Snapshot
@@ -71,7 +73,7 @@ class EndAbandoned(NamedTuple):
             return _nothing(self.id)
         decision = _changed(run.end_by_abandonment(self.request.now))
         entry = audit_entry(self.request, self.operation, self.id)
-        return decision._replace(changes=decision.changes._replace(audit=(entry,)))
+        return replace(decision, changes=replace(decision.changes, audit=(entry,)))
 
 
 def _changed(run: AgentInstance) -> Decision:
