@@ -56,12 +56,6 @@ class SpanType:
         """The templates that it declares."""
         return tuple(one for one in (self.template, self.result_template) if one is not None)
 
-    def template_for(self, result: object) -> str | None:
-        """Return the template of a summary. A declared result template is used for a result."""
-        if result is not None and self.result_template is not None:
-            return self.result_template
-        return self.template
-
 
 class SpanCheck(msgspec.Struct, frozen=True, gc=False):
     """The result of checking one span.
@@ -75,6 +69,40 @@ class SpanCheck(msgspec.Struct, frozen=True, gc=False):
     params_problem: str | None
     result_problem: str | None
     summary: str | None
+
+
+class SpanChecker(msgspec.Struct, frozen=True):
+    """What the spans of one type are checked with. An undeclared type has only its title.
+
+    ``result_template`` is used for spans with a result.
+    """
+
+    title: str
+    params: CompiledSchema | None = None
+    result: CompiledSchema | None = None
+    template: Template | None = None
+    result_template: Template | None = None
+
+    def check(
+        self,
+        payload: Mapping[str, object],
+        result_payload: Mapping[str, object] | None,
+        *,
+        finished: bool,
+        budget: Budget,
+    ) -> SpanCheck:
+        """Check a span's payloads, and render its summary. See ``check_span``."""
+        if self.params is None or self.result is None:
+            return SpanCheck(self.title, False, None, None, None)  # noqa: FBT003 - the field says it
+        params_problem = self.params.check(payload, budget)
+        result_problem = None
+        if finished or result_payload is not None:
+            result_problem = self.result.check(result_payload or {}, budget)
+        template = self.template if result_payload is None else self.result_template
+        summary = None
+        if template is not None:
+            summary = render_summary(template, payload, result_payload, budget)
+        return SpanCheck(self.title, True, params_problem, result_problem, summary)  # noqa: FBT003 - the field says it
 
 
 class SpanTypeCompiler:
@@ -143,6 +171,26 @@ class SpanTypes(Mapping[str, SpanType]):
         """Return a template of a type, parsed within the budget."""
         return self._compiler.templates.compile(source, budget)
 
+    def checker(self, name: str, budget: Budget) -> SpanChecker:
+        """Return what spans of a type are checked with, compiled within the budget."""
+        span_type = self._types.get(name)
+        if span_type is None:
+            return SpanChecker(name)
+        template = self._template(span_type.template, budget)
+        return SpanChecker(
+            span_type.title,
+            self.params(span_type, budget),
+            self.result(span_type, budget),
+            template,
+            template
+            if span_type.result_template is None
+            else self._template(span_type.result_template, budget),
+        )
+
+    def _template(self, source: str | None, budget: Budget) -> Template | None:
+        compiled = None if source is None else self.template(source, budget)
+        return compiled if isinstance(compiled, Template) else None
+
     def uncompiled_size(self, name: str) -> int:
         """Return the number of characters to compile before a span of a type can be checked."""
         span_type = self._types.get(name)
@@ -184,27 +232,8 @@ def check_span(
     checked as an empty one. Work that exceeds the budget is skipped.
     """
     budget = budget or Budget()
-    span_type = types.get(schema_name)
-    if span_type is None:
-        return SpanCheck(schema_name, False, None, None, None)  # noqa: FBT003 - the field says it
-    has_result = finished or result_payload is not None
-    source = span_type.template_for(result_payload)
-    template = None if source is None else types.template(source, budget)
-    return SpanCheck(
-        title=span_type.title,
-        registered=True,
-        params_problem=types.params(span_type, budget).check(payload, budget),
-        result_problem=(
-            types.result(span_type, budget).check(result_payload or {}, budget)
-            if has_result
-            else None
-        ),
-        summary=(
-            render_summary(template, payload, result_payload, budget)
-            if isinstance(template, Template)
-            else None
-        ),
-    )
+    checker = types.checker(schema_name, budget)
+    return checker.check(payload, result_payload, finished=finished, budget=budget)
 
 
 def _span_type(entry: Mapping[str, object]) -> SpanType | None:

@@ -28,9 +28,9 @@ from prefactor_server.validation.budget import Budget
 from prefactor_server.validation.cache import ContentCache, LatestCache
 from prefactor_server.validation.span_types import (
     NO_SPAN_TYPES,
+    SpanChecker,
     SpanTypeCompiler,
     SpanTypes,
-    check_span,
 )
 
 _MAX_RUNS: Final = 20_000
@@ -90,6 +90,9 @@ class PendingWrites:
     """The schema versions that this request's registrations will be bound to."""
 
     types: dict[str, SpanTypes] = field(default_factory=dict)
+    checkers: dict[tuple[str, str], SpanChecker] = field(default_factory=dict)
+    """The checkers of this request's spans, by schema version and type."""
+
     contents: dict[str, bytes] = field(default_factory=dict)
     spans: dict[str, SpanStart] = field(default_factory=dict)
     prefetched: dict[str, SpanStart] = field(default_factory=dict)
@@ -172,6 +175,22 @@ class SpanPreparer:
             return NO_SPAN_TYPES
         # For the next span of the same request, which usually belongs to the same run.
         return pending.types.setdefault(schema_version_id, self._span_types(content))
+
+    async def checker(
+        self,
+        principal: Principal,
+        schema_version_id: str,
+        name: str,
+        pending: PendingWrites,
+        work: Work,
+    ) -> SpanChecker:
+        """Return the checker of a span type. It is compiled if this is the type's first span."""
+        types = await self.types(principal, schema_version_id, pending)
+        await self.compile_ahead(types, name, work)
+        checker = types.checker(name, work.budget)
+        if types is not NO_SPAN_TYPES and not work.budget.exceeded:
+            pending.checkers[schema_version_id, name] = checker
+        return checker
 
     async def compile_ahead(self, types: SpanTypes, name: str, work: Work) -> None:
         """Compile a type, in a thread if that takes long."""
@@ -292,7 +311,7 @@ def _scoped(principal: Principal, row_id: str) -> tuple[str, str | None, str]:
 
 
 def span_facts(
-    types: SpanTypes,
+    checker: SpanChecker,
     schema_name: str,
     payload: dict[str, Any],
     result: dict[str, Any] | None,
@@ -305,7 +324,7 @@ def span_facts(
     Only a ``complete`` span must have a result. A failed or cancelled one is not marked without
     one.
     """
-    check = check_span(types, schema_name, payload, result, finished=complete, budget=budget)
+    check = checker.check(payload, result, finished=complete, budget=budget)
     return SpanFacts(
         _storable(check.title),
         check.registered,

@@ -117,10 +117,11 @@ async def _amend(
     run = await preparer.run(principal, span.agent_instance_id, pending)
     if run is None:
         return []
-    types = await preparer.types(principal, run.schema_version_id, pending)
-    await preparer.compile_ahead(types, span.schema_name, call.work)
+    checker = await preparer.checker(
+        principal, run.schema_version_id, span.schema_name, pending, call.work
+    )
     facts = span_facts(
-        types,
+        checker,
         span.schema_name,
         payload.value or {},
         result.value,

@@ -48,7 +48,6 @@ from prefactor_server.otlp.trace_state import (
     sort_spans,
     write_state,
 )
-from prefactor_server.validation.span_types import SpanTypes
 
 _SEVERITY: Final = ("complete", "cancelled", "failed")
 _TYPES: Final = SchemaVersionFields(
@@ -113,9 +112,6 @@ async def _command(
     kept, spans = sorted_spans.kept, [*call.services.otlp.early(batch.ref(call)), *batch.spans]
     roots = [span for span in spans if span.is_root]
     facts = await _facts(call, batch, register)
-    types = await call.services.span_preparer.types(
-        call.principal, facts.schema_version_id, call.pending
-    )
     call.services.otlp.spans["noise"] += sorted_spans.left_out
     metadata: dict[str, str] = {}
     for span in spans:
@@ -129,7 +125,12 @@ async def _command(
         schema_version_id=facts.schema_version_id,
         spans=tuple(
             [
-                await _create(call, register.id, with_remembered(sorted_spans.state, span), types)
+                await _create(
+                    call,
+                    register.id,
+                    with_remembered(sorted_spans.state, span),
+                    facts.schema_version_id,
+                )
                 for span in kept
             ]
         ),
@@ -251,13 +252,16 @@ async def _new_environment(call: Call, name: str) -> str:
     return own
 
 
-async def _create(call: Call, run: str, span: ReceivedSpan, types: SpanTypes) -> CreateSpan:
+async def _create(call: Call, run: str, span: ReceivedSpan, schema_version_id: str) -> CreateSpan:
     if call.work.is_due():
         await call.work.pause()
     principal = call.principal
     one = mapped(span, call.services.limits.max_payload_bytes)
-    if one.schema_name not in types.compiled:
-        await call.services.span_preparer.compile_ahead(types, one.schema_name, call.work)
+    checker = call.pending.checkers.get((schema_version_id, one.schema_name))
+    if checker is None:
+        checker = await call.services.span_preparer.checker(
+            principal, schema_version_id, one.schema_name, call.pending, call.work
+        )
     own = span_id(run, principal.partition, span.trace_id, span.span_id)
     parent = span.parent_id
     payload = RequestPayload(one.payload, one.payload_json)
@@ -283,7 +287,7 @@ async def _create(call: Call, run: str, span: ReceivedSpan, types: SpanTypes) ->
         ),
         schema_version_id=None,
         facts=span_facts(
-            types,
+            checker,
             one.schema_name,
             one.payload,
             one.result,

@@ -45,7 +45,7 @@ from prefactor_server.domain.runs.agent_span import (
     AgentSpan,
     SpanStatus,
 )
-from prefactor_server.validation.span_types import NO_SPAN_TYPES
+from prefactor_server.validation.span_types import SpanChecker
 
 _NO_PAYLOAD: Final = b"{}"
 
@@ -166,18 +166,14 @@ async def _facts(
     status: SpanStatus,
 ) -> SpanFacts:
     payload, result = parts
-    types = NO_SPAN_TYPES
-    if run is not None:
-        span_preparer = call.services.span_preparer
-        version = run.schema_version_id
-        known = call.pending.types.get(version)
-        if known is None:
-            known = await span_preparer.types(call.principal, version, call.pending)
-        types = known
-        if schema_name not in types.compiled:
-            await span_preparer.compile_ahead(types, schema_name, call.work)
+    version = "" if run is None else run.schema_version_id
+    checker = call.pending.checkers.get((version, schema_name))
+    if checker is None and run is not None:
+        checker = await call.services.span_preparer.checker(
+            call.principal, version, schema_name, call.pending, call.work
+        )
     return span_facts(
-        types,
+        checker or SpanChecker(schema_name),
         schema_name,
         payload.value or {},
         result.value,
