@@ -9,7 +9,7 @@ after them.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -77,7 +77,7 @@ class BulkView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Mapping[str, Any]
 
 
-class _Item(NamedTuple):
+class _Item(msgspec.Struct, frozen=True):
     """One item: its key, its operation, its own call, and its decoded and undecoded parts."""
 
     key: str

@@ -20,7 +20,7 @@ The others may not:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -67,8 +67,7 @@ class Parameter(NamedTuple):
     keyed: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, kw_only=True):
     """One request, or one item of a bulk request, while its operation runs."""
 
     services: Services
@@ -80,9 +79,9 @@ class Call:
     content_type: bytes = b""
     client: ClientConnection | None = None
     response_headers: tuple[tuple[bytes, bytes], ...] = ()
-    query: Mapping[str, str] = field(default_factory=lambda: _NO_QUERY)
-    pending: PendingWrites = field(default_factory=PendingWrites)
-    work: Work = field(default_factory=Work)
+    query: Mapping[str, str] = _NO_QUERY
+    pending: PendingWrites = msgspec.field(default_factory=PendingWrites)
+    work: Work = msgspec.field(default_factory=Work)
     key: str | None = None
     fingerprint: bytes = b""
     is_item: bool = False

@@ -29,6 +29,8 @@ class RequestPayload(msgspec.Struct, frozen=True, gc=False):
         Raises:
             TooLarge: the payload exceeds ``max_bytes``.
         """
+        if value is None:
+            return NO_PAYLOAD
         if not value:
             return cls(value, _EMPTY)
         # Encoded again rather than sliced from the request, so that the stored document is UTF-8,
@@ -63,3 +65,6 @@ class RequestPayload(msgspec.Struct, frozen=True, gc=False):
         payload = NewSpanPayload(account_id, span_id, part, *encode_document(self.document))
         payload.document = self.document
         return (payload,)
+
+
+NO_PAYLOAD: Final = RequestPayload(None, _EMPTY)

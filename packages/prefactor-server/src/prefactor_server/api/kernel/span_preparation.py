@@ -90,7 +90,7 @@ class PendingWrites:
     """The schema versions that this request's registrations will be bound to."""
 
     types: dict[str, SpanTypes] = field(default_factory=dict)
-    checkers: dict[tuple[str, str], SpanChecker] = field(default_factory=dict)
+    checkers: dict[tuple[str | None, str], SpanChecker] = field(default_factory=dict)
     """The checkers of this request's spans, by schema version and type."""
 
     contents: dict[str, bytes] = field(default_factory=dict)

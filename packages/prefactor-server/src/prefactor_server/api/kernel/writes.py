@@ -61,39 +61,20 @@ class Reply(msgspec.Struct, frozen=True):
 Answer: TypeAlias = Reply | Refusal
 
 
-class WriteJob:
+class WriteJob(msgspec.Struct):
     """One requested write: its operation, its call and its undecoded body.
 
     A bulk item has a decoded ``envelope``, and its key is in its call. Its fields may be nested
     under ``details`` or not, regardless of ``Write.wrapped``.
     """
 
-    __slots__ = (
-        "_document",
-        "_envelope",
-        "_header_key",
-        "_is_item",
-        "_nested",
-        "call",
-        "operation",
-    )
-
-    def __init__(
-        self,
-        operation: Write,
-        call: Call,
-        document: bytes,
-        *,
-        header_key: str | None = None,
-        envelope: Envelope | None = None,
-    ) -> None:
-        self.operation = operation
-        self.call = call
-        self._document = document
-        self._header_key = header_key
-        self._envelope = envelope
-        self._is_item = envelope is not None
-        self._nested = False
+    operation: Write
+    call: Call
+    document: bytes
+    header_key: str | None = None
+    envelope: Envelope | None = None
+    nested: bool = False
+    """Whether the fields are under ``details``, once the request was read."""
 
     async def prepare(self) -> Prepared:
         """Decode the request and build its command.
@@ -101,37 +82,14 @@ class WriteJob:
         Raises:
             Refusal: the request is invalid.
         """
-        call = self.call
-        body = await self._read()
-        if call.work.is_due():
-            await call.work.pause()
-        call.fingerprint = b"" if call.key is None else self._fingerprint(body)
-        prepared: Prepared = await self.operation.prepare(call, body)
-        return prepared
-
-    async def answer(self, prepared: Prepared, done: Done) -> Reply:
-        """Return the reply to a command that took effect."""
-        if done.replayed or prepared.reply is None:
-            shown = await self.operation.show(self.call, done.resource_id)
-            return Reply(shown, replayed=done.replayed)
-        return Reply(prepared.reply(done))
-
-    def refusal(self, refusal: Refusal) -> Refusal:
-        """Return a refusal with its fields nested like the request."""
-        return nest_errors("details", refusal) if self._nested else refusal
-
-    async def _read(self) -> Any:
-        envelope = self._envelope
-        if envelope is None:
-            envelope = read_envelope(self._document)
-            self.call.key = _key(self._header_key, envelope.idempotency_key)
-        fields = self._fields(envelope.details)
+        call, fields = self.call, self._fields()
         unknown: FieldErrors = {}
         if self.operation.is_control_plane:
             unknown = self._unknown_members(fields)
         try:
             if len(fields) > MAX_UNPAUSED_BYTES:
-                body: Any = await read_large_body(fields, self.operation.body, self.call.work)
+                body: Any = await read_large_body(fields, self.operation.body, call.work)
+                await call.work.pause()
             else:
                 body = read_body(fields, self.operation.body)
         except ValidationFailed as refusal:
@@ -141,23 +99,42 @@ class WriteJob:
         if isinstance(body, IdempotentFields):
             # The key is not part of the request's fingerprint. The outer key takes precedence.
             inner, body.idempotency_key = body.idempotency_key, None
-            if self.call.key is None:
-                self.call.key = _key(None, inner)
-        return body
+            if call.key is None:
+                call.key = _key(None, inner)
+        call.fingerprint = b"" if call.key is None else self._fingerprint(body)
+        prepared: Prepared = await self.operation.prepare(call, body)
+        return prepared
 
-    def _fields(self, details: msgspec.Raw) -> bytes:
-        if not (self._is_item or self.operation.wrapped):
-            return self._document
-        if details is NO_DETAILS and self._is_item:
-            return self._document
-        fields = bytes(details).lstrip()
+    async def show(self, done: Done) -> Answer:
+        """Return the current state of what a command created or changed."""
+        try:
+            shown = await self.operation.show(self.call, done.resource_id)
+        except Refusal as refusal:
+            return refusal
+        return Reply(shown, replayed=done.replayed)
+
+    def refusal(self, refusal: Refusal) -> Refusal:
+        """Return a refusal with its fields nested like the request."""
+        return nest_errors("details", refusal) if self.nested else refusal
+
+    def _fields(self) -> bytes:
+        """Return the fields, after setting the key of a single request."""
+        envelope, is_item = self.envelope, self.envelope is not None
+        if envelope is None:
+            envelope = read_envelope(self.document)
+            self.call.key = _key(self.header_key, envelope.idempotency_key)
+        if not (is_item or self.operation.wrapped):
+            return self.document
+        if envelope.details is NO_DETAILS and is_item:
+            return self.document
+        fields = bytes(envelope.details).lstrip()
         if fields == b"null":
-            if self._is_item:
-                return self._document
+            if is_item:
+                return self.document
             raise ValidationFailed({"details": REQUIRED})
         if not fields.startswith(b"{"):
             raise invalid("details", "must be an object")
-        self._nested = True
+        self.nested = True
         return fields
 
     def _unknown_members(self, fields: bytes) -> FieldErrors:
@@ -168,13 +145,13 @@ class WriteJob:
         """
         operation = self.operation
         accepted = {"idempotency_key", *operation.legacy_fields}
-        if self._is_item:
+        if self.envelope is not None:
             accepted |= {"_type", "details", "id", operation.path_parameter or "id"}
-        if self._nested:
+        if self.nested:
             accepted.add("details")
-            outer_errors = unknown_members(NoFields, None, read_object(self._document), accepted)
+            outer_errors = unknown_members(NoFields, None, read_object(self.document), accepted)
             if outer_errors:
-                self._nested = False
+                self.nested = False
                 raise ValidationFailed(outer_errors)
             accepted = set(operation.legacy_fields)
         members = read_object(fields)
@@ -235,9 +212,13 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
             # Until the first answer, the request has only waited for its commit.
             if answers and job.call.work.is_due():
                 await job.call.work.pause()
-            answers.append(await _answer(job, one, outcome))
             if isinstance(outcome, Refused):
+                answers.append(job.refusal(outcome.refusal))
                 return answers
+            if outcome.replayed or one.reply is None:
+                answers.append(await job.show(outcome))
+            else:
+                answers.append(Reply(one.reply(outcome)))
     if refusal is not None:
         answers.append(refusal)
     return answers
@@ -272,15 +253,6 @@ async def _prefetch(jobs: Sequence[WriteJob], pending: PendingWrites) -> None:
         read = same_operation[0].operation.prefetch
         if read is not None and len(same_operation) > 1:
             await read([job.call for job in same_operation])
-
-
-async def _answer(job: WriteJob, prepared: Prepared, outcome: Done | Refused) -> Answer:
-    if isinstance(outcome, Refused):
-        return job.refusal(outcome.refusal)
-    try:
-        return await job.answer(prepared, outcome)
-    except Refusal as refusal:
-        return refusal
 
 
 def _key(header: str | None, field: object) -> str | None:
