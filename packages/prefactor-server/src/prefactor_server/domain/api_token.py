@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction
@@ -94,7 +95,9 @@ class ApiToken(NamedTuple):
         return self._replace(status=_LEADS_TO[move], updated_at=now)
 
 
-class Principal(NamedTuple):
+# Not a named tuple: its fields are read many times for each span, and created once per token.
+@dataclass(frozen=True, slots=True)
+class Principal:
     """The authenticated caller: the holder of a valid token or session.
 
     ``role`` applies to callers who may see the whole account. A deployment token has no role: it

@@ -10,7 +10,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from threading import Lock
-from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
+
+import msgspec
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_span import (
@@ -35,7 +37,7 @@ _MAX_DOCUMENT: Final = 8 * 1024
 _ROW_BYTES: Final = 2048
 
 
-class RecentSpan(NamedTuple):
+class RecentSpan(msgspec.Struct, frozen=True, gc=False):
     """A span with its payloads, each as codec and body, or None."""
 
     span: AgentSpan
@@ -45,7 +47,8 @@ class RecentSpan(NamedTuple):
     @property
     def size(self) -> int:
         """The approximate size in memory, in bytes."""
-        return _ROW_BYTES + sum(len(body[1]) for body in self[1:] if body is not None)
+        payload = 0 if self.payload is None else len(self.payload[1])
+        return _ROW_BYTES + payload + (0 if self.result is None else len(self.result[1]))
 
 
 class RecentSpans:
@@ -94,11 +97,14 @@ class RecentSpans:
                 (payload.span_id, payload.part): _body(payload) for payload in snapshot.payloads
             }
             for span in snapshot.new(AgentSpan):
-                self._put(account_id, RecentSpan(span, None, None), bodies)
+                payload, result = bodies.get((span.id, PARAMS)), bodies.get((span.id, RESULT))
+                self._put((account_id, span.id), RecentSpan(span, payload, result))
             for span in snapshot.changed(AgentSpan):
                 before = self._withdrawn.get((account_id, span.id))
                 if before is not None:
-                    self._put(account_id, before._replace(span=span), bodies)
+                    payload = bodies.get((span.id, PARAMS), before.payload)
+                    result = bodies.get((span.id, RESULT), before.result)
+                    self._put((account_id, span.id), RecentSpan(span, payload, result))
         self._withdrawn = {}
 
     def find(
@@ -119,18 +125,10 @@ class RecentSpans:
             if len(self._runs) > _MAX_RUNS:
                 self._runs.popitem(last=False)
 
-    def _put(
-        self, account_id: str, one: RecentSpan, bodies: Mapping[tuple[str, int], Body]
-    ) -> None:
-        span_id = one.span.id
-        updated = RecentSpan(
-            one.span,
-            bodies.get((span_id, PARAMS), one.payload),
-            bodies.get((span_id, RESULT), one.result),
-        )
+    def _put(self, key: _Key, one: RecentSpan) -> None:
         with self._lock:
-            self._spans[account_id, span_id] = updated
-            self._bytes += updated.size
+            self._spans[key] = one
+            self._bytes += one.size
             while self._bytes > self._max_bytes:
                 _, oldest = self._spans.popitem(last=False)
                 self._bytes -= oldest.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -133,7 +134,7 @@ class Authenticator:
         if account is not None and session.admin_user_id is None:
             token = await self._sessions.token(session)
             if token is not None:
-                return _token_principal(token, account, now)._replace(session_id=session.id)
+                return replace(_token_principal(token, account, now), session_id=session.id)
         elif account is not None:
             person = await self._sessions.person(session)
             if person is not None:
