@@ -164,8 +164,9 @@ def _decide_submission(submission: Submission, snapshots: Mapping[str, Snapshot]
 def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
     """Decide one command, at most once per idempotency key, and apply its changes."""
     request = command.request
-    if request.key is not None:
-        used = snapshot.get(IdempotencyKey, command.operation, request.stored_key(request.key))
+    key = None if request.key is None else request.stored_key(request.key)
+    if key is not None:
+        used = snapshot.get(IdempotencyKey, command.operation, key)
         if used is not None:
             return _repeat(used, request)
     try:
@@ -175,8 +176,8 @@ def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
     if isinstance(decision, Stale):
         return decision
     snapshot.apply(decision.changes)
-    if request.key is not None:
-        snapshot.insert(_remember(command, request.stored_key(request.key), decision.done))
+    if key is not None:
+        snapshot.insert(_remember(command, key, decision.done))
     return decision.done
 
 

@@ -7,16 +7,15 @@ from collections.abc import Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
+import msgspec
+
 V = TypeVar("V")
 
 
-class _Entry(Generic[V]):
-    __slots__ = ("used", "value", "weight")
-
-    def __init__(self, value: V, weight: int) -> None:
-        self.value = value
-        self.weight = weight
-        self.used = False
+class _Entry(msgspec.Struct, Generic[V]):
+    value: V
+    weight: int
+    used: bool = False
 
 
 class ContentCache(Generic[V]):

@@ -53,6 +53,7 @@ MAX_ITEMS: Final = 1000
 
 _KEY_RULE: Final = f"must be {MIN_BULK_KEY_LENGTH} to {MAX_KEY_LENGTH} characters"
 _PREFERENCE_APPLIED: Final = (b"preference-applied", b"return=minimal")
+_items_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE: Final = ("_type", "idempotency_key", "details")
 
 
@@ -233,7 +234,7 @@ def _read_items(document: bytes) -> list[msgspec.Raw]:
     if raw is None or bytes(raw) == b"null":
         raise required("items")
     try:
-        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        items = _items_decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise invalid("items", "must be a list") from error
     if not 0 < len(items) <= MAX_ITEMS:

@@ -325,16 +325,17 @@ def span_facts(
     one.
     """
     check = checker.check(payload, result, finished=complete, budget=budget)
+    # Summaries contain no control characters.
     return SpanFacts(
         _storable(check.title),
         check.registered,
-        _storable(check.params_problem),
-        _storable(check.result_problem),
-        _storable(check.summary),
+        check.params_problem and _storable(check.params_problem),
+        check.result_problem and _storable(check.result_problem),
+        check.summary,
         extract_usage(payload, result, schema_name),
     )
 
 
-def _storable(text: str | None) -> str | None:
+def _storable(text: str) -> str:
     """Replace NUL, which some databases cannot store in a text."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text and "\0" in text else text
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -127,7 +127,7 @@ def _object(value: object) -> Mapping[str, object]:
 
 def _count(value: object) -> int | None:
     """Return a value that is a whole number, such as 12 or 12.0; True does not count as 1."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is int and 0 <= value <= MAX_COUNT:
         return value
