@@ -71,7 +71,11 @@ class RecordTrace(NamedTuple):
             self.schema_version_id,
         ):
             return Stale()
-        new = [span for span in self.spans if snapshot.get(AgentSpan, span.id) is None]
+        by_id: dict[str, CreateSpan] = {}
+        for span in self.spans:
+            # A request may contain a span twice. The first one counts, as in separate requests.
+            by_id.setdefault(span.id, span)
+        new = [span for span in by_id.values() if snapshot.get(AgentSpan, span.id) is None]
         run = self._run(before, new)
         inserted_metadata, updated_metadata = self._metadata(snapshot, run)
         if updated_metadata:

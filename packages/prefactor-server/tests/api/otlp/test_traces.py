@@ -107,6 +107,15 @@ async def test_a_repeat_changes_nothing(api_client: Any) -> None:
     assert await api_client.rows("SELECT id, updated_at FROM agent_span ORDER BY id") == stored
 
 
+async def test_a_span_twice_in_a_request_is_one_span(api_client: Any) -> None:
+    """The first of two spans with the same id in a request is stored, and counted once."""
+    await export(api_client, [span(2, 1, CHAT), span(2, 1, TOOL, **failed("late"))])
+
+    run, spans = await outcome(api_client)
+    assert run["span_counts"] | {"total": 1, "complete": 1, "failed": 0} == run["span_counts"]
+    assert [(number, one[1]) for number, one in spans.items()] == [(2, "otel:llm")]
+
+
 async def test_another_server_continues_a_trace(api_client: Any, database_url: str) -> None:
     """A process with no memory of a trace continues what another has stored."""
     from api_client import open_api_client  # noqa: PLC0415 - a second one, beside the fixture
