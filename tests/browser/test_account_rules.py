@@ -55,7 +55,7 @@ async def test_risk_profile(page: Page, server: LiveServer) -> None:
     await page.get_by_role("button", name="Create profile").click()
     await expect(page.get_by_text("All changes are saved.")).to_be_visible()
 
-    await page.get_by_role("combobox", name="Agent").select_option(agent)
+    await page.get_by_role("combobox", name="Agent").fill(agent)
     await page.get_by_role("button", name="Give it this profile").click()
     await expect(page.get_by_role("link", name=agent, exact=True)).to_be_visible()
     await page.get_by_label("High above").fill("7")

@@ -1,5 +1,6 @@
 """On every page: the command palette, the list of keys, and the choice of environment."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.async_api import Page, expect
 from browser import Offences
 from live_server import LiveServer
 from pages_data import record, support_run
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,6 +45,23 @@ async def test_palette(page: Page, server: LiveServer, offences: Offences) -> No
     await page.keyboard.press("Control+k")
     await page.keyboard.press("Escape")
     await expect(palette).to_have_count(0)
+
+
+async def test_any_agent_is_found(page: Page, server: LiveServer) -> None:
+    """The palette and a risk profile's page find an agent that is not among the first hundred."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        names = [f"many of them {number:03}" for number in range(110)]
+        await asyncio.gather(*[client.agents.create({"name": one}) for one in names])
+        profile = await client.risk_profiles.create(name="For many")
+    await page.goto(f"/#/account/risk?profile={profile.id}")
+    await page.get_by_role("combobox", name="Agent").fill("many of them 108")
+    await page.get_by_role("button", name="Give it this profile").click()
+    await expect(page.get_by_role("link", name="many of them 108")).to_be_visible()
+    await page.reload()
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type("them 109")
+    await page.get_by_role("option", name="many of them 109").click()
+    await expect(page.get_by_role("heading", name="many of them 109")).to_be_visible()
 
 
 async def test_keys(page: Page, server: LiveServer) -> None:

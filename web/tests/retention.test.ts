@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import {
-  agentOf,
   areSame,
   auditLabel,
   auditProblem,
@@ -11,6 +10,7 @@ import {
   saveLabel,
   type Rule,
 } from "../src/account/retention/policy";
+import { agentNamed } from "../src/parts/agent_named";
 
 const RULE: Rule = { days: 90, agent_id: null, environment_id: null, purpose: null };
 
@@ -59,9 +59,9 @@ describe("a retention policy", () => {
       ["a2", "Twin"],
       ["a3", "Twin"],
     ] as const;
-    expect(agentOf("Underwriting", names)).toBe("a1");
-    expect(agentOf("Twin", names)).toBe("Twin");
-    expect(agentOf("underwriting-bot", names)).toBe("underwriting-bot");
+    expect(agentNamed("Underwriting", names)).toBe("a1");
+    expect(agentNamed("Twin", names)).toBe("Twin");
+    expect(agentNamed("underwriting-bot", names)).toBe("underwriting-bot");
   });
 
   test("is unchanged only with the same rules", () => {

@@ -2,6 +2,7 @@
 
 import { api, body } from "../api";
 import { noteSignedOut } from "../session.svelte";
+import { agentNamed } from "./agent_named";
 
 const PAGE = { "pagination[page_size]": 100, sorting: "name" } as const;
 /** The most names that are requested one by one at a time. */
@@ -29,6 +30,20 @@ export function environments(): readonly string[] {
 /** Return the ids of the agents read so far, by name: the first hundred, and those searched for. */
 export function agents(): readonly string[] {
   return agentIds;
+}
+
+/** Return the agent that a person typed: by its name, if that is unique, or by an id. */
+export function agentOf(text: string): string {
+  return agentNamed(
+    text,
+    agentIds.map((id) => [id, nameOf(id)]),
+  );
+}
+
+/** Return what stands for an agent in a field: its name, if that leads back to it. */
+export function textOfAgent(id: string): string {
+  const name = nameOf(id);
+  return name !== "" && agentOf(name) === id ? name : id;
 }
 
 /** Read the first hundred agents and environments, once. */

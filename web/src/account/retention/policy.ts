@@ -79,12 +79,6 @@ export function auditLabel(entries: number, isExact: boolean): string {
   return `Save and delete ${isExact ? "" : "more than "}${count(entries)} ${noun}`;
 }
 
-/** Return the agent that a person typed: its id if exactly one has that name, the text if not. */
-export function agentOf(text: string, names: readonly (readonly [string, string])[]): string {
-  const found = names.filter(([, name]) => name === text);
-  return found.length === 1 ? found[0]![0] : text;
-}
-
 /** Return the API's errors for the rule at a place in the sent list. */
 export function problemsOf(error: unknown, place: number): Problems {
   const problems: Record<string, string> = {};
