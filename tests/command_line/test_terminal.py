@@ -32,6 +32,11 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
         (("runs", "list", "--since", "soon"), 2, "--since: 'soon' is not a time"),
         (("runs", "list", "--min-duration", "3x"), 2, "--min-duration: '3x' is not a duration"),
         (("runs", "list", "--metadata", "release"), 2, "must be KEY=TEXT"),
+        (
+            ("runs", "list", "--metadata", "a=b", "--metadata", "a=c"),
+            2,
+            "one text in a run, and two were given",
+        ),
         (("runs", "list", "--status", "open"), 2, 'Choose from: "pending"'),
         (("runs", "list", "--limit", "0"), 2, "--limit"),
         (("runs", "list", "--token", "secret"), 2, "Unknown option: --token"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
@@ -93,7 +93,7 @@ async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> 
         "has_failed_spans": flags.failed_spans,
         "abandoned": flags.abandoned,
         "schema_name": flags.span_type,
-        "metadata": dict(map(_pair, flags.metadata)) or None,
+        "metadata": _pairs(flags.metadata) or None,
     }
     if len(flags.agent) == 1:
         (found["agent_id"],) = flags.agent
@@ -163,9 +163,14 @@ def _read(flag: str, text: str | None, read: Callable[[str], T]) -> T | None:
         raise Failure(message, USAGE) from None
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, mark, value = text.partition("=")
-    if not mark or not key:
-        message = f"--metadata: must be KEY=TEXT, got {text!r}"
-        raise Failure(message, USAGE)
-    return key, value
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not mark or not key:
+            message = f"--metadata: must be KEY=TEXT, got {text!r}"
+            raise Failure(message, USAGE)
+        if pairs.setdefault(key, value) != value:
+            message = f"--metadata: {key!r} has one text in a run, and two were given"
+            raise Failure(message, USAGE)
+    return pairs

@@ -26,6 +26,7 @@ _Rule: TypeAlias = dict[str, Any]
 _Changed: TypeAlias = Callable[[Sequence[_Rule]], Awaitable[Sequence[_Rule]]]
 _FOREVER: Final = "forever"
 _RETRIES: Final = 4
+_MAX_DIGITS: Final = 9
 _FILTERS: Final = ("agent_id", "environment_id", "purpose")
 _COLUMNS: Final = (
     Column("agent"),
@@ -186,8 +187,9 @@ def preview(*, json: Json = False, connection: Connection = None) -> None:
 def _days(text: str) -> int | None:
     if text == _FOREVER:
         return None
-    if not text.isdecimal():
-        message = f"DAYS: must be a whole number or {_FOREVER}, got {printable(text)!r}"
+    # The server checks the range. Python refuses to read thousands of digits.
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
+        message = f"DAYS: must be a whole number or {_FOREVER}, got {printable(text[:20])!r}"
         raise Failure(message, USAGE)
     return int(text)
 
