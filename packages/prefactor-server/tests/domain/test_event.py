@@ -1,5 +1,6 @@
 """Which callers receive which changes, and how changes of a run are merged."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,8 +32,8 @@ RUN = AgentInstance(
     cancelled_spans=0,
     updated_at=1,
 )
-DEPLOYED = principal()._replace(
-    scope="agent_deployment", agent_id="agent-1", environment_id=ENVIRONMENT
+DEPLOYED = replace(
+    principal(), scope="agent_deployment", agent_id="agent-1", environment_id=ENVIRONMENT
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 import upkeep
 from postgres_database import do, submit
@@ -184,7 +185,7 @@ class History:
         prompt, completion, total = (
             self.chance.choice((None, self.chance.randrange(10**6))) for _ in range(3)
         )
-        return FACTS._replace(usage=Usage(prompt, completion, total, model, None))
+        return msgspec.structs.replace(FACTS, usage=Usage(prompt, completion, total, model, None))
 
 
 @pytest.mark.parametrize("seed", range(2))

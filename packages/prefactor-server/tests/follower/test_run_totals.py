@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 import upkeep
 from postgres_database import do, submit
@@ -78,7 +79,7 @@ async def totals(storage: Any, *run_ids: str) -> list[RunTotal]:
 
 def used(prompt: int | None, completion: int | None, model: str = "gpt-4") -> Any:
     """Return a span payload with token usage."""
-    return FACTS._replace(usage=Usage(prompt, completion, None, model, None))
+    return msgspec.structs.replace(FACTS, usage=Usage(prompt, completion, None, model, None))
 
 
 async def record(storage: Any, run_id: str, spans: int = 3) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from postgres_database import submit
 from rows import (
@@ -76,7 +77,9 @@ async def write_something(storage: Any, chance: random.Random, runs: Runs) -> No
         case 2 | 3 if spans:
             some = chance.sample(spans, min(3, len(spans)))
             for span_id in some:
-                facts = FACTS._replace(usage=Usage(chance.randrange(9), 5, None, "large-1"))
+                facts = msgspec.structs.replace(
+                    FACTS, usage=Usage(chance.randrange(9), 5, None, "large-1")
+                )
                 await submit(storage, finish_span(span_id, status, finished_at=at, facts=facts))
         case 4 if spans:
             await discard(storage, chance.choice(spans))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from database import make_database
 from postgres_database import PostgresDatabase, do, submit
@@ -84,7 +85,7 @@ async def fill(storage: Storage) -> None:
                 f"{run_id}-{kind}-{number}",
                 run,
                 schema_name=kind,
-                facts=FACTS._replace(usage=Usage(**use)),
+                facts=msgspec.structs.replace(FACTS, usage=Usage(**use)),
             )
             for kind in ("llm", "tool")
             for number, use in enumerate(uses)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from database import Database, make_database
 from rows import ACCOUNT, NOW, OTHER_ACCOUNT, create_agent, create_span, payload, register, request
@@ -86,7 +87,9 @@ async def test_a_full_database_refuses_and_recovers(database: Database) -> None:
         for number in range(50)
     ]
     # Store the text uncompressed, so that it takes space.
-    big = [span._replace(payloads=(span.payloads[0]._replace(body=BIG),)) for span in big]
+    for number, span in enumerate(big):
+        stored = span.payloads[0]._replace(body=BIG)
+        big[number] = msgspec.structs.replace(span, payloads=(stored,))
 
     for _ in range(2):
         with pytest.raises(Unavailable, match="disk is full: nothing was stored"):

@@ -14,7 +14,7 @@ import msgspec
 
 from prefactor_server.commands.runs.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.errors import IdempotencyKeyUsed, Refusal
+from prefactor_server.domain.errors import Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
@@ -165,11 +165,11 @@ def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
     """Decide one command, at most once per idempotency key, and apply its changes."""
     request = command.request
     key = None if request.key is None else request.stored_key(request.key)
-    if key is not None:
-        used = snapshot.get(IdempotencyKey, command.operation, key)
-        if used is not None:
-            return _repeat(used, request)
+    used = None if key is None else snapshot.get(IdempotencyKey, command.operation, key)
     try:
+        if used is not None:
+            used.check_repeated(request.fingerprint, request.key)
+            return Done(used.resource_id, replayed=True)
         decision = command.decide(snapshot)
     except Refusal as refusal:
         return Refused(refusal)
@@ -179,17 +179,6 @@ def decide_command(command: Command, snapshot: Snapshot) -> Outcome:
     if key is not None:
         snapshot.insert(_remember(command, key, decision.done))
     return decision.done
-
-
-def _repeat(used: IdempotencyKey, request: Request) -> Outcome:
-    if used.fingerprint == request.fingerprint:
-        return Done(used.resource_id, replayed=True)
-    return Refused(
-        IdempotencyKeyUsed(
-            f"Idempotency key {request.key!r} was used for another {used.operation} request: "
-            "use a new key for a new request"
-        )
-    )
 
 
 def _remember(command: Command, stored_key: str, done: Done) -> IdempotencyKey:

@@ -64,6 +64,20 @@ def test_an_allowed_transition_sets_status_and_times(
     assert act(run, action) == run._replace(**changed, updated_at=LATER, last_seen_at=seen_at)
 
 
+@pytest.mark.parametrize("action", ["start", "complete", "count", "heartbeat"])
+def test_the_latest_sign_of_life_counts(action: str) -> None:
+    """A write that is decided late, with an earlier time, does not make a run seem silent."""
+    run = instance(status="pending" if action == "start" else "active", last_seen_at=LATER + 1)
+    if action == "count":
+        written = run.count_span("active", LATER)
+    elif action == "heartbeat":
+        written = run.mark_seen(LATER)
+    else:
+        written = act(run, action)
+
+    assert written.last_seen_at == LATER + 1
+
+
 @pytest.mark.parametrize(("status", "action", "message"), REFUSED)
 def test_every_other_transition_is_refused(
     status: InstanceStatus, action: str, message: str

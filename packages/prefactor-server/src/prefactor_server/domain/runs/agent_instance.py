@@ -89,7 +89,8 @@ class AgentInstance(NamedTuple):
         """
         if self.status != "pending":
             raise self.refusal(f"Agent instance is already {self.status}")
-        return self._replace(status="active", started_at=at, updated_at=now, last_seen_at=now)
+        seen_at = self._latest_seen(now)
+        return self._replace(status="active", started_at=at, updated_at=now, last_seen_at=seen_at)
 
     def finish(self, status: FinishStatus, at: int, now: int) -> AgentInstance:
         """Return the run, ended by its agent.
@@ -104,11 +105,11 @@ class AgentInstance(NamedTuple):
                 updated_at=now,
                 ended_by=None,
                 abandoned_at=None,
-                last_seen_at=now,
+                last_seen_at=self._latest_seen(now),
             )
         if self.status == "pending" and status == "cancelled":
             cancelled = self._replace(status=status, started_at=at, finished_at=at)
-            return cancelled._replace(updated_at=now, last_seen_at=now)
+            return cancelled._replace(updated_at=now, last_seen_at=self._latest_seen(now))
         if self.status == "pending":
             raise InvalidAction(f"Agent instance must be active to become {status}; it is pending")
         raise self.refusal(f"Agent instance is already {self.status}")
@@ -168,9 +169,14 @@ class AgentInstance(NamedTuple):
 
     def mark_seen(self, now: int) -> AgentInstance:
         """Return the run as seen now, and without the abandoned mark."""
+        seen_at = self._latest_seen(now)
         if self.abandoned_at is None:
-            return self._replace(last_seen_at=now)
-        return self._replace(abandoned_at=None, last_seen_at=now, updated_at=now)
+            return self._replace(last_seen_at=seen_at)
+        return self._replace(abandoned_at=None, last_seen_at=seen_at, updated_at=now)
+
+    def _latest_seen(self, now: int) -> int:
+        # Servers decide out of the order of their clocks, and a sign of life is not taken back.
+        return now if self.last_seen_at is None else max(self.last_seen_at, now)
 
     def refusal(self, message: str) -> InvalidAction:
         """Return the error for the run's agent, which may not know that the run was terminated."""
@@ -208,7 +214,7 @@ class AgentInstance(NamedTuple):
         if now is None:
             # An imported span is no sign of life from the run's agent.
             return AgentInstance._make(values)
-        values[_LAST_SEEN] = now
+        values[_LAST_SEEN] = self._latest_seen(now)
         run = AgentInstance._make(values)
         return run if self.abandoned_at is None else run.mark_seen(now)
 

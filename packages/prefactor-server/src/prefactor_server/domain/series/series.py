@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cache, reduce
 from operator import sub
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from prefactor_server.domain.runs.cost import PriceTable, price_of_tokens
 from prefactor_server.domain.series.bucket import Range
@@ -169,7 +169,7 @@ def _lines(columns: _Columns, weight: int) -> Iterator[tuple[_Name, Sequence[_Na
 
 def _model_columns(
     name: _Name, column: Sequence[Entry], prices: PriceTable
-) -> Sequence[Sequence[float]]:
+) -> Sequence[Sequence[Any]]:
     """Return the columns of one model: its tokens, their cost, and spans without a price."""
     _, counted, split, *tokens = map(list, zip(*column, strict=True))
     price = prices.price_of(name)
@@ -180,7 +180,7 @@ def _model_columns(
     return (*tokens, costs, list(map(sub, counted, split)))
 
 
-def _sums(parts: Sequence[Sequence[Sequence[float]]]) -> Iterator[Sequence[float]]:
+def _sums(parts: Sequence[Sequence[Sequence[Any]]]) -> Iterator[Sequence[Any]]:
     """Yield columns that add up the columns of several parts."""
     for columns in zip(*parts, strict=True):
         yield list(map(sum, zip(*columns, strict=True)))
