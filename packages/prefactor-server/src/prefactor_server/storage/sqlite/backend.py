@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,24 +20,13 @@ from prefactor_server.domain.errors import (
     OutcomeUnknown,
     Unavailable,
 )
-from prefactor_server.domain.listing import Listing, Page
-from prefactor_server.domain.people.admin_user import AdminUser
-from prefactor_server.domain.risk.risk_profile import RiskProfile
-from prefactor_server.domain.risk.risk_rollup import AgentTypes
-from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
-from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage.base import (
-    AgentRecord,
     Changes,
-    CurrentVersion,
     Decide,
     Needs,
     R,
-    Row,
     Snapshot,
-    SpanRecord,
-    SpanUsage,
 )
 from prefactor_server.storage.feed import Derived
 from prefactor_server.storage.feed_rows import FeedRow
@@ -76,6 +65,17 @@ DELETE FROM idempotency_key WHERE rowid IN (
 """
 
 
+def _read_method(
+    read: Callable[Concatenate[sqlite3.Connection, P], T],
+) -> Callable[Concatenate[SqliteStorage, P], Coroutine[Any, Any, T]]:
+    """Return a method of ``Storage`` that does a read on a reader thread."""
+
+    async def method(self: SqliteStorage, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.on_reader(read, *args, **kwargs)
+
+    return method
+
+
 class SqliteStorage:
     """One database file. The file's server holds ``lock`` until ``close``."""
 
@@ -101,15 +101,15 @@ class SqliteStorage:
         self._readers = ReaderThreads(self._open_reader)
         self._recent = RecentSpans()
         self._is_damaged = False
-        self.maintenance = SqliteMaintenance(self._maintain, self._read, self._recent)
-        self.run_totals = SqliteRunTotals(self._read, self._recent)
-        self.facets = SqliteFacets(self._read, self._recent)
+        self.maintenance = SqliteMaintenance(self._maintain, self.on_reader, self._recent)
+        self.run_totals = SqliteRunTotals(self.on_reader, self._recent)
+        self.facets = SqliteFacets(self.on_reader, self._recent)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
-        self.series = SqliteSeries(self._read, self._recent)
-        self.webhooks = SqliteWebhooks(self._maintain, self._read)
-        self.heartbeats = SqliteHeartbeats(self._maintain, self._read)
+        self.series = SqliteSeries(self.on_reader, self._recent)
+        self.webhooks = SqliteWebhooks(self._maintain, self.on_reader)
+        self.heartbeats = SqliteHeartbeats(self._maintain, self.on_reader)
         self.feed = SqliteFeed(
-            self._maintain, self._read, self._readers.run_together, self._decide_derived
+            self._maintain, self.on_reader, self._readers.run_together, self._decide_derived
         )
 
     @classmethod
@@ -157,99 +157,29 @@ class SqliteStorage:
         """See ``Storage.forget_keys``."""
         return await self._write(self._forget_keys, before, slice_size)
 
-    async def accounts(self) -> Sequence[Account]:
-        """See ``Storage.accounts``."""
-        return await self._read(read.accounts)
-
-    async def identifier_counts(
-        self, kind: type[Row], account_id: str, agent_id: str, identifiers: Collection[str]
-    ) -> Mapping[str, int]:
-        """See ``Storage.identifier_counts``."""
-        return await self._read(read.identifier_counts, kind, account_id, agent_id, identifiers)
-
-    async def current_versions(self, account_id: str, agent_id: str) -> Sequence[CurrentVersion]:
-        """See ``Storage.current_versions``."""
-        return await self._read(read.current_versions, account_id, agent_id)
-
-    async def account(self, account_id: str) -> Account | None:
-        """See ``Storage.account``."""
-        return await self._read(read.account, account_id)
-
-    async def token_by_hash(self, token_hash: bytes) -> tuple[ApiToken, Account] | None:
-        """See ``Storage.token_by_hash``."""
-        return await self._read(read.token_by_hash, token_hash)
-
-    async def admin_users_by_email(self, email: str) -> Sequence[AdminUser]:
-        """See ``Storage.admin_users_by_email``."""
-        return await self._read(read.admin_users_by_email, email)
-
-    async def tokens(self, account_id: str) -> Sequence[ApiToken]:
-        """See ``Storage.tokens``."""
-        return await self._read(read.tokens, account_id)
-
-    async def agent(self, account_id: str, ref: str) -> AgentRecord | None:
-        """See ``Storage.agent``."""
-        return await self._read(read.agent, account_id, ref)
-
-    async def agents(self, account_id: str, listing: Listing) -> Page[AgentRecord]:
-        """See ``Storage.agents``."""
-        return await self._read(read.agents, account_id, listing)
-
-    async def instance_counts(
-        self, account_id: str, agent_id: str, environment_id: str | None
-    ) -> InstanceCounts:
-        """See ``Storage.instance_counts``."""
-        return await self._read(read.instance_counts, account_id, agent_id, environment_id)
-
-    async def instance(self, account_id: str, instance_id: str) -> AgentInstance | None:
-        """See ``Storage.instance``."""
-        return await self._read(read.instance, account_id, instance_id)
-
-    async def skeleton(self, account_id: str, instance_id: str) -> Sequence[SpanOutline]:
-        """See ``Storage.skeleton``."""
-        return await self._read(read.skeleton, account_id, instance_id)
-
-    async def instances(self, account_id: str, listing: Listing) -> Page[AgentInstance]:
-        """See ``Storage.instances``."""
-        return await self._read(read.instances, account_id, listing)
-
-    async def span(self, account_id: str, span_id: str) -> SpanRecord | None:
-        """See ``Storage.span``."""
-        return await self._read(read.span, account_id, span_id)
-
-    async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
-        """See ``Storage.spans_by_id``."""
-        return await self._read(read.spans_by_id, account_id, ids)
-
-    async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
-        """See ``Storage.spans``."""
-        return await self._read(read.spans, account_id, listing)
-
-    async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:
-        """See ``Storage.span_usage``."""
-        return await self._read(risk.span_usage, account_id, run_ids)
-
-    async def risk_profiles_of(
-        self, account_id: str, agent_ids: Sequence[str]
-    ) -> Mapping[str, RiskProfile]:
-        """See ``Storage.risk_profiles_of``."""
-        return await self._read(risk.profiles_of, account_id, agent_ids)
-
-    async def instances_of_agent(
-        self, account_id: str, agent_id: str, after: str, limit: int
-    ) -> Sequence[AgentInstance]:
-        """See ``Storage.instances_of_agent``."""
-        return await self._read(risk.instances_of_agent, account_id, agent_id, after, limit)
-
-    async def agent_types(
-        self, account_id: str, agent_id: str, environment_id: str | None
-    ) -> AgentTypes:
-        """See ``Storage.agent_types``."""
-        return await self._read(risk.agent_types, account_id, agent_id, environment_id)
-
-    async def row(self, kind: type[R], account_id: str, row_id: str) -> R | None:
-        """See ``Storage.row``."""
-        return await self._read(read.row, kind, account_id, row_id)
+    accounts = _read_method(read.accounts)
+    identifier_counts = _read_method(read.identifier_counts)
+    current_versions = _read_method(read.current_versions)
+    account = _read_method(read.account)
+    token_by_hash = _read_method(read.token_by_hash)
+    admin_users_by_email = _read_method(read.admin_users_by_email)
+    tokens = _read_method(read.tokens)
+    agent = _read_method(read.agent)
+    agents = _read_method(read.agents)
+    instance_counts = _read_method(read.instance_counts)
+    instance = _read_method(read.instance)
+    skeleton = _read_method(read.skeleton)
+    instances = _read_method(read.instances)
+    span = _read_method(read.span)
+    spans_by_id = _read_method(read.spans_by_id)
+    spans = _read_method(read.spans)
+    span_usage = _read_method(risk.span_usage)
+    risk_profiles_of = _read_method(risk.profiles_of)
+    instances_of_agent = _read_method(risk.instances_of_agent)
+    agent_types = _read_method(risk.agent_types)
+    row = _read_method(read.row)
+    rows = _read_method(read.rows)
+    schema_content = _read_method(read.schema_content)
 
     async def rows_by_id(self, kind: type[R], account_id: str, ids: Collection[str]) -> Sequence[R]:
         """See ``Storage.rows_by_id``."""
@@ -257,15 +187,9 @@ class SqliteStorage:
         if kind is AgentSpan:
             recent, ids = self._recent.find(account_id, tuple(ids))
             found += (one.span for one in recent)
-        return found + list(await self._read(read.rows_by_id, kind, account_id, ids) if ids else ())
-
-    async def rows(self, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
-        """See ``Storage.rows``."""
-        return await self._read(read.rows, kind, account_id, listing)
-
-    async def schema_content(self, account_id: str, schema_version_id: str) -> bytes | None:
-        """See ``Storage.schema_content``."""
-        return await self._read(read.schema_content, account_id, schema_version_id)
+        if ids:
+            found += await self.on_reader(read.rows_by_id, kind, account_id, ids)
+        return found
 
     async def close(self) -> None:
         """See ``Storage.close``."""
@@ -350,12 +274,14 @@ class SqliteStorage:
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, run)
 
-    async def _read(
+    async def on_reader(
         self,
         work: Callable[Concatenate[sqlite3.Connection, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
+        """Return the result of a read, which is done on a reader thread."""
+
         def run() -> T:
             return self._translated(lambda: work(self._readers.connection(), *args, **kwargs))
 
