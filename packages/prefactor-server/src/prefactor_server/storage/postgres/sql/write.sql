@@ -137,15 +137,15 @@ FROM unnest(runs) AS change
 WHERE run.account_id = change.account_id AND run.id = change.id;
 
 -- name: alerts.full
--- Count runs for which agents have raised more alerts than they may. The runs are locked. What the
--- server raises is not limited.
+-- Count runs for which this batch raises an alert through the API, and which have more than they may
+-- have. The runs are locked. The server's own alerts are never refused, but count.
 SELECT count(*) INTO touched FROM (
     SELECT DISTINCT account_id, agent_instance_id FROM unnest(new_alert) WHERE raised_by = 'api'
 ) AS run
 WHERE {most} < (
     SELECT count(*) FROM alert
     WHERE alert.account_id = run.account_id AND alert.agent_instance_id = run.agent_instance_id
-      AND alert.status = 'raised' AND alert.raised_by = 'api'
+      AND alert.status = 'raised'
 );
 
 -- name: webhooks.full
