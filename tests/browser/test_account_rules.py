@@ -130,3 +130,28 @@ async def test_viewer(stranger: Page, server: LiveServer) -> None:
     await expect(stranger.get_by_role("button", name="Save")).to_have_count(0)
     await stranger.goto("/#/account/prices")
     await expect(stranger.get_by_text("This server has no prices")).to_be_visible()
+
+
+async def test_profile_on_a_phone(page: Page, server: LiveServer) -> None:
+    """A profile of an agent whose name is longer than a phone can be taken away from it there."""
+    agent = uuid4().hex * 6
+    await recorded(server, agent)
+    answer = await page.context.request.post(
+        "/api/v1/risk_profile",
+        data={"details": {"name": "phone"}},
+        headers={"X-Prefactor-Request": "1", "Origin": server.url},
+    )
+    profile = (await answer.json())["details"]["id"]
+    await page.set_viewport_size({"width": 360, "height": 800})
+    await page.goto(f"/#/account/risk?profile={profile}")
+    await page.get_by_role("combobox", name="Agent").fill(agent)
+    await page.get_by_role("button", name="Give it this profile").click()
+    button = page.get_by_role("button", name=f"Take away from {agent}")
+    await expect(button).to_be_visible()
+    # Nothing has been scrolled sideways yet.
+    await page.reload()
+    box = await button.bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= 360
+    await button.click()
+    await expect(button).to_have_count(0)
