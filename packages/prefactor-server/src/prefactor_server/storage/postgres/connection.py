@@ -35,6 +35,9 @@ _COMMON_SETTINGS: Final[Mapping[str, str]] = {
     "application_name": "prefactor-server",
     "default_transaction_isolation": "read committed",
     "jit": "off",
+    # A server that is paused within a transaction would hold back the change feed of all others,
+    # and the rows that it has locked.
+    "idle_in_transaction_session_timeout": "10s",
 }
 _READ_SETTINGS: Final[Mapping[str, str]] = {
     **_COMMON_SETTINGS,

@@ -29,8 +29,9 @@ _CONFLICTS: Final = frozenset({"40001", "40P01", _UNIQUE_VIOLATION, _FOREIGN_KEY
 # A NUL character, a number out of range, text for a number. asyncpg uses the same class for values
 # that it refuses to send.
 _BAD_VALUES: Final = "22"
-# Shut down by an operator or a crash, starting up, too many connections; 08: connection failures.
-_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "53300"})
+# Shut down by an operator or a crash, starting up, idle for too long (also in a transaction), a
+# transaction that took too long, too many connections; 08: connection failures.
+_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300"})
 _READ_ONLY: Final = "25006"
 _EXPLANATIONS: Final = {
     "53100": "The database's disk is full: nothing was stored. Free space, then send it again",
