@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import structlog.testing
 from postgres_database import do, submit
 from rows import ACCOUNT, create_span, finish, register, start
 from tally import Tally, catch_up, follower_of
@@ -50,7 +51,7 @@ async def test_two_servers_share_the_work(storage: Any) -> None:
     assert tally.counts == {("run", "run-1"): 1}
 
 
-async def test_a_failing_consumer_delays_no_other(storage: Any, caplog: Any) -> None:
+async def test_a_failing_consumer_delays_no_other(storage: Any) -> None:
     """Other consumers continue while one fails, and it is retried later from where it was."""
     broken, sound = Tally(), Tally()
     sound.name = "sound"
@@ -66,6 +67,25 @@ async def test_a_failing_consumer_delays_no_other(storage: Any, caplog: Any) -> 
         watched.not_before = 0.0
     await catch_up(follower)
     assert broken.counts == sound.counts
+
+
+async def test_each_failure_of_a_consumer_is_logged(storage: Any) -> None:
+    """A failure and a recovery are one line each, without the message, which may quote data."""
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    (watched,) = follower._consumers
+    with structlog.testing.capture_logs() as logs:
+        for number in range(2):
+            await do(storage, register(f"run-{number}"))
+            for tally.broken in (True, True, False):
+                watched.not_before = 0.0
+                await catch_up(follower)
+
+    assert [(one["event"], one["consumer"]) for one in logs] == [
+        ("consumer_failed", "tally"),
+        ("consumer_recovered", "tally"),
+    ] * 2
+    assert "a mistake" not in str(logs)
 
 
 class _Unwritable(Consumer):

@@ -157,6 +157,21 @@ async def test_a_total_matches_the_spans(storage: Any) -> None:
         await check(storage, name)
 
 
+async def test_a_run_above_the_limit_of_a_slice_is_counted(
+    storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs larger than one slice counts are counted all the same, and the runs beside them too."""
+    monkeypatch.setattr("prefactor_server.follower.run_totals._SPANS_AT_ONCE", 3)
+    follower = following(storage)
+    sizes = {"run-1": 5, "run-2": 2, "run-3": 2, "run-4": 6}
+    for name, spans in sizes.items():
+        await record(storage, name, spans)
+        await do(storage, finish(name))
+    await catch_up(follower)
+    for name in sizes:
+        await check(storage, name)
+
+
 async def test_a_changed_price_changes_the_costs(
     storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
