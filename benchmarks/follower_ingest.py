@@ -18,13 +18,13 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from harness import Figure, Rounds, finish
+from harness import Figure, Rounds, finish, sized
 from loadgen import SPAN_TYPES, Server, Spans, new_run, request, send_all, server_on
 
-CLIENTS = 8
-REQUESTS = 12
+CLIENTS = sized(8, 2)
+REQUESTS = sized(12, 2)
 SIZE = 50
-ROUNDS = 7
+ROUNDS = sized(7, 2)
 SPANS = CLIENTS * REQUESTS * SIZE
 PRICES = 'currency = "USD"\n[[prices]]\nmodel = "*"\nprompt = 3\ncompletion = 15\n'
 # Nothing is left to be done, and the last commit has been seen; by the index of words as well.

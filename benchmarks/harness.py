@@ -12,6 +12,7 @@ stop for.
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
+
+
+def sized(full: int, small: int) -> int:
+    """Return how much to measure: little if a run is only to show that a benchmark works."""
+    return small if os.environ.get("PREFACTOR_BENCHMARK_SIZE") == "small" else full
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 import psutil
 from filler import Filler
-from harness import Figure, Rounds, finish, interleave_async
+from harness import Figure, Rounds, finish, interleave_async, sized
 
 from postgres_server import DURABLE, PostgresServer, start_postgres
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
@@ -33,9 +33,9 @@ from prefactor_server.storage.postgres.backend import PostgresStorage
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-DAYS, RUNS_OF_DAY, SPANS_OF_RUN, SIZE = 30, 10, 50, 50
-RUNS_OF_FIRST_DAY = 200
-BATCHES, READS = 20, 100
+DAYS, RUNS_OF_DAY, SPANS_OF_RUN, SIZE = sized(30, 3), sized(10, 2), 50, 50
+RUNS_OF_FIRST_DAY = sized(200, 2)
+BATCHES, READS = sized(20, 2), sized(100, 2)
 DAY = 86_400_000_000
 # The first day begins a month ago, so that the ids of today have a partition too.
 FIRST = time.time_ns() // 1000 // DAY * DAY
@@ -274,7 +274,7 @@ async def main(server: PostgresServer) -> list[Figure]:
     ]
 
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else sized(9, 2)
 
 if __name__ == "__main__":
     postgres = start_postgres(DURABLE)

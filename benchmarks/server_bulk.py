@@ -23,15 +23,15 @@ from pathlib import Path
 
 import psutil
 from filler import Filler
-from harness import Figure, finish
+from harness import Figure, finish, sized
 from loadgen import Load, Server, Spans, new_run, send_all, servers, stored_spans
 
 from prefactor_server.commands.agent_span import CreateSpan
 
-CLIENTS = 16
+CLIENTS = sized(16, 2)
 SIZE = 50
-REQUESTS = 12
-ROUNDS = 5
+REQUESTS = sized(12, 2)
+ROUNDS = sized(5, 2)
 SPANS = CLIENTS * REQUESTS * SIZE
 
 

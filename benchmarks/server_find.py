@@ -20,16 +20,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from harness import Figure, finish
+from harness import Figure, finish, sized
 from loadgen import Connection, Server, least_cpu_ms, new_run, request, server_on
 
-from prefactor_server.domain.search.index import SearchDocument
+from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import scope_word
 from prefactor_server.storage.feed import Derived
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 
-RUNS = 100_000
-REQUESTS, ROUNDS = 40, 5
+RUNS = sized(100_000, 100)
+REQUESTS, ROUNDS = sized(40, 2), sized(5, 2)
 AGENTS, PART = 20, 5_000
 STATUSES = ("complete",) * 17 + ("failed", "cancelled", "terminated")
 LIST = "/api/v1/agent_instance?sorting=-id"
@@ -77,31 +77,26 @@ def fill_runs(path: Path, number: int) -> str:
     return account
 
 
+def words_of(row: int) -> str:
+    """The text of a span: twenty words, and `refund` in one of a hundred."""
+    refund = ["refund"] if row % 100 == 0 else []
+    return " ".join(["order", *(f"w{row * k % 9973}" for k in range(1, 20)), *refund])
+
+
 async def fill_words(path: Path, account: str, number: int) -> None:
     """Put the words of a span of each run into the index."""
     index = SqliteSearch(search_path(path), min_free_disk_bytes=0)
     state = await index.state()
     assert state is not None, "the server did not begin an index"
-    scope = scope_word("account", account)
+    scopes = (scope_word("account", account),)
     for start in range(0, number, PART):
         documents = [
-            SearchDocument(
-                account,
-                f"run-{index:09}",
-                f"span-{index:09}",
-                is_cut=False,
-                words=" ".join(
-                    sorted(
-                        {
-                            scope,
-                            "order",
-                            *(f"w{index * k % 9973}" for k in range(1, 20)),
-                            *(["refund"] if index % 100 == 0 else []),
-                        }
-                    )
-                ),
+            index.document(
+                (account, f"run-{row:09}", f"span-{row:09}"),
+                SpanText(words_of(row), is_cut=False),
+                scopes,
             )
-            for index in range(start, min(start + PART, number))
+            for row in range(start, min(start + PART, number))
         ]
         state = await index.advance(state, state, Derived(upserted=documents))
         assert state is not None

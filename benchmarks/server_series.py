@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from harness import Figure, finish
+from harness import Figure, finish, sized
 from loadgen import Server, least_cpu_ms, new_run, server_on
 
 from prefactor_server.domain.series.bucket import DAY
@@ -34,9 +34,9 @@ from prefactor_server.domain.series.histogram import Histogram, bin_of
 from prefactor_server.domain.series.rollup import ALL_AGENTS, Rollup, RollupKey, merged
 from prefactor_server.domain.times import format_time
 
-SPANS = 10_000_000
+SPANS = sized(10_000_000, 100_000)
 DAYS, SPANS_OF_RUN = 365, 50
-REQUESTS, ROUNDS = 10, 5
+REQUESTS, ROUNDS = sized(10, 2), sized(5, 2)
 ENVIRONMENTS = ("production", "staging")
 # The share of each type, and the median of its durations in microseconds.
 TYPES = {
@@ -49,7 +49,7 @@ TYPES = {
 }
 MODELS = ("large-1", "large-2", "small-1", "small-2")
 SIGMA = 0.8
-DRAWN = 200_000
+DRAWN = sized(200_000, 2_000)
 
 
 class Chance:
