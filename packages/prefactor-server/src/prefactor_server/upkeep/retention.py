@@ -28,6 +28,7 @@ from prefactor_server.upkeep.partition_retention import PartitionRetention, poli
 _log = structlog.get_logger("prefactor_server")
 
 _LOOK_EVERY_SECONDS: Final = 60.0
+_FIRST_RETRY_SECONDS: Final = 1.0
 
 
 class _Interrupted(Exception):
@@ -53,10 +54,14 @@ class RetentionTask:
         self._applied: dict[str, RetentionPolicy] = {}
 
     async def run(self) -> None:
-        """Apply the policies repeatedly, and changed ones soon, until cancelled."""
+        """Apply the policies repeatedly, and changed ones soon, until cancelled.
+
+        After a failure it goes on where it stopped: after a second, and then at growing intervals.
+        """
         if not self._interval_seconds:
             return
         pause = min(self._interval_seconds, _LOOK_EVERY_SECONDS)
+        retry = _FIRST_RETRY_SECONDS
         loop = asyncio.get_running_loop()
         await asyncio.sleep(pause)
         try:
@@ -67,10 +72,16 @@ class RetentionTask:
                     try:
                         await self.turn()
                     except Refusal as error:
-                        _log.warning("retention policies not applied", reason=error.message)
-                        await asyncio.sleep(next_at - loop.time())
+                        _log.warning(
+                            "retention policies not applied",
+                            reason=error.message,
+                            retry_seconds=retry,
+                        )
+                        await asyncio.sleep(retry)
+                        retry = min(2 * retry, pause)
                     else:
                         await asyncio.sleep(pause)
+                        retry = _FIRST_RETRY_SECONDS
         finally:
             # Without the release, the lease expires.
             with suppress(Refusal):
