@@ -216,3 +216,13 @@ def test_help_does_not_load_the_client() -> None:
     )
 
     assert ended.stderr.splitlines()[-1] == "set()"
+
+
+def test_help_of_a_command_is_complete() -> None:
+    """A command that is a function shows its whole description, not only its line in the list."""
+    ended = subprocess.run(
+        [PREFACTOR, "search", "--help"], capture_output=True, text=True, check=True
+    )
+
+    assert "Find runs with a span that contains all of these words" in ended.stdout
+    assert "also matches as the beginning of a longer word" in " ".join(ended.stdout.split())

@@ -37,7 +37,15 @@ app.command(
 )
 app.command(f"{_COMMANDS}.spans:app", name="spans", help="Show a span with its payloads.")
 app.command(f"{_COMMANDS}.agents:app", name="agents", help="List and show agents.")
-app.command(f"{_COMMANDS}.search:search", name="search", help="Find runs by words in their spans.")
+app.command(
+    f"{_COMMANDS}.search:search",
+    name="search",
+    help=(
+        "Find runs with a span that contains all of these words, newest first, and show the "
+        "span.\n\n"
+        "A word of three or more characters also matches as the beginning of a longer word."
+    ),
+)
 app.command(
     f"{_COMMANDS}.tokens:app", name="tokens", help="List, create, suspend and revoke API tokens."
 )
@@ -50,11 +58,15 @@ app.command(
     f"{_COMMANDS}.retention:app", name="retention", help="Show and change how long runs are kept."
 )
 app.command(f"{_COMMANDS}.quality:app", name="quality", help="Compare evaluations of versions.")
-app.command(f"{_COMMANDS}.open:open_run", name="open", help="Open the page of a run in a browser.")
+app.command(
+    f"{_COMMANDS}.open:open_run",
+    name="open",
+    help="Open the page of a run in a browser, or print its URL if there is no browser.",
+)
 app.command(
     f"{_COMMANDS}.completion:completion",
     name="completion",
-    help="Print the completion script of this command for a shell.",
+    help="Print the completion script of this command for a shell, which runs it at startup.",
 )
 
 

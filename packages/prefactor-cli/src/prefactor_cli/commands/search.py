@@ -32,8 +32,6 @@ def search(
 ) -> None:
     """Find runs with a span that contains all of these words, newest first, and show the span.
 
-    A word of three or more characters also matches as the beginning of a longer word.
-
     Parameters
     ----------
     words

@@ -48,12 +48,7 @@ hold_cli = cyclopts.App(name="hold", help="Keep runs from being pruned.")
 
 
 def verify(*, json: Json = False, database: Database = None) -> None:
-    """Check that all stored data is consistent.
-
-    Compares span counts with spans, spans with their runs, and payloads with their spans. Checks
-    that payloads can be read and that the file is intact. Reports every inconsistency, and exits
-    with 1 if there are any. Can run while a server is running.
-    """
+    """Check that all stored data is consistent."""
     found = run_work(_verify(settings_for(database), as_json=json))
     if not json:
         noun = "inconsistency" if found == 1 else "inconsistencies"
@@ -71,9 +66,6 @@ def prune(
     database: Database = None,
 ) -> None:
     """Delete runs that ended some time ago, with their spans and payloads.
-
-    Runs that have not ended are kept, and so are runs on hold. Old idempotency keys are deleted as
-    well. Works in small slices, and can run while a server is running.
 
     Parameters
     ----------
@@ -151,13 +143,11 @@ def hold_list(*, json: Json = False, database: Database = None) -> None:
 def backup(target: Path, *, database: Database = None) -> None:
     """Copy the database to a new file, and read the copy to verify it.
 
-    Can run while a server is running. A SQLite database is copied to a file that can replace it. A
-    PostgreSQL database becomes an archive for pg_restore, written by pg_dump.
-
     Parameters
     ----------
     target
-        The file to create. It must not exist.
+        The file to create, which must not exist: a copy of a SQLite database that can replace it,
+        or an archive of a PostgreSQL database for pg_restore, written by pg_dump.
     """
     back_up_database(settings_for(database).database, target, os.environ)
     out.print(f"backed up to {target}: {target.stat().st_size} bytes, verified", markup=False)

@@ -34,6 +34,11 @@ help_console: Final = _Output()
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def say(line: str) -> None:
+    """Print a line for the operator on standard error."""
+    err.print(line, markup=False)
+
+
 def open_closed_streams() -> bool:
     """Open closed standard streams, so that no other file gets their numbers.
 

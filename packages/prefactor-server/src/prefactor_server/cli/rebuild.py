@@ -25,9 +25,6 @@ _WAIT_SECONDS: Final = 1.0
 def rebuild(name: str, *, database: Database = None) -> None:
     """Delete data that is derived from runs, and derive it again.
 
-    If a server is running, it does the work; otherwise this command does. If it is interrupted, the
-    next server continues, and so does this command when it is repeated.
-
     Parameters
     ----------
     name

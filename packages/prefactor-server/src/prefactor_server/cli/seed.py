@@ -41,9 +41,6 @@ def seed(
 ) -> None:
     """Fill a running server with example data: three agents and two weeks of their runs.
 
-    Needs an account token in PREFACTOR_API_TOKEN. All data is written through the public API. The
-    same seed gives the same data, and a repeated call writes only what is missing.
-
     Parameters
     ----------
     seed

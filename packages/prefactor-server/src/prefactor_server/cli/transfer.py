@@ -57,10 +57,6 @@ def export(
 ) -> None:
     """Write all recorded data: agents, versions, runs, spans with payloads, quality.
 
-    Can run while a server is running, and reads in slices. Sensitive values are included, so
-    protect the file like the database. If it is interrupted, it prints how to continue. Rows that
-    occur in several files are imported once.
-
     Parameters
     ----------
     format
@@ -100,10 +96,6 @@ def export(
 
 def import_(file: _Input, /, *, database: Database = None) -> None:
     """Import what `prefactor-server export` or `prefactor runs export` wrote.
-
-    Ids and times are kept, and the account is that of this database. A stored row is never changed:
-    an identical one in the file is skipped, a different one is reported. Imported runs raise no
-    alerts and cause no live events. An interrupted import can be repeated.
 
     Parameters
     ----------
