@@ -1,5 +1,6 @@
 """An exception meant for the host passes through the recorder, which stays consistent."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 from prefactor_recorder import current_span
 from prefactor_recorder.testing import InMemoryRecorder
 
-INTERRUPTS = [KeyboardInterrupt, SystemExit, GeneratorExit, type("Other", (BaseException,), {})]
+INTERRUPTS = [
+    KeyboardInterrupt,
+    SystemExit,
+    asyncio.CancelledError,
+    type("Timeout", (BaseException,), {"__module__": "gevent.timeout"}),
+]
 
 
 class Interrupted:

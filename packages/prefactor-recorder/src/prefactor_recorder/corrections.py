@@ -7,12 +7,13 @@ counted in `stats().corrected`, and logged once per field, value and agent.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from fractions import Fraction
 from numbers import Number
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from prefactor_recorder.guard import log_safely
+from prefactor_recorder.guard import log_safely, not_interrupts
 
 MAX_NAME = 256
 """Maximum length of a name, identifier or reference in characters."""
@@ -32,6 +33,10 @@ _READ = 64 * 1024
 _DIGEST = 8
 
 
+class WrongTypeError(TypeError):
+    """A value that is neither text nor a number. The message says what is expected."""
+
+
 class Corrected(NamedTuple):
     """A text that the API accepts, and how it differs from the original."""
 
@@ -48,7 +53,7 @@ def corrected_name(value: object) -> Corrected:
     beginning stay distinct.
 
     Raises:
-        TypeError: The value is neither text nor a number.
+        WrongTypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_NAME, digest=True)
 
@@ -57,7 +62,7 @@ def corrected_text(value: object) -> Corrected:
     """Return a value as prose of at most `MAX_TEXT` characters.
 
     Raises:
-        TypeError: The value is neither text nor a number.
+        WrongTypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_TEXT, digest=False)
 
@@ -66,7 +71,7 @@ def corrected_key(value: object) -> Corrected:
     """Return a value as a metadata key of at most `MAX_KEY` characters.
 
     Raises:
-        TypeError: The value is neither text nor a number.
+        WrongTypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_KEY, digest=True)
 
@@ -75,14 +80,14 @@ def corrected_value(value: object) -> Corrected:
     """Return a value as a metadata value of at most `MAX_VALUE` characters.
 
     Raises:
-        TypeError: The value is neither text nor a number.
+        WrongTypeError: The value is neither text nor a number.
     """
     return _corrected(value, MAX_VALUE, digest=True)
 
 
 def _corrected(value: object, limit: int, *, digest: bool) -> Corrected:
     whole = _as_text(value)
-    changes = [] if isinstance(value, str) else ["is recorded as text"]
+    changes = [] if issubclass(type(value), str) else ["is recorded as text"]
     # Bounded, because the host waits for this.
     read = whole[:_READ]
     text = read.replace("\0", "").encode("utf-8", "ignore").decode()
@@ -97,15 +102,22 @@ def _corrected(value: object, limit: int, *, digest: bool) -> Corrected:
 
 
 def _as_text(value: object) -> str:
-    if isinstance(value, str):
-        return str.__str__(value)  # a plain `str`, because a subclass may override anything
-    if isinstance(value, bool) or not isinstance(value, Number | UUID):
-        raise TypeError(f"text or a number, got {type(value).__name__}")
+    # By type, because `isinstance` may call code of the host. Subclasses may override anything.
+    kind, plain = type(value), cast("Any", value)
+    if issubclass(kind, str):
+        return str.__str__(plain)
+    if issubclass(kind, bool) or not issubclass(kind, Number | UUID):
+        raise WrongTypeError(f"text or a number, got {kind.__name__}")
+    if issubclass(kind, int):
+        plain = int.__int__(plain)
+    elif issubclass(kind, float):
+        plain = float.__float__(plain)
     try:
-        return str(value)
+        return str(plain)
     except ValueError:  # more digits than Python converts
-        number = Fraction(value) if isinstance(value, int | Fraction) else Fraction(0)
-        return hex(number.numerator)
+        if type(plain) not in {int, Fraction}:
+            raise
+        return hex(Fraction(plain).numerator)
 
 
 def _cut(text: str, limit: int, whole: str, *, digest: bool) -> str:
@@ -117,10 +129,18 @@ def _cut(text: str, limit: int, whole: str, *, digest: bool) -> str:
     return f"{text[: limit - _DIGEST - 1]}~{hashlib.sha256(content).hexdigest()[:_DIGEST]}"
 
 
+def is_mapping(value: object) -> bool:
+    """Whether a value is a mapping. Never raises."""
+    try:
+        return isinstance(value, Mapping)
+    except not_interrupts():  # a `__class__` of the host
+        return False
+
+
 def short_repr(value: object) -> str:
     """Return a short `repr()` for the log, or only the type if the value is not a plain one."""
-    if isinstance(value, str):
-        text = str.__str__(value)
+    if issubclass(type(value), str):
+        text = str.__str__(cast("str", value))
         return repr(text[:MAX_REPR]) + ("…" if len(text) > MAX_REPR else "")
     if type(value) in {bool, float, type(None)}:
         return repr(value)
@@ -150,14 +170,20 @@ class Corrections:
 corrections = Corrections()
 
 
+def note_unreadable(field: str, value: object, agent: object, error: BaseException) -> None:
+    """Count and log that a value raised when it was read. Never raises."""
+    change = f"is left out: reading it raised {type(error).__name__}"
+    corrections.note(field, value, agent, change)
+
+
 def schema_name(value: object, agent: object) -> str:
     """Return a value as the name of a span type. Never raises."""
     try:
         found = corrected_name(value)
-    except TypeError:
+    except not_interrupts():
         try:
             found = corrected_name(str(value))
-        except Exception:  # noqa: BLE001 - a __str__ of the host
+        except not_interrupts():  # a __str__ of the host
             found = corrected_name(type(value).__name__)
         found = Corrected(found.text, found.change or "is recorded as text")
     if found.change:

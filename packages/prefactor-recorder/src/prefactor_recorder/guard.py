@@ -6,8 +6,10 @@ cannot be encoded and redaction callbacks that raise are counted, and logged onc
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
+import sys
 import threading
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -18,6 +20,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 logger = logging.getLogger("prefactor_recorder")
+
+_INTERRUPTS = (KeyboardInterrupt, SystemExit, asyncio.CancelledError)
+_INTERRUPTING_LIBRARIES = frozenset({"greenlet", "gevent", "eventlet"})
+"""Libraries that interrupt code by exceptions that are not `Exception`, such as timeouts."""
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether an exception is meant for the host and only happens to arrive in the recorder.
+
+    Looks at the type alone, because `isinstance` may call code of the host, which may raise.
+    """
+    kind = type(error)
+    return issubclass(kind, _INTERRUPTS) or (
+        not issubclass(kind, Exception)
+        and any(
+            str.partition(base.__module__, ".")[0] in _INTERRUPTING_LIBRARIES
+            for base in kind.__mro__
+            if type(base.__module__) is str
+        )
+    )
+
+
+def not_interrupts() -> tuple[type[BaseException], ...]:
+    """Return what an `except` clause has to catch around code of the host.
+
+    That is every exception but an interrupt, also one that is not an `Exception`, as extensions
+    written in Rust raise when they panic. Python evaluates the clause only after something was
+    raised, so it costs nothing otherwise.
+    """
+    return () if is_interrupt(sys.exception()) else (BaseException,)
 
 
 class Failures:
@@ -50,7 +82,7 @@ def log_safely(
     """Log a message. Never raises, even if a logging handler of the host does."""
     try:
         logger.log(level, message, *arguments, exc_info=error)
-    except Exception:  # noqa: BLE001 - logging is what failed
+    except not_interrupts():  # logging is what failed
         failures.count += 1
 
 
@@ -58,17 +90,13 @@ failures = Failures()
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
-    """Make a function return None instead of raising.
-
-    KeyboardInterrupt and other exceptions that are not `Exception` pass through. They are meant for
-    the host and only happen to arrive while the recorder runs.
-    """
+    """Make a function return None instead of raising anything but an interrupt."""
 
     @functools.wraps(function)
     def safely(*args: P.args, **kwargs: P.kwargs) -> R | None:
         try:
             return function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except not_interrupts() as error:  # this is the guard
             failures.note(function.__qualname__, error)
             return None
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from prefactor_recorder.corrections import corrected_key, corrected_value, corrections
+from prefactor_recorder.corrections import (
+    WrongTypeError,
+    corrected_key,
+    corrected_value,
+    corrections,
+)
+from prefactor_recorder.guard import not_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +36,8 @@ def corrected_metadata(
     if given is None:
         return {}
     try:
-        items = list(cast("Mapping[Any, Any]", given).items())
-    except Exception:  # noqa: BLE001 - a mapping of the host
+        items = [(key, value) for key, value in cast("Mapping[Any, Any]", given).items()]
+    except not_interrupts():  # a mapping of the host
         corrections.note("metadata", given, agent, "is not a mapping and is left out")
         return {}
     texts: dict[str, str | None] = {}
@@ -59,12 +65,12 @@ def corrected_metadata(
 def _text(
     field: str, value: object, agent: object, correct: Callable[[object], Corrected]
 ) -> str | None:
-    if isinstance(value, bool):
+    if type(value) is bool:
         value = str(value).lower()
     try:
         found = correct(value)
-    except Exception as error:  # noqa: BLE001 - a type of the host
-        expected = error if isinstance(error, TypeError) else "text or a number"
+    except not_interrupts() as error:  # a type of the host
+        expected = error if isinstance(error, WrongTypeError) else "text or a number"
         corrections.note(field, value, agent, f"is left out: it must be {expected}")
         return None
     if found.change and found.change != "is recorded as text":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import unix_ns
-from prefactor_recorder.guard import failures
+from prefactor_recorder.guard import failures, not_interrupts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,7 +45,8 @@ def status_member(status: str) -> str:
 
 
 def _status_of(status: object) -> str | None:
-    return STATUSES.get(str.__str__(status)) if isinstance(status, str) else None
+    # By type, because `isinstance` may call code of the host.
+    return STATUSES.get(str.__str__(cast("str", status))) if issubclass(type(status), str) else None
 
 
 def given_time(given: datetime, now: int) -> int:
@@ -54,8 +55,8 @@ def given_time(given: datetime, now: int) -> int:
     Falls back to `now`, because losing the time is better than losing the span.
     """
     try:
-        return unix_ns(given)
-    except Exception as error:  # noqa: BLE001 - it may be anything but a datetime
+        return int(unix_ns(given))  # a subclass may calculate with anything
+    except not_interrupts() as error:  # it may be anything but a datetime
         failures.note("time", error)
         return now
 

@@ -6,18 +6,24 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from prefactor_recorder.corrections import corrected_name, corrections, short_repr
+from prefactor_recorder.corrections import (
+    WrongTypeError,
+    corrected_name,
+    corrections,
+    note_unreadable,
+    short_repr,
+)
 from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.guard import failures, guarded, warn_once
+from prefactor_recorder.guard import failures, guarded, not_interrupts, warn_once
 from prefactor_recorder.import_lock import runtime_imports
 from prefactor_recorder.registration import registration
 from prefactor_recorder.run import Run
 from prefactor_recorder.settings import RecorderSettings, resolve
 from prefactor_recorder.span_types.declarations import DeclaresSpanTypes
-from prefactor_recorder.span_types.registry import SpanTypes
+from prefactor_recorder.span_types.registry import SpanTypes, checked_sets
 from prefactor_recorder.stats import Stats
 
 if TYPE_CHECKING:
@@ -76,7 +82,7 @@ class Recorder(DeclaresSpanTypes):
         """The settings in effect."""
         if self.settings.enabled:
             require_client()
-        self.span_types = SpanTypes(_checked_span_types(span_types))
+        self.span_types = SpanTypes(span_types)
         """The span types registered with its runs."""
         self._runtime: Runtime | None = None
         self._closed = False
@@ -140,15 +146,17 @@ class Recorder(DeclaresSpanTypes):
             ConfigurationError: An argument has an invalid type, or the purpose is unknown.
         """
         fields = {
-            "agent_id": _unless_empty(agent_id) or self.settings.agent_id,
-            "environment_id": _unless_empty(environment_id) or self.settings.environment_id,
+            "agent_id": _or_default("agent_id", agent_id, self.settings.agent_id),
+            "environment_id": _or_default(
+                "environment_id", environment_id, self.settings.environment_id
+            ),
             "purpose": purpose,
             "external_identifier": external_identifier,
             "version": version,
             "metadata": metadata,
         }
-        described = registration(fields, self._schema_version(_checked_span_types(span_types)))
-        if sampled is not None and not isinstance(cast("object", sampled), bool):
+        described = registration(fields, self._schema_version(checked_sets(span_types)))
+        if sampled is not None and type(sampled) is not bool:
             raise ConfigurationError(
                 f"sampled must be True, False or None, got {short_repr(sampled)}"
             )
@@ -175,12 +183,16 @@ class Recorder(DeclaresSpanTypes):
             The number of undelivered operations.
         """
         runtime = self._get_runtime()
-        return self._undelivered if runtime is None else runtime.delivery.flush(timeout)
+        if runtime is None:
+            return self._undelivered
+        return runtime.delivery.flush(self._timeout(timeout))
 
     async def aflush(self, timeout: float | None = None) -> int:
         """Like `flush`, without blocking the event loop."""
         runtime = self._get_runtime()
-        return self._undelivered if runtime is None else await runtime.delivery.aflush(timeout)
+        if runtime is None:
+            return self._undelivered
+        return await runtime.delivery.aflush(self._timeout(timeout))
 
     def close(self, timeout: float | None = None) -> int:
         """Stop recording and deliver what is left. Calling it again is harmless.
@@ -201,7 +213,8 @@ class Recorder(DeclaresSpanTypes):
         if runtime is None:
             return 0
         # A second thread that calls `close` waits as well, so that both return when it is done.
-        return runtime.close(self.settings.exit_timeout if timeout is None else timeout)
+        seconds = self._timeout(timeout)
+        return runtime.close(self.settings.exit_timeout if seconds is None else seconds)
 
     async def aclose(self, timeout: float | None = None) -> int:
         """Like `close`, without blocking the event loop."""
@@ -249,6 +262,9 @@ class Recorder(DeclaresSpanTypes):
     def __repr__(self) -> str:
         return f"Recorder({self.settings.api_url!r}, durability={self.settings.durability!r})"
 
+    def _timeout(self, given: float | None) -> float | None:
+        return None if given is None else _seconds(given, self.settings.exit_timeout)
+
     @guarded
     def _new_run(self, registered: Registration, *, sampled: bool | None) -> Run | None:
         runtime = self._get_runtime()
@@ -265,11 +281,15 @@ class Recorder(DeclaresSpanTypes):
     @guarded
     def _attached(self, run_id: str) -> Run | None:
         runtime = self._get_runtime()
-        if runtime is None or not run_id or ids.hash_fraction(run_id) >= self.settings.sample_rate:
+        given = cast("Any", run_id)
+        identifier = str.__str__(given) if issubclass(type(given), str) else None
+        if runtime is None or given is None or identifier == "":
             return None
-        if not is_id(run_id):
-            raise ValueError(f"run_id: {run_id[:64]!r} is not an id")
-        return runtime.track(Run(runtime.sink, run_id, None, self.settings.on_terminated))
+        if identifier is None or not is_id(identifier):
+            raise ValueError(f"run_id: {short_repr(run_id)} is not an id")
+        if ids.hash_fraction(identifier) >= self.settings.sample_rate:
+            return None
+        return runtime.track(Run(runtime.sink, identifier, None, self.settings.on_terminated))
 
     @guarded
     def _schema_version(self, more: tuple[SpanTypes, ...]) -> bytes | None:
@@ -304,18 +324,26 @@ def _unrecorded() -> Run:
     return Run(None, "", None, None)
 
 
-def _checked_span_types(given: Iterable[SpanTypes]) -> tuple[SpanTypes, ...]:
+def _or_default(field: str, given: str | None, default: str | None) -> str | None:
+    """Return an id, or the recorder's if nothing would be left of it once it is corrected."""
+    if given is None:
+        return default
     try:
-        found = tuple(given)
-    except Exception as error:
-        raise ConfigurationError("span_types must be an iterable of SpanTypes") from error
-    for each in found:
-        if not isinstance(cast("object", each), SpanTypes):
-            raise ConfigurationError(f"span_types must hold SpanTypes, got {short_repr(each)}")
-    return found
+        return given if corrected_name(given).text else default
+    except WrongTypeError:
+        return given  # refused with the other fields
+    except not_interrupts() as error:  # a number of the host
+        note_unreadable(field, given, default, error)
+        return default
 
 
-def _unless_empty(text: str | None) -> str | None:
-    """Return an id, or None if nothing would be left of it once it is corrected."""
-    # Without this, the run would be left without an agent instead of getting the recorder's.
-    return None if isinstance(text, str) and not corrected_name(text).text else text
+def _seconds(timeout: float, default: float) -> float:
+    """Return a timeout that clocks and locks accept; the default if it is not a number."""
+    try:
+        seconds = float(timeout)
+        if seconds == seconds:  # noqa: PLR0124 - false for NaN
+            return min(seconds, threading.TIMEOUT_MAX)
+    except not_interrupts():
+        pass
+    failures.note("timeout", ValueError(f"must be seconds, got {short_repr(timeout)}"))
+    return default

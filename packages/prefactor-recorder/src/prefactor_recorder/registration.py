@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from prefactor_recorder.corrections import corrected_name, corrected_text, corrections, short_repr
+from prefactor_recorder.corrections import (
+    WrongTypeError,
+    corrected_name,
+    corrected_text,
+    corrections,
+    is_mapping,
+    note_unreadable,
+    short_repr,
+)
 from prefactor_recorder.encoding.values import encode, encode_object
 from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.guard import not_interrupts
 from prefactor_recorder.metadata import corrected_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from prefactor_recorder.corrections import Corrected
 
@@ -92,34 +100,39 @@ class _FieldReader:
 
     def version(self, given: object) -> dict[str, Any]:
         """Return the fields of a version, given as its identifier or as a mapping."""
-        if not isinstance(given, Mapping):
+        if not is_mapping(given):
             identifier = self.name("version", given)
             return {} if identifier is None else {"external_identifier": identifier}
         try:
-            fields = dict(cast("Mapping[str, Any]", given))
-        except Exception as error:
+            fields = dict(cast("Mapping[Any, Any]", given))
+        except not_interrupts() as error:
             raise ConfigurationError(f"version cannot be read: {type(error).__name__}") from error
-        readers: dict[Any, Callable[[str, Any], Any]] = {
+        readers: dict[str, Callable[[str, Any], Any]] = {
             "name": self.name,
             "external_identifier": self.name,
             "description": lambda field, value: self._text(field, value, corrected_text),
             "runtime_environment": self._environment,
         }
-        for unknown in [key for key in fields if key not in readers]:
+        known: dict[str, Any] = {}
+        for key, value in fields.items():
+            name = str.__str__(key) if issubclass(type(key), str) else ""
+            if name in readers:
+                known[name] = value
+                continue
             expected = ", ".join(readers)
             change = f"is not a field of a version ({expected}) and is left out"
-            corrections.note("version key", unknown, self.agent, change)
+            corrections.note("version key", key, self.agent, change)
         read = {
-            name: reader(f"version[{name!r}]", fields[name])
+            name: reader(f"version[{name!r}]", known[name])
             for name, reader in readers.items()
-            if name in fields
+            if name in known
         }
         return {name: value for name, value in read.items() if value is not None}
 
     def _environment(self, field: str, value: object) -> Any:
         if value is None:
             return None
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             raise ConfigurationError(f"{field} must be a mapping, got {type(value).__name__}")
         import orjson  # noqa: PLC0415 - seldom given
 
@@ -138,9 +151,12 @@ class _FieldReader:
             return None
         try:
             found = correct(value)
-        except TypeError as error:
+        except WrongTypeError as error:
             expected = "a mapping, " if field == "version" else ""
             raise ConfigurationError(f"{field} must be {expected}{error}") from None
+        except not_interrupts() as error:  # a number of the host
+            note_unreadable(field, value, self.agent, error)
+            return None
         if found.change:
             agent = value if field == "agent_id" else self.agent
             corrections.note(field, value, agent, found.change)
@@ -150,7 +166,7 @@ class _FieldReader:
 def _purpose(given: object) -> str | None:
     if given is None:
         return None
-    text = str.__str__(given) if isinstance(given, str) else None
+    text = str.__str__(cast("str", given)) if issubclass(type(given), str) else None
     if text == "":
         return None
     if text not in PURPOSES:

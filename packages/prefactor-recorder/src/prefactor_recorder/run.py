@@ -10,7 +10,7 @@ from prefactor_recorder.encoding.clock import json_timestamp
 from prefactor_recorder.encoding.record import Operation, is_id
 from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import RunTerminated
-from prefactor_recorder.guard import failures, guarded
+from prefactor_recorder.guard import failures, guarded, not_interrupts
 from prefactor_recorder.metadata import corrected_metadata
 from prefactor_recorder.outcome import given_time, is_cancellation, status_member
 from prefactor_recorder.span import Recording, Root, Span
@@ -215,7 +215,14 @@ class Run(Block):
         return span
 
     def resolve_parent(self, parent: Span | str | Root | None) -> str | None:
-        """Return the id to record as the parent of a span that begins now."""
+        """Return the id to record as the parent of a span that begins now. Never raises."""
+        try:
+            return self._parent_id(parent)
+        except not_interrupts() as error:  # a `__class__` of the host
+            failures.note("span", error)
+            return None
+
+    def _parent_id(self, parent: Span | str | Root | None) -> str | None:
         if parent is None:
             current = innermost()
             if not isinstance(current, Span):

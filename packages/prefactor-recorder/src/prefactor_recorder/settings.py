@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
 from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.guard import not_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,6 +67,15 @@ class RecorderSettings:
     """URL of a proxy for all requests."""
 
     def __post_init__(self) -> None:
+        try:
+            self._check()
+        except ConfigurationError:
+            raise
+        except not_interrupts() as error:
+            kind = type(error).__name__
+            raise ConfigurationError(f"a setting cannot be read: {kind}") from error
+
+    def _check(self) -> None:
         for name, kinds in _KINDS.items():
             value = getattr(self, name)
             expected = " or ".join(_name_of(kind) for kind in kinds)
@@ -150,10 +160,10 @@ def _absolute(path: str | Path) -> Path:
     """Return an absolute path, because a program that becomes a service changes directory."""
     try:
         return Path(path).expanduser().absolute()
-    except TypeError:
-        raise ConfigurationError(f"spool_dir must be a path, got {type(path).__name__}") from None
     except RuntimeError as error:  # `~` without a home directory, or of an unknown user
         raise ConfigurationError(f"spool_dir={str(path)!r}: {error}") from None
+    except not_interrupts():
+        raise ConfigurationError(f"spool_dir must be a path, got {type(path).__name__}") from None
 
 
 def _switch(text: str) -> bool:

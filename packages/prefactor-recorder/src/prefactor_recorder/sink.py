@@ -9,7 +9,7 @@ import orjson
 from prefactor_recorder.corrections import schema_name
 from prefactor_recorder.encoding.record import encode
 from prefactor_recorder.encoding.values import encode_object
-from prefactor_recorder.guard import failures
+from prefactor_recorder.guard import failures, not_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +87,7 @@ class Sink:
         try:
             copy = orjson.loads(encode_object(value, REDACTION_FACTOR * self.limit))
             return encode_object(redact(schema_name, copy), self.limit)
-        except Exception as error:  # noqa: BLE001 - the host's code; recording goes on without
+        except not_interrupts() as error:  # the host's code; recording goes on without
             failures.note("redact", error)
             return b'{"prefactor.redaction_failed":true}'
 
@@ -96,7 +96,7 @@ class Sink:
         text = schema_name(name, agent)
         members = f',"schema_name":{orjson.dumps(text).decode()},"started_at":'
         # Corrected names are not cached, because every correction is counted.
-        if text == name and len(self.names) < MAX_NAMES:
+        if type(name) is str and text == name and len(self.names) < MAX_NAMES:
             self.names[text] = members
         return members
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from zlib import crc32
 
 from prefactor_recorder.context import Block, enter, leave
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.clock import DIGITS, MILLISECOND, NEVER, format_millisecond
 from prefactor_recorder.encoding.ids import LENGTH, partition_of, time_part
 from prefactor_recorder.encoding.record import Operation, head, pack_frame
 from prefactor_recorder.encoding.values import encode_object
-from prefactor_recorder.guard import failures, guarded
+from prefactor_recorder.guard import failures, guarded, is_interrupt, not_interrupts
 from prefactor_recorder.outcome import (
     STATUSES,
     Status,
@@ -314,11 +315,11 @@ class Span(Block):
             # If the journal was full, its children get its parent.
             self.id_for_children = name if kept else above
             if interrupted is not None:
-                if not isinstance(interrupted, Exception):
+                if is_interrupt(interrupted):
                     # The host never enters the block that would end the span.
                     self.end_with(interrupted)
                 raise interrupted
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except not_interrupts() as error:  # this is the guard
             failures.note("Span.begin", error)
 
     def _end(
@@ -364,11 +365,12 @@ class Span(Block):
                 sink.append(pack_frame(len(content), crc32(content)) + content)
                 if sink.deliverer.idle:
                     sink.deliverer.wake()
-        except Exception as failure:  # noqa: BLE001 - this is the guard
+        except not_interrupts() as failure:  # this is the guard
             failures.note("Span.finish", failure)
 
     def __repr__(self) -> str:
-        return f"<Span {self.schema_name} {self.id or 'not begun'}>"
+        name = self.schema_name if type(self.schema_name) is str else short_repr(self.schema_name)
+        return f"<Span {name} {self.id or 'not begun'}>"
 
 
 class _Current:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from prefactor_recorder.encoding.plain_json import MAX_TEXT, is_leaf, replace_surrogates
+from prefactor_recorder.guard import not_interrupts
 
 ArgumentText = Callable[[Any], str]
 MAX_CHAIN = 50
@@ -27,7 +28,7 @@ def exception_message(error: BaseException, argument_text: ArgumentText) -> str:
     """Return the message of an exception, at most `MAX_TEXT` characters. Never raises."""
     try:
         text = str(error) if _is_self_contained(error) else _safe_message(error, argument_text)
-    except Exception:  # noqa: BLE001 - a __str__ of the host
+    except not_interrupts():  # a __str__ of the host
         text = ""
     return replace_surrogates(text[:MAX_TEXT])
 
@@ -40,7 +41,7 @@ def stack_trace(error: BaseException, most: int, argument_text: ArgumentText) ->
             stack = "".join(traceback.format_exception(error))
         else:
             stack = "".join(_format_chain(chain, argument_text))
-    except Exception:  # noqa: BLE001 - attributes of the host's exception, as of a SyntaxError
+    except not_interrupts():  # attributes of the host's exception, as of a SyntaxError
         stack = ""
     return replace_surrogates(stack[-most:])
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from prefactor_recorder.encoding.plain_json import type_of
-from prefactor_recorder.guard import failures
+from prefactor_recorder.guard import failures, is_interrupt, not_interrupts
 
 MAX_ATTEMPTS = 200
 """Maximum number of members dumped separately to find those that fail."""
@@ -84,7 +84,7 @@ class _Dumper:
             return overridden(self._model, mode="json")
         try:
             return self._serialize()
-        except Exception as error:  # noqa: BLE001 - types and serializers of the host
+        except not_interrupts() as error:  # types and serializers of the host
             failures.note("encode", error)
         for path, reason in self._undumpable((), self._model):
             if not path:
@@ -106,18 +106,18 @@ class _Dumper:
                 exclude=self._excluded or None,
                 fallback=self._fallback,
             )
-        except Exception as error:
+        except not_interrupts() as error:
             cause = error.__cause__
-            if cause is None or isinstance(cause, Exception):
+            if cause is None or not is_interrupt(cause):
                 raise
             raise cause from None  # an interrupt, which is for the host
 
-    def _undumpable(self, path: _Path, value: Any) -> Iterator[tuple[_Path, Exception]]:
+    def _undumpable(self, path: _Path, value: Any) -> Iterator[tuple[_Path, BaseException]]:
         """Find the innermost members that cannot be dumped."""
         try:
             self._attempts -= 1
             self._serialize(_only(path) if path else None)
-        except Exception as error:  # noqa: BLE001 - see `dump`
+        except not_interrupts() as error:  # see `dump`
             found = False
             for link, member in _members(value):
                 if self._attempts <= 0:

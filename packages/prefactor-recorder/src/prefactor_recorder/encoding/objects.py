@@ -30,6 +30,7 @@ from prefactor_recorder.encoding.plain_json import (
     replace_surrogates,
     type_of,
 )
+from prefactor_recorder.guard import not_interrupts
 
 MASK = "**********"
 """Replaces a secret, as in pydantic."""
@@ -126,7 +127,7 @@ class Expander:
         """Return a plain value for a member of a model whose type pydantic does not know."""
         try:
             expanded = self._convert(value, type(value), 1)
-        except Exception:  # noqa: BLE001 - the host's code
+        except not_interrupts():  # the host's code
             return class_placeholder(value)
         if isinstance(expanded, str):
             return replace_surrogates(expanded)
@@ -151,7 +152,7 @@ class Expander:
         if hasattr(kind, "to_dict"):
             return _first_rows(value, steps).to_dict()
         if issubclass(kind, dt.datetime | dt.date | dt.time | uuid.UUID):
-            return _iso_text(value)
+            return iso_text(value)
         if issubclass(kind, Number | PurePath):
             return str(value)[:MAX_TEXT]
         if issubclass(kind, BaseException):
@@ -193,9 +194,10 @@ def _shown_fields(value: Any, fields: list[tuple[str, str, Any]]) -> Iterator[tu
             continue
         try:
             member = getattr(value, name, None)
-            yield outside, shows(member) if callable(shows) else member
-        except Exception:  # noqa: BLE001 - a property of the host's object
-            yield outside, None
+            shown = shows(member) if callable(shows) else member
+        except not_interrupts():  # a property of the host's object
+            shown = None
+        yield outside, shown
 
 
 def _collection(value: Any, kind: Any) -> Fields | Items | None:
@@ -219,9 +221,10 @@ _ITERATIONS = frozenset(each.__iter__ for each in _BUILTIN)
 def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
     for key in value:
         try:
-            yield key, value[key]
-        except Exception:  # noqa: BLE001 - keep the other members
-            yield key, None
+            member = value[key]
+        except not_interrupts():  # keep the other members
+            member = None
+        yield key, member
 
 
 def _inherits(kind: type[Any], base: type[Any], *names: str) -> bool:
@@ -233,7 +236,7 @@ def _inherits(kind: type[Any], base: type[Any], *names: str) -> bool:
 def _length(value: Any) -> int | None:
     try:
         return len(value)
-    except Exception:  # noqa: BLE001 - the host's code, or an OverflowError
+    except not_interrupts():  # the host's code, or an OverflowError
         return None
 
 
@@ -270,7 +273,12 @@ def _binary(value: Any, limit: int) -> str:
     return base64.b64encode(head).decode()
 
 
-def _iso_text(value: Any) -> str:
+def iso_text(value: Any) -> str:
+    """Return a date, a time or a UUID as text."""
+    if type_of(value) is dt.datetime and value.tzinfo is not None:
+        # The time zone may be code of the host; see `plain_json`.
+        offset = value.utcoffset()
+        value = value.replace(tzinfo=None if offset is None else dt.timezone(offset))
     try:
         return cast("str", orjson.loads(orjson.dumps(value, option=OPTIONS)))
     except TypeError:  # a class derived from one of them
@@ -286,7 +294,7 @@ def describe(value: Any) -> str:
         if kind.__repr__ is object.__repr__ or not _holds_leaves(value, kind):
             return class_placeholder(value)
         return replace_surrogates(repr(value)[:MAX_TEXT])
-    except Exception:  # noqa: BLE001 - a __repr__ of the host
+    except not_interrupts():  # a __repr__ of the host
         return class_placeholder(value)
 
 
@@ -342,6 +350,6 @@ _KEYS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
     (bool, bool.__repr__),
     (int, lambda key: int_text(int.__int__(key))),
     (bytes, lambda key: _binary(key, MAX_TEXT)),
-    ((dt.datetime, dt.date, dt.time, uuid.UUID), _iso_text),
+    ((dt.datetime, dt.date, dt.time, uuid.UUID), iso_text),
     (PurePath, str),
 )

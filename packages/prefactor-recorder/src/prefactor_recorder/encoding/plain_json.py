@@ -33,7 +33,7 @@ LEAVES = frozenset(
 _FEW, _SHORT = 32, 8192
 _MEMBER = 8
 _CONTAINER = 32
-_ATOMS = frozenset({int, float, bool, type(None), dt.datetime, dt.date, uuid.UUID})
+_ATOMS = frozenset({int, float, bool, type(None), dt.date, uuid.UUID})
 
 
 def is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, for each payload
@@ -54,9 +54,9 @@ def is_small(value: dict[Any, Any]) -> bool:  # noqa: C901 - two loops in one, f
                 if kind is str:
                     if len(name) + len(inner) > _SHORT:
                         return False
-                elif len(name) > _SHORT or kind not in _ATOMS:
+                elif len(name) > _SHORT or (kind not in _ATOMS and not _is_plain_datetime(inner)):
                     return False
-        elif len(key) > _SHORT or kind not in _ATOMS:
+        elif len(key) > _SHORT or (kind not in _ATOMS and not _is_plain_datetime(member)):
             return False
     return True
 
@@ -83,9 +83,23 @@ def budget_left(value: Any, room: int, depth: int) -> int:
             room = budget_left(member, room, depth - 1)
             if room < 0:
                 return -1
-        elif kind not in _ATOMS:
+        elif kind not in _ATOMS and not _is_plain_datetime(member):
             return -1
     return room
+
+
+def _is_plain_datetime(value: Any) -> bool:
+    """Whether a value is a datetime whose time zone is not code of the host.
+
+    orjson ends the process with a segmentation fault if a time zone raises.
+    """
+    if type_of(value) is not dt.datetime:
+        return False
+    zone = type_of(value.tzinfo)
+    return zone in _ZONES or zone.__module__ == "zoneinfo"  # not imported by most programs
+
+
+_ZONES = frozenset({type(None), dt.timezone})
 
 
 def is_leaf(value: Any) -> bool:

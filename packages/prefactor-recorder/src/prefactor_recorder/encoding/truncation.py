@@ -7,7 +7,6 @@ members are recorded; see `prefactor_otel.truncation`.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -36,6 +35,7 @@ from prefactor_recorder.encoding.plain_json import (
     replace_surrogates,
     type_of,
 )
+from prefactor_recorder.guard import not_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,7 +192,7 @@ class _Copier:
         try:
             left = budget_left(value, room, MAX_DEPTH - depth + 1)
             size = 0 if left < 0 else len(orjson.dumps(value, option=OPTIONS))
-        except Exception:  # noqa: BLE001 - a surrogate, a key that is not text, a change by a thread
+        except not_interrupts():  # a surrogate, a key that is not text, a change by a thread
             size = 0
         if not 0 < size <= self._room:
             self._steps -= _STEPS_PER_ATTEMPT
@@ -218,7 +218,7 @@ class _Copier:
             return
         try:
             self._expand(job, share)
-        except Exception:  # noqa: BLE001 - the host's code; keep the rest of the payload
+        except not_interrupts():  # the host's code; keep the rest of the payload
             # Not its `repr()`, which is the host's code as well.
             job.holder[job.key] = class_placeholder(job.value)
 
@@ -237,10 +237,8 @@ class _Copier:
             if self._is_light_enough(value, job, share):
                 job.holder[job.key] = value
                 return
-            is_object = type(value) is dict
-            expanded = (Fields if is_object else Items)(
-                value.items() if is_object else value, len(value)
-            )
+            size, is_object = len(value), type(value) is dict
+            expanded = Fields(value.items(), size) if is_object else Items(value, size)
         elif isinstance(value, Fields | Items):
             expanded = value
         else:
@@ -326,8 +324,10 @@ class _Copier:
         most = max(min(most, self._room // 2), 0)
         source = iter(members)
         taken: list[Any] = []
-        with contextlib.suppress(Exception):  # the host's iterator; keep what it yielded before
+        try:
             taken.extend(islice(source, most))
+        except not_interrupts():  # the host's iterator; keep what it yielded before
+            pass
         if len(taken) == most and count != most:
             self._leave_out(job.place, max((count or 0) - most, 1) * 2)
         return taken
@@ -370,7 +370,7 @@ class _Names:
             return cast("str", key)
         try:
             text = replace_surrogates(key[: MAX_KEY + 1]) if type(key) is str else key_text(key)
-        except Exception:  # noqa: BLE001 - the host's code
+        except not_interrupts():  # the host's code
             text = class_placeholder(key)
         name = text if len(text) <= MAX_KEY else text[:MAX_KEY] + _ELLIPSIS
         base, counted = name, self._numbers.get(name, 1)

@@ -20,7 +20,7 @@ from prefactor_recorder.encoding.plain_json import (
     is_small,
     type_of,
 )
-from prefactor_recorder.guard import failures
+from prefactor_recorder.guard import failures, not_interrupts
 
 MAX_SCHEMA_DEPTH = 128
 """Maximum nesting of a JSON Schema that a server accepts: 64 objects inside each other."""
@@ -34,8 +34,9 @@ _dumps = orjson.dumps
 def encode(value: Any) -> bytes:
     """Encode a value built by the recorder, such as a schema, without truncating it."""
     try:
-        return orjson.dumps(value, option=OPTIONS)
-    except Exception:  # noqa: BLE001 - it may contain objects of the host, whose code may raise
+        # Without datetimes, whose time zones may be code of the host; see `plain_json`.
+        return orjson.dumps(value, option=OPTIONS | orjson.OPT_PASSTHROUGH_DATETIME)
+    except not_interrupts():  # it may contain objects of the host, whose code may raise
         from prefactor_recorder.encoding.truncation import json_copy  # noqa: PLC0415 - rarely needed
 
         return orjson.dumps(json_copy(value, DEFAULT_LIMIT).value)
@@ -56,7 +57,7 @@ def encode_object(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
                 size = len(encoded)
                 if size <= limit:
                     return encoded
-        except Exception:  # noqa: BLE001, S110 - a key that is not text, a change by another thread
+        except not_interrupts():  # a key that is not text, a change by another thread
             pass
     return b"{}" if value is None else _encode_copy(value, limit, size)
 
@@ -66,7 +67,7 @@ def _encode_copy(value: Any, limit: int, size: int) -> bytes:
 
     try:
         encoded = orjson.dumps(json_copy(value, limit).as_object(limit, size), option=OPTIONS)
-    except Exception as error:  # noqa: BLE001 - a bug here must not lose the span
+    except not_interrupts() as error:  # a bug here must not lose the span
         failures.note("encode", error)
         return b'{"prefactor.encoding_failed":true}'
     if len(encoded) <= limit:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypedDict, cast, get_args, get_type_hints, is_typeddict
 
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.errors import ConfigurationError
 
 RiskAnswer = Literal["unknown", "allowed", "disallowed"]
@@ -89,7 +90,9 @@ def _checked(stated: Any, expected: Any, path: str) -> Any:
     if not is_typeddict(expected):
         words = get_args(expected)
         if stated not in words:
-            raise ConfigurationError(f"{path} must be one of {_listed(words)}, got {stated!r}")
+            raise ConfigurationError(
+                f"{path} must be one of {_listed(words)}, got {short_repr(stated)}"
+            )
         return stated
     if not isinstance(stated, Mapping):
         raise ConfigurationError(f"{path} must be a mapping, got {type(stated).__name__}")
@@ -98,7 +101,7 @@ def _checked(stated: Any, expected: Any, path: str) -> Any:
     for name in members:
         if name not in fields:
             raise ConfigurationError(
-                f"{path} has no member {name!r}; its members are {_listed(fields)}"
+                f"{path} has no member {short_repr(name)}; its members are {_listed(fields)}"
             )
     return {
         name: _checked(member, fields[name], f"{path}.{name}") for name, member in members.items()

@@ -116,17 +116,17 @@ class DeclaresSpanTypes:
         Raises:
             ConfigurationError: The object is not a function, or the name is declared differently.
         """
-        if callable(name) or isinstance(name, staticmethod | classmethod):
+        # By type, because `isinstance` may call code of the host.
+        if callable(name) or issubclass(type(name), staticmethod | classmethod):
             return self.trace()(cast("Any", name))
 
         def decorate(function: Any) -> Any:
-            if isinstance(function, staticmethod | classmethod):
-                method = cast("Any", function)
-                return type(method)(decorate(method.__func__))
+            if issubclass(type(function), staticmethod | classmethod):
+                return type(function)(decorate(function.__func__))
             return tracing.declare_traced(
                 self.add_span_type,
                 function,
-                name,
+                cast("str | None", name),
                 capture_arguments=capture_arguments,
                 capture_result=capture_result,
                 parts=declaration,

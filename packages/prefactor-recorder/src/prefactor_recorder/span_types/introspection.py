@@ -15,6 +15,8 @@ from collections.abc import Callable
 from inspect import Parameter
 from typing import Any, Literal, cast
 
+from prefactor_recorder.guard import not_interrupts
+
 INSTANCE_NAMES = {"self", "cls", "mcs", "mcls"}
 """Names of a first parameter that is not recorded, because it is the object of a method.
 
@@ -32,14 +34,14 @@ def hints_of(target: Any) -> dict[str, Any]:
         return {}
     try:
         return typing.get_type_hints(target, include_extras=True)
-    except Exception:  # noqa: BLE001 - a hint is an expression of the host and may raise anything
+    except not_interrupts():  # a hint is an expression of the host and may raise anything
         return _hints_one_by_one(target)
 
 
 def _hints_one_by_one(target: Any) -> dict[str, Any]:
     try:
         return _resolvable(target)
-    except Exception:  # noqa: BLE001 - invalid annotations
+    except not_interrupts():  # invalid annotations
         return {}
 
 
@@ -47,7 +49,7 @@ def underlying(target: Any) -> Any:
     """Unwrap partial objects, decorators, bound methods and callable objects."""
     try:
         return _underlying(target)
-    except Exception:  # noqa: BLE001 - a proxy may have every attribute, such as `__wrapped__`
+    except not_interrupts():  # a proxy may have every attribute, such as `__wrapped__`
         return target
 
 
@@ -76,7 +78,7 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
 
             return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
         return inspect.signature(function)
-    except Exception:  # noqa: BLE001 - see `underlying`
+    except not_interrupts():  # see `underlying`
         return None
 
 
@@ -109,7 +111,7 @@ def _resolvable(target: Any) -> dict[str, Any]:
             single = types.SimpleNamespace(__annotations__={name: annotation})
             try:
                 hints = typing.get_type_hints(single, _names(owner), include_extras=True)
-            except Exception:  # noqa: BLE001, S112 - leave out this one
+            except not_interrupts():  # leave out this one
                 continue
             found.update(hints)
     return found

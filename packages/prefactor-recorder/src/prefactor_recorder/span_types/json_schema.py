@@ -25,6 +25,7 @@ from typing import Any, Union, cast
 import orjson
 
 from prefactor_recorder.encoding.values import encode
+from prefactor_recorder.guard import not_interrupts
 from prefactor_recorder.span_types.introspection import hints_of
 
 Schema = dict[str, Any]
@@ -68,7 +69,7 @@ class Schemas:
             return {}
         try:
             return self._of(hint, depth + 1)
-        except Exception:  # noqa: BLE001 - metaclasses and descriptors may raise anything
+        except not_interrupts():  # metaclasses and descriptors may raise anything
             return {}
 
     def whole(self, root: Schema) -> Schema:
@@ -195,7 +196,7 @@ class Schemas:
             self.definitions[name] = {}  # reserves the name while the fields are described
             try:
                 self.definitions[name] = describe(kind, name, depth)
-            except Exception:  # noqa: BLE001 - see `of`; the definition stays, as `{}`
+            except not_interrupts():  # see `of`; the definition stays, as `{}`
                 return {}
         return {"$ref": f"#/$defs/{self._names[kind]}"}
 

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import orjson
+
 from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.encoding.values import encode
 from prefactor_recorder.errors import ConfigurationError
+from prefactor_recorder.guard import failures, not_interrupts
 from prefactor_recorder.span_types.declarations import DeclaresSpanTypes
 from prefactor_recorder.span_types.introspection import underlying
 from prefactor_recorder.span_types.span_type import (
@@ -31,8 +34,11 @@ class _Entry:
     traced: SpanType | None = None
 
     def with_declared(self, other: SpanType) -> _Entry:
-        if self.declared is not None and self.declared != other:
-            raise _conflict(other.name, _difference(self.declared, other))
+        if self.declared is not None:
+            different = _differences(self.declared, other)
+            if different:
+                raise _conflict(other.name, ", ".join(different))
+            return self
         return self._checked(replace(self, declared=other))
 
     def with_traced(self, other: SpanType) -> _Entry:
@@ -41,6 +47,8 @@ class _Entry:
         merged = _merged(self.traced, other)
         known = {_function_identity(each) for each in self.traced.functions}
         new = [each for each in other.functions if _function_identity(each) not in known]
+        if not new and not _differences(self.traced, merged):
+            return self
         functions = (*self.traced.functions, *new)[: MAX_FUNCTIONS + 1]
         return self._checked(replace(self, traced=replace(merged, functions=functions)))
 
@@ -53,7 +61,12 @@ class _Entry:
     @functools.cached_property
     def encoded(self) -> bytes:
         """The declaration as JSON. Cached, because the sets made for single runs share entries."""
-        return encode(self.effective().to_api())
+        whole = self.effective()
+        try:
+            return encode(whole.to_api())
+        except not_interrupts() as error:  # a schema of the host; declare the others as they are
+            failures.note(f"span type {whole.name!r}", error)
+            return encode(SpanType(name=whole.name).to_api())
 
     def effective(self) -> SpanType:
         if self.declared is None or self.traced is None:
@@ -72,16 +85,23 @@ def _merged(first: SpanType, second: SpanType) -> SpanType:
     merged: dict[str, Any] = {}
     for name in DECLARED_FIELDS:
         one, other = getattr(first, name), getattr(second, name)
-        if one is not None and other is not None and one != other:
+        if one is not None and other is not None and _differ(one, other):
             raise _conflict(first.name, name)
         merged[name] = other if one is None else one
     return replace(first, **merged)
 
 
-def _difference(first: SpanType, second: SpanType) -> str:
-    return ", ".join(
-        name for name in DECLARED_FIELDS if getattr(first, name) != getattr(second, name)
-    )
+def _differences(first: SpanType, second: SpanType) -> list[str]:
+    return [
+        name for name in DECLARED_FIELDS if _differ(getattr(first, name), getattr(second, name))
+    ]
+
+
+def _differ(one: Any, other: Any) -> bool:
+    try:
+        return one is not other and bool(one != other)
+    except not_interrupts():  # an `__eq__` of the host
+        return True
 
 
 def _conflict(name: str, what: str) -> ConfigurationError:
@@ -93,7 +113,10 @@ def _conflict(name: str, what: str) -> ConfigurationError:
 
 def _function_identity(function: Callable[..., Any]) -> Any:
     """Return the code of a function, so that functions defined in a loop count as one."""
-    return getattr(underlying(function), "__code__", function)
+    try:
+        return underlying(function).__code__
+    except not_interrupts():
+        return id(function)  # its own hash may be code of the host
 
 
 # One lock for all sets, because a declaration changes several of them. Held for microseconds, while
@@ -119,7 +142,7 @@ class SpanTypes(DeclaresSpanTypes):
         # Weakly, because a set made for one run must not live as long as the module's.
         self._including: weakref.WeakSet[SpanTypes] = weakref.WeakSet()
         self._version: bytes | None = None
-        for types in included:
+        for types in checked_sets(included):
             self.include(types)
 
     def include(self, types: SpanTypes) -> None:
@@ -128,7 +151,7 @@ class SpanTypes(DeclaresSpanTypes):
         Raises:
             ConfigurationError: Both declare a name differently.
         """
-        if not isinstance(cast("object", types), SpanTypes):
+        if not issubclass(type(cast("object", types)), SpanTypes):
             raise ConfigurationError(f"only SpanTypes can be included, got {short_repr(types)}")
         with _lock:
             self._merge(types._entries)
@@ -140,8 +163,10 @@ class SpanTypes(DeclaresSpanTypes):
         Raises:
             ConfigurationError: The name is already declared differently.
         """
+        if not issubclass(type(cast("object", span_type)), SpanType):
+            raise ConfigurationError(f"only a SpanType can be added, got {short_repr(span_type)}")
         name = declared_name(span_type.name)
-        if name != span_type.name:
+        if type(span_type.name) is not str or name != span_type.name:
             span_type = replace(span_type, name=name)
         traced = bool(span_type.functions)
         entry = _Entry(traced=span_type) if traced else _Entry(declared=span_type)
@@ -152,7 +177,7 @@ class SpanTypes(DeclaresSpanTypes):
         """Return the declarations as the API accepts them (`span_type_schemas`), sorted by name."""
         with _lock:
             entries = sorted(self._entries.items())
-        return [entry.effective().to_api() for _, entry in entries]
+        return [orjson.loads(entry.encoded) for _, entry in entries]
 
     def schema_version(self) -> bytes | None:
         """Return the `agent_schema_version` of a registration as JSON, or None without span types.
@@ -170,7 +195,7 @@ class SpanTypes(DeclaresSpanTypes):
         return version
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return type(name) is str and name in self._entries
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -190,7 +215,8 @@ class SpanTypes(DeclaresSpanTypes):
         return {**known, **more}
 
     def _replace(self, entries: dict[str, _Entry]) -> None:
-        if entries != self._entries or _functions(entries) != _functions(self._entries):
+        known = self._entries
+        if any(known.get(name) is not entry for name, entry in entries.items()):
             self._entries, self._version = entries, None
 
     def _affected(self) -> list[SpanTypes]:
@@ -205,5 +231,17 @@ class SpanTypes(DeclaresSpanTypes):
         return list(found.values())
 
 
-def _functions(entries: Mapping[str, _Entry]) -> list[tuple[Callable[..., Any], ...]]:
-    return [entry.traced.functions if entry.traced else () for entry in entries.values()]
+def checked_sets(given: Iterable[SpanTypes]) -> tuple[SpanTypes, ...]:
+    """Return sets of span types as a tuple.
+
+    Raises:
+        ConfigurationError: They are not an iterable of `SpanTypes`.
+    """
+    try:
+        found = tuple(given)
+    except not_interrupts() as error:
+        raise ConfigurationError("span_types must be an iterable of SpanTypes") from error
+    for each in found:
+        if not issubclass(type(cast("object", each)), SpanTypes):
+            raise ConfigurationError(f"span_types must hold SpanTypes, got {short_repr(each)}")
+    return found

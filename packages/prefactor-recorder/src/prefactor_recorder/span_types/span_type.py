@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from prefactor_recorder.corrections import schema_name, short_repr
+from prefactor_recorder.corrections import is_mapping, schema_name, short_repr
 from prefactor_recorder.encoding.values import MAX_SCHEMA_DEPTH, exceeds_depth
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.guard import failures
+from prefactor_recorder.guard import failures, not_interrupts
 from prefactor_recorder.span_types.data_risk import checked_risk
 from prefactor_recorder.span_types.introspection import underlying
 
@@ -121,13 +122,15 @@ def new_span_type(
     name = declared_name(name)
     for field_name in ("title", "description", "template"):
         text = texts.get(field_name)
-        if text is not None and not isinstance(text, str):
-            raise ConfigurationError(f"{field_name} of span type {name!r} must be text")
+        if text is not None:
+            if not issubclass(type(text), str):
+                raise ConfigurationError(f"{field_name} of span type {name!r} must be text")
+            texts[field_name] = str.__str__(text)
     return SpanType(
         name=name,
         params=_declared(name, "params", params),
         result=_declared(name, "result", result),
-        data_risk=None if data_risk is None else checked_risk(data_risk),
+        data_risk=None if data_risk is None else _checked_risk(name, data_risk),
         **texts,
     )
 
@@ -138,28 +141,59 @@ def declared_name(name: object) -> str:
     Raises:
         ConfigurationError: The name is neither text nor a number.
     """
-    if isinstance(name, bool) or not isinstance(name, str | Number):
+    if issubclass(type(name), bool) or not issubclass(type(name), str | Number):
         raise ConfigurationError(f"a span type's name must be text, got {short_repr(name)}")
     return schema_name(name, None)
 
 
-def _declared(name: str, part: str, declared: Any) -> Any:
-    if isinstance(declared, Mapping):
-        if exceeds_depth(declared, MAX_SCHEMA_DEPTH):
-            # Servers would reject the registration, and the run with it.
-            failures.note(
-                f"{part} of span type {name!r}",
-                ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; declared as any object"),
-            )
-            return dict(ANY_OBJECT)
-        try:
-            # Copied, so that nobody can change it after it was compared.
-            return orjson.loads(orjson.dumps(declared))
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{part} of span type {name!r} is not JSON: {error}") from None
-    if isinstance(declared, str | bytes | int | float | list):
-        kind = type(cast("Any", declared)).__name__
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _time_text(value: Any) -> str:
+    """Convert what orjson is not given; see `encoding.plain_json`."""
+    if not issubclass(type(value), dt.date | dt.time):
+        raise TypeError
+    from prefactor_recorder.encoding.objects import iso_text  # noqa: PLC0415 - rarely needed
+
+    return iso_text(value)
+
+
+def _checked_risk(name: str, risk: RiskLike) -> dict[str, Any]:
+    try:
+        return checked_risk(risk)
+    except ConfigurationError:
+        raise
+    except not_interrupts() as error:
+        kind = type(error).__name__
         raise ConfigurationError(
-            f"{part} of span type {name!r} must be a JSON Schema or a type, got {kind}"
+            f"data_risk of span type {name!r} cannot be read: {kind}"
+        ) from None
+
+
+def _declared(name: str, part: str, declared: Any) -> Any:
+    if is_mapping(declared):
+        try:
+            too_deep = exceeds_depth(declared, MAX_SCHEMA_DEPTH)
+            # Copied, so that nobody can change it after it was compared.
+            copy: Any = (
+                None if too_deep else orjson.loads(orjson.dumps(declared, _time_text, _OPTIONS))
+            )
+        except not_interrupts() as error:
+            reason = error if type(error) is orjson.JSONEncodeError else type(error).__name__
+            raise ConfigurationError(
+                f"{part} of span type {name!r} is not JSON: {reason}"
+            ) from None
+        if not too_deep:
+            return copy
+        # Servers would reject the registration, and the run with it.
+        failures.note(
+            f"{part} of span type {name!r}",
+            ValueError(f"nested more than {MAX_SCHEMA_DEPTH} levels; declared as any object"),
+        )
+        return dict(ANY_OBJECT)
+    kind = type(cast("object", declared))
+    if issubclass(kind, str | bytes | int | float | list):
+        raise ConfigurationError(
+            f"{part} of span type {name!r} must be a JSON Schema or a type, got {kind.__name__}"
         )
     return declared

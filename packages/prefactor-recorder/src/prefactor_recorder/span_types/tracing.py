@@ -14,8 +14,9 @@ import types
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from prefactor_recorder.corrections import short_repr
 from prefactor_recorder.errors import ConfigurationError
-from prefactor_recorder.guard import warn_once
+from prefactor_recorder.guard import not_interrupts, warn_once
 from prefactor_recorder.run import current_run
 from prefactor_recorder.span_types.arguments import Arguments
 from prefactor_recorder.span_types.generators import (
@@ -105,11 +106,37 @@ def declare_traced(
     parts: Mapping[str, Any],
 ) -> Callable[..., Any]:
     """Declare the span type of a function and wrap it; see `DeclaresSpanTypes.trace`."""
-    if isinstance(function, type) or not callable(function):
+    if issubclass(type(function), type) or not callable(function):
         raise ConfigurationError(
-            f"trace needs a function, got {function!r}. To trace a property, put @property above "
-            "@trace"
+            f"trace needs a function, got {short_repr(function)}. To trace a property, put "
+            "@property above @trace"
         )
+    try:
+        span_type, wrapper = _traced(
+            function,
+            name,
+            capture_arguments=bool(capture_arguments),
+            capture_result=bool(capture_result),
+            parts=parts,
+        )
+    except ConfigurationError:
+        raise
+    except not_interrupts() as error:  # attributes of a callable object
+        raise ConfigurationError(
+            f"trace cannot read {short_repr(function)}: {type(error).__name__}"
+        ) from error
+    add_span_type(span_type)
+    return wrapper
+
+
+def _traced(
+    function: Callable[..., Any],
+    name: str | None,
+    *,
+    capture_arguments: bool,
+    capture_result: bool,
+    parts: Mapping[str, Any],
+) -> tuple[SpanType, Callable[..., Any]]:
     given = {part: value for part, value in parts.items() if value is not None}
     if name is None:
         name, title = _function_names(function)
@@ -125,13 +152,13 @@ def declare_traced(
         functions=(function,),
         constants={member: {"type": "string"} for member in constants},
     )
-    add_span_type(span_type)
-    return trace_function(
+    wrapper = trace_function(
         function,
         name,
         constants=constants if capture_arguments else None,
         capture_result=capture_result,
     )
+    return span_type, wrapper
 
 
 def _function_names(function: Callable[..., Any]) -> tuple[str, str]:
@@ -180,8 +207,10 @@ def _copy_signature(wrapper: Any, function: Callable[..., Any]) -> None:
     `inspect.getcallargs` does. The code object keeps `*args` and `**kwargs`, because calls with
     wrong arguments are recorded as well.
     """
-    with contextlib.suppress(Exception):  # written in C, or annotated with a name defined later
+    try:
         wrapper.__signature__ = inspect.signature(function)
+    except not_interrupts():  # written in C, or annotated with a name defined later
+        pass
     if isinstance(function, types.FunctionType):
         wrapper.__defaults__ = function.__defaults__
         wrapper.__kwdefaults__ = function.__kwdefaults__

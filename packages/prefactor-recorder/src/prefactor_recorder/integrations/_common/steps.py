@@ -11,7 +11,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from prefactor_recorder.context import innermost
-from prefactor_recorder.guard import failures, warn_once
+from prefactor_recorder.guard import failures, not_interrupts, warn_once
 from prefactor_recorder.outcome import is_cancellation
 from prefactor_recorder.run import current_run
 from prefactor_recorder.span import ROOT, Span
@@ -228,7 +228,7 @@ def _safe_payload(
     """Return the payload, or None if that fails, because the step may have children."""
     try:
         return payload() if run.live else None
-    except Exception as error:  # noqa: BLE001 - it reads objects of the host
+    except not_interrupts() as error:  # it reads objects of the host
         failures.note("payload", error)
         return None
 
@@ -239,7 +239,7 @@ def _safe_result(
     """Return the result, or None if that fails."""
     try:
         return result(step)
-    except Exception as error:  # noqa: BLE001 - as above
+    except not_interrupts() as error:  # as above
         failures.note("result", error)
         return None
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from prefactor_recorder.errors import RunTerminated
-from prefactor_recorder.guard import failures
+from prefactor_recorder.guard import failures, not_interrupts
 from prefactor_recorder.integrations._common.optional import missing_library
 
 try:
@@ -79,7 +79,7 @@ def guarded(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except RunTerminated:
             raise
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except not_interrupts() as error:  # this is the guard
             failures.note(function.__qualname__, error)
 
     return safely

@@ -12,6 +12,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import PromptValue
 from pydantic import BaseModel
 
+from prefactor_recorder.guard import not_interrupts
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -87,7 +89,7 @@ def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
     if isinstance(value, BaseModel):
         try:
             return value.model_dump(mode="json", warnings=False)
-        except Exception:  # noqa: BLE001 - serializers of the host
+        except not_interrupts():  # serializers of the host
             return f"<{kind.__qualname__}>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [field.name for field in dataclasses.fields(value)]
