@@ -8,7 +8,7 @@ import pytest
 from api_client import ApiClient, Clock
 from openid_provider import CLIENT_ID, new_key, running_provider
 from openid_sign_in import COOKIE, SESSION, SignIn, open_openid_server
-from people import EMAIL, PASSWORD, anonymous, signed_in
+from people import EMAIL, PASSWORD, anonymous, put, session_rows, signed_in
 
 once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """Marks tests that cannot depend on the database."""
@@ -156,6 +156,25 @@ async def test_an_identity_belongs_to_one_person(browser: SignIn) -> None:
     page = await browser.through(connect=True, return_to="#/account?tab=me")
 
     assert page == "#/account?tab=me&openid_error=other_identity"
+
+
+async def test_connecting_ends_with_its_session(browser: SignIn) -> None:
+    """An attempt to connect a provider is void once its session was revoked or has expired."""
+    api_client = browser.api_client
+    (account,) = await api_client.storage.accounts()
+    for end in ("revoked", "expired"):
+        now = api_client.clock()
+        person, session, cookie = session_rows(account.id, "member", now)
+        await put(api_client, person, session._replace(expires_at=now + 60_000_000))
+        browser.cookies = {SESSION: cookie}
+        answer = await browser.at_provider(await browser.start(connect=True, return_to="#/me"))
+        if end == "revoked":
+            await api_client.call("DELETE", f"/sessions/{session.id}")
+        else:
+            api_client.clock.leap(seconds=60)
+
+        assert await browser.come_back(answer) == "#/me?openid_error=expired"
+        assert list(browser.cookies) == [SESSION]
 
 
 @once

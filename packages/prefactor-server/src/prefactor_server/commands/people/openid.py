@@ -19,7 +19,8 @@ class SignInWithOpenId(NamedTuple):
     """Start a session for a person whom a provider has identified.
 
     ``found`` is the id of an existing person, and ``new`` the person to store otherwise.
-    ``is_connecting`` means that the existing person is already signed in.
+    ``connecting`` is the id of the session in which the existing person connects the provider. It
+    must not have ended since.
     """
 
     request: Request
@@ -29,7 +30,7 @@ class SignInWithOpenId(NamedTuple):
     new: AdminUser
     found: str | None
     invite: str | None
-    is_connecting: bool
+    connecting: str | None
     operation: str = "sessions.create"
 
     def needs(self, needs: Needs) -> None:
@@ -37,6 +38,8 @@ class SignInWithOpenId(NamedTuple):
         if self.found is not None:
             needs.rows.add((AdminUser, self.found))
             needs.sessions_of.add(self.found)
+        if self.connecting is not None:
+            needs.rows.add((Session, self.connecting))
         if self.invite is not None:
             needs.rows.add((AdminUserInvite, self.invite))
 
@@ -45,13 +48,15 @@ class SignInWithOpenId(NamedTuple):
         found = None if self.found is None else snapshot.get(AdminUser, self.found)
         if self.found is not None and found is None:
             raise OpenIdRefused("expired")
+        if self.connecting is not None and snapshot.get(Session, self.connecting) is None:
+            raise OpenIdRefused("expired")
         person, used = admit(
             self.identity,
             found,
             new=self.new,
             invite=None if self.invite is None else snapshot.get(AdminUserInvite, self.invite),
             rules=self.rules,
-            is_connecting=self.is_connecting,
+            is_connecting=self.connecting is not None,
         )
         changes = Changes(
             inserted=(person,) if found is None else (),

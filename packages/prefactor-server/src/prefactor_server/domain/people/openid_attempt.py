@@ -29,25 +29,25 @@ _RETURN: Final = re.compile(rf"#/[!-~]{{0,{MAX_RETURN - 2}}}")
 class Attempt(NamedTuple):
     """One attempt.
 
-    ``person`` is the id of the signed-in person who connects the provider, or empty. ``return_to``
-    is the fragment of a URL, from # on.
+    ``session`` is the id of the session whose person connects the provider, or empty.
+    ``return_to`` is the fragment of a URL, from # on.
     """
 
     state: str
     nonce: str
     verifier: str
     return_to: str
-    person: str
+    session: str
     until: int
 
     @classmethod
     def start(
-        cls, now: int, random_bytes: Callable[[int], bytes], *, return_to: str, person: str
+        cls, now: int, random_bytes: Callable[[int], bytes], *, return_to: str, session: str
     ) -> Attempt:
         """Return a new attempt with fresh secrets."""
         state, nonce, verifier = (_text(random_bytes(_RANDOM_BYTES)) for _ in range(3))
         until = now + LIFETIME_SECONDS * _SECOND_US
-        return cls(state, nonce, verifier, return_to, person, until)
+        return cls(state, nonce, verifier, return_to, session, until)
 
     def seal(self, key: bytes) -> str:
         """Return the attempt as signed text."""

@@ -52,6 +52,7 @@ from prefactor_server.domain.people.openid_attempt import (
     Attempt,
     is_page,
 )
+from prefactor_server.domain.people.secret_text import SecretRef
 from prefactor_server.domain.people.session import Session
 from prefactor_server.openid import Provider
 
@@ -117,9 +118,9 @@ async def _start(call: Call, document: bytes) -> Success[OpenIdStartView]:
             "return_to", f"must be #/ with at most {MAX_RETURN - 2} printable characters after it"
         )
     provider, client = _provider(call), connection(call)
-    person = await _person(call) if body.connect else ""
+    session = await _session(call) if body.connect else ""
     attempt = Attempt.start(
-        call.now, call.services.random_bytes, return_to=body.return_to, person=person
+        call.now, call.services.random_bytes, return_to=body.return_to, session=session
     )
     try:
         url = await provider.authorization_url(attempt)
@@ -134,16 +135,16 @@ async def _start(call: Call, document: bytes) -> Success[OpenIdStartView]:
     return Success(details=OpenIdStartView(authorization_url=url))
 
 
-async def _person(call: Call) -> str:
+async def _session(call: Call) -> str:
     client = connection(call)
     cookie = client.session_cookie()
     if cookie is None:
         raise NotAuthenticated("Sign in before you connect a provider")
     client.check_request_header()
     principal = await call.services.authenticate_session(cookie)
-    if principal.admin_user_id is None:
+    if principal.admin_user_id is None or principal.session_id is None:
         raise InvalidAction("Only a person who has signed in can connect a provider")
-    return principal.admin_user_id
+    return principal.session_id
 
 
 async def _callback(call: Call, query: bytes) -> str:
@@ -271,7 +272,7 @@ async def _command(
         new=new,
         found=None if found.person is None else found.person.id,
         invite=found.invite,
-        is_connecting=bool(attempt.person),
+        connecting=attempt.session or None,
     )
     return command, cookie
 
@@ -279,12 +280,10 @@ async def _command(
 async def _find(call: Call, account: Account, attempt: Attempt, identity: Identity) -> _Found:
     reader = call.services.reader
     known = await reader.admin_users.by_identity(account.id, identity.issuer, identity.subject)
-    if attempt.person:
-        if known is not None and known.id != attempt.person:
+    if attempt.session:
+        person = await _connecting_person(call, account, attempt.session)
+        if known is not None and known.id != person.id:
             raise OpenIdRefused("other_identity")
-        person = await reader.admin_users.stored(account.id, attempt.person)
-        if person is None:
-            raise OpenIdRefused("expired")
         return _Found(person, None)
     if known is not None or identity.email is None:
         return _Found(known, None)
@@ -297,6 +296,18 @@ async def _find(call: Call, account: Account, attempt: Attempt, identity: Identi
         if invite is not None:
             return _Found(None, invite.id)
     return _Found(None, None)
+
+
+async def _connecting_person(call: Call, account: Account, session_id: str) -> AdminUser:
+    sessions = call.services.reader.sessions
+    session = await sessions.stored(SecretRef(account.id, session_id))
+    idle_us = call.services.limits.session_idle_seconds * _SECOND_US
+    if session is None or session.ends_at(idle_us) <= call.now:
+        raise OpenIdRefused("expired")
+    person = await sessions.person(session)
+    if person is None:
+        raise OpenIdRefused("expired")
+    return person
 
 
 def _provider(call: Call) -> Provider:
