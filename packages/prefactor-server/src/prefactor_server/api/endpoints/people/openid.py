@@ -281,10 +281,10 @@ async def _find(call: Call, account: Account, attempt: Attempt, identity: Identi
     reader = call.services.reader
     known = await reader.admin_users.by_identity(account.id, identity.issuer, identity.subject)
     if attempt.session:
-        person = await _connecting_person(call, account, attempt.session)
-        if known is not None and known.id != person.id:
+        connecting = await _connecting_person(call, account, attempt.session)
+        if known is not None and known.id != connecting.id:
             raise OpenIdRefused("other_identity")
-        return _Found(person, None)
+        return _Found(connecting, None)
     if known is not None or identity.email is None:
         return _Found(known, None)
     people = await reader.admin_users.by_email(identity.email)
