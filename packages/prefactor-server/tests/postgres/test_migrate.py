@@ -1,5 +1,7 @@
 """Migrations of a PostgreSQL database, and the write function of each server version."""
 
+import asyncio
+
 import asyncpg
 import pytest
 from postgres_database import PostgresDatabase
@@ -127,6 +129,21 @@ async def test_an_unusable_address() -> None:
         await PostgresStorage.open("postgresql://me:secret@/name?host=/nowhere")
 
     assert "secret" not in str(raised.value)
+
+
+async def test_a_connection_pooler() -> None:
+    """A pooler that refuses the settings of a session is named, with what to connect to instead."""
+    refusal = b"SFATAL\0C08P01\0Munsupported startup parameter: jit\0\0"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1024)
+        writer.write(b"E" + (len(refusal) + 4).to_bytes(4) + refusal)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as pooler:
+        port = pooler.sockets[0].getsockname()[1]
+        with pytest.raises(DatabaseServerError, match="address of PostgreSQL itself"):
+            await PostgresStorage.open(f"postgresql://me@127.0.0.1:{port}/name?sslmode=disable")
 
 
 async def test_an_encoding_that_loses_text(server: PostgresServer) -> None:

@@ -28,6 +28,8 @@ _MIN_SERVER_VERSION: Final = 14
 _CONNECT_SECONDS: Final = 10
 # Longer than the database's own limit, so that it only applies if the network fails.
 _ANSWER_SECONDS: Final = 45
+# How a pooler refuses the settings of a session, on which locks and kept plans depend.
+_PROTOCOL_VIOLATION: Final = "08P01"
 _FIRST_DELAY: Final = 0.02
 _MAX_DELAY: Final = 0.5
 
@@ -112,9 +114,14 @@ async def connect(url: str) -> Connection:
         if driver.sqlstate(error) is None and not is_lost(error):
             raise
         # The URL is left out, because it may contain a password.
+        advice = (
+            "Give the address of PostgreSQL itself: the server pools its connections, and does not "
+            "work through a connection pooler such as PgBouncer."
+            if driver.sqlstate(error) == _PROTOCOL_VIOLATION
+            else "Check --database, and that PostgreSQL runs."
+        )
         raise DatabaseServerError(
-            f"Cannot connect to the database: {error or type(error).__name__}. Check --database, "
-            "and that PostgreSQL runs."
+            f"Cannot connect to the database: {error or type(error).__name__}. {advice}"
         ) from error
     try:
         await _check_server(connection)
