@@ -5,19 +5,78 @@ import json
 import os
 import pty
 import re
+import ssl
 import struct
 import subprocess
 import sys
 import termios
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from command_line import HOSTILE, LARGE, PREFACTOR, Call, Recorded
 from live_server import LiveServer
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def self_signed(path: Path) -> Path:
+    """Write a key, and a certificate that nobody trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., str]]:
+    """Start a server of something else, which gives one answer to every request."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(status: int, body: str, *, certificate: Path | None = None) -> str:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Log nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(
@@ -47,6 +106,7 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
         (("runs", "lost"), 2, 'Unknown command "lost"'),
         (("search",), 2, "WORDS"),
         (("runs", "list", "--url", "http://127.0.0.1:9"), 5, "Cannot reach http://127.0.0.1:9"),
+        (("runs", "list", "--url", "http://no-such-host.invalid"), 5, ".invalid: "),
         (("runs", "list", "--url", "example.org"), 2, "must begin with http"),
         (("runs", "list", "--url", "http://127.0.0.1:99999"), 2, "a host and perhaps a port"),
         (("runs", "list", "--url", "http://[::1"), 2, "a host and perhaps a port"),
@@ -64,6 +124,54 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert failed.err.startswith("prefactor: ")
     assert failed.err.count("\n") == 1
     assert says in failed.err
+
+
+def test_an_https_url_of_a_server_without_tls_is_explained(
+    prefactor: Call, recorded: Recorded
+) -> None:
+    """The message says that TLS failed, and which URL a server without TLS has."""
+    failed = prefactor("runs", "list", "--url", recorded.server.url.replace("http", "https"))
+
+    assert failed.code == 5
+    assert "TLS failed" in failed.err
+    assert "begins with http://" in failed.err
+
+
+def test_an_untrusted_certificate_is_explained(
+    prefactor: Call, answering: Callable[..., str], tmp_path: Path
+) -> None:
+    """The message says that the certificate is not trusted, and why."""
+    url = answering(200, "", certificate=self_signed(tmp_path / "certificate.pem"))
+
+    failed = prefactor("runs", "list", "--url", url)
+
+    assert failed.code == 5
+    assert f"Cannot reach {url}: its certificate is not trusted (self" in failed.err
+
+
+@pytest.mark.parametrize("path", ["/api/v1", "/prefactor"])
+def test_a_url_with_a_wrong_path_is_not_a_missing_run(
+    prefactor: Call, recorded: Recorded, path: str
+) -> None:
+    """A script can distinguish a wrong URL from a run that does not exist."""
+    failed = prefactor("runs", "show", "x", "--url", recorded.server.url + path)
+
+    assert failed.code == 2
+    assert f"The API is not at {recorded.server.url}{path}: There is nothing at" in failed.err
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "<html>"), (404, "<html>"), (404, "")])
+def test_another_service_is_not_taken_for_the_api(
+    prefactor: Call, answering: Callable[..., str], status: int, body: str
+) -> None:
+    """A page of HTML, with any status, is reported as a wrong URL."""
+    url = answering(status, body)
+
+    failed = prefactor("runs", "list", "--url", url)
+
+    assert failed.code == 2
+    assert f"The API is not at {url}: " in failed.err
+    assert "/api/v1 is added" in failed.err
 
 
 def test_a_closed_standard_output_is_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from prefactor_http import (
     PrefactorNotFoundError,
     PrefactorRedirectError,
     PrefactorRequestError,
+    PrefactorResponseContractError,
     PrefactorResponseTooLargeError,
     PrefactorRetryExhaustedError,
     PrefactorValidationError,
@@ -35,6 +37,8 @@ _CODES: Final = (
     (PrefactorRequestError, USAGE),
 )
 
+_CHECK_PATH: Final = "Check --url or PREFACTOR_API_URL, to which /api/v1 is added."
+
 
 def explain(error: PrefactorHttpError, url: str) -> Failure:
     """Return the message about a failed request, with the exit code."""
@@ -43,12 +47,36 @@ def explain(error: PrefactorHttpError, url: str) -> Failure:
         last = error.last_error
     if isinstance(last, PrefactorNetworkError) or not isinstance(last, PrefactorHttpError):
         return _unreachable(last, url)
+    # A refused certificate is a ValueError too, which makes it a PrefactorRequestError.
+    if hasattr(last, "certificate_error"):
+        return _unreachable(last, url)
     if is_transient_http_error(last):
         return Failure(
             f"The server at {url} is busy: {_sentence(last)} Try again later.", UNREACHABLE
         )
+    if _is_another_service(last):
+        return Failure(f"The API is not at {url}: {_sentence(last)} {_CHECK_PATH}", USAGE)
     code = next((code for kind, code in _CODES if isinstance(last, kind)), FAILED)
     return Failure(_message(last), code)
+
+
+def _is_another_service(error: PrefactorHttpError) -> bool:
+    """Whether the response is not JSON, or its server does not know the path."""
+    match error:
+        case PrefactorNotFoundError():
+            return not is_missing(error)
+        case PrefactorResponseTooLargeError():
+            return False
+        case PrefactorResponseContractError(status_code=status):
+            # Without a status, the response is JSON that does not fit its model.
+            return status is not None
+        case _:
+            return False
+
+
+def is_missing(error: PrefactorNotFoundError) -> bool:
+    """Whether the API says that an object does not exist, rather than that a path does not."""
+    return error.code != "unknown" and not error.message.startswith("There is nothing at ")
 
 
 def _message(error: PrefactorHttpError) -> str:
@@ -79,10 +107,15 @@ def _unreachable(error: Exception, url: str) -> Failure:
 
 def _reason(error: Exception) -> str:
     """Return why the connection failed, if possible as the operating system describes it."""
-    number: object = getattr(error, "errno", None)
-    if isinstance(number, int) and number > 0:
-        return os.strerror(number)
-    return str(error).rstrip(".")
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({cause.verify_message.rstrip('.')})"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed ({cause.reason}). The URL of a server without TLS begins with http://"
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
+    # A failed look-up of a host name has a negative number, which only its own text explains.
+    return str(getattr(cause, "strerror", None) or error).rstrip(".")
 
 
 def _sentence(error: PrefactorHttpError) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import cyclopts
 
+from prefactor_cli.errors import is_missing
 from prefactor_cli.failure import NOT_FOUND, USAGE, Failure
 from prefactor_cli.flags import Texts
 from prefactor_cli.times import read_moment, read_seconds
@@ -127,8 +128,9 @@ async def version_id(client: PrefactorHttpClient, agent: str | None, given: str)
     """Return the id of an agent's version, given its id or external identifier."""
     try:
         return (await client.agent_versions.get(given)).id
-    except PrefactorNotFoundError:
-        pass
+    except PrefactorNotFoundError as error:
+        if not is_missing(error):
+            raise
     if agent is None:
         message = (
             f"--version: {given!r} is not an id; for an external identifier, give --agent as well"
@@ -146,8 +148,9 @@ async def agent_id(client: PrefactorHttpClient, given: str) -> str:
     """Return the id of an agent, given its id or external identifier."""
     try:
         return (await client.agents.show(agent_id=given)).id
-    except PrefactorNotFoundError:
-        pass
+    except PrefactorNotFoundError as error:
+        if not is_missing(error):
+            raise
     try:
         return (await client.agents.show(external_identifier=given)).id
     except PrefactorNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+from prefactor_cli.errors import is_missing
 from prefactor_cli.failure import FAILED, NOT_FOUND, Failure
 from prefactor_http import (
     AgentInstance,
@@ -39,8 +40,9 @@ async def find_run(client: PrefactorHttpClient, given: str | None) -> AgentInsta
                 include_risk_score=True,
                 include_alert_count=True,
             )
-        except PrefactorNotFoundError:
-            continue
+        except PrefactorNotFoundError as error:
+            if not is_missing(error):
+                raise
     message = f"There is no run {given!r}: `prefactor runs list` finds runs"
     raise Failure(message, NOT_FOUND)
 
