@@ -5,16 +5,16 @@ from collections.abc import Mapping
 
 from postgres_database import PostgresDatabase
 
-from prefactor_server.storage.postgres import facets, feed, run_totals, series, webhooks
+from prefactor_server.storage.postgres import facets
 from prefactor_server.storage.postgres.backend import PostgresStorage
-from prefactor_server.storage.postgres.upkeep import heartbeats
+from prefactor_server.storage.sql import load_sql
 
 STATEMENTS: Mapping[str, str] = {
-    **feed._SQL,
-    **run_totals._SQL,
-    **series._SQL,
-    **webhooks._SQL,
-    **heartbeats._SQL,
+    **{
+        name: text
+        for file in ("feed", "run_totals", "series", "webhooks", "heartbeats")
+        for name, text in load_sql("prefactor_server.storage.postgres.sql", f"{file}.sql").items()
+    },
     "facets.texts": facets._TEXTS,
     "facets.types_of_spans": facets._TYPES_OF_SPANS,
     "people.by_identity": "SELECT * FROM admin_user WHERE account_id = $1::text "

@@ -76,9 +76,9 @@ async def test_spans_by_id_are_read_from_their_partitions(
 ) -> None:
     """Spans are read by id from the partitions of their days."""
     async with storage._span_reading.connection() as connection:
-        one = await touched(connection, read._read("span.by_id"), ACCOUNT, filled[3])
+        one = await touched(connection, read.READS["span.by_id"], ACCOUNT, filled[3])
         ids = [filled[3], filled[9]]
-        two = await touched(connection, read._read("span.by_ids"), ACCOUNT, ids, *ids)
+        two = await touched(connection, read.READS["span.by_ids"], ACCOUNT, ids, *ids)
 
     assert (one, two) == ({date(3)}, {date(3), date(9)})
 
@@ -105,7 +105,7 @@ async def test_a_run_may_have_spans_in_every_partition(
     """A run's spans are read from all partitions, because clients may choose any ids."""
     of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
     async with storage._span_reading.connection() as connection:
-        found = await touched(connection, read._read("instance.skeleton"), ACCOUNT, "run-1")
+        found = await touched(connection, read.READS["instance.skeleton"], ACCOUNT, "run-1")
 
     assert found >= {date(day) for day in range(DAYS)}
     assert {span.id for span in await storage.skeleton(ACCOUNT, "run-1")} == set(filled)

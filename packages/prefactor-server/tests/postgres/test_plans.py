@@ -251,7 +251,7 @@ async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage
 
 async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
     """The spans of a run are read through the index of runs, and no others."""
-    sql = read._read("instance.skeleton")
+    sql = read.READS["instance.skeleton"]
 
     async with filled._span_reading.connection() as connection:
         plan = await explained(connection, sql, ACCOUNT, "run-7")

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from prefactor_server.storage.facets import metadata_counts_sql
-from prefactor_server.storage.sqlite import facets, feed, run_totals, series, webhooks
+from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite import facets
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.tables import ADMIN_USER, ADMIN_USER_INVITE
-from prefactor_server.storage.sqlite.upkeep import heartbeats
 
 STATEMENTS: Mapping[str, str] = {
-    **feed._SQL,
-    **run_totals._SQL,
-    **series._SQL,
-    **webhooks._SQL,
-    **heartbeats._SQL,
+    **{
+        name: text
+        for file in ("feed", "run_totals", "series", "webhooks", "heartbeats")
+        for name, text in load_sql("prefactor_server.storage.sqlite.sql", f"{file}.sql").items()
+    },
     "facets.texts": facets._TEXTS,
     "facets.types_of_spans": facets._TYPES_OF_SPANS,
     "facets.metadata_counts": metadata_counts_sql("account", (), (), 10).sql,
@@ -37,7 +37,7 @@ FEW = re.compile(
     r"|run_total_due USING INDEX run_total_due_since\Z"
     r"|webhook_delivery USING INDEX webhook_delivery_due\Z"
     r"|server_uptime\Z|run_heartbeat USING COVERING INDEX run_heartbeat_silent\Z"
-    r"|(agent_instance|run) USING INDEX agent_instance_abandoned\Z)"
+    r"|(agent_instance|t) USING INDEX agent_instance_abandoned\Z)"
 )
 # Each agent has a risk profile, and all of them are compared. Each enabled webhook is asked whether
 # it has something to send, and there are few in an account.

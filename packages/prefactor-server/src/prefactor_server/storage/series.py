@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.series.figures import FinishedSpan
 from prefactor_server.domain.series.rollup import CountedEnd, CountedLateSpan, Rollup, RollupKey
+from prefactor_server.storage.recent_spans import RecentSpans
+from prefactor_server.storage.sql import NamedStatements
 
-SPAN_COLUMNS: Final = ", ".join(f"t.{column}" for column in FinishedSpan._fields)
-RUN_COLUMNS: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
-ROLLUP_COLUMNS: Final = ", ".join(f"t.{column}" for column in Rollup._fields)
+_FINISHED: Final = attrgetter(*FinishedSpan._fields)
 
 
 class RollupRange(NamedTuple):
@@ -28,31 +30,62 @@ class RollupRange(NamedTuple):
     environment_id: str | None
 
 
-class SeriesStorage(Protocol):
+class SeriesStorage(ABC):
     """The reads for series. Writes go through the change feed, see ``Derived``.
+
+    ``recent`` are the spans and runs in memory, which need not be read.
 
     Raises from every method:
         Unavailable: the database cannot be reached.
     """
 
+    def __init__(self, statements: NamedStatements, recent: RecentSpans) -> None:
+        self._statements = statements
+        self._recent = recent
+
     async def runs_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[AgentInstance]:
         """Return the existing runs among ``ids``."""
-        ...
+        recent, others = self._recent.find_runs(account_id, ids)
+        if not others:
+            return recent
+        found = await self._statements.rows(
+            AgentInstance._make, "series.runs", account_id=account_id, ids=list(others)
+        )
+        return [*recent, *found]
 
     async def spans_by_id(self, account_id: str, ids: Sequence[str]) -> Sequence[FinishedSpan]:
         """Return the existing spans among ``ids`` that have an end, without payloads."""
-        ...
+        recent, others = self._recent.find(account_id, ids)
+        found = [
+            FinishedSpan._make(_FINISHED(one.span))
+            for one in recent
+            if one.span.finished_at is not None
+        ]
+        if others:
+            found += await self._statements.rows(
+                FinishedSpan._make, "series.spans", account_id=account_id, ids=list(others)
+            )
+        return found
 
     async def counted_late(
         self, account_id: str, run_ids: Sequence[str], ids: Sequence[str]
     ) -> Sequence[CountedLateSpan]:
         """Return the spans of runs that were finished late and have been counted."""
-        ...
+        return await self._statements.rows(
+            CountedLateSpan._make,
+            "series.counted_late",
+            account_id=account_id,
+            run_ids=list(run_ids),
+            ids=list(ids),
+        )
 
     async def counted_ends(self, account_id: str, run_ids: Sequence[str]) -> Sequence[CountedEnd]:
         """Return the ends with which runs were counted, if they may end again."""
-        ...
+        return await self._statements.rows(
+            CountedEnd._make, "series.counted_ends", account_id=account_id, run_ids=list(run_ids)
+        )
 
+    @abstractmethod
     async def rollups_by_key(self, keys: Sequence[RollupKey]) -> Sequence[Rollup]:
         """Return the existing rollups among ``keys``.
 
@@ -66,12 +99,28 @@ class SeriesStorage(Protocol):
         Without an environment, it returns those of ALL_ENVIRONMENTS, and in place of a missing
         one, those of each environment.
         """
-        ...
+        name, values = "series.rollups", within._asdict()
+        if within.environment_id is None:
+            name = "series.rollups_of_all"
+            del values["environment_id"]
+        return await self._statements.rows(Rollup._make, name, **values, limit=limit)
 
     async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:
         """Return the start of the first rollup of an agent."""
-        ...
+        start: int | None = await self._statements.value(
+            "series.first", account_id=account_id, agent_id=agent_id, bucket_seconds=seconds
+        )
+        return start
 
     async def expired(self, kept_from: Mapping[int, int], limit: int) -> Sequence[RollupKey]:
         """Return some rollups that are older than the retention for their bucket's length."""
-        ...
+        found: list[RollupKey] = []
+        for seconds, start in kept_from.items():
+            found += await self._statements.rows(
+                RollupKey._make,
+                "series.expired",
+                bucket_seconds=seconds,
+                before=start,
+                limit=limit,
+            )
+        return found

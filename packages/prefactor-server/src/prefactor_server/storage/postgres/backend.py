@@ -18,6 +18,7 @@ from prefactor_server.storage.base import (
     Needs,
     Snapshot,
 )
+from prefactor_server.storage.heartbeats import Heartbeats
 from prefactor_server.storage.postgres import read, risk
 from prefactor_server.storage.postgres.announcements import Announcements
 from prefactor_server.storage.postgres.connection import (
@@ -32,16 +33,17 @@ from prefactor_server.storage.postgres.facets import PostgresFacets
 from prefactor_server.storage.postgres.failures import invalid_value
 from prefactor_server.storage.postgres.feed import PostgresFeed
 from prefactor_server.storage.postgres.migrate import migrate
+from prefactor_server.storage.postgres.named_statements import PostgresStatements
 from prefactor_server.storage.postgres.pool.standby import Standby, StandbyReads
-from prefactor_server.storage.postgres.run_totals import PostgresRunTotals
 from prefactor_server.storage.postgres.search import PostgresSearch
 from prefactor_server.storage.postgres.series import PostgresSeries
 from prefactor_server.storage.postgres.transaction import transact
 from prefactor_server.storage.postgres.upkeep import maintenance
-from prefactor_server.storage.postgres.upkeep.heartbeats import PostgresHeartbeats
 from prefactor_server.storage.postgres.upkeep.maintenance import PostgresMaintenance
-from prefactor_server.storage.postgres.webhooks import PostgresWebhooks
+from prefactor_server.storage.recent_spans import RecentSpans
+from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.standby import StandbyUse
+from prefactor_server.storage.webhooks import WebhookStorage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,13 +98,21 @@ class PostgresStorage:
             self.span_reads = StandbyReads(span_reading, standby, PoolUse.SPAN_READS)
         self.concurrency = concurrency
         self.maintenance = PostgresMaintenance(writing, reading)
-        self.run_totals = PostgresRunTotals(self.reads, self.span_reads)
+        # There may be other servers, so no row is kept in memory.
+        none_recent = RecentSpans()
+        self.run_totals = RunTotals(
+            PostgresStatements("run_totals.sql", writing, self.reads),
+            PostgresStatements("run_totals.sql", writing, self.span_reads),
+            none_recent,
+        )
         self.facets = PostgresFacets(self.reads, self.span_reads)
         self.feed = PostgresFeed(writing, reading, announcements)
-        self.series = PostgresSeries(self.reads)
-        self.heartbeats = PostgresHeartbeats(writing, reading)
+        self.series = PostgresSeries(
+            PostgresStatements("series.sql", writing, self.reads), none_recent
+        )
+        self.heartbeats = Heartbeats(PostgresStatements("heartbeats.sql", writing, reading))
         self.search = PostgresSearch(self.reads, self.feed)
-        self.webhooks = PostgresWebhooks(writing, reading)
+        self.webhooks = WebhookStorage(PostgresStatements("webhooks.sql", writing, reading))
 
     @property
     def standby(self) -> StandbyUse | None:

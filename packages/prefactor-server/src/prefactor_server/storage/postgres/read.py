@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -27,11 +26,17 @@ from prefactor_server.storage.base import (
 from prefactor_server.storage.postgres import tables
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import Table
-from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sql import columns, load_sql
 
 T = TypeVar("T")
 
-_READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "reads.sql")
+_SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "reads.sql")
+READS: Final[Mapping[str, str]] = {
+    name: text.replace("{use}", "\n" + _SQL["agent.use"]).replace(
+        "{payloads}", "\n" + _SQL["span.payloads"]
+    )
+    for name, text in _SQL.items()
+}
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
 _NO_PAYLOAD: Final = b"{}"
 _BY_EMAIL: Final = (
@@ -44,12 +49,12 @@ _AT_A_TIME: Final = 5000
 
 async def accounts(connection: Connection) -> Sequence[Account]:
     """Return all accounts, oldest first."""
-    return [Account._make(record) for record in await connection.fetch(_read("account.all"))]
+    return [Account._make(record) for record in await connection.fetch(READS["account.all"])]
 
 
 async def account(connection: Connection, account_id: str) -> Account | None:
     """Return an account by its id."""
-    found = await connection.fetchrow(_read("account.by_id"), account_id)
+    found = await connection.fetchrow(READS["account.by_id"], account_id)
     return None if found is None else Account._make(found)
 
 
@@ -57,7 +62,7 @@ async def token_by_hash(
     connection: Connection, token_hash: bytes
 ) -> tuple[ApiToken, Account] | None:
     """Return the token with a hash, and its account."""
-    record = await connection.fetchrow(_read("token.by_hash"), token_hash)
+    record = await connection.fetchrow(READS["token.by_hash"], token_hash)
     if record is None:
         return None
     return tables.API_TOKEN.row(tuple(record)), Account._make(record[-1])
@@ -70,7 +75,7 @@ async def admin_users_by_email(connection: Connection, email: str) -> Sequence[A
 
 async def tokens(connection: Connection, account_id: str) -> Sequence[ApiToken]:
     """Return all tokens of an account, oldest first."""
-    records = await connection.fetch(_read("token.all"), account_id)
+    records = await connection.fetch(READS["token.all"], account_id)
     return [tables.API_TOKEN.row(tuple(record)) for record in records]
 
 
@@ -91,20 +96,20 @@ async def current_versions(
     connection: Connection, account_id: str, agent_id: str
 ) -> Sequence[CurrentVersion]:
     """Return the current versions of an agent's deployments."""
-    text = _read("agent_deployment.current_versions")
+    text = READS["agent_deployment.current_versions"]
     records = await connection.fetch(text, account_id, agent_id)
     return [CurrentVersion._make(record) for record in records]
 
 
 async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecord | None:
     """Return an agent by its id, or else by its external identifier."""
-    record = await connection.fetchrow(_read("agent.by_ref"), account_id, ref)
+    record = await connection.fetchrow(READS["agent.by_ref"], account_id, ref)
     return None if record is None else _agent(tuple(record))
 
 
 async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """Return a page of agents."""
-    query = _ListQuery(_read("agent.page"), tables.AGENT, account_id, listing)
+    query = _ListQuery(READS["agent.page"], tables.AGENT, account_id, listing)
     return await _page(connection, query, _agent)
 
 
@@ -113,7 +118,7 @@ async def instance_counts(
 ) -> InstanceCounts:
     """Count an agent's runs by status."""
     records = await connection.fetch(
-        _read("agent.instance_counts"), account_id, agent_id, environment_id
+        READS["agent.instance_counts"], account_id, agent_id, environment_id
     )
     by_status: dict[str, int] = {status: number for status, number in records}  # noqa: C416 - dict() loses types
     return InstanceCounts(**by_status)
@@ -123,7 +128,7 @@ async def instance(
     connection: Connection, account_id: str, instance_id: str
 ) -> AgentInstance | None:
     """Return a run by its id."""
-    record = await connection.fetchrow(_read("instance.by_id"), account_id, instance_id)
+    record = await connection.fetchrow(READS["instance.by_id"], account_id, instance_id)
     return None if record is None else tables.AGENT_INSTANCE.row(tuple(record))
 
 
@@ -133,7 +138,7 @@ async def skeleton(
     """Return a run's spans without payloads."""
     found: list[SpanOutline] = []
     async with connection.transaction():
-        cursor = await connection.cursor(_read("instance.skeleton"), account_id, instance_id)
+        cursor = await connection.cursor(READS["instance.skeleton"], account_id, instance_id)
         while records := await cursor.fetch(_AT_A_TIME):
             found += [SpanOutline._make(record) for record in records]
     return found
@@ -143,13 +148,13 @@ async def instances(
     connection: Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
     """Return a page of runs."""
-    query = _ListQuery(_read("instance.page"), tables.AGENT_INSTANCE, account_id, listing)
+    query = _ListQuery(READS["instance.page"], tables.AGENT_INSTANCE, account_id, listing)
     return await _page(connection, query, tables.AGENT_INSTANCE.row)
 
 
 async def span(connection: Connection, account_id: str, span_id: str) -> SpanRecord | None:
     """Return a span with its payloads."""
-    record = await connection.fetchrow(_read("span.by_id"), account_id, span_id)
+    record = await connection.fetchrow(READS["span.by_id"], account_id, span_id)
     return None if record is None else _span(tuple(record))
 
 
@@ -159,7 +164,7 @@ async def spans_by_id(
     """Return spans with their payloads, by id."""
     return [
         _span(tuple(record))
-        for record in await fetch_by_ids(connection, _read("span.by_ids"), account_id, ids)
+        for record in await fetch_by_ids(connection, READS["span.by_ids"], account_id, ids)
     ]
 
 
@@ -174,7 +179,7 @@ async def fetch_by_ids(
 
 async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
     """Return a page of spans with their payloads."""
-    query = _ListQuery(_read("span.page"), tables.AGENT_SPAN, account_id, listing)
+    query = _ListQuery(READS["span.page"], tables.AGENT_SPAN, account_id, listing)
     return await _page(connection, query, _span)
 
 
@@ -205,7 +210,7 @@ async def schema_content(
 ) -> bytes | None:
     """Return the JSON that a schema version declares."""
     record = await connection.fetchrow(
-        _read("schema_content.of_version"), account_id, schema_version_id
+        READS["schema_content.of_version"], account_id, schema_version_id
     )
     return None if record is None else decode_document(*record)
 
@@ -267,28 +272,10 @@ def decode_payloads(records: Sequence[Sequence[Any]]) -> tuple[bytes | None, byt
     return documents.get(PARAMS), documents.get(RESULT)
 
 
-@cache
-def _read(name: str) -> str:
-    """Return a read with the columns of its rows filled in. A page fills in the rest."""
-    slots = {
-        "token": _columns(tables.API_TOKEN),
-        "agent": _columns(tables.AGENT),
-        "use": "\n" + _READS["agent.use"],
-        "instance": _columns(tables.AGENT_INSTANCE),
-        "span": _columns(tables.AGENT_SPAN),
-        "payloads": "\n" + _READS["span.payloads"],
-    }
-    return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
-
-
 def _plain(name: str, table: Table[Any]) -> str:
     """Return a read for the rows of a table."""
-    slots = {"table": table.name, "columns": _columns(table)}
-    return _SLOT.sub(lambda match: slots.get(match[1], match[0]), _READS[name])
-
-
-def _columns(table: Table[Any]) -> str:
-    return ", ".join(f"t.{column}" for column in table.columns)
+    slots = {"table": table.name, "columns": columns(table.kind)}
+    return _SLOT.sub(lambda match: slots.get(match[1], match[0]), READS[name])
 
 
 def numbered(sql: str) -> str:

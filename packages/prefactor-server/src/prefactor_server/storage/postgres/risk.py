@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.postgres.driver import Connection
-from prefactor_server.storage.sql import load_sql
-
-READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "reads.sql")
-_PROFILES_OF: Final = READS["risk.profiles_of"].replace(
-    "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
-)
-_RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
-_OF_AGENT: Final = READS["risk.instances_of_agent"].replace("{run}", _RUN)
+from prefactor_server.storage.postgres.read import READS
 
 
 async def span_usage(
@@ -32,7 +24,7 @@ async def profiles_of(
     connection: Connection, account_id: str, agent_ids: Sequence[str]
 ) -> Mapping[str, RiskProfile]:
     """Return the profiles of agents, by agent."""
-    records = await connection.fetch(_PROFILES_OF, account_id, list(agent_ids))
+    records = await connection.fetch(READS["risk.profiles_of"], account_id, list(agent_ids))
     return {record[0]: RiskProfile._make(tuple(record)[1:]) for record in records}
 
 
@@ -40,7 +32,8 @@ async def instances_of_agent(
     connection: Connection, account_id: str, agent_id: str, after: str, limit: int
 ) -> Sequence[AgentInstance]:
     """Return the runs of an agent after an id."""
-    records = await connection.fetch(_OF_AGENT, account_id, agent_id, after, limit)
+    query = READS["risk.instances_of_agent"]
+    records = await connection.fetch(query, account_id, agent_id, after, limit)
     return [AgentInstance._make(tuple(record)) for record in records]
 
 

@@ -30,7 +30,9 @@ from prefactor_server.storage.base import (
 )
 from prefactor_server.storage.feed import Derived
 from prefactor_server.storage.feed_rows import FeedRow
+from prefactor_server.storage.heartbeats import Heartbeats
 from prefactor_server.storage.recent_spans import RecentSpans
+from prefactor_server.storage.run_totals import RunTotals
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import (
     DatabaseFileError,
@@ -46,14 +48,13 @@ from prefactor_server.storage.sqlite.feed import SqliteFeed, append
 from prefactor_server.storage.sqlite.files import OpenFiles, check_free_disk
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.migrate import migrate
+from prefactor_server.storage.sqlite.named_statements import SqliteStatements
 from prefactor_server.storage.sqlite.reader_threads import ReaderThreads
-from prefactor_server.storage.sqlite.run_totals import SqliteRunTotals
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.series import SqliteSeries
-from prefactor_server.storage.sqlite.upkeep.heartbeats import SqliteHeartbeats
 from prefactor_server.storage.sqlite.upkeep.maintenance import SqliteMaintenance
-from prefactor_server.storage.sqlite.webhooks import SqliteWebhooks
 from prefactor_server.storage.sqlite.write import write
+from prefactor_server.storage.webhooks import WebhookStorage
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -102,12 +103,13 @@ class SqliteStorage:
         self._recent = RecentSpans()
         self._is_damaged = False
         self.maintenance = SqliteMaintenance(self._maintain, self.on_reader, self._recent)
-        self.run_totals = SqliteRunTotals(self.on_reader, self._recent)
+        totals = self._statements("run_totals.sql")
+        self.run_totals = RunTotals(totals, totals, self._recent)
         self.facets = SqliteFacets(self.on_reader, self._recent)
         self.search = SqliteSearch(search_path(path), min_free_disk_bytes=min_free_disk_bytes)
-        self.series = SqliteSeries(self.on_reader, self._recent)
-        self.webhooks = SqliteWebhooks(self._maintain, self.on_reader)
-        self.heartbeats = SqliteHeartbeats(self._maintain, self.on_reader)
+        self.series = SqliteSeries(self._statements("series.sql"), self._recent)
+        self.webhooks = WebhookStorage(self._statements("webhooks.sql"))
+        self.heartbeats = Heartbeats(self._statements("heartbeats.sql"))
         self.feed = SqliteFeed(
             self._maintain, self.on_reader, self._readers.run_together, self._decide_derived
         )
@@ -264,6 +266,9 @@ class SqliteStorage:
             self._writer.execute("PRAGMA wal_checkpoint").fetchall()
         if database_shrank:
             check_every_page(self._writer)
+
+    def _statements(self, file: str) -> SqliteStatements:
+        return SqliteStatements(file, self._maintain, self.on_reader)
 
     async def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._write(self._in_transaction, lambda: work(self._writer))

@@ -19,7 +19,7 @@ from prefactor_server.storage.facets import (
     span_types_sql,
 )
 from prefactor_server.storage.recent_spans import Body, RecentSpan, RecentSpans
-from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
+from prefactor_server.storage.sqlite.named_statements import RunOnThread
 
 T = TypeVar("T")
 

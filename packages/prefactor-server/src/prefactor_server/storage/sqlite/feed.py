@@ -20,8 +20,8 @@ from prefactor_server.storage.feed import (
 from prefactor_server.storage.feed_rows import FeedRow, whole_commits
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.derived import some_derived, write_derived
+from prefactor_server.storage.sqlite.named_statements import RunOnThread
 from prefactor_server.storage.sqlite.statements import Statement
-from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread
 
 T = TypeVar("T")
 

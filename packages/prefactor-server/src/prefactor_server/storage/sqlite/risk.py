@@ -5,19 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes, RecordedType
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.storage.base import SpanUsage
 from prefactor_server.storage.sqlite.read import READS
-
-_PROFILES_OF: Final = READS["risk.profiles_of"].replace(
-    "{profile}", ", ".join(f"t.{column}" for column in RiskProfile._fields)
-)
-_RUN: Final = ", ".join(f"t.{column}" for column in AgentInstance._fields)
-_OF_AGENT: Final = READS["risk.instances_of_agent"].replace("{run}", _RUN)
 
 
 def span_usage(
@@ -33,7 +26,7 @@ def profiles_of(
 ) -> Mapping[str, RiskProfile]:
     """Return the profiles of agents, by agent."""
     named = {"account_id": account_id, "ids": json.dumps(list(agent_ids))}
-    rows = connection.execute(_PROFILES_OF, named)
+    rows = connection.execute(READS["risk.profiles_of"], named)
     return {agent_id: RiskProfile._make(profile) for agent_id, *profile in rows}
 
 
@@ -42,7 +35,8 @@ def instances_of_agent(
 ) -> Sequence[AgentInstance]:
     """Return the runs of an agent after an id."""
     named = {"account_id": account_id, "agent_id": agent_id, "after": after, "limit": limit}
-    return [AgentInstance._make(row) for row in connection.execute(_OF_AGENT, named)]
+    rows = connection.execute(READS["risk.instances_of_agent"], named)
+    return [AgentInstance._make(row) for row in rows]
 
 
 def agent_types(

@@ -33,37 +33,37 @@ SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
 
 -- name: silent
 -- Active runs whose heartbeats and writes ended before a time.
-SELECT {columns} FROM run_heartbeat AS heartbeat
-JOIN agent_instance AS run ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
-WHERE heartbeat.last_seen_at < $1 AND run.status = 'active' AND run.abandoned_at IS NULL
-  AND coalesce(run.last_seen_at, run.updated_at) < $1
+SELECT {run} FROM run_heartbeat AS heartbeat
+JOIN agent_instance AS t ON t.account_id = heartbeat.account_id AND t.id = heartbeat.id
+WHERE heartbeat.last_seen_at < $1 AND t.status = 'active' AND t.abandoned_at IS NULL
+  AND coalesce(t.last_seen_at, t.updated_at) < $1
 ORDER BY heartbeat.last_seen_at LIMIT $2
 
 -- name: abandoned
 -- Active runs that were marked before a time, except those that were marked before an import.
-SELECT {columns} FROM agent_instance AS run
-WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < $1 AND run.status = 'active'
-  AND run.abandoned_at > coalesce(run.imported_at, 0)
-ORDER BY run.account_id, run.id LIMIT $2
+SELECT {run} FROM agent_instance AS t
+WHERE t.abandoned_at IS NOT NULL AND t.abandoned_at < $1 AND t.status = 'active'
+  AND t.abandoned_at > coalesce(t.imported_at, 0)
+ORDER BY t.account_id, t.id LIMIT $2
 
 -- name: unwritten
 -- Active runs of an account without writes since a time. Imported runs count only once they have
 -- been written to here.
-SELECT {columns} FROM agent_instance AS run
-WHERE run.account_id = $1 AND run.status = 'active' AND run.id > $3
-  AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < $2
-  AND coalesce(run.last_seen_at, run.updated_at) > coalesce(run.imported_at, 0)
+SELECT {run} FROM agent_instance AS t
+WHERE t.account_id = $1 AND t.status = 'active' AND t.id > $3
+  AND t.abandoned_at IS NULL AND coalesce(t.last_seen_at, t.updated_at) < $2
+  AND coalesce(t.last_seen_at, t.updated_at) > coalesce(t.imported_at, 0)
   AND NOT EXISTS (SELECT 1 FROM run_heartbeat AS heartbeat
-                  WHERE heartbeat.account_id = run.account_id AND heartbeat.id = run.id
+                  WHERE heartbeat.account_id = t.account_id AND heartbeat.id = t.id
                     AND heartbeat.last_seen_at >= $2)
-ORDER BY run.id LIMIT $4
+ORDER BY t.id LIMIT $4
 
 -- name: forget
 -- Delete old heartbeats of runs that have ended, were deleted, or were marked long ago.
 DELETE FROM run_heartbeat WHERE ctid = ANY (ARRAY(
     SELECT heartbeat.ctid FROM run_heartbeat AS heartbeat
-    LEFT JOIN agent_instance AS run
-      ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
+    LEFT JOIN agent_instance AS t
+      ON t.account_id = heartbeat.account_id AND t.id = heartbeat.id
     WHERE heartbeat.last_seen_at < $1
-      AND (run.id IS NULL OR run.status <> 'active' OR run.abandoned_at < $2)
+      AND (t.id IS NULL OR t.status <> 'active' OR t.abandoned_at < $2)
     LIMIT $3 FOR UPDATE OF heartbeat SKIP LOCKED))

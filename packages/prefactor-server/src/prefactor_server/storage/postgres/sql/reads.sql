@@ -56,7 +56,7 @@ GROUP BY status
 
 -- name: instance.by_id
 -- A run by its id.
-SELECT {instance} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
+SELECT {run} FROM agent_instance AS t WHERE t.account_id = $1 AND t.id = $2
 
 -- name: instance.skeleton
 -- The spans of a run, without payloads. Those of a deleted run are not shown.
@@ -68,7 +68,7 @@ FROM agent_span WHERE account_id = $1 AND agent_instance_id = $2
 -- name: instance.page
 -- A page of runs, and the total number of runs.
 SELECT ({total}), ARRAY(
-    SELECT ROW({instance}) FROM (SELECT * FROM agent_instance {page}) AS t
+    SELECT ROW({run}) FROM (SELECT * FROM agent_instance {page}) AS t
 )
 
 -- name: identifiers.count
@@ -151,7 +151,7 @@ GROUP BY agent_instance_id, schema_name, model
 
 -- name: risk.profiles_of
 -- The profiles of agents.
-SELECT agent.id, {profile}
+SELECT agent.id, {risk_profile}
 FROM agent JOIN risk_profile AS t
   ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
 WHERE agent.account_id = $1 AND agent.id = ANY($2::text[]) AND t.deleted_at IS NULL

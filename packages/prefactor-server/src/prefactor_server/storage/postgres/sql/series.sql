@@ -2,12 +2,12 @@
 
 -- name: series.runs
 -- Runs by their ids.
-SELECT {runs} FROM agent_instance t
+SELECT {run} FROM agent_instance t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
 
 -- name: series.spans
 -- Spans by their ids, if they have an end.
-SELECT {spans} FROM visible_span t
+SELECT {finished_span} FROM visible_span t
 WHERE t.account_id = $1 AND t.id = ANY ($2::text[]) AND t.finished_at IS NOT NULL
 
 -- name: series.counted_late
@@ -27,10 +27,10 @@ WITH named AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
         AS k (account_id, agent_id, bucket_seconds, start, environment_id)
 )
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 JOIN named USING (account_id, agent_id, bucket_seconds, start, environment_id)
 UNION ALL
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 JOIN named k USING (account_id, agent_id, bucket_seconds, start)
 WHERE k.environment_id = '' AND t.environment_id <> ''
     AND NOT EXISTS (
@@ -41,7 +41,7 @@ WHERE k.environment_id = '' AND t.environment_id <> ''
 
 -- name: series.rollups
 -- The rollups of an agent in one environment, within a range.
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3 AND start >= $4 AND start < $5
     AND environment_id = $6 AND environment_id <> ''
 ORDER BY start LIMIT $7
@@ -49,7 +49,7 @@ ORDER BY start LIMIT $7
 -- name: series.rollups_of_all
 -- The rollups of an agent in all environments, within a range. Where their sum is missing, those of
 -- each environment.
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 WHERE account_id = $1 AND agent_id = $2 AND bucket_seconds = $3 AND start >= $4 AND start < $5
     AND NOT EXISTS (
         SELECT FROM series_rollup s

@@ -31,38 +31,38 @@ SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
 -- name: silent
 -- Active runs whose heartbeats and writes ended before a time. CROSS JOIN makes SQLite start with
 -- the heartbeats.
-SELECT {columns} FROM run_heartbeat AS heartbeat
-CROSS JOIN agent_instance AS run
-  ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
-WHERE heartbeat.last_seen_at < :before AND run.status = 'active' AND run.abandoned_at IS NULL
-  AND coalesce(run.last_seen_at, run.updated_at) < :before
+SELECT {run} FROM run_heartbeat AS heartbeat
+CROSS JOIN agent_instance AS t
+  ON t.account_id = heartbeat.account_id AND t.id = heartbeat.id
+WHERE heartbeat.last_seen_at < :before AND t.status = 'active' AND t.abandoned_at IS NULL
+  AND coalesce(t.last_seen_at, t.updated_at) < :before
 ORDER BY heartbeat.last_seen_at LIMIT :limit
 
 -- name: abandoned
 -- Active runs that were marked before a time, except those that were marked before an import.
-SELECT {columns} FROM agent_instance AS run
-WHERE run.abandoned_at IS NOT NULL AND run.abandoned_at < :before AND run.status = 'active'
-  AND run.abandoned_at > coalesce(run.imported_at, 0)
-ORDER BY run.account_id, run.id LIMIT :limit
+SELECT {run} FROM agent_instance AS t
+WHERE t.abandoned_at IS NOT NULL AND t.abandoned_at < :before AND t.status = 'active'
+  AND t.abandoned_at > coalesce(t.imported_at, 0)
+ORDER BY t.account_id, t.id LIMIT :limit
 
 -- name: unwritten
 -- Active runs of an account without writes since a time. Imported runs count only once they have
 -- been written to here.
-SELECT {columns} FROM agent_instance AS run
-WHERE run.account_id = :account_id AND run.status = 'active' AND run.id > :after
-  AND run.abandoned_at IS NULL AND coalesce(run.last_seen_at, run.updated_at) < :before
-  AND coalesce(run.last_seen_at, run.updated_at) > coalesce(run.imported_at, 0)
+SELECT {run} FROM agent_instance AS t
+WHERE t.account_id = :account_id AND t.status = 'active' AND t.id > :after
+  AND t.abandoned_at IS NULL AND coalesce(t.last_seen_at, t.updated_at) < :before
+  AND coalesce(t.last_seen_at, t.updated_at) > coalesce(t.imported_at, 0)
   AND NOT EXISTS (SELECT 1 FROM run_heartbeat AS heartbeat
-                  WHERE heartbeat.account_id = run.account_id AND heartbeat.id = run.id
+                  WHERE heartbeat.account_id = t.account_id AND heartbeat.id = t.id
                     AND heartbeat.last_seen_at >= :before)
-ORDER BY run.id LIMIT :limit
+ORDER BY t.id LIMIT :limit
 
 -- name: forget
 -- Delete old heartbeats of runs that have ended, were deleted, or were marked long ago.
 DELETE FROM run_heartbeat WHERE rowid IN (
     SELECT heartbeat.rowid FROM run_heartbeat AS heartbeat
-    LEFT JOIN agent_instance AS run
-      ON run.account_id = heartbeat.account_id AND run.id = heartbeat.id
+    LEFT JOIN agent_instance AS t
+      ON t.account_id = heartbeat.account_id AND t.id = heartbeat.id
     WHERE heartbeat.last_seen_at < :before
-      AND (run.id IS NULL OR run.status <> 'active' OR run.abandoned_at < :marked_before)
+      AND (t.id IS NULL OR t.status <> 'active' OR t.abandoned_at < :marked_before)
     LIMIT :limit)

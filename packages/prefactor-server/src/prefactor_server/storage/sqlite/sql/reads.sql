@@ -77,7 +77,7 @@ GROUP BY agent_instance_id, schema_name, model
 
 -- name: risk.profiles_of
 -- The profiles of agents.
-SELECT agent.id, {profile}
+SELECT agent.id, {risk_profile}
 FROM agent JOIN risk_profile AS t
   ON t.account_id = agent.account_id AND t.id = agent.risk_profile_id
 WHERE agent.account_id = :account_id AND agent.id IN (SELECT value FROM json_each(:ids)) AND t.deleted_at IS NULL

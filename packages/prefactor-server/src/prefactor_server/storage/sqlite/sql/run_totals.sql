@@ -2,13 +2,13 @@
 
 -- name: totals.of
 -- The totals of runs.
-SELECT {total} FROM run_total AS t
+SELECT {run_total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
 -- name: totals.exact
 -- The total of a run if the consumer of totals has seen every change of the run and counted it since.
 -- Some of the changes that it has not seen are examined; the run may be among the others.
-SELECT {total} FROM run_total AS t
+SELECT {run_total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id = :id
   AND NOT EXISTS (SELECT 1 FROM run_total_due WHERE account_id = :account_id AND id = :id)
   AND EXISTS (
@@ -54,7 +54,7 @@ SELECT id FROM run_total_due WHERE account_id = :account_id AND id IN (SELECT va
 
 -- name: totals.other_prices
 -- Totals that were computed with other prices.
-SELECT {total} FROM run_total AS t
+SELECT {run_total} FROM run_total AS t
 WHERE t.price_revision < :revision OR t.price_revision > :revision LIMIT :limit
 
 -- name: totals.other_profiles
@@ -68,11 +68,11 @@ WITH current AS MATERIALIZED (
         AND profile.deleted_at IS NULL
 )
 SELECT * FROM (
-    SELECT {total} FROM current CROSS JOIN run_total AS t
+    SELECT {run_total} FROM current CROSS JOIN run_total AS t
       ON t.account_id = current.account_id AND t.agent_id = current.id
         AND t.risk_revision < current.revision
     UNION ALL
-    SELECT {total} FROM current CROSS JOIN run_total AS t
+    SELECT {run_total} FROM current CROSS JOIN run_total AS t
       ON t.account_id = current.account_id AND t.agent_id = current.id
         AND t.risk_revision > current.revision
 ) LIMIT :limit

@@ -2,12 +2,12 @@
 
 -- name: series.runs
 -- Runs by their ids.
-SELECT {runs} FROM agent_instance t
+SELECT {run} FROM agent_instance t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
 
 -- name: series.spans
 -- Spans by their ids, if they have an end.
-SELECT {spans} FROM visible_span t
+SELECT {finished_span} FROM visible_span t
 WHERE t.account_id = :account_id AND t.id IN (SELECT value FROM json_each(:ids))
     AND t.finished_at IS NOT NULL
 
@@ -25,17 +25,17 @@ WHERE account_id = :account_id AND agent_instance_id IN (SELECT value FROM json_
 
 -- name: series.rollup
 -- A rollup by its key.
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ? AND environment_id = ?
 
 -- name: series.rollups_of_bucket
 -- The rollups of each environment in one bucket.
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ? AND start = ?
 
 -- name: series.rollups
 -- The rollups of an agent in one environment, within a range.
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
     AND start >= :start AND start < :end
     AND environment_id = :environment_id AND environment_id <> ''
@@ -44,7 +44,7 @@ ORDER BY start LIMIT :limit
 -- name: series.rollups_of_all
 -- The rollups of an agent in all environments, within a range. Where their sum is missing, those of
 -- each environment.
-SELECT {rollups} FROM series_rollup t
+SELECT {rollup} FROM series_rollup t
 WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
     AND start >= :start AND start < :end
     AND (
@@ -61,9 +61,10 @@ ORDER BY start, environment_id LIMIT :limit
 -- name: series.first
 -- The start of an agent's first rollup.
 SELECT min(start) FROM series_rollup
-WHERE account_id = ? AND agent_id = ? AND bucket_seconds = ?
+WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bucket_seconds
 
 -- name: series.expired
 -- Some rollups that start before a time. The index covers buckets shorter than a day.
 SELECT account_id, agent_id, bucket_seconds, start, environment_id FROM series_rollup
-WHERE bucket_seconds = ? AND bucket_seconds < 86400 AND start < ? ORDER BY start LIMIT ?
+WHERE bucket_seconds = :bucket_seconds AND bucket_seconds < 86400 AND start < :before
+ORDER BY start LIMIT :limit

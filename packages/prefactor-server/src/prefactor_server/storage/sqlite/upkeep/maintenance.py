@@ -28,6 +28,7 @@ from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.deleted_runs import delete_remaining_spans
+from prefactor_server.storage.sqlite.named_statements import RunOnThread
 from prefactor_server.storage.sqlite.search import search_path
 from prefactor_server.storage.sqlite.tables import OTLP_TRACE
 from prefactor_server.storage.sqlite.upkeep.prune import (
@@ -39,7 +40,7 @@ from prefactor_server.storage.sqlite.upkeep.prune import (
     preview_slice,
     unended_runs,
 )
-from prefactor_server.storage.sqlite.upkeep.verify import RunOnThread, verify
+from prefactor_server.storage.sqlite.upkeep.verify import verify
 from prefactor_server.storage.verify import Finding
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")

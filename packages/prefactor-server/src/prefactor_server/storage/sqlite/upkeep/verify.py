@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final
 
 from prefactor_server.storage.sql import load_sql
+from prefactor_server.storage.sqlite.named_statements import RunOnThread
 from prefactor_server.storage.verify import ROW_SLICE, RUN_SLICE, Finding, RunRecord, SpanRecord
 
-T = TypeVar("T")
-
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "maintenance.sql")
-
-
-class RunOnThread(Protocol):
-    """Runs work on one of the storage's threads, with a connection."""
-
-    def __call__(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
-        """Return the result of the work."""
-        ...
 
 
 async def verify(run: RunOnThread) -> AsyncIterator[Finding]:
