@@ -2,121 +2,52 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Any, Final
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from prefactor_server.domain.runs.alert_review import AlertReview
-from prefactor_server.domain.runs.run_span_type import RunSpanType
-from prefactor_server.domain.runs.run_total import RunTotal, RunTotalDue
-from prefactor_server.domain.search.index import SearchDocument
-from prefactor_server.domain.series.rollup import (
-    CountedEnd,
-    CountedLateSpan,
-    Rollup,
-    RollupDue,
-    RollupKey,
-)
+from prefactor_server.storage.derived import DERIVED, Kind, by_key, by_kind
 from prefactor_server.storage.feed import Deleted, Derived
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.tables import column_types
 
 
-class DerivedTable:
-    """The table of one kind of derived row; ``identity`` are the columns that identify a row.
-
-    ``columns`` are the fields of ``kind``, a named tuple. Upserting a row replaces its other
-    columns. Adding a row adds to them.
-    """
-
-    def __init__(self, kind: type[Any], name: str, identity: Sequence[str]) -> None:
-        self.kind = kind
-        self.name = name
-        self.identity = identity
-        self.columns: Sequence[str] = kind._fields
-        self._types = {
-            column: sql_type.removesuffix(' COLLATE "C"')
-            for column, sql_type in column_types(kind).items()
-        }
-        rest = [column for column in self.columns if column not in identity]
-        arrays = ", ".join(
-            f"${place}::{self._types[column]}[]" for place, column in enumerate(self.columns, 1)
-        )
-        insert = (
-            f"INSERT INTO {name} ({', '.join(self.columns)}) "  # noqa: S608 - our own names
-            f"SELECT * FROM unnest({arrays}) ON CONFLICT ({', '.join(identity)}) "
-        )
-        replaced = ", ".join(f"{column} = excluded.{column}" for column in rest)
-        replace = f"DO UPDATE SET {replaced}"
-        added = ", ".join(f"{column} = {name}.{column} + excluded.{column}" for column in rest)
-        self.upsert = insert + (replace if rest else "DO NOTHING")
-        self.add = f"{insert} DO UPDATE SET {added}"
-
-    def delete(self, length: int) -> str:
-        """Return the statement that deletes rows by the first values of their identity."""
-        columns = self.identity[:length]
-        arrays = ", ".join(
-            f"${place}::{self._types[column]}[]" for place, column in enumerate(columns, 1)
-        )
-        named = f"SELECT * FROM unnest({arrays})"  # noqa: S608
-        return f"DELETE FROM {self.name} WHERE ({', '.join(columns)}) IN ({named})"  # noqa: S608
-
-    def some(self) -> str:
-        """Return the query for the identities of some rows."""
-        return f"SELECT {', '.join(self.identity)} FROM {self.name} LIMIT $1"  # noqa: S608
-
-
-DERIVED: Final[Sequence[DerivedTable]] = (
-    DerivedTable(AlertReview, "alert_review", ("account_id", "id")),
-    DerivedTable(RunTotal, "run_total", ("account_id", "id")),
-    DerivedTable(RunTotalDue, "run_total_due", ("account_id", "id")),
-    DerivedTable(RunSpanType, "run_span_type", ("account_id", "agent_instance_id", "schema_name")),
-    DerivedTable(SearchDocument, "search_document", ("account_id", "agent_instance_id", "span_id")),
-    DerivedTable(Rollup, "series_rollup", RollupKey._fields),
-    DerivedTable(RollupDue, "series_rollup_due", RollupDue._fields),
-    DerivedTable(
-        CountedLateSpan, "series_late_span", ("account_id", "agent_instance_id", "span_id")
-    ),
-    DerivedTable(CountedEnd, "series_run_end", ("account_id", "agent_instance_id")),
-)
-
-
 async def write_derived(connection: Connection, derived: Derived) -> None:
     """Write the rows derived from a slice, within its transaction."""
-    for (table, length), keys in _by_key(derived.deleted).items():
-        await connection.execute(table.delete(length), *zip(*keys, strict=True))
-    for table, rows in _by_table(derived.upserted):
-        await connection.execute(table.upsert, *zip(*rows, strict=True))
-    for table, rows in _by_table(derived.added):
-        await connection.execute(table.add, *zip(*rows, strict=True))
+    for (kind, length), keys in by_key(derived.deleted).items():
+        await connection.execute(_delete(kind, length), *zip(*keys, strict=True))
+    for kind, rows in by_kind(derived.upserted):
+        await connection.execute(_insert(kind, DERIVED[kind].or_replace), *zip(*rows, strict=True))
+    for kind, rows in by_kind(derived.added):
+        await connection.execute(_insert(kind, DERIVED[kind].or_add), *zip(*rows, strict=True))
 
 
 async def some_derived(kind: type[Any], limit: int, connection: Connection) -> list[Deleted]:
     """Return deletions of some rows of a kind."""
-    found = await connection.fetch(_table(kind).some(), limit)
-    return [Deleted(kind, tuple(key)) for key in found]
+    table = DERIVED[kind]
+    query = f"SELECT {', '.join(table.identity)} FROM {table.name} LIMIT $1"  # noqa: S608 - our own names
+    return [Deleted(kind, tuple(key)) for key in await connection.fetch(query, limit)]
 
 
-def _by_key(
-    deletions: Sequence[Deleted],
-) -> Mapping[tuple[DerivedTable, int], list[tuple[str | int, ...]]]:
-    found: dict[tuple[DerivedTable, int], list[tuple[str | int, ...]]] = defaultdict(list)
-    for one in deletions:
-        found[_table(one.kind), len(one.key)].append(one.key)
-    return found
+@cache
+def _delete(kind: Kind, length: int) -> str:
+    """Return the statement that deletes rows by the first values of their identity."""
+    table = DERIVED[kind]
+    columns = table.identity[:length]
+    named = _unnested(kind, columns)
+    return f"DELETE FROM {table.name} WHERE ({', '.join(columns)}) IN ({named})"  # noqa: S608
 
 
-def _by_table(
-    rows: Sequence[tuple[Any, ...]],
-) -> Iterator[tuple[DerivedTable, list[tuple[Any, ...]]]]:
-    for kind, of_kind in groupby(sorted(rows, key=_kind_name), key=type):
-        yield _table(kind), list(of_kind)
+@cache
+def _insert(kind: Kind, on_conflict: str) -> str:
+    table = DERIVED[kind]
+    rows = _unnested(kind, table.columns)
+    return f"INSERT INTO {table.name} ({', '.join(table.columns)}) {rows} {on_conflict}"
 
 
-def _kind_name(row: tuple[Any, ...]) -> str:
-    return type(row).__name__
-
-
-def _table(kind: type[Any]) -> DerivedTable:
-    return next(table for table in DERIVED if table.kind is kind)
+def _unnested(kind: Kind, columns: Sequence[str]) -> str:
+    """Return the query for the rows in an array for each column."""
+    types = column_types(kind)
+    arrays = ", ".join(f"${place}::{types[column]}[]" for place, column in enumerate(columns, 1))
+    arrays = arrays.replace(' COLLATE "C"', "")
+    return f"SELECT * FROM unnest({arrays})"  # noqa: S608
