@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
@@ -15,6 +16,7 @@ from prefactor_server.storage.facets import (
     run_groups_sql,
     span_types_sql,
 )
+from prefactor_server.storage.listing import Clause
 from prefactor_server.storage.postgres.connection import ReadPool
 from prefactor_server.storage.postgres.read import decode_payloads, fetch_by_ids, numbered
 
@@ -53,33 +55,21 @@ class PostgresFacets:
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[RunGroup]:
         """See ``Facets.run_groups``."""
-        query = run_groups_sql(account_id, within, filters, limit)
-        text = numbered(query.sql)
-        records = await self._reading.run(
-            lambda connection: connection.fetch(text, *query.parameters)
-        )
+        records = await self._found(run_groups_sql(account_id, within, filters, limit))
         return [run_group(tuple(record)) for record in records]
 
     async def span_types(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
         """See ``Facets.span_types``."""
-        query = span_types_sql(account_id, within, filters, limit)
-        text = numbered(query.sql)
-        records = await self._reading.run(
-            lambda connection: connection.fetch(text, *query.parameters)
-        )
+        records = await self._found(span_types_sql(account_id, within, filters, limit))
         return {record[0]: record[1] for record in records}
 
     async def metadata_counts(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Sequence[MetadataCount]:
         """See ``Facets.metadata_counts``."""
-        query = metadata_counts_sql(account_id, within, filters, limit)
-        text = numbered(query.sql)
-        records = await self._reading.run(
-            lambda connection: connection.fetch(text, *query.parameters)
-        )
+        records = await self._found(metadata_counts_sql(account_id, within, filters, limit))
         return [MetadataCount._make(record) for record in records]
 
     async def each_text(
@@ -89,14 +79,11 @@ class PostgresFacets:
         results: list[T] = []
         for start in range(0, len(span_ids), _TEXTS_AT_ONCE):
             ids = list(span_ids[start : start + _TEXTS_AT_ONCE])
-            records = await self._fetch(account_id, ids)
+            records = await self._span_reading.run(
+                partial(fetch_by_ids, sql=_TEXTS, account_id=account_id, ids=ids)
+            )
             results += await asyncio.to_thread(_make_each, make, records)
         return results
-
-    async def _fetch(self, account_id: str, ids: list[str]) -> Sequence[Any]:
-        return await self._span_reading.run(
-            lambda connection: fetch_by_ids(connection, _TEXTS, account_id, ids)
-        )
 
     async def types_of_spans(
         self, account_id: str, span_ids: Sequence[str]
@@ -106,6 +93,10 @@ class PostgresFacets:
             lambda connection: connection.fetch(_TYPES_OF_SPANS, account_id, list(span_ids))
         )
         return [(record[0], record[1]) for record in records]
+
+    async def _found(self, query: Clause) -> Sequence[Any]:
+        text = numbered(query.sql)
+        return await self._reading.run(lambda connection: connection.fetch(text, *query.parameters))
 
 
 def _make_each(make: Callable[[SpanTexts], T], records: Sequence[Any]) -> list[T]:
