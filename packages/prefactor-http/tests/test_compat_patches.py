@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aioresponses import CallbackResult, aioresponses
 
+from client_fixture import INSTANCE, SPAN
 from prefactor_http import (
     HttpClientConfig,
     PrefactorApiError,
@@ -39,24 +40,6 @@ class Response(aiohttp.ClientResponse):
 
 
 BASE = "https://api.test.example"
-INSTANCE = {
-    "type": "agent_instance",
-    "id": "i1",
-    "account_id": "a1",
-    "agent_id": "ag1",
-    "agent_version_id": "v1",
-    "environment_id": "e1",
-    "status": "pending",
-    "inserted_at": "2026-04-13T00:46:31.218000Z",
-    "updated_at": "2026-04-13T00:46:31.218000Z",
-}
-SPAN = {
-    "type": "agent_span",
-    "id": "s1",
-    "agent_instance_id": "i1",
-    "schema_name": "x",
-    "status": "active",
-}
 
 
 def config(**changes: Any) -> HttpClientConfig:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from client_fixture import INSTANCE, SPAN
 from prefactor_http import (
     AgentInstance,
     AgentSpan,
@@ -23,24 +24,6 @@ from prefactor_http import (
 from prefactor_http.models.base import ListResponse, ReplyModel
 from prefactor_http.testing import Reply, ScriptedServer
 
-INSTANCE: dict[str, Any] = {
-    "type": "agent_instance",
-    "id": "i1",
-    "account_id": "a1",
-    "agent_id": "ag1",
-    "agent_version_id": "v1",
-    "environment_id": "e1",
-    "status": "pending",
-    "inserted_at": "2026-04-13T00:46:31.218000Z",
-    "updated_at": "2026-04-13T00:46:31.218000Z",
-}
-SPAN: dict[str, Any] = {
-    "type": "agent_span",
-    "id": "s1",
-    "agent_instance_id": "i1",
-    "schema_name": "x",
-    "status": "active",
-}
 MODELS: list[tuple[type[ReplyModel], dict[str, Any]]] = [
     (AgentInstance, INSTANCE),
     (AgentSpan, SPAN),

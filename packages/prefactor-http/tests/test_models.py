@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from client_fixture import INSTANCE
 from prefactor_http import (
     AgentForUpdate,
     AgentInstance,
@@ -28,18 +29,6 @@ from prefactor_http import (
 )
 from prefactor_http.models.agent_span import CreateAgentSpanRequest, FinishSpanRequest
 from prefactor_http.models.base import ApiError, DetailedApiError, ListResponse, ReplyModel
-
-INSTANCE: dict[str, Any] = {
-    "type": "agent_instance",
-    "id": "i1",
-    "account_id": "a1",
-    "agent_id": "ag1",
-    "agent_version_id": "v1",
-    "environment_id": "e1",
-    "status": "pending",
-    "inserted_at": "2026-04-13T00:46:31.218000Z",
-    "updated_at": "2026-04-13T00:46:31.218000Z",
-}
 
 
 def test_aliases() -> None:

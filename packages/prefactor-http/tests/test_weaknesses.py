@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from client_fixture import INSTANCE
 from prefactor_http import (
     Agent,
     AgentForUpdate,
@@ -28,18 +29,6 @@ from prefactor_http import (
     RequestOptions,
 )
 from prefactor_http.testing import Drop, HtmlReply, Reply, ScriptedServer, Stall
-
-INSTANCE = {
-    "type": "agent_instance",
-    "id": "i1",
-    "account_id": "a1",
-    "agent_id": "ag1",
-    "agent_version_id": "v1",
-    "environment_id": "e1",
-    "status": "pending",
-    "inserted_at": "2026-04-13T00:46:31.218000Z",
-    "updated_at": "2026-04-13T00:46:31.218000Z",
-}
 
 
 def instance_reply(**changes: object) -> Reply:

@@ -4,27 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-
-RUN = "run-1"
-
-
-def _item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
-    return {"_type": kind, "idempotency_key": f"key-{key:0>4}", **fields}
-
-
-def _register(key: str = "reg", **fields: Any) -> dict[str, Any]:
-    return _item("agent_instances/register", key, **{"id": RUN, "agent_id": "agent-1", **fields})
-
-
-def _span(key: str, span_id: str, **fields: Any) -> dict[str, Any]:
-    fields = {"agent_instance_id": RUN, "schema_name": "step", "id": span_id, **fields}
-    return _item("agent_spans/create", key, **fields)
-
-
-async def _outputs(api_client: Any, *items: Any) -> Any:
-    answer = await api_client.post("/bulk", {"items": list(items)})
-    assert (answer.status, answer.body["status"]) == (200, "success"), answer.text
-    return answer.body["outputs"]
+from bulk_items import RUN, new_item, outputs_of, register_item, span_item
 
 
 async def test_a_whole_run_fits_into_one_request(api_client: Any) -> None:
@@ -35,18 +15,18 @@ async def test_a_whole_run_fits_into_one_request(api_client: Any) -> None:
         ]
     }
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _register(agent_schema_version=declared),
-        _item("agent_instances/start", "start", agent_instance_id=RUN),
-        _span("create", "span-1", status="active", payload={"a": "A"}),
-        _item("agent_spans/finish", "finish", agent_span_id="span-1", result_payload={"b": "B"}),
-        _item("agent_instances/finish", "end", id=RUN, status="failed"),
-        _item("agent_instances/show", "show", agent_instance_id=RUN),
-        _item("agent_spans/list", "list", agent_instance_id=RUN, include_summaries=True),
-        _item("agents/show", "agent", agent_id="agent-1"),
-        _item("agents/list", "agents"),
-        _item("ping", "ping"),
+        register_item(agent_schema_version=declared),
+        new_item("agent_instances/start", "start", agent_instance_id=RUN),
+        span_item("create", "span-1", status="active", payload={"a": "A"}),
+        new_item("agent_spans/finish", "finish", agent_span_id="span-1", result_payload={"b": "B"}),
+        new_item("agent_instances/finish", "end", id=RUN, status="failed"),
+        new_item("agent_instances/show", "show", agent_instance_id=RUN),
+        new_item("agent_spans/list", "list", agent_instance_id=RUN, include_summaries=True),
+        new_item("agents/show", "agent", agent_id="agent-1"),
+        new_item("agents/list", "agents"),
+        new_item("ping", "ping"),
     )
 
     assert list(outputs) == [
@@ -73,12 +53,12 @@ async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(api_client
     await api_client.register("first", agent_schema_version=old)
     await api_client.register("second", agent_schema_version=new)
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _register("a", id="run-a", agent_schema_version=old),
-        _span("b", "span-a", agent_instance_id="run-a", payload={"old": 1}),
-        _register("c", id="run-b"),
-        _span("d", "span-b", agent_instance_id="run-b", payload={"old": 1}),
+        register_item("a", id="run-a", agent_schema_version=old),
+        span_item("b", "span-a", agent_instance_id="run-a", payload={"old": 1}),
+        register_item("c", id="run-b"),
+        span_item("d", "span-b", agent_instance_id="run-b", payload={"old": 1}),
     )
 
     marks = [outputs[f"key-000{key}"]["details"]["payload_validation"] for key in "bd"]
@@ -87,12 +67,12 @@ async def test_a_second_run_of_the_same_agent_is_bound_like_the_first(api_client
 
 async def test_a_failing_item_ends_the_request(api_client: Any) -> None:
     """Items before the failure are done, the failure is reported, and later ones are absent."""
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _register(),
-        _span("1", "span-1"),
-        _span("2", "span-1"),
-        _span("3", "span-3"),
+        register_item(),
+        span_item("1", "span-1"),
+        span_item("2", "span-1"),
+        span_item("3", "span-3"),
     )
 
     assert [output["status"] for output in outputs.values()] == ["success", "success", "error"]
@@ -104,22 +84,22 @@ async def test_a_failing_item_ends_the_request(api_client: Any) -> None:
 @pytest.mark.parametrize(
     ("item", "code"),
     [
-        (_item("agents/show", "bad", agent_id="nobody"), "not_found"),
-        (_item("agents/show", "bad", agent_id="agent-1", colour="red"), "bad_request"),
-        (_item("agent_spans/list", "bad"), "validation_errors"),
-        (_item("agents/nonsense", "bad"), "not_implemented"),
-        (_item("agent_instances/start", "bad"), "validation_errors"),
-        (_item("agent_instances/start", "bad", id=5), "validation_errors"),
-        (_item("agent_instances/start", "bad", id="a b"), "not_found"),
-        (_item("agent_spans/create", "bad", schema_name="x"), "validation_errors"),
-        (_item("bulk/execute", "bad", items=[]), "not_implemented"),
+        (new_item("agents/show", "bad", agent_id="nobody"), "not_found"),
+        (new_item("agents/show", "bad", agent_id="agent-1", colour="red"), "bad_request"),
+        (new_item("agent_spans/list", "bad"), "validation_errors"),
+        (new_item("agents/nonsense", "bad"), "not_implemented"),
+        (new_item("agent_instances/start", "bad"), "validation_errors"),
+        (new_item("agent_instances/start", "bad", id=5), "validation_errors"),
+        (new_item("agent_instances/start", "bad", id="a b"), "not_found"),
+        (new_item("agent_spans/create", "bad", schema_name="x"), "validation_errors"),
+        (new_item("bulk/execute", "bad", items=[]), "not_implemented"),
     ],
 )
 async def test_every_kind_of_failure_ends_the_request(
     api_client: Any, item: dict[str, Any], code: str
 ) -> None:
     """For every kind of failure, earlier items are done and later ones are not."""
-    outputs = await _outputs(api_client, _register(), item, _span("after", "span-1"))
+    outputs = await outputs_of(api_client, register_item(), item, span_item("after", "span-1"))
 
     assert [output["status"] for output in outputs.values()] == ["success", "error"]
     assert outputs["key-0bad"]["code"] == code
@@ -129,13 +109,13 @@ async def test_every_kind_of_failure_ends_the_request(
 
 async def test_a_repeated_request_continues_where_it_stopped(api_client: Any) -> None:
     """After a failure is fixed, the same request replays what was done and does the rest."""
-    items = [_register(), _span("1", "span-1"), _span("2", "span-2", agent_instance_id="run-2")]
-    items.append(_span("3", "span-3"))
-    first = await _outputs(api_client, *items)
+    other = span_item("2", "span-2", agent_instance_id="run-2")
+    items = [register_item(), span_item("1", "span-1"), other, span_item("3", "span-3")]
+    first = await outputs_of(api_client, *items)
     await api_client.register("run-2")
 
-    second = await _outputs(api_client, *items)
-    third = await _outputs(api_client, *items)
+    second = await outputs_of(api_client, *items)
+    third = await outputs_of(api_client, *items)
 
     assert first["key-0002"]["code"] == "not_found"
     assert [output["status"] for output in second.values()] == ["success"] * 4
@@ -153,8 +133,8 @@ async def test_single_and_bulk_requests_share_keys(api_client: Any) -> None:
         "/agent_spans", {"details": fields, "idempotency_key": "key-span"}
     )
 
-    flat = await _outputs(api_client, _item("agent_spans/create", "span", **fields))
-    wrapped = await _outputs(api_client, _item("agent_spans/create", "span", details=fields))
+    flat = await outputs_of(api_client, new_item("agent_spans/create", "span", **fields))
+    wrapped = await outputs_of(api_client, new_item("agent_spans/create", "span", details=fields))
 
     assert flat["key-span"] == wrapped["key-span"] == alone.body
 
@@ -163,14 +143,14 @@ async def test_single_and_bulk_requests_share_keys(api_client: Any) -> None:
 async def test_fields_are_beside_the_key_or_under_details(api_client: Any, wrap: bool) -> None:
     """Both forms are accepted for every write, and errors are nested as the item is."""
 
-    def item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
-        return _item(kind, key, **({"details": fields} if wrap else fields))
+    def wrapped(kind: str, key: str, **fields: Any) -> dict[str, Any]:
+        return new_item(kind, key, **({"details": fields} if wrap else fields))
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        item("agents/create", "agent", name="A", external_identifier="agent-1"),
-        item("agent_instances/register", "reg", agent_id="agent-1", id=RUN),
-        item("agent_spans/create", "span", agent_instance_id=RUN, schema_name=""),
+        wrapped("agents/create", "agent", name="A", external_identifier="agent-1"),
+        wrapped("agent_instances/register", "reg", agent_id="agent-1", id=RUN),
+        wrapped("agent_spans/create", "span", agent_instance_id=RUN, schema_name=""),
     )
 
     errors = outputs["key-span"]["errors"]
@@ -183,10 +163,10 @@ async def test_each_item_has_the_control_signal(api_client: Any) -> None:
     """The control signal is part of the output of every span write of a terminated run."""
     run = await api_client.run("terminated")
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _span("1", "span-1", agent_instance_id=run["id"]),
-        _item("agent_spans/finish", "2", agent_span_id="span-1"),
+        span_item("1", "span-1", agent_instance_id=run["id"]),
+        new_item("agent_spans/finish", "2", agent_span_id="span-1"),
     )
 
     control = {"terminate": True, "reason": "enough"}
@@ -197,12 +177,12 @@ async def test_a_termination_affects_later_items(api_client: Any) -> None:
     """Items after a termination in the same request see the run and its spans as it left them."""
     await api_client.run(id=RUN)
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _span("1", "span-1"),
-        _item("agent_instances/terminate", "2", id=RUN, reason="enough"),
-        _item("agent_spans/finish", "3", id="span-1"),
-        _span("4", "span-4"),
+        span_item("1", "span-1"),
+        new_item("agent_instances/terminate", "2", id=RUN, reason="enough"),
+        new_item("agent_spans/finish", "3", id="span-1"),
+        span_item("4", "span-4"),
     )
 
     assert "control" not in outputs["key-0001"]
@@ -220,7 +200,7 @@ async def test_a_termination_affects_later_items(api_client: Any) -> None:
         ({"items": {}}, ("items",)),
         ({"items": []}, ("items",)),
         ({"items": [5]}, ("items", "0")),
-        ({"items": [_register(), []]}, ("items", "1")),
+        ({"items": [register_item(), []]}, ("items", "1")),
         ({"items": [{"idempotency_key": "long-enough"}]}, ("items", "0", "_type")),
         ({"items": [{"_type": 5, "idempotency_key": "long-enough"}]}, ("items", "0", "_type")),
         ({"items": [{"_type": "ping"}]}, ("items", "0", "idempotency_key")),
@@ -230,8 +210,8 @@ async def test_a_termination_affects_later_items(api_client: Any) -> None:
          ("items", "0", "idempotency_key")),
         ({"items": [{"_type": "ping", "idempotency_key": 12345678}]},
          ("items", "0", "idempotency_key")),
-        ({"items": [_register(), _register()]}, ("items", "1", "idempotency_key")),
-        ({"items": [_item("ping", str(number)) for number in range(1001)]}, ("items",)),
+        ({"items": [register_item(), register_item()]}, ("items", "1", "idempotency_key")),
+        ({"items": [new_item("ping", str(number)) for number in range(1001)]}, ("items",)),
     ],
 )  # fmt: skip
 async def test_a_malformed_request_does_nothing(
@@ -251,16 +231,16 @@ async def test_keys_of_every_allowed_length_work(api_client: Any, length: int) -
     """The shortest and the longest allowed key work."""
     key = "k" * length
 
-    outputs = await _outputs(api_client, {"_type": "ping", "idempotency_key": key})
+    outputs = await outputs_of(api_client, {"_type": "ping", "idempotency_key": key})
 
     assert outputs[key]["details"]["type"] == "ping"
 
 
 async def test_a_thousand_items_fit(api_client: Any) -> None:
     """The largest number of items is carried out in one request."""
-    items = [_register(), *(_span(str(number), f"span-{number}") for number in range(999))]
+    items = [register_item(), *(span_item(str(number), f"span-{number}") for number in range(999))]
 
-    outputs = await _outputs(api_client, *items)
+    outputs = await outputs_of(api_client, *items)
 
     assert len(outputs) == 1000
     counts = (await api_client.get(f"/agent_instance/{RUN}")).details["span_counts"]
@@ -270,13 +250,13 @@ async def test_a_thousand_items_fit(api_client: Any) -> None:
 async def test_items_read_earlier_writes(api_client: Any) -> None:
     """A read between writes sees the earlier ones and not the later ones."""
     await api_client.register(RUN)
-    count = _item("agent_instances/show", "show", id=RUN)
+    count = new_item("agent_instances/show", "show", id=RUN)
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _span("1", "span-1"),
+        span_item("1", "span-1"),
         {**count, "idempotency_key": "show-0001"},
-        _span("2", "span-2"),
+        span_item("2", "span-2"),
         {**count, "idempotency_key": "show-0002"},
     )
 
@@ -289,15 +269,15 @@ async def test_pages_have_two_spellings(api_client: Any) -> None:
     for number in range(3):
         await api_client.register(f"run-{number}")
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
-        _item(
+        new_item(
             "agent_instances/list",
             "nest",
             pagination={"offset": 1, "page_size": 1},
             sorting={"field": "id", "direction": "desc"},
         ),
-        _item("agent_instances/list", "flat", **{"pagination[offset]": 1, "sorting": "-id"}),
+        new_item("agent_instances/list", "flat", **{"pagination[offset]": 1, "sorting": "-id"}),
     )
 
     rows = [[row["id"] for row in outputs[f"key-{name}"]["summaries"]] for name in ("nest", "flat")]
@@ -306,9 +286,11 @@ async def test_pages_have_two_spellings(api_client: Any) -> None:
 
 async def test_the_same_request_twice_at_once_has_one_effect(api_client: Any) -> None:
     """Two copies in flight get the same answer, and nothing is done twice."""
-    items = [_register(), *(_span(str(number), f"span-{number}") for number in range(20))]
+    items = [register_item(), *(span_item(str(number), f"span-{number}") for number in range(20))]
 
-    first, second = await asyncio.gather(_outputs(api_client, *items), _outputs(api_client, *items))
+    first, second = await asyncio.gather(
+        outputs_of(api_client, *items), outputs_of(api_client, *items)
+    )
 
     assert [first[key]["details"]["id"] for key in first] == [
         second[key]["details"]["id"] for key in second
@@ -326,10 +308,12 @@ async def test_finishing_stored_spans_uses_their_payloads(api_client: Any) -> No
     for number in range(3):
         await api_client.span(RUN, id=f"span-{number}", payload={"a": number})
 
-    outputs = await _outputs(
+    outputs = await outputs_of(
         api_client,
         *(
-            _item("agent_spans/finish", str(n), agent_span_id=f"span-{n}", result_payload={"b": n})
+            new_item(
+                "agent_spans/finish", str(n), agent_span_id=f"span-{n}", result_payload={"b": n}
+            )
             for n in range(3)
         ),
     )

@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
+from bulk_items import RUN, new_item, outputs_of, register_item, span_item
 
 from prefactor_server.api import Limits
-
-RUN = "run-1"
 
 
 @pytest.fixture
@@ -20,25 +19,6 @@ def limits() -> Limits:
     )
 
 
-def _item(kind: str, key: str, **fields: Any) -> dict[str, Any]:
-    return {"_type": kind, "idempotency_key": f"key-{key:0>4}", **fields}
-
-
-def _register(key: str = "reg", **fields: Any) -> dict[str, Any]:
-    return _item("agent_instances/register", key, **{"id": RUN, "agent_id": "agent-1", **fields})
-
-
-def _span(key: str, span_id: str, **fields: Any) -> dict[str, Any]:
-    fields = {"agent_instance_id": RUN, "schema_name": "step", "id": span_id, **fields}
-    return _item("agent_spans/create", key, **fields)
-
-
-async def _outputs(api_client: Any, *items: Any) -> Any:
-    answer = await api_client.post("/bulk", {"items": list(items)})
-    assert (answer.status, answer.body["status"]) == (200, "success"), answer.text
-    return answer.body["outputs"]
-
-
 @pytest.mark.parametrize("scope", ["account", "agent_deployment"])
 async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
     api_client: Any, scope: str
@@ -48,12 +28,12 @@ async def test_a_run_is_recorded_in_bulk_with_a_token_of_either_scope(
     token = await api_client.deployment_token(other) if scope == "agent_deployment" else None
     run = {"id": RUN} if token else {"id": RUN, "agent_id": "agent-1"}
     items = [
-        _item("agent_instances/register", "reg", **run),
-        _item("agent_instances/start", "start", agent_instance_id=RUN),
-        _span("open", "span-1"),
-        _item("agent_spans/finish", "end", agent_span_id="span-1"),
-        _span("whole", "span-2", status="failed", result_payload={"a": 1}),
-        _item("agent_instances/finish", "finish", agent_instance_id=RUN),
+        new_item("agent_instances/register", "reg", **run),
+        new_item("agent_instances/start", "start", agent_instance_id=RUN),
+        span_item("open", "span-1"),
+        new_item("agent_spans/finish", "end", agent_span_id="span-1"),
+        span_item("whole", "span-2", status="failed", result_payload={"a": 1}),
+        new_item("agent_instances/finish", "finish", agent_instance_id=RUN),
     ]
 
     answer = await api_client.post("/bulk", {"items": items}, token=token)
@@ -74,23 +54,23 @@ async def test_every_item_of_a_terminated_run_has_the_signal(api_client: Any, sc
     token = (
         await api_client.deployment_token(run) if scope == "agent_deployment" else api_client.token
     )
-    register = _register("reg", id="run-2")
-    start = _item("agent_instances/start", "start", agent_instance_id="run-2")
-    first = [register, start, _span("old", "span-1", agent_instance_id="run-2")]
+    register = register_item("reg", id="run-2")
+    start = new_item("agent_instances/start", "start", agent_instance_id="run-2")
+    first = [register, start, span_item("old", "span-1", agent_instance_id="run-2")]
     await api_client.post("/bulk", {"items": first}, token=token)
     await api_client.post("/agent_instance/run-2/terminate", {"reason": "enough"})
     done = [
         *first,
-        _span("late", "span-2", agent_instance_id="run-2"),
-        _item("agent_spans/finish", "end", agent_span_id="span-1"),
-        _item("agent_spans/finish", "end", agent_span_id="span-1"),
-        _item("agent_instances/record_quality", "good", id="run-2", name="q", payload={"a": 1}),
+        span_item("late", "span-2", agent_instance_id="run-2"),
+        new_item("agent_spans/finish", "end", agent_span_id="span-1"),
+        new_item("agent_spans/finish", "end", agent_span_id="span-1"),
+        new_item("agent_instances/record_quality", "good", id="run-2", name="q", payload={"a": 1}),
     ]
     refused = [
         {**start, "idempotency_key": "another-start"},
-        _item("agent_instances/finish", "finish", agent_instance_id="run-2"),
+        new_item("agent_instances/finish", "finish", agent_instance_id="run-2"),
         {**done[2], "idempotency_key": "another-span"},
-        _item("agent_spans/finish", "again", agent_span_id="span-1"),
+        new_item("agent_spans/finish", "again", agent_span_id="span-1"),
     ]
 
     heard = []
@@ -108,7 +88,7 @@ async def test_every_item_of_a_terminated_run_has_the_signal(api_client: Any, sc
 
 async def test_too_many_items_are_refused_with_the_limit(api_client: Any) -> None:
     """The error says how many items a request may have."""
-    items = [_item("ping", str(number)) for number in range(1001)]
+    items = [new_item("ping", str(number)) for number in range(1001)]
 
     body = (await api_client.post("/bulk", {"items": items})).refused(422, "validation_errors")
     empty = (await api_client.post("/bulk", {"items": []})).refused(422, "validation_errors")
@@ -121,9 +101,9 @@ async def test_too_many_items_are_refused_with_the_limit(api_client: Any) -> Non
 async def test_too_large_payloads_and_requests_have_different_errors(api_client: Any) -> None:
     """A large payload fails its item with its own limit; a large request is refused whole."""
     await api_client.register(RUN)
-    large = _span("large", "span-1", payload={"text": "x" * 10_000})
+    large = span_item("large", "span-1", payload={"text": "x" * 10_000})
 
-    outputs = await _outputs(api_client, large)
+    outputs = await outputs_of(api_client, large)
     whole = await api_client.post("/bulk", {"items": [{**large, "filler": "x" * 100_000}]})
 
     item, body = outputs["key-large"], whole.refused(413, "bad_request")
@@ -137,14 +117,14 @@ MINIMAL = {"Prefer": "respond-async, return=minimal"}
 async def test_a_minimal_answer_repeats_no_payload(api_client: Any) -> None:
     """Items that wrote a run or a span return only id, account, status and control."""
     items = [
-        _register(),
-        _item("agent_instances/start", "start", agent_instance_id=RUN),
-        _span("whole", "span-1", payload={"text": "long"}, status="complete"),
-        _item("agent_instances/terminate", "stop", agent_instance_id=RUN, reason="enough"),
-        _span("late", "span-2", payload={"text": "long"}),
-        _item("agent_spans/finish", "end", agent_span_id="span-2", result_payload={"a": 1}),
-        _item("agent_spans/show", "read", agent_span_id="span-1"),
-        _span("wrong", "span-1", agent_instance_id="nowhere"),
+        register_item(),
+        new_item("agent_instances/start", "start", agent_instance_id=RUN),
+        span_item("whole", "span-1", payload={"text": "long"}, status="complete"),
+        new_item("agent_instances/terminate", "stop", agent_instance_id=RUN, reason="enough"),
+        span_item("late", "span-2", payload={"text": "long"}),
+        new_item("agent_spans/finish", "end", agent_span_id="span-2", result_payload={"a": 1}),
+        new_item("agent_spans/show", "read", agent_span_id="span-1"),
+        span_item("wrong", "span-1", agent_instance_id="nowhere"),
     ]
 
     answers = [await api_client.post("/bulk", {"items": items}, headers=MINIMAL) for _ in range(2)]
@@ -180,7 +160,7 @@ async def test_a_minimal_answer_repeats_no_payload(api_client: Any) -> None:
 async def test_prefer_is_not_part_of_the_request(api_client: Any) -> None:
     """The same items with and without `Prefer` share their keys, and single writes ignore it."""
     await api_client.register(RUN)
-    span = _span("one", "span-1", payload={"a": 1})
+    span = span_item("one", "span-1", payload={"a": 1})
 
     minimal = await api_client.post("/bulk", {"items": [span]}, headers=MINIMAL)
     full = await api_client.post("/bulk", {"items": [span]}, headers={"Prefer": "return=full"})

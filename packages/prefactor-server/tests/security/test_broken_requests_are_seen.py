@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from api_client import Answer
 from front_door import ask
-from raw_socket import RawAnswer, connected
+from raw_socket import connected
 
 from live_server import LiveServer, start_server
 from prefactor_server.http.connection import MAX_HEAD_BYTES
@@ -38,7 +39,7 @@ def test_requests_refused_below_the_api_are_counted(tmp_path: Path) -> None:
     assert "request_slow" in cut_off
 
 
-def _answer(server: LiveServer, pieces: list[bytes]) -> RawAnswer:
+def _answer(server: LiveServer, pieces: list[bytes]) -> Answer:
     with connected(server) as line:
         for piece in pieces:
             line.send(piece)

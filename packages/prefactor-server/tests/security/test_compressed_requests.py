@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api_client import Answer
 from front_door import bulk_of_spans, register
-from raw_socket import RawAnswer, RawSocket
+from raw_socket import RawSocket
 
 from live_server import LiveServer
 from prefactor_server.api.operations import OPERATIONS
@@ -19,18 +20,18 @@ BULK = "/api/v1/bulk"
 WRITES = sorted({(one.method, one.path) for one in OPERATIONS if one.method != "GET"})
 
 
-def _compressed(line: RawSocket, path: str, body: bytes, *, method: str = "POST") -> RawAnswer:
+def _compressed(line: RawSocket, path: str, body: bytes, *, method: str = "POST") -> Answer:
     return line.ask(method, path, "Content-Encoding: gzip", body=body)
 
 
-def _refused(answer: RawAnswer, status: int) -> Any:
+def _refused(answer: Answer, status: int) -> Any:
     assert answer.status == status, answer.text
     assert answer.body["code"] == "bad_request"
     assert answer.body["request_id"] == answer.headers["x-request-id"]
     return answer.body
 
 
-def _without_id(answer: RawAnswer) -> str:
+def _without_id(answer: Answer) -> str:
     return answer.text.replace(answer.headers["x-request-id"], "")
 
 

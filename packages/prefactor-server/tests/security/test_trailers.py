@@ -3,8 +3,9 @@
 from contextlib import suppress
 
 import pytest
+from api_client import Answer
 from front_door import ask
-from raw_socket import RawAnswer, RawSocket
+from raw_socket import RawSocket
 from resident_memory import resident_megabytes
 
 from live_server import LiveServer
@@ -24,7 +25,7 @@ def _begin(line: RawSocket, token: str = "") -> bytes:
     return head.encode()
 
 
-def _flood(line: RawSocket, piece: bytes) -> RawAnswer | None:
+def _flood(line: RawSocket, piece: bytes) -> Answer | None:
     for _ in range(FLOOD // len(piece)):
         line.send(piece)
     # The reset of the connection may arrive before the answer.

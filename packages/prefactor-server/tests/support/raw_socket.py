@@ -1,36 +1,17 @@
 """Raw bytes to and from a server, without an HTTP library, as a hostile caller sends them."""
 
 import contextlib
-import json
 import select
 import socket
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import urlsplit
+
+from api_client import Answer
 
 from live_server import LiveServer
 from patience import patience
 
 PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class RawAnswer:
-    """One response, as far as it arrived."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def body(self) -> Any:
-        return json.loads(self.text)
-
-    @property
-    def content(self) -> bytes:
-        """Return the raw body, for answers that are not text."""
-        return self.text.encode(errors="surrogateescape")
 
 
 class RawSocket:
@@ -49,7 +30,7 @@ class RawSocket:
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(data)
 
-    def ask(self, method: str, path: str, *headers: str, body: bytes = b"") -> RawAnswer:
+    def ask(self, method: str, path: str, *headers: str, body: bytes = b"") -> Answer:
         """Send one request with the server's token and read its answer."""
         self.send(self.request(method, path, *headers, body=body))
         return self.read()
@@ -61,7 +42,7 @@ class RawSocket:
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
 
-    def read(self, *, without_body: bool = False) -> RawAnswer:
+    def read(self, *, without_body: bool = False) -> Answer:
         """The next answer. Raises ConnectionError when the server hangs up before it.
 
         Args:
@@ -78,7 +59,7 @@ class RawSocket:
             self._receive()
         text = self._buffer[:size].decode(errors="surrogateescape")
         self._buffer = self._buffer[size:]
-        return RawAnswer(int(first.split()[1]), headers, text)
+        return Answer(int(first.split()[1]), headers, text)
 
     def rest(self) -> bytes:
         """Everything until the server hangs up."""

@@ -5,17 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import openai
 import pytest
 
-from journal_fixture import RecordingJournal
 from model_api import ModelApi
 from prefactor_recorder.guard import failures
 from prefactor_recorder.integrations import openai as recording
 from prefactor_recorder.recorder import Recorder
-
-
-@pytest.fixture
-def journal() -> RecordingJournal:
-    """A journal whose records the test reads."""
-    return RecordingJournal()
 
 
 @pytest.fixture(autouse=True)
