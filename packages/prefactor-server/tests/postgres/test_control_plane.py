@@ -201,5 +201,5 @@ async def test_an_environment_that_another_server_deletes_is_not_used(
 
 
 async def _rows(storage: PostgresStorage, sql: str) -> list[tuple[object, ...]]:
-    records = await storage._reading.run(lambda connection: connection.fetch(sql))
+    records = await storage.reads.run(lambda connection: connection.fetch(sql))
     return [tuple(record) for record in records]

@@ -75,7 +75,7 @@ async def test_spans_by_id_are_read_from_their_partitions(
     storage: PostgresStorage, filled: list[str]
 ) -> None:
     """Spans are read by id from the partitions of their days."""
-    async with storage._span_reading.connection() as connection:
+    async with storage.span_reads.connection() as connection:
         one = await touched(connection, read.READS["span.by_id"], ACCOUNT, filled[3])
         ids = [filled[3], filled[9]]
         two = await touched(connection, read.READS["span.by_ids"], ACCOUNT, ids, *ids)
@@ -86,7 +86,7 @@ async def test_spans_by_id_are_read_from_their_partitions(
 async def _page(storage: PostgresStorage, listing: Listing) -> set[str]:
     clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
     sql = f"SELECT id FROM agent_span {clause.sql}"  # noqa: S608 - ours
-    async with storage._span_reading.connection() as connection:
+    async with storage.span_reads.connection() as connection:
         return await touched(connection, read.numbered(sql), *clause.parameters)
 
 
@@ -104,7 +104,7 @@ async def test_a_run_may_have_spans_in_every_partition(
 ) -> None:
     """A run's spans are read from all partitions, because clients may choose any ids."""
     of_run = Listing((Filter("agent_instance_id", "=", "run-1"),), page_size=DAYS)
-    async with storage._span_reading.connection() as connection:
+    async with storage.span_reads.connection() as connection:
         found = await touched(connection, read.READS["instance.skeleton"], ACCOUNT, "run-1")
 
     assert found >= {date(day) for day in range(DAYS)}
@@ -124,7 +124,7 @@ async def test_reads_of_spans_are_planned_once(storage: PostgresStorage, filled:
         await storage.run_totals.first_summaries(ACCOUNT, ["run-1"])
         assert len(await storage.facets.each_text(ACCOUNT, filled[3:5], lambda one: one.id)) == 2
 
-    async with storage._span_reading.connection() as connection:
+    async with storage.span_reads.connection() as connection:
         plans = await connection.fetch(
             "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
             "WHERE statement ~ 'FROM (agent|visible)_span' AND statement !~ 'pg_prepared'"

@@ -226,7 +226,7 @@ async def test_a_partition_that_cannot_be_read_in_time(
     """If reading a partition's runs exceeds the time limit, they are deleted row by row."""
     old = await add_run(storage, FIRST)
     (first, *_) = await storage.maintenance.partitions()
-    async with storage._reading.connection() as connection:
+    async with storage.reads.connection() as connection:
         await connection.execute("SET statement_timeout = '100ms'")
     owner = await asyncpg.connect(database.url)
     async with owner.transaction():

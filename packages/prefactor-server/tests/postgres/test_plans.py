@@ -191,7 +191,7 @@ async def test_a_run_that_statistics_do_not_show(
         listing = Listing((Filter(column, "=", "run-2"),))
         clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
         sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
-        async with storage._span_reading.connection() as connection:
+        async with storage.span_reads.connection() as connection:
             plan = await kept_plan(connection, read.numbered(sql), *clause.parameters)
         assert used(plan, "agent_span_default") == {f"agent_span_default_of_{index}"}
 
@@ -230,7 +230,7 @@ async def test_deliveries_with_a_status_are_read_in_order(filled: PostgresStorag
     clause = listing_sql.page(ACCOUNT, listing, table.columns, table.name)
     sql = f"SELECT * FROM {table.name} {clause.sql}"  # noqa: S608 - ours
 
-    async with filled._reading.connection() as connection:
+    async with filled.reads.connection() as connection:
         plan = await explained(connection, read.numbered(sql), *clause.parameters)
 
     assert "Scan Backward using webhook_delivery_of_account_status on" in plan
@@ -243,7 +243,7 @@ async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage
     clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
     sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
 
-    async with filled._span_reading.connection() as connection:
+    async with filled.span_reads.connection() as connection:
         plan = await explained(connection, read.numbered(sql), *clause.parameters)
 
     assert SCANNED.findall(plan) == []
@@ -253,7 +253,7 @@ async def test_a_skeleton_is_read_by_index(filled: PostgresStorage) -> None:
     """The spans of a run are read through the index of runs, and no others."""
     sql = read.READS["instance.skeleton"]
 
-    async with filled._span_reading.connection() as connection:
+    async with filled.span_reads.connection() as connection:
         plan = await explained(connection, sql, ACCOUNT, "run-7")
 
     assert SCANNED.findall(plan) == []

@@ -135,7 +135,7 @@ async def test_usage_is_found_by_index(
     )
     await database.rows("ANALYZE")
 
-    async with storage._reading.connection() as connection:
+    async with storage.reads.connection() as connection:
         plan = await connection.fetch(
             f"EXPLAIN {READS['risk.span_usage']}", ACCOUNT, ["run-1", "run-2"]
         )

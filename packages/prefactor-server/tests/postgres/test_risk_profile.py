@@ -94,7 +94,7 @@ async def test_profiles_are_found_by_index(
     page = read.numbered(f"SELECT * FROM risk_profile {clause.sql}")  # noqa: S608 - ours
     named = query_for({ACCOUNT: Needs(rows={(RiskProfile, "p1"), (RiskProfile, "p2")})})
 
-    async with storage._reading.connection() as connection:
+    async with storage.reads.connection() as connection:
         plans = [
             await connection.fetch(f"EXPLAIN {sql}", *values)
             for sql, values in ((page, clause.parameters), (named.sql, named.values))

@@ -39,7 +39,7 @@ async def test_words_are_found_by_index(
             FROM generate_series(1, 20000) AS n"""  # noqa: S608 - ours
     )
     await database.rows("ANALYZE search_document")
-    async with storage._reading.connection() as connection, connection.transaction():
+    async with storage.reads.connection() as connection, connection.transaction():
         await connection.execute(_SQL["search.by_index"])
         sql = f"EXPLAIN {_SQL['search.find']}"
         plan = await connection.fetch(sql, ACCOUNT, "'word77':*", 5000)
