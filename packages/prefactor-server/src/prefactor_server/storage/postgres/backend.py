@@ -5,8 +5,9 @@ It has no state outside the database, so any number of servers may share one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from types import CoroutineType
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
@@ -56,7 +57,7 @@ _OTHER_WRITERS: Final = 2
 
 def _read_method(
     read: Callable[Concatenate[Connection, P], Awaitable[T]], *, of_spans: bool = False
-) -> Callable[Concatenate[PostgresStorage, P], Coroutine[Any, Any, T]]:
+) -> Callable[Concatenate[PostgresStorage, P], CoroutineType[Any, Any, T]]:
     """Return a method of ``Storage`` that does a read on a connection of a pool."""
 
     async def method(self: PostgresStorage, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -68,7 +69,8 @@ def _read_method(
                 raise refused from error
             raise
 
-    return method
+    # The type checkers name the type of a coroutine differently.
+    return cast("Callable[Concatenate[PostgresStorage, P], CoroutineType[Any, Any, T]]", method)
 
 
 class PostgresStorage:

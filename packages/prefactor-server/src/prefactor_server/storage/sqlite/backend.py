@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from types import CoroutineType
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
@@ -68,13 +69,14 @@ DELETE FROM idempotency_key WHERE rowid IN (
 
 def _read_method(
     read: Callable[Concatenate[sqlite3.Connection, P], T],
-) -> Callable[Concatenate[SqliteStorage, P], Coroutine[Any, Any, T]]:
+) -> Callable[Concatenate[SqliteStorage, P], CoroutineType[Any, Any, T]]:
     """Return a method of ``Storage`` that does a read on a reader thread."""
 
     async def method(self: SqliteStorage, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.on_reader(read, *args, **kwargs)
 
-    return method
+    # The type checkers name the type of a coroutine differently.
+    return cast("Callable[Concatenate[SqliteStorage, P], CoroutineType[Any, Any, T]]", method)
 
 
 class SqliteStorage:
