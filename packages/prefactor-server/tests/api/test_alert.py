@@ -138,6 +138,23 @@ async def test_a_changed_profile_clears_and_raises_alerts(api_client: Any, how: 
     assert await api_client.rows("SELECT count(*) FROM alert_review") == [(0,)]
 
 
+async def test_a_changed_profile_concerns_the_runs_of_90_days(api_client: Any) -> None:
+    """A changed profile raises alerts of the runs of the last 90 days, and of none before."""
+    old = await _weighed(api_client, "high")
+    api_client.clock.leap(seconds=90 * 24 * 3600)
+    declared = {"span_type_schemas": TYPES}
+    recent = await api_client.run("active", agent_id="risky", agent_schema_version=declared)
+    for run in (old, recent):
+        await api_client.span(run, schema_name="school")
+    assert await _alerts(api_client) == []
+
+    profile = f"/risk_profile/{old['risk_profile_id']}"
+    await api_client.call("PUT", profile, {"details": {"agreed_risk": "low"}})
+    (alert,) = await _alerts(api_client)
+    assert alert["agent_instance_id"] == recent["id"]
+    assert await _alerts(api_client, agent_instance_id=old["id"]) == []
+
+
 async def test_a_cleared_alert_is_not_raised_again(api_client: Any) -> None:
     """An acknowledged alert stays cleared while the run continues, until its risk increases."""
     failed, risky = await api_client.run("failed"), await _weighed(api_client)

@@ -71,6 +71,14 @@ def test_a_refused_event_delays_no_other(status: int) -> None:
     )
 
 
+@pytest.mark.parametrize("status", [None, 408, 425, 429, 500, 503, 599])
+def test_a_failing_receiver_delays_every_event(status: int | None) -> None:
+    """A receiver that is unreachable, overloaded or broken gets no other event meanwhile."""
+    failing = webhook_after(webhook(), _answer(status), 0.0)
+
+    assert (failing.not_before, failing.failures) == (NOW + 5 * SECOND, 1)
+
+
 def test_failures_together_count_once() -> None:
     """Attempts that fail together delay the next one as much as a single failure."""
     first = webhook_after(webhook(), _answer(None), 0.0)
