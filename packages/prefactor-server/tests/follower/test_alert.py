@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from postgres_database import do
-from rows import ACCOUNT, NOW, finish, principal, register, request, start
+from rows import ACCOUNT, NOW, finish, principal, register, request, start, webhook
 
 from prefactor_server.commands.alert import ClearAlert
 from prefactor_server.domain.listing import Listing
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.retention import Retention
+from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.follower.alert import AlertConsumer
+from prefactor_server.storage.base import Changes, Needs
 from prefactor_server.storage.feed import ConsumerState, Derived
 
 CLEAR = ClearAlert(request(), principal(), "run-1", "run.failed")
@@ -19,6 +21,10 @@ CLEAR = ClearAlert(request(), principal(), "run-1", "run.failed")
 
 async def _alerts(storage: Any) -> Sequence[Alert]:
     return (await storage.rows(Alert, ACCOUNT, Listing())).rows
+
+
+async def _deliveries(storage: Any) -> Sequence[WebhookDelivery]:
+    return (await storage.rows(WebhookDelivery, ACCOUNT, Listing())).rows
 
 
 async def _begin(storage: Any) -> tuple[ConsumerState, Derived]:
@@ -43,6 +49,22 @@ async def test_nothing_is_raised_twice(storage: Any) -> None:
 
     assert (raised.name, raised.version, raised.raised_by) == ("run.failed", 1, "server")
     assert await _alerts(storage) == [raised]
+
+
+async def test_no_event_is_sent_twice(storage: Any) -> None:
+    """A slice that is applied again adds no webhook delivery to those of the first time."""
+    subscribed = webhook(events='["run.failed", "run.finished"]')
+    await storage.transact(
+        {ACCOUNT: Needs()},
+        lambda snapshots: snapshots[ACCOUNT].apply(Changes(inserted=(subscribed,))),
+    )
+    state, derived = await _begin(storage)
+    moved = await storage.feed.advance(state, state._replace(position=9), derived)
+    first = await _deliveries(storage)
+    await storage.feed.advance(moved, moved, derived)
+
+    assert sorted(one.event_type for one in first) == ["run.failed", "run.finished"]
+    assert await _deliveries(storage) == first
 
 
 async def test_a_clear_in_between_is_kept(storage: Any) -> None:
