@@ -11,6 +11,7 @@ from people import put, signed_in
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.runs.legal_hold import LegalHold
+from prefactor_server.follower.lease import Lease
 from prefactor_server.upkeep import AbandonedRuns, RetentionTask, SilenceLimits
 
 DAY = 86_400
@@ -260,6 +261,39 @@ async def test_a_changed_policy_is_applied_soon(api_client: ApiClient) -> None:
     assert await _left(api_client) == set()
     (applied,) = await _applied(api_client)
     assert applied.startswith("all runs, kept 9 days: 1 runs, 0 spans")
+
+
+@pytest.mark.parametrize("what", ["policy", "lease"])
+async def test_a_deletion_stops_without_its_policy_or_lease(
+    api_client: ApiClient, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Nothing more is deleted once the policy was changed, or another server has taken over."""
+    monkeypatch.setattr("prefactor_server.upkeep.retention.RUN_SLICE", 1)
+    for _ in range(3):
+        await api_client.run("complete")
+    await _set(api_client, rules=[{"days": 10}])
+    api_client.clock.leap(seconds=11 * DAY)
+    storage, clock = api_client.storage, api_client.clock
+    maintenance = storage.maintenance
+    delete = maintenance.delete_runs
+
+    async def interrupted(deletion: Any) -> Any:
+        deleted = await delete(deletion)
+        if what == "policy":
+            await _set(api_client, rules=[])
+        else:
+            clock.leap(seconds=60)
+            assert await Lease(storage.feed, "another", clock, name="retention").take()
+        return deleted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(maintenance, "delete_runs", interrupted)
+        await api_client.apply_retention()
+    assert len(await _left(api_client)) == 2
+
+    clock.leap(seconds=60)
+    await api_client.apply_retention()
+    assert len(await _left(api_client)) == (2 if what == "policy" else 0)
 
 
 async def test_a_policy_is_for_its_own_account(api_client: ApiClient) -> None:
