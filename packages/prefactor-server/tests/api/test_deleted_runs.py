@@ -16,6 +16,11 @@ from prefactor_server.storage.sqlite.upkeep import maintenance, prune
 
 SPANS = 12
 SLICE = 5
+JUDGED = {
+    "external_identifier": "judged",
+    "span_type_schemas": [{"name": "step", "params_schema": {}}],
+    "quality_schemas": [{"name": "judge", "schema": {"type": "object"}}],
+}
 
 
 @pytest.fixture
@@ -27,9 +32,9 @@ async def api_client(database_url: str, monkeypatch: Any) -> AsyncIterator[ApiCl
         yield opened
 
 
-async def _recorded(api_client: ApiClient, run_id: str, spans: int = SPANS) -> Any:
+async def _recorded(api_client: ApiClient, run_id: str, spans: int = SPANS, **fields: Any) -> Any:
     """A run that has ended, with spans."""
-    run = await api_client.register(run_id)
+    run = await api_client.register(run_id, **fields)
     await api_client.post(f"/agent_instance/{run_id}/start")
     for number in range(spans):
         await api_client.span(run, id=f"{run_id}-{number:02}", payload={"text": "needle"})
@@ -178,3 +183,52 @@ async def test_a_hold_that_comes_first_wins(api_client: ApiClient) -> None:
     shown = (await api_client.get("/agent_instance/long")).details
     assert shown["span_counts"]["total"] == SPANS
     assert await _spans_stored(api_client) == SPANS
+
+
+async def _known(api_client: ApiClient, run_id: str) -> list[str]:
+    """Return everything that is known about a run."""
+    of_run = {"agent_instance_id": run_id}
+    asked = [
+        await api_client.get(f"/agent_instance/{run_id}"),
+        await api_client.get(f"/agent_instance/{run_id}/skeleton"),
+        await api_client.get("/agent_instance", {"metadata[user]": run_id}),
+        await api_client.get("/agent_spans", {**of_run, "include_summaries": "true"}),
+        *[await api_client.get(f"/agent_spans/{run_id}-{number:02}") for number in range(2)],
+        await api_client.get("/alerts", of_run),
+        await api_client.get("/webhook_delivery", of_run),
+    ]
+    assert {one.status for one in asked} == {200}
+    return [re.sub('"request_id":"[^"]*"', "", one.text) for one in asked]
+
+
+@pytest.mark.parametrize("spans", [2, SPANS])
+async def test_a_deletion_concerns_no_other_run(api_client: ApiClient, spans: int) -> None:
+    """A run keeps its spans, judgements, metadata, alerts and events when another is deleted."""
+    # A follower that has caught up sends the events of what happens next.
+    await api_client.follow()
+    details = {"url": "http://127.0.0.1:9/hook", "events": ["run.finished"]}
+    assert (await api_client.post("/webhook", {"details": details})).status == 200
+    runs = {}
+    for run_id in ("gone", "kept"):
+        fields = {"metadata": {"user": run_id}, "agent_schema_version": JUDGED}
+        runs[run_id] = await _recorded(api_client, run_id, spans, **fields)
+        judged = {"name": "judge", "payload": {"score": 1}}
+        raised = {"agent_instance_id": run_id, "name": "odd"}
+        for path, body in (
+            (f"/agent_instance/{run_id}/record_quality", judged),
+            ("/alerts/raise", raised),
+        ):
+            written = await api_client.post(path, body)
+            assert written.status == 200, written.text
+    await api_client.follow()
+    before = await _known(api_client, "kept")
+
+    assert (await _delete(api_client, runs["gone"])).runs == 1
+    while await api_client.storage.maintenance.delete_remaining_spans():
+        pass
+    await api_client.follow()
+
+    assert await _known(api_client, "kept") == before
+    assert await findings(api_client.storage) == []
+    for needle in ("score", "user", "odd", "run.finished"):
+        assert any(needle in text for text in before), needle

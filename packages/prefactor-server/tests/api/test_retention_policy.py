@@ -313,8 +313,13 @@ async def test_a_policy_is_for_its_own_account(api_client: ApiClient) -> None:
     assert await _left(api_client) == {run["id"]}
 
 
-async def test_the_log_is_kept_for_its_days(api_client: ApiClient) -> None:
+async def test_the_log_is_kept_for_its_days(
+    api_client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Audit entries older than the policy allows are deleted, and the log has their number."""
+    for backend in ("sqlite", "postgres"):
+        module = f"prefactor_server.storage.{backend}.upkeep.prune"
+        monkeypatch.setattr(f"{module}.AUDIT_SLICE", 2)
     await api_client.run("terminated")
     await _set(api_client, audit_days=30)
     api_client.clock.leap(seconds=20 * DAY)

@@ -95,13 +95,15 @@ async def test_pruning_goes_in_slices(database: Database, monkeypatch: Any) -> N
 
 
 async def test_a_preview_goes_in_slices(database: Database, monkeypatch: Any) -> None:
-    """A preview of more runs than one slice counts each run once."""
-    monkeypatch.setattr(prune, "RUN_SLICE", 2)
+    """A preview of more runs than one slice counts each run once, with its bytes."""
     for number in range(5):
         await upkeep.run_with_spans(database.storage, f"run-{number}", spans=1)
+    at_once = await database.storage.maintenance.preview(Retention(ACCOUNT, NOW + 1))
+    monkeypatch.setattr(prune, "RUN_SLICE", 2)
 
     preview = await database.storage.maintenance.preview(Retention(ACCOUNT, NOW + 1))
     assert (preview.runs, preview.spans) == (5, 5)
+    assert preview.payload_bytes == at_once.payload_bytes > 0
 
 
 async def test_maintenance_is_in_the_audit_log(database: Database) -> None:
