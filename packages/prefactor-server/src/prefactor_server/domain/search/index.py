@@ -41,10 +41,15 @@ class Matches(NamedTuple):
 
 
 def first_of_each_run(spans: Iterable[Match]) -> Matches:
-    """Return one match for each run, from matching spans in order."""
+    """Return one match for each run, from matching spans in order.
+
+    Spans beyond the last run that is returned are not read.
+    """
     found: dict[str, Match] = {}
-    count = 0
-    for count, match in enumerate(spans, 1):  # noqa: B007 - it is used below
+    for count, match in enumerate(spans, 1):
+        if match.agent_instance_id not in found and len(found) == MAX_RUNS:
+            return Matches(list(found.values()), complete=False)
         found.setdefault(match.agent_instance_id, match)
-    complete = count < MAX_SPANS and len(found) <= MAX_RUNS
-    return Matches(list(found.values())[:MAX_RUNS], complete)
+        if count == MAX_SPANS:
+            return Matches(list(found.values()), complete=False)
+    return Matches(list(found.values()), complete=True)

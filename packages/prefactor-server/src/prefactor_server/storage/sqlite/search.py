@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -68,9 +68,13 @@ class SqliteSearch:
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""
         query = _match(terms, scopes)
-        return await self._run(
-            lambda connection: first_of_each_run(matching_spans(connection, query, account_id))
-        )
+
+        def find(connection: sqlite3.Connection) -> Matches:
+            # A query that was not read to its end would keep the WAL from being truncated.
+            with closing(matching_spans(connection, query, account_id)) as spans:
+                return first_of_each_run(spans)
+
+        return await self._run(find)
 
     async def state(self) -> ConsumerState | None:
         """See ``SearchIndex.state``."""

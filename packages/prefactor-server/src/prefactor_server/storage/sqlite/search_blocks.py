@@ -8,7 +8,7 @@ keeps its number, which is its row in FTS5.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import count, groupby, repeat
@@ -192,11 +192,14 @@ class BlockWriter:
         _ADD_BLOCKS.run(self._connection, [*block.rows()])
 
 
-def matching_spans(connection: sqlite3.Connection, query: str, account_id: str) -> Iterator[Match]:
+def matching_spans(
+    connection: sqlite3.Connection, query: str, account_id: str
+) -> Generator[Match, None, None]:
     """Yield the spans of an account that an FTS5 query finds, the last recorded first."""
     first, run_id, ids, are_cut, is_of_account = 0, "", list[str](), "", False
+    # Read while it is consumed, because a search often needs a part of it only.
     numbers = connection.execute(_SQL["search.find"], {"query": query, "limit": MAX_SPANS})
-    for (number,) in numbers.fetchall():
+    for (number,) in numbers:
         if not ids or number < first:
             record = connection.execute(_SQL["block.of_number"], (number,)).fetchone()
             first, of_account, run_id, span_ids, are_cut = record
