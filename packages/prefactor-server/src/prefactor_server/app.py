@@ -53,6 +53,7 @@ from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
 from prefactor_server.settings.price_file import load_prices
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.clock import SharedClock
 from prefactor_server.upkeep import (
     AbandonedRuns,
     RetentionTask,
@@ -85,11 +86,6 @@ class Started(NamedTuple):
 LinkMaker: TypeAlias = Callable[[Storage, Writer, socket.socket], Awaitable[str | None]]
 
 
-def now_us() -> int:
-    """Return the current time in microseconds since 1970."""
-    return time.time_ns() // 1000
-
-
 async def serve(
     settings: Settings, on_started: Callable[[Started], None], make_link: LinkMaker
 ) -> None:
@@ -119,6 +115,7 @@ async def serve(
 class _Parts(NamedTuple):
     """The parts that depend on nothing but the settings."""
 
+    clock: SharedClock
     prices: PriceTable
     provider: Provider | None
     budget: MemoryBudget
@@ -132,16 +129,13 @@ class _Parts(NamedTuple):
             SettingError: a setting is invalid.
         """
         openid = read_config(settings.openid, settings.public_url)
+        clock, timeout = SharedClock(), settings.webhook_timeout_seconds
         return cls(
+            clock,
             load_prices(settings.price_file),
-            None if openid is None else Provider(openid, now_us),
+            None if openid is None else Provider(openid, clock),
             _memory_budget(settings),
-            webhook_client(
-                settings.secret_key,
-                settings.private_networks,
-                now_us,
-                settings.webhook_timeout_seconds,
-            ),
+            webhook_client(settings.secret_key, settings.private_networks, clock, timeout),
         )
 
 
@@ -154,11 +148,13 @@ async def _serve_on(
     on_started: Callable[[Started], None],
     make_link: LinkMaker,
 ) -> None:
+    clock, database_us = parts.clock, storage.maintenance.now_us
+    await clock.compare(database_us)
     new_token = await bootstrap(
         storage,
         settings.bootstrap_token,
-        ids=PfidMaker(now_us, os.urandom),
-        now=now_us(),
+        ids=PfidMaker(clock, os.urandom),
+        now=clock(),
         random_bytes=secrets.token_bytes,
     )
     metrics = Metrics(CollectorRegistry(), version=__version__)
@@ -171,8 +167,8 @@ async def _serve_on(
         observer=metrics,
         on_commit=commits.notify,
     )
-    attached = consumers(storage, parts.prices, now_us, settings.public_url)
-    follower = Follower(storage.feed, attached, commits, holder=holder, now_us=now_us)
+    attached = consumers(storage, parts.prices, clock, settings.public_url)
+    follower = Follower(storage.feed, attached, commits, holder=holder, now_us=clock)
     readiness = Readiness(storage.maintenance.check_writable, timer=time.monotonic)
     started = Started(
         url_of(listener),
@@ -181,7 +177,7 @@ async def _serve_on(
         sign_in_url=await make_link(storage, writer, listener),
     )
     process = ServerProcess(
-        started_at=now_us(),
+        started_at=clock(),
         problem=readiness.problem,
         connections=lambda: len(server.server_state.connections),
         max_connections=settings.max_connections,
@@ -219,10 +215,11 @@ async def _serve_on(
     metrics.watch_load(parts.budget, open_connections)
     metrics.watch_standby(storage.standby)
     sender = webhook_sender(
-        storage, writer, parts.webhooks, holder, now_us, keep_days=settings.webhook_days
+        storage, writer, parts.webhooks, holder, clock, keep_days=settings.webhook_days
     )
     metrics.watch_webhooks(sender)
     tasks = [
+        clock.follow(database_us),
         follower.run(),
         relay_commits(storage.feed, commits),
         abort_stalled(open_connections, settings.send_timeout_seconds),
@@ -233,6 +230,7 @@ async def _serve_on(
             webhooks=sender,
             heartbeats=api.heartbeats,
             holder=holder,
+            clock=clock,
         ),
     ]
     async with in_background(tasks):
@@ -248,19 +246,20 @@ def _upkeep(
     webhooks: WebhookSender,
     heartbeats: HeartbeatBuffer,
     holder: str,
+    clock: SharedClock,
 ) -> Sequence[Coroutine[Any, Any, None]]:
     """Return the periodic work of a server; each coroutine runs until it is cancelled."""
     limits = SilenceLimits.of(*settings.silence)
-    abandoned = AbandonedRuns(storage, writer, limits, holder=holder, now_us=now_us)
+    abandoned = AbandonedRuns(storage, writer, limits, holder=holder, now_us=clock)
     idle_minutes, maintenance = settings.otlp_idle_minutes, storage.maintenance
     key_days, idle_seconds = settings.idempotency_days, settings.session_idle_seconds
     return [
         webhooks.run(),
         abandoned.run(heartbeats),
-        RetentionTask(storage, holder, now_us, settings.retention_interval_seconds).run(),
-        end_silent_traces(maintenance, writer, now_us, idle_minutes=idle_minutes),
-        make_partitions(maintenance, now_us, days=settings.partition_days),
-        prune(storage, now_us, key_days=key_days, session_idle_seconds=idle_seconds),
+        RetentionTask(storage, holder, clock, settings.retention_interval_seconds).run(),
+        end_silent_traces(maintenance, writer, clock, idle_minutes=idle_minutes),
+        make_partitions(maintenance, clock, days=settings.partition_days),
+        prune(storage, clock, key_days=key_days, session_idle_seconds=idle_seconds),
     ]
 
 
@@ -319,7 +318,7 @@ def _assemble(
     api = create_api(
         Reader.for_storage(storage),
         writer,
-        now_us=now_us,
+        now_us=parts.clock,
         random_bytes=os.urandom,
         limits=Limits(
             max_request_bytes=settings.max_request_bytes,

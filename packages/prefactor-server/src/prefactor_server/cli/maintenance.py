@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 
 import cyclopts
 
-from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import Database, Json, WholeNumber
 from prefactor_server.cli.output import Column, out, print_rows
@@ -26,6 +25,7 @@ from prefactor_server.domain.runs.retention import PartitionRun, Pruned, Retenti
 from prefactor_server.domain.times import format_time
 from prefactor_server.settings import Settings, check_range
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.clock import now_us
 from prefactor_server.storage.maintenance import Maintenance, prune_record
 from prefactor_server.storage.verify import Finding
 from prefactor_server.upkeep.pace import paced

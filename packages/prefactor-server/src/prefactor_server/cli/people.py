@@ -7,7 +7,6 @@ from typing import Final
 
 import cyclopts
 
-from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import Database, Json
 from prefactor_server.cli.output import Column, out, print_rows
@@ -33,6 +32,7 @@ from prefactor_server.domain.people.sign_in_link import SignInLink, person_link_
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.clock import now_us
 
 _PEOPLE_COLUMNS: Final = (
     Column("id", "id"),

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from prefactor_server.app import now_us
 from prefactor_server.cli.flags import Database
 from prefactor_server.cli.output import out
 from prefactor_server.cli.with_database import run, settings_for, with_account
@@ -18,6 +17,7 @@ from prefactor_server.follower.consumers import consumers
 from prefactor_server.settings import Settings
 from prefactor_server.settings.price_file import load_prices
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.clock import now_us
 
 _WAIT_SECONDS: Final = 1.0
 

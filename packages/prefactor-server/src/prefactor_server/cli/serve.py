@@ -11,7 +11,7 @@ from typing import Annotated
 import cyclopts
 
 from prefactor_server import __version__
-from prefactor_server.app import Started, now_us
+from prefactor_server.app import Started
 from prefactor_server.app import serve as serve_app
 from prefactor_server.cli.flags import ServeFlags, flag_values
 from prefactor_server.cli.output import say
@@ -23,6 +23,7 @@ from prefactor_server.http.listening import url_of
 from prefactor_server.json_log import log_to_stderr
 from prefactor_server.settings import Settings, load_settings
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.clock import now_us
 
 
 def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:

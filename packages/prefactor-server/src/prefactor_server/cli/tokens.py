@@ -8,7 +8,6 @@ from typing import Annotated, Final, Literal
 
 import cyclopts
 
-from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import DatabaseFlags, Json, WholeNumber, flag_values
 from prefactor_server.cli.output import Column, out, print_rows
@@ -29,6 +28,7 @@ from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import format_time
 from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage
+from prefactor_server.storage.clock import now_us
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 _MAX_TOKEN_DAYS: Final = 36_500

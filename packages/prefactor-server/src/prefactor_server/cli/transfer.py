@@ -12,7 +12,6 @@ from typing import Annotated, Any, BinaryIO, Final, Literal
 import cyclopts
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from prefactor_server.app import now_us
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import Database
 from prefactor_server.cli.output import err, out
@@ -24,6 +23,7 @@ from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.times import parse_time
 from prefactor_server.queries.runs.export import ExportQueries
 from prefactor_server.storage.base import Changes, Needs, Storage
+from prefactor_server.storage.clock import now_us
 from prefactor_server.transfer.export import Encoding, Selection, export_all
 from prefactor_server.transfer.jsonl import JsonlEncoding
 from prefactor_server.transfer.load import Import, import_file

@@ -60,6 +60,10 @@ class Maintenance(Protocol):
         """Return if the database accepts writes now. No stored data changes."""
         ...
 
+    async def now_us(self) -> int:
+        """Return the time of the database's clock, in microseconds since 1970."""
+        ...
+
     async def status(self) -> DatabaseStatus:
         """Return the kind, version and size of the database."""
         ...

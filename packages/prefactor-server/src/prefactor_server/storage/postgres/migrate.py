@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -29,6 +28,7 @@ _RECORD: Final = (
 # protects, not in them: only a transaction that begins after another one's commit is sure to see
 # the tables that the other one created.
 _LOCK: Final = "SELECT pg_advisory_lock(6213795104)"
+_NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(6213795104)"
 
 
@@ -60,7 +60,7 @@ async def migrate(connection: Connection) -> Sequence[Migration]:
                 await _apply(connection, migration)
         await _install_write_function(connection)
         await raise_shift(connection)
-        await partitions.begin(connection, time.time_ns() // 1000)
+        await partitions.begin(connection, await connection.fetchval(_NOW))
     finally:
         await connection.execute(_UNLOCK)
     return pending
@@ -81,7 +81,7 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         migration.version,
         migration.name,
         migration.checksum,
-        time.time_ns() // 1000,
+        await connection.fetchval(_NOW),
     )
 
 

@@ -282,3 +282,7 @@ FROM otlp_trace WHERE updated_at < $1 ORDER BY updated_at LIMIT $2
 SELECT split_part(current_setting('server_version'), ' ', 1),
     (SELECT max(version) FROM migration),
     pg_database_size(current_database())
+
+-- name: clock
+-- The time of the database's clock, in microseconds.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint

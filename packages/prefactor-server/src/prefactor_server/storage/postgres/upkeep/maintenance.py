@@ -82,6 +82,10 @@ class PostgresMaintenance:
         """See ``Maintenance.check_writable``."""
         await self._writing.run(_check_writable)
 
+    async def now_us(self) -> int:
+        """See ``Maintenance.now_us``."""
+        return await self._reading.run(lambda connection: connection.fetchval(_SQL["clock"]))
+
     async def status(self) -> DatabaseStatus:
         """See ``Maintenance.status``."""
         (record,) = await self._reading.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -64,6 +65,10 @@ class SqliteMaintenance:
         """See ``Maintenance.check_writable``."""
         await self._on_reader(check_readable)
         await self._on_writer(_touch)
+
+    async def now_us(self) -> int:
+        """See ``Maintenance.now_us``. A file has no clock but that of its machine."""
+        return time.time_ns() // 1000
 
     async def status(self) -> DatabaseStatus:
         """See ``Maintenance.status``."""
