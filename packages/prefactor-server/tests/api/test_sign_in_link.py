@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from api_client import TOKEN
-from people import Browser, anonymous, cookie_of
+from people import Browser, anonymous, cookie_of, signed_in
 
 from prefactor_server.cli.start_link import make_start_link
 
@@ -45,6 +45,20 @@ async def test_a_link_signs_in_as_the_token_once(api_client: Any) -> None:
     assert (ours["method"], ours["role"]) == ("token", "admin")
     assert ours["api_token_id"] == theirs["api_token_id"]
     (await _sign_in(api_client, code=late)).refused(401, "bad_credentials")
+
+
+async def test_valid_links_and_sessions_are_not_deleted(api_client: Any) -> None:
+    """The deletion of expired links and sessions leaves those that still work."""
+    expired, session = await _code(api_client), await signed_in(api_client)
+    api_client.clock.leap(seconds=600)
+    valid = await _code(api_client)
+    twelve_hours = 12 * 3600 * 1_000_000
+    maintenance = api_client.storage.maintenance
+
+    assert await maintenance.forget_sign_ins(api_client.clock(), twelve_hours) == 1
+    (await _sign_in(api_client, code=expired)).refused(401, "bad_credentials")
+    assert (await _sign_in(api_client, code=valid)).status == 200
+    assert (await session.get("/session")).status == 200
 
 
 async def test_a_link_works_no_longer_than_its_token(api_client: Any) -> None:

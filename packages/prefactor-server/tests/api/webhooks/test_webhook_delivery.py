@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from api_client import ApiClient
-from webhook_receiver import Receiver
+from webhook_receiver import Receiver, receiving
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -44,6 +44,23 @@ async def test_a_finished_run_sends_a_signed_event(
     assert delivery["event_id"] == received.id
     shown = (await api_client.get(f"/webhook_delivery/{delivery['id']}")).details
     assert shown["body"] == received.event
+
+
+async def test_each_webhook_receives_its_own_events(
+    api_client: ApiClient, receiver: Receiver, webhook: Any
+) -> None:
+    """Of two webhooks, each receives the events that it subscribed to, under its own secret."""
+    async with receiving() as other:
+        details = {"url": other.url, "events": ["run.failed"]}
+        failures = (await api_client.post("/webhook", {"details": details})).body
+        await api_client.run("failed")
+        await api_client.run("complete")
+        await api_client.send_webhooks()
+
+    assert sorted(receiver.types) == ["run.failed", "run.finished", "run.finished"]
+    assert all(one.is_signed_with(webhook["secret"]) for one in receiver.received)
+    assert other.types == ["run.failed"]
+    assert other.received[0].is_signed_with(failures["secret"])
 
 
 @pytest.mark.parametrize("status", ["failed", "terminated"])
