@@ -39,7 +39,7 @@ async def seen(storage: SqliteStorage) -> list[object]:
     texts = await facets.each_text(ACCOUNT, SPANS, lambda texts: texts)
     types = await facets.types_of_spans(ACCOUNT, SPANS)
     return [
-        sorted(texts),
+        sorted(texts, key=attrgetter("id")),
         sorted(types),
         sorted(await series.spans_by_id(ACCOUNT, SPANS)),
         sorted(await storage.rows_by_id(AgentSpan, ACCOUNT, SPANS)),

@@ -24,10 +24,13 @@ def connection() -> Iterator[sqlite3.Connection]:
         yield opened
 
 
+@pytest.mark.parametrize("most", [100, 150])
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 19, 20, 26, 99, 100, 126, 333])
-def test_every_row_is_handled_once_and_in_order(connection: sqlite3.Connection, count: int) -> None:
+def test_every_row_is_handled_once_and_in_order(
+    connection: sqlite3.Connection, count: int, most: int
+) -> None:
     """However rows are divided among statements, each is handled once."""
-    insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}")
+    insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}", most=most)
     named = [(f"row {number}",) for number in range(count)]
     insert.run(connection, named)
 

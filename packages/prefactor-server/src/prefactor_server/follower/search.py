@@ -70,4 +70,5 @@ class SearchConsumer(Consumer):
         result: Any = None if span.result is None else msgspec.json.decode(span.result)
         text = span_text(span.summary, payload, result)
         scopes = scopes_of_span(span.account_id, span.agent_id, span.environment_id)
-        return self._storage.search.document(span[:3], text, scopes)
+        key = (span.account_id, span.agent_instance_id, span.id)
+        return self._storage.search.document(key, text, scopes)

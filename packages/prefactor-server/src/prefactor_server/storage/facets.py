@@ -6,7 +6,9 @@ Their cost is bounded for any number of runs in the account.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
+
+import msgspec
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance import AgentInstance
@@ -33,7 +35,7 @@ _COLUMNS: Final = tuple(_COMPUTED.get(name, name) for name in FACETS)
 _TIME: Final = "started_at"
 
 
-class SpanTexts(NamedTuple):
+class SpanTexts(msgspec.Struct, frozen=True, gc=False):
     """The texts of a span that are searched; ``payload`` and ``result`` are JSON."""
 
     account_id: str

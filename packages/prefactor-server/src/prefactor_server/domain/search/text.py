@@ -19,16 +19,19 @@ class SpanText(NamedTuple):
     is_cut: bool
 
 
-def span_text(summary: str | None, *payloads: object) -> SpanText:
-    """Return the text of a span, without member names and sensitive values."""
+def span_text(*values: object) -> SpanText:
+    """Return the text of a span's summary and payloads, without member names and sensitive values.
+
+    None stands for a missing value.
+    """
     pieces: list[str] = []
-    _add((summary, *payloads), pieces, 0)
-    # A character has at least one byte, so this keeps all characters within the limit.
-    text = "\n".join(pieces)[: MAX_TEXT_BYTES + 1]
+    _add(values, pieces, 0)
+    text = "\n".join(pieces)
     # The most common case. An ASCII text has as many bytes as characters.
-    if text.isascii() and len(text) <= MAX_TEXT_BYTES:
+    if len(text) <= MAX_TEXT_BYTES and text.isascii():
         return SpanText(text, is_cut=False)
-    encoded = text.encode(errors="replace")
+    # A character has at least one byte, so this keeps all characters within the limit.
+    encoded = text[: MAX_TEXT_BYTES + 1].encode(errors="replace")
     if len(encoded) <= MAX_TEXT_BYTES:
         return SpanText(encoded.decode(), is_cut=False)
     return SpanText(encoded[:MAX_TEXT_BYTES].decode(errors="ignore"), is_cut=True)
@@ -40,21 +43,19 @@ def _add(values: Iterable[Any], pieces: list[str], depth: int) -> None:
     Runs for every value of every span, so common types come first, and a text needs no call.
     Texts are in memory already. Numbers become texts here, so their number is limited.
     """
-    if len(pieces) > MAX_TEXT_BYTES:
+    if len(pieces) > MAX_TEXT_BYTES or depth > _MAX_DEPTH:
         return
     for value in values:
-        kind: type[Any] = value.__class__
+        kind = type(value)
         if kind is str:
             if value:
                 pieces.append(value)
-        elif value is None or kind is bool or depth > _MAX_DEPTH:
-            continue
         elif kind is dict:
             if _MARK not in value:
                 _add(value.values(), pieces, depth + 1)
         elif kind is list:
             _add(value, pieces, depth + 1)
-        else:
+        elif kind is int or kind is float:
             pieces.append(str(value))
             if len(pieces) > MAX_TEXT_BYTES:
                 break

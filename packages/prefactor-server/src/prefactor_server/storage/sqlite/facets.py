@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance_facets import MetadataCount, RunGroup
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage.facets import (
     SpanTexts,
@@ -40,8 +41,12 @@ LEFT JOIN span_payload AS result ON result.id = span.seq * 2 + 1
 """
 
 
-_COLUMNS: Final = attrgetter(*SpanTexts._fields[:6])
-_TYPE: Final = attrgetter("span.agent_instance_id", "span.schema_name")
+def _columns(*names: str) -> itemgetter[Any]:
+    return itemgetter(*map(AgentSpan._fields.index, names))
+
+
+_COLUMNS: Final = _columns(*SpanTexts.__struct_fields__[:6])
+_TYPE: Final = _columns("agent_instance_id", "schema_name")
 
 
 class SqliteFacets:
@@ -108,7 +113,7 @@ class SqliteFacets:
     ) -> Sequence[tuple[str, str]]:
         """See ``Facets.types_of_spans``."""
         recent, others = self._recent.find(account_id, span_ids)
-        pairs = dict.fromkeys(map(_TYPE, recent))
+        pairs = dict.fromkeys([_TYPE(one.span) for one in recent])
         if others:
             values = (account_id, json.dumps(others))
             pairs |= dict.fromkeys(
@@ -120,7 +125,7 @@ class SqliteFacets:
 
 
 def _texts_of_recent(one: RecentSpan) -> SpanTexts:
-    return SpanTexts._make((*_COLUMNS(one.span), _decoded(one.payload), _decoded(one.result)))
+    return SpanTexts(*(*_COLUMNS(one.span), _decoded(one.payload), _decoded(one.result)))
 
 
 def _texts(record: Sequence[Any]) -> SpanTexts:
@@ -128,7 +133,7 @@ def _texts(record: Sequence[Any]) -> SpanTexts:
         _decoded(None if body is None else (codec, body))
         for codec, body in (record[6:8], record[8:10])
     )
-    return SpanTexts._make((*record[:6], payload, result))
+    return SpanTexts(*(*record[:6], payload, result))
 
 
 def _decoded(body: Body | None) -> bytes | None:

@@ -20,6 +20,7 @@ from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.search.index import (
     NAME,
     Matches,
+    SearchDocument,
     first_of_each_run,
 )
 from prefactor_server.domain.search.text import SpanText
@@ -63,7 +64,7 @@ class SqliteSearch:
     ) -> SpanWords:
         """See ``SearchIndex.document``: the index splits ASCII text itself, in the same way."""
         words = text.text if text.text.isascii() else " ".join(words_in(text.text))
-        return SpanWords(*key, text.is_cut, words, _joined(scopes))
+        return (*key, "1" if text.is_cut else "0", words, _joined(scopes))
 
     async def find(self, account_id: str, terms: Sequence[Term], scopes: Sequence[str]) -> Matches:
         """See ``SearchIndex.find``."""
@@ -86,7 +87,7 @@ class SqliteSearch:
         (number,) = await self._run(
             lambda connection: connection.execute(_SQL["block.any"]).fetchone()
         )
-        return [Deleted(SpanWords, ())] if number else []
+        return [Deleted(SearchDocument, ())] if number else []
 
     async def states(self) -> Mapping[str, ConsumerState]:
         """See ``StateStore.states``."""

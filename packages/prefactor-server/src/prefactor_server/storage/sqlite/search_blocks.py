@@ -8,12 +8,13 @@ keeps its number, which is its row in FTS5.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import count, groupby, repeat
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from prefactor_server.domain.search.index import MAX_SPANS, Match
 from prefactor_server.payloads import decode_document, encode_document
@@ -22,7 +23,9 @@ from prefactor_server.storage.sqlite.statements import Statement
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
 _ADD_BLOCKS: Final = Statement(11, _SQL["block.add"])
-_WRITE_WORDS: Final = Statement(4, _SQL["word.write"])
+# FTS5 flushes its buffer after each statement over several rows, so there should be few of them.
+_ADD_WORDS: Final = Statement(3, _SQL["word.add"], most=400)
+_CHANGE_WORDS: Final = Statement(4, _SQL["word.change"])
 _FIND_BLOCKS: Final = Statement(4, _SQL["block.between"])
 
 # A changed span rewrites its block, so neither may be large.
@@ -35,19 +38,12 @@ _DELETE: Final = "delete"
 
 _Run: TypeAlias = tuple[str, str]
 
+SpanWords: TypeAlias = tuple[str, str, str, str, str, str]
+"""The ids of account, run and span; "1" if its text was truncated, or "0"; its text; its scopes.
 
-class SpanWords(NamedTuple):
-    """The text of a span for the index, and its scopes, which all spans of its run have.
-
-    The two are apart because a scope is not ASCII, and most texts are.
-    """
-
-    account_id: str
-    agent_instance_id: str
-    span_id: str
-    is_cut: bool
-    text: str
-    scopes: str
+All spans of a run have the same scopes. These are apart because a scope is not ASCII, and most
+texts are.
+"""
 
 
 @dataclass(slots=True)
@@ -58,7 +54,7 @@ class _Block:
     first: int
     scopes: str
     span_ids: list[str]
-    are_cut: list[bool]
+    are_cut: list[str]
     texts: list[str]
 
     @classmethod
@@ -69,7 +65,7 @@ class _Block:
             first,
             scopes,
             span_ids.split(_ID_SEPARATOR),
-            [one == "1" for one in are_cut],
+            [*are_cut],
             decode_document(codec, texts).decode().split(_TEXT_SEPARATOR),
         )
 
@@ -79,7 +75,6 @@ class _Block:
             ids = self.span_ids[start:end]
             named = [*filter(None, ids)]
             if named:
-                are_cut = "".join("1" if one else "0" for one in self.are_cut[start:end])
                 yield (
                     self.first + start,
                     len(ids),
@@ -87,7 +82,7 @@ class _Block:
                     min(named),
                     max(named),
                     _ID_SEPARATOR.join(ids),
-                    are_cut,
+                    "".join(self.are_cut[start:end]),
                     self.scopes,
                     *encode_document(_TEXT_SEPARATOR.join(self.texts[start:end]).encode()),
                 )
@@ -98,7 +93,8 @@ class BlockWriter:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._words: list[tuple[str | None, int, str, str]] = []
+        self._changed: list[tuple[str | None, int, str, str]] = []
+        self._added: list[tuple[int, str, str]] = []
 
     def delete(self, keys: Sequence[Sequence[Any]]) -> None:
         """Remove runs and spans, by account and run, and span if there is a third value."""
@@ -115,41 +111,43 @@ class BlockWriter:
     def put(self, documents: Sequence[SpanWords]) -> None:
         """Add spans, or replace the texts of existing ones."""
         (number,) = self._connection.execute(_SQL["block.next"]).fetchone()
-        runs: dict[_Run, dict[str, SpanWords]] = {}
-        for document in documents:
-            runs.setdefault(document[:2], {})[document[2]] = document
+        runs: dict[_Run, dict[str, tuple[str, str, str]]] = defaultdict(dict)
+        for account_id, run_id, span_id, is_cut, text, scopes in documents:
+            plain = text.replace(_TEXT_SEPARATOR, " ")
+            runs[account_id, run_id][span_id] = (is_cut, plain, scopes)
         for block in self._blocks({run: by_id.keys() for run, by_id in runs.items()}):
             self._replace(block, runs[block.run])
         rows: list[tuple[Any, ...]] = []
         for run, by_id in runs.items():
             if not by_id:
                 continue
-            new = by_id.values()
-            scopes = next(iter(new)).scopes
-            texts = [document.text.replace(_TEXT_SEPARATOR, " ") for document in new]
-            self._words += zip(repeat(None), count(number), texts, repeat(scopes))
-            are_cut = [document.is_cut for document in new]
-            rows += _Block(run, number, scopes, [*by_id], are_cut, texts).rows()
+            are_cut, texts, (scopes, *_) = zip(*by_id.values(), strict=True)
+            self._added += zip(count(number), texts, repeat(scopes), strict=False)
+            rows += _Block(run, number, scopes, [*by_id], [*are_cut], [*texts]).rows()
             number += len(texts)
         _ADD_BLOCKS.run(self._connection, rows)
 
     def write(self) -> None:
-        """Write the words, in the order of numbers: any other order makes FTS5 flush its buffer."""
-        self._words.sort(key=itemgetter(1))
-        _WRITE_WORDS.run(self._connection, self._words)
-        self._words = []
+        """Write the words, those of changed spans first.
 
-    def _replace(self, block: _Block, by_id: dict[str, SpanWords]) -> None:
+        Both are in the order of numbers, because any other order makes FTS5 flush its buffer.
+        """
+        self._changed.sort(key=itemgetter(1))
+        _CHANGE_WORDS.run(self._connection, self._changed)
+        _ADD_WORDS.run(self._connection, self._added)
+        self._changed, self._added = [], []
+
+    def _replace(self, block: _Block, by_id: dict[str, tuple[str, str, str]]) -> None:
         """Replace the texts of spans that a block contains, and remove these from ``by_id``."""
         is_changed = False
         for place, span_id in enumerate(block.span_ids):
-            document = by_id.pop(span_id, None)
-            if document is None:
+            found = by_id.pop(span_id, None)
+            if found is None:
                 continue
-            text = document.text.replace(_TEXT_SEPARATOR, " ")
-            if (text, document.is_cut) != (block.texts[place], block.are_cut[place]):
+            is_cut, text, _ = found
+            if (text, is_cut) != (block.texts[place], block.are_cut[place]):
                 self._change(block, place, text)
-                block.are_cut[place] = document.is_cut
+                block.are_cut[place] = is_cut
                 is_changed = True
         if is_changed:
             self._store(block)
@@ -171,9 +169,9 @@ class BlockWriter:
 
     def _change(self, block: _Block, place: int, text: str | None) -> None:
         number = block.first + place
-        self._words.append((_DELETE, number, block.texts[place], block.scopes))
+        self._changed.append((_DELETE, number, block.texts[place], block.scopes))
         if text is not None:
-            self._words.append((None, number, text, block.scopes))
+            self._changed.append((None, number, text, block.scopes))
         block.texts[place] = text or ""
 
     def _blocks(self, spans: Mapping[_Run, AbstractSet[str]]) -> list[_Block]:

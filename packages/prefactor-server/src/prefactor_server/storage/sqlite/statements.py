@@ -13,16 +13,20 @@ from itertools import chain
 from typing import Any, Final
 
 # One prepared statement per size. The sizes need few enough parameters for every SQLite (32,766),
-# and are few enough to stay prepared.
+# and are few enough to stay prepared. Between runs, each statement keeps its last parameters.
 _SIZES: Final = (100, 20, 5, 1)
 
 
 class Statement:
-    """A statement over rows of ``width`` values, which replace ``{rows}`` in its text."""
+    """A statement over rows of ``width`` values, which replace ``{rows}`` in its text.
 
-    def __init__(self, width: int, text: str) -> None:
+    It is executed for ``most`` rows at a time while there are as many.
+    """
+
+    def __init__(self, width: int, text: str, *, most: int = _SIZES[0]) -> None:
         marks = f"({', '.join('?' * width)})"
-        self._texts = {size: text.format(rows=", ".join([marks] * size)) for size in _SIZES}
+        sizes = dict.fromkeys((most, *_SIZES))
+        self._texts = {size: text.format(rows=", ".join([marks] * size)) for size in sizes}
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Execute the statement over all rows, in order."""
@@ -34,8 +38,8 @@ class Statement:
     ) -> Iterator[Sequence[Any]]:
         """Execute the statement over all rows, in order, and yield what it returns."""
         start = 0
-        for size in _SIZES:
+        for size, text in self._texts.items():
             while start + size <= len(rows):
                 values = list(chain.from_iterable(rows[start : start + size]))
-                yield from connection.execute(self._texts[size], values)
+                yield from connection.execute(text, values)
                 start += size

@@ -85,8 +85,12 @@ DELETE FROM block WHERE account_id = ? AND agent_instance_id = ?
 -- Delete all blocks.
 DELETE FROM block
 
--- name: word.write
--- Add the words of spans, or delete them with the command `delete` and the same words.
+-- name: word.add
+-- Add the words of spans.
+INSERT INTO word (rowid, words, scopes) VALUES {rows}
+
+-- name: word.change
+-- Delete the words of spans with the command `delete` and the same words, or add words.
 INSERT INTO word (word, rowid, words, scopes) VALUES {rows}
 
 -- name: word.delete_all
