@@ -177,6 +177,18 @@ async def test_a_run_without_heartbeats_is_marked_after_days(api_client: Any) ->
     assert (await _shown(api_client, young))["abandoned"] is False
 
 
+async def test_heartbeats_without_writes_are_enough(api_client: Any) -> None:
+    """A run that has written nothing for days is not marked while its heartbeats come."""
+    run, silent, watch = await api_client.run(), await api_client.run(), _watch(api_client)
+    await _beat(api_client, run)
+    await _pass(api_client, watch, 1)
+    api_client.clock.leap(seconds=8 * DAY)
+    await _beat(api_client, run)
+    await watch.turn(api_client.heartbeats)
+
+    assert await _abandoned(api_client) == [silent["id"]]
+
+
 async def test_an_abandoned_run_ends_provisionally(api_client: Any) -> None:
     """The agent's own end replaces the provisional end once, with 200."""
     run, watch = await api_client.run(), _watch(api_client, end_minutes=30)
