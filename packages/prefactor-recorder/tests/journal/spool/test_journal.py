@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from prefactor_recorder.encoding.record import FRAME_SIZE, MAX_RECORD, Operation
 from prefactor_recorder.journal.base import Journal
 from prefactor_recorder.journal.spool import SpoolJournal
@@ -49,6 +51,26 @@ def test_records_are_read_in_the_order_they_were_appended(
     assert journal.unread == 0
     assert journal.undelivered == 100
     assert journal.read(1000) == []
+
+
+def test_maintenance_syncs_new_records_to_disk(
+    open_journal: Open, record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each maintenance syncs the segments with new records, so a power failure loses no others."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append, raising=False)
+    journal = open_journal(segment_size=2000)
+    for number in range(30):
+        journal.append(record(number, size=100))
+    journal.maintain()
+    assert len(synced) == len(set(synced)) > 1
+
+    first = len(synced)
+    journal.maintain()
+    assert len(synced) == first
+    journal.append(record(31))
+    journal.maintain()
+    assert len(synced) == first + 1
 
 
 def test_a_read_returns_about_the_requested_size(open_journal: Open, record: Make) -> None:
