@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import CoroutineType
@@ -50,9 +49,9 @@ from prefactor_server.storage.sqlite.files import OpenFiles, check_free_disk
 from prefactor_server.storage.sqlite.load import load
 from prefactor_server.storage.sqlite.migrate import migrate
 from prefactor_server.storage.sqlite.named_statements import SqliteStatements
-from prefactor_server.storage.sqlite.reader_threads import ReaderThreads
 from prefactor_server.storage.sqlite.search import SqliteSearch, search_path
 from prefactor_server.storage.sqlite.series import SqliteSeries
+from prefactor_server.storage.sqlite.threads import ReaderThreads, Threads
 from prefactor_server.storage.sqlite.upkeep.maintenance import SqliteMaintenance
 from prefactor_server.storage.sqlite.write import write
 from prefactor_server.storage.webhooks import WebhookStorage
@@ -99,7 +98,7 @@ class SqliteStorage:
         self._lock = lock
         self._min_free_disk_bytes = min_free_disk_bytes
         # A single thread ensures a single writer.
-        self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._writing = Threads(1, "sqlite-writer")
         self._files = OpenFiles(path)
         self._readers = ReaderThreads(self._open_reader)
         self._recent = RecentSpans()
@@ -279,7 +278,7 @@ class SqliteStorage:
         def run() -> T:
             return self._translated(lambda: work(*args, **kwargs))
 
-        return await asyncio.get_running_loop().run_in_executor(self._writing, run)
+        return await self._writing.run(run)
 
     async def on_reader(
         self,
@@ -317,7 +316,7 @@ class SqliteStorage:
 
     def _close(self) -> None:
         self._readers.close()
-        self._writing.shutdown()
+        self._writing.close()
         self._writer.close()
         if self._lock is not None:
             self._lock.release()

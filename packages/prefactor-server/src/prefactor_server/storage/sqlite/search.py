@@ -10,7 +10,6 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +27,7 @@ from prefactor_server.domain.search.words import Term, words_in
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.search_blocks import BlockWriter, SpanWords, matching_spans
+from prefactor_server.storage.sqlite.threads import Threads
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class SqliteSearch:
     def __init__(self, path: Path, *, min_free_disk_bytes: int) -> None:
         self._path = path
         self._min_free_disk_bytes = min_free_disk_bytes
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-search")
+        self._thread = Threads(1, "sqlite-search")
         self._connection: sqlite3.Connection | None = None
 
     @property
@@ -121,7 +121,7 @@ class SqliteSearch:
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _close(self) -> None:
-        self._thread.shutdown()
+        self._thread.close()
         if self._connection is not None:
             self._connection.close()
 
@@ -141,7 +141,7 @@ class SqliteSearch:
                     f"The search index {self._path} cannot be used now ({error}): send it again"
                 ) from error
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        return await self._thread.run(run)
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None or not self._path.exists():
