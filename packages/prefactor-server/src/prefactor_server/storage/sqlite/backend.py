@@ -94,6 +94,7 @@ class SqliteStorage:
         min_free_disk_bytes: int,
     ) -> None:
         self._path = path
+        self._folder = str(path.parent)
         self._writer = writer
         self._lock = lock
         self._min_free_disk_bytes = min_free_disk_bytes
@@ -242,7 +243,7 @@ class SqliteStorage:
 
     def _in_transaction(self, work: Callable[[], T]) -> T:
         self._check_files()
-        check_free_disk(self._path, self._min_free_disk_bytes)
+        check_free_disk(self._folder, self._min_free_disk_bytes)
         # IMMEDIATE, because a transaction that reads first could fail to get the write lock later.
         self._writer.execute("BEGIN IMMEDIATE")
         try:
@@ -259,8 +260,7 @@ class SqliteStorage:
         """Reject a write that would be lost at the next start, or make damage worse."""
         if self._is_damaged:
             raise damaged()
-        self._files.check()
-        database_shrank, log_shrank = self._files.have_shrunk()
+        database_shrank, log_shrank = self._files.have_shrunk(self._files.check())
         if database_shrank or log_shrank:
             # SQLite itself truncates what it no longer needs. This reads the part of the log that
             # is still needed, and fails if it is gone. The database is truncated only by VACUUM.

@@ -8,6 +8,7 @@ of a database would release the locks that SQLite holds on it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,14 +34,14 @@ class _Part(NamedTuple):
     inode: int
 
 
-def check_free_disk(database: Path, min_free_bytes: int) -> None:
-    """Check that the database can grow.
+def check_free_disk(folder: str, min_free_bytes: int) -> None:
+    """Check that a database in a folder can grow.
 
     Raises:
         DatabaseUnusable: its disk is read-only.
         Unavailable: its disk is nearly full.
     """
-    disk = os.statvfs(database.parent)
+    disk = os.statvfs(folder)
     if disk.f_flag & os.ST_RDONLY:
         raise DatabaseUnusable(
             "The server's disk is read-only: nothing was stored. Mount it for writing again"
@@ -62,16 +63,18 @@ class OpenFiles:
 
     def __init__(self, path: Path) -> None:
         self._parts = [_part(what, f"{path}{ending}") for what, ending in _PARTS]
-        self._sizes = self._sizes_now()
+        self._sizes = self.check()
 
-    def check(self) -> None:
-        """Check that every path refers to the open file.
+    def check(self) -> Sequence[int]:
+        """Check that every path refers to the open file. Return the sizes of the files.
 
         Raises:
             DatabaseUnusable: a path does not.
         """
-        if (problem := self._problem()) is not None:
-            raise DatabaseUnusable(f"{problem}: nothing was stored. {_REMEDY}")
+        found = self._look()
+        if isinstance(found, str):
+            raise DatabaseUnusable(f"{found}: nothing was stored. {_REMEDY}")
+        return found
 
     def check_after_commit(self) -> None:
         """Check that the last commit is in the files that the next start reads.
@@ -79,10 +82,18 @@ class OpenFiles:
         Raises:
             OutcomeUnknown: it may be lost with its file.
         """
-        if (problem := self._problem()) is not None:
-            raise OutcomeUnknown(f"{problem}: the last write may be lost. {_REMEDY}")
+        found = self._look()
+        if isinstance(found, str):
+            raise OutcomeUnknown(f"{found}: the last write may be lost. {_REMEDY}")
 
-    def _problem(self) -> str | None:
+    def have_shrunk(self, sizes: Sequence[int]) -> tuple[bool, bool]:
+        """Return whether the database and its log are smaller than at the last call."""
+        before, self._sizes = self._sizes, sizes
+        return sizes[0] < before[0], sizes[1] < before[1]
+
+    def _look(self) -> list[int] | str:
+        """Return the sizes of the files, or what is wrong with a path."""
+        sizes: list[int] = []
         for part in self._parts:
             try:
                 found = os.stat(part.path)  # noqa: PTH116 - twice a commit: a path object costs more
@@ -91,25 +102,8 @@ class OpenFiles:
                 return f"The server's {part.what} was moved or deleted ({reason})"
             if (found.st_dev, found.st_ino) != (part.device, part.inode):
                 return f"The server's {part.what} was replaced while it was open"
-        return None
-
-    def have_shrunk(self) -> tuple[bool, bool]:
-        """Return whether the database and its log are smaller than at the last check.
-
-        Raises:
-            DatabaseUnusable: one of them has gone since ``check``.
-        """
-        try:
-            sizes = self._sizes_now()
-        except OSError:
-            self.check()
-            sizes = self._sizes_now()
-        (database, log), self._sizes = self._sizes, sizes
-        return self._sizes[0] < database, self._sizes[1] < log
-
-    def _sizes_now(self) -> tuple[int, int]:
-        database, log, _ = self._parts
-        return os.stat(database.path).st_size, os.stat(log.path).st_size  # noqa: PTH116 - as there
+            sizes.append(found.st_size)
+        return sizes
 
 
 def _part(what: str, path: str) -> _Part:
