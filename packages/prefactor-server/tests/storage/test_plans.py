@@ -352,6 +352,23 @@ def test_every_load_uses_an_index(path: Path) -> None:
     assert slow(steps(path, load, ACCOUNT, needs)) == []
 
 
+def test_every_load_of_one_row_uses_an_index(path: Path) -> None:
+    """A single name is found by an index too, without a table of names."""
+    needs = Needs(
+        keys={("o", "k")},
+        agents={"a"},
+        instances={"r"},
+        spans={"s"},
+        tokens={"token-1"},
+        holds={"r"},
+        deployments_in_use={"d"},
+    )
+    found = steps(path, load, ACCOUNT, needs)
+
+    assert slow(found) == []
+    assert not [step for step in found if "json_each" in str(step)]
+
+
 async def test_every_write_uses_an_index(database: Database) -> None:
     """No command's write scans unrelated rows."""
     with recorded(database.storage._writer) as statements:

@@ -51,6 +51,21 @@ def test_an_update_of_many_rows_gives_each_its_values(connection: sqlite3.Connec
     assert found == [(f"new {n}" if n % 2 == 0 else "-",) for n in range(200)]
 
 
+def test_a_single_row_has_a_statement_of_its_own(connection: sqlite3.Connection) -> None:
+    """A statement for a single row does for it what the common one does for many."""
+    Statement(2, "INSERT INTO thing VALUES {rows}").run(connection, [(n, "-") for n in range(8)])
+    update = Statement(
+        2,
+        "WITH change (name, number) AS (VALUES {rows}) "
+        "UPDATE thing SET name = change.name FROM change WHERE thing.number = change.number",
+        one="UPDATE thing SET name = ? WHERE number = ?",
+    )
+    update.run(connection, [(f"new {n}", n) for n in range(6)])
+
+    found = connection.execute("SELECT name FROM thing ORDER BY number").fetchall()
+    assert found == [(f"new {n}" if n < 6 else "-",) for n in range(8)]
+
+
 async def test_payloads_belong_to_their_own_spans(tmp_path: Path) -> None:
     """Payloads of new and stored spans in one batch, of any size, stay with their spans."""
     database = await make_database(tmp_path / "prefactor.db")
@@ -78,20 +93,27 @@ async def test_payloads_belong_to_their_own_spans(tmp_path: Path) -> None:
     await database.storage.close()
 
 
-async def test_counting_spans_leaves_most_indexes_alone(tmp_path: Path) -> None:
-    """Counting a span on its run writes no index over the status or the times of runs."""
+@pytest.mark.parametrize("number", [1, 5])
+async def test_counting_spans_leaves_most_indexes_alone(tmp_path: Path, number: int) -> None:
+    """Counting spans on runs writes no index over the status or the times of runs."""
     database = await make_database(tmp_path / "prefactor.db")
     await database.submit(register("r"), start("r"))
     run = await database.run("r")
     statements: list[str] = []
     with closing(sqlite3.connect(tmp_path / "prefactor.db")) as connection:
         connection.set_trace_callback(statements.append)
-        COUNTED_RUN.run_update(connection, [run.count_span("active", 1)])
+        COUNTED_RUN.run_update(connection, [run.count_span("active", 1)] * number)
         connection.set_trace_callback(None)
         names = dict(connection.execute("SELECT rootpage, name FROM sqlite_schema"))
         explained = connection.execute(f"EXPLAIN {statements[-1]}").fetchall()
         connection.rollback()
     await database.storage.close()
 
-    written = {names[step[3]] for step in explained if step[1] == "OpenWrite"}
+    # A cursor that is opened for writing may only search.
+    opened = {step[2]: names[step[3]] for step in explained if step[1] == "OpenWrite"}
+    written = {
+        opened[step[2]]
+        for step in explained
+        if step[1] in {"Insert", "IdxInsert", "IdxDelete"} and step[2] in opened
+    }
     assert written == {"agent_instance", "agent_instance_failed_spans"}

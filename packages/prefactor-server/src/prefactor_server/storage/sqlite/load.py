@@ -24,7 +24,7 @@ from prefactor_server.storage.batch import LimitCount
 from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.tables import Table
 
-_IDS = "IN (SELECT value FROM json_each(?))"
+_IDS: Final = "IN (SELECT value FROM json_each(?))"
 # The numbers of rows that limits apply to, by account and owner.
 _COUNTS: Final = {
     "raised_alerts": "SELECT count(*) FROM alert WHERE account_id = ?1 AND agent_instance_id = ?2 "
@@ -62,6 +62,12 @@ def load(connection: sqlite3.Connection, account_id: str, needs: Needs) -> Snaps
     )
 
 
+def _among(names: Sequence[str]) -> tuple[str, str]:
+    """Return the condition that a column has one of some names, and its parameter."""
+    # SQLite collects the names of a list in a temporary table, which costs more than the search.
+    return ("= ?", names[0]) if len(names) == 1 else (_IDS, json.dumps(names))
+
+
 class _Loader:
     """The queries of one account."""
 
@@ -70,7 +76,7 @@ class _Loader:
         self._account_id = account_id
 
     def by_id(self, table: Table[R], ids: Iterable[str]) -> list[R]:
-        return self._named(table, f"id {_IDS}", ids)
+        return self._named(table, "id", ids)
 
     def rows(self, needed: Iterable[tuple[type[Any], str]]) -> list[Row]:
         by_kind: dict[type[Any], list[str]] = defaultdict(list)
@@ -81,7 +87,7 @@ class _Loader:
         ]
 
     def holds(self, runs: Iterable[str]) -> list[LegalHold]:
-        return self._named(tables.LEGAL_HOLD, f"agent_instance_id {_IDS}", runs)
+        return self._named(tables.LEGAL_HOLD, "agent_instance_id", runs)
 
     def alerts(self, names: Collection[tuple[str, str]]) -> list[Alert]:
         named = "(agent_instance_id, name) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
@@ -100,7 +106,7 @@ class _Loader:
 
     def agents(self, refs: Iterable[str]) -> list[Agent]:
         by_id = self.by_id(tables.AGENT, refs)
-        return by_id + self._named(tables.AGENT, f"external_identifier {_IDS}", refs)
+        return by_id + self._named(tables.AGENT, "external_identifier", refs)
 
     def keys(self, keys: Iterable[tuple[str, str]]) -> list[IdempotencyKey]:
         by_operation: dict[str, list[str]] = defaultdict(list)
@@ -108,8 +114,9 @@ class _Loader:
             by_operation[operation].append(key)
         found: list[IdempotencyKey] = []
         for operation, named in by_operation.items():
-            condition = f"operation = ? AND key {_IDS}"
-            found += self._select(tables.IDEMPOTENCY_KEY, condition, (operation, json.dumps(named)))
+            among, value = _among(named)
+            condition = f"operation = ? AND key {among}"
+            found += self._select(tables.IDEMPOTENCY_KEY, condition, (operation, value))
         return found
 
     def account(self) -> list[Account]:
@@ -128,16 +135,16 @@ class _Loader:
         return rows
 
     def users_of_environments(self, ids: Iterable[str]) -> list[AgentDeployment]:
-        return self._named(tables.AGENT_DEPLOYMENT, f"environment_id {_IDS}", ids)
+        return self._named(tables.AGENT_DEPLOYMENT, "environment_id", ids)
 
     def users_of_deployments(self, ids: Collection[str]) -> list[Row]:
         one_run = "agent_deployment_id = ? LIMIT 1"
         runs = [self._select(tables.AGENT_INSTANCE, one_run, (one,)) for one in ids]
-        tokens = self._named(tables.API_TOKEN, f"agent_deployment_id {_IDS}", ids)
+        tokens = self._named(tables.API_TOKEN, "agent_deployment_id", ids)
         return [*tokens, *(run for found in runs for run in found)]
 
     def sessions(self, owners: Iterable[str]) -> list[Session]:
-        return self._named(tables.SESSION, f"owner_id {_IDS}", owners)
+        return self._named(tables.SESSION, "owner_id", owners)
 
     def registrations(self, registrations: Collection[Registration]) -> list[Row]:
         if not registrations:
@@ -220,9 +227,12 @@ class _Loader:
             (agent.id, external_identifier),
         )
 
-    def _named(self, table: Table[R], condition: str, names: Iterable[str]) -> list[R]:
+    def _named(self, table: Table[R], column: str, names: Iterable[str]) -> list[R]:
         listed = list(names)
-        return self._select(table, condition, (json.dumps(listed),)) if listed else []
+        if not listed:
+            return []
+        among, value = _among(listed)
+        return self._select(table, f"{column} {among}", (value,))
 
     def _select(self, table: Table[R], condition: str, parameters: tuple[Any, ...]) -> list[R]:
         text = f"{table.select} WHERE account_id = ? AND {condition}"

@@ -20,26 +20,34 @@ _SIZES: Final = (100, 20, 5, 1)
 class Statement:
     """A statement over rows of ``width`` values, which replace ``{rows}`` in its text.
 
-    It is executed for ``most`` rows at a time while there are as many.
+    It is executed for ``most`` rows at a time while there are as many. ``one`` is a cheaper
+    statement for a single row, with the same parameters.
     """
 
-    def __init__(self, width: int, text: str, *, most: int = _SIZES[0]) -> None:
+    def __init__(
+        self, width: int, text: str, *, most: int = _SIZES[0], one: str | None = None
+    ) -> None:
         marks = f"({', '.join('?' * width)})"
         sizes = dict.fromkeys((most, *_SIZES))
         self._texts = {size: text.format(rows=", ".join([marks] * size)) for size in sizes}
+        if one is not None:
+            self._texts[1] = one
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Execute the statement over all rows, in order."""
-        for _ in self.find(connection, rows):
-            pass
+        if len(rows) == 1:
+            connection.execute(self._texts[1], rows[0])
+        elif rows:
+            for _ in self.find(connection, rows):
+                pass
 
     def find(
         self, connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]
     ) -> Iterator[Sequence[Any]]:
         """Execute the statement over all rows, in order, and yield what it returns."""
-        start = 0
+        start, end = 0, len(rows)
         for size, text in self._texts.items():
-            while start + size <= len(rows):
+            while start + size <= end:
                 values = list(chain.from_iterable(rows[start : start + size]))
                 yield from connection.execute(text, values)
                 start += size

@@ -119,10 +119,14 @@ def _update(name: str, mutable: Sequence[str], identity: Sequence[str]) -> State
     changed = ", ".join([*mutable, *identity])
     assignments = ", ".join(f"{column} = change.{column}" for column in mutable)
     found = " AND ".join(f"{name}.{column} = change.{column}" for column in identity)
+    # For many rows, SQLite collects the changes in a temporary table first.
+    values = ", ".join(f"{column} = ?" for column in mutable)
+    named = " AND ".join(f"{column} = ?" for column in identity)
     return Statement(
         len(mutable) + len(identity),
         f"WITH change ({changed}) AS (VALUES {{rows}}) "  # noqa: S608
         f"UPDATE {name} SET {assignments} FROM change WHERE {found}",
+        one=f"UPDATE {name} SET {values} WHERE {named}",  # noqa: S608
     )
 
 
