@@ -1,7 +1,7 @@
 """The server's Prometheus metrics.
 
-These methods run once per request or per batch on the event loop, so the labelled children of each
-metric are cached in a dictionary. Gauges (the queue, the memory) are read only on collection.
+These methods run on the event loop, once per request or per batch. Gauges (the queue, the memory)
+are read only on collection.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import Final
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     generate_latest,
 )
@@ -29,6 +27,7 @@ from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.follower import Follower
 from prefactor_server.follower.webhooks import WebhookSender
+from prefactor_server.http.unlocked_metrics import UnlockedCounter, UnlockedHistogram
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.storage.standby import StandbyUse
@@ -47,63 +46,50 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, *, version: str) -> None:
         self._registry = registry
-        self._requests = _LabelledCounter(
-            Counter(
-                "prefactor_requests",
-                "Answered requests, by operation (empty if the path is unknown) and HTTP status.",
-                ("operation", "status"),
-                registry=registry,
-            )
-        )
-        self._refusals = _LabelledCounter(
-            Counter(
-                "prefactor_refusals",
-                "Rejected requests, by the error code in the response.",
-                ("code",),
-                registry=registry,
-            )
-        )
-        self._commands = _LabelledCounter(
-            Counter(
-                "prefactor_commands",
-                "Decided writes, counting each item of a bulk request, by operation and outcome: "
-                "done, replayed, stale (prepared again), or the code of an error.",
-                ("operation", "outcome"),
-                registry=registry,
-            )
-        )
-        self._request_seconds = _LabelledHistogram(
-            Histogram(
-                "prefactor_request_seconds",
-                "Time from the first byte of a request to its response, by operation.",
-                ("operation",),
-                buckets=_REQUEST_SECONDS,
-                registry=registry,
-            )
-        )
-        self._batch_commands = Histogram(
-            "prefactor_batch_commands",
-            "Writes per commit.",
-            buckets=_BATCH_COMMANDS,
+        self._requests = UnlockedCounter(
+            "prefactor_requests",
+            "Answered requests, by operation (empty if the path is unknown) and HTTP status.",
+            ("operation", "status"),
             registry=registry,
         )
-        self._commit_seconds = Histogram(
+        self._refusals = UnlockedCounter(
+            "prefactor_refusals",
+            "Rejected requests, by the error code in the response.",
+            ("code",),
+            registry=registry,
+        )
+        self._commands = UnlockedCounter(
+            "prefactor_commands",
+            "Decided writes, counting each item of a bulk request, by operation and outcome: "
+            "done, replayed, stale (prepared again), or the code of an error.",
+            ("operation", "outcome"),
+            registry=registry,
+        )
+        self._request_seconds = UnlockedHistogram(
+            "prefactor_request_seconds",
+            "Time from the first byte of a request to its response, by operation.",
+            _REQUEST_SECONDS,
+            ("operation",),
+            registry=registry,
+        )
+        self._batch_commands = UnlockedHistogram(
+            "prefactor_batch_commands", "Writes per commit.", _BATCH_COMMANDS, registry=registry
+        )
+        self._commit_seconds = UnlockedHistogram(
             "prefactor_commit_seconds",
             "Time to load, decide, write and commit one batch.",
-            buckets=_COMMIT_SECONDS,
+            _COMMIT_SECONDS,
             registry=registry,
         )
-        self._failed_batches = Counter(
-            "prefactor_failed_batches",
-            "Batches that could not be written.",
-            registry=registry,
+        self._failed_batches = UnlockedCounter(
+            "prefactor_failed_batches", "Batches that could not be written.", registry=registry
         )
-        self._event_messages = Counter(
+        self._event_messages = UnlockedCounter(
             "prefactor_event_messages",
             "Messages sent to event streams, including heartbeats.",
             registry=registry,
         )
-        self._event_reloads = Counter(
+        self._event_reloads = UnlockedCounter(
             "prefactor_event_reloads",
             "Messages to event streams that asked the client to read everything again.",
             registry=registry,
@@ -151,11 +137,11 @@ class Metrics:
 
     def message_sent(self) -> None:
         """See ``EventObserver.message_sent``."""
-        self._event_messages.inc()
+        self._event_messages.add()
 
     def reload_sent(self) -> None:
         """See ``EventObserver.reload_sent``."""
-        self._event_reloads.inc()
+        self._event_reloads.add()
 
     def watch_otlp(self, memory: OtlpMemory) -> None:
         """Expose the spans received by OTLP, by result."""
@@ -181,7 +167,7 @@ class Metrics:
     def answered(self, event: RequestEvent) -> None:
         """Count a request."""
         self._requests.add(event.operation, str(event.status))
-        self._request_seconds.add(event.operation, event.seconds)
+        self._request_seconds.add(event.seconds, event.operation)
         if event.code:
             self._refusals.add(event.code)
 
@@ -205,12 +191,12 @@ class Metrics:
                 tally[key] = tally.get(key, 0) + 1
         for key, number in tally.items():
             self._commands.add(*key, by=number)
-        self._batch_commands.observe(total)
-        self._commit_seconds.observe(seconds)
+        self._batch_commands.add(total)
+        self._commit_seconds.add(seconds)
 
     def failed(self) -> None:
         """See ``WriteObserver.failed``."""
-        self._failed_batches.inc()
+        self._failed_batches.add()
 
     def render(self) -> tuple[str, bytes]:
         """Return the content type and the current metrics in the text format."""
@@ -329,31 +315,3 @@ class _FollowerLag(Collector):
             seconds.add_metric((name,), max(waited, 0.0))
         yield positions
         yield seconds
-
-
-class _LabelledCounter:
-    """A counter with a cache of its labelled children."""
-
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self._children: dict[tuple[str, ...], Counter] = {}
-
-    def add(self, *labels: str, by: int = 1) -> None:
-        child = self._children.get(labels)
-        if child is None:
-            child = self._children[labels] = self._counter.labels(*labels)
-        child.inc(by)
-
-
-class _LabelledHistogram:
-    """A histogram with a cache of its labelled children."""
-
-    def __init__(self, histogram: Histogram) -> None:
-        self._histogram = histogram
-        self._children: dict[str, Histogram] = {}
-
-    def add(self, label: str, value: float) -> None:
-        child = self._children.get(label)
-        if child is None:
-            child = self._children[label] = self._histogram.labels(label)
-        child.observe(value)
