@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -60,9 +59,7 @@ class LimitCount(NamedTuple):
         return ((self.limit, self.owner_id),)
 
 
-# The factories of the fields are plain types: ``set[str]()`` costs ten times as much as ``set()``.
-@dataclass(slots=True)
-class Needs:
+class Needs(msgspec.Struct):
     """The rows of one account that a batch needs.
 
     ``account`` loads the account itself, ``holds`` the legal holds of runs, ``alerts`` raised
@@ -73,22 +70,22 @@ class Needs:
     one run.
     """
 
-    keys: set[tuple[str, str]] = field(default_factory=set)
-    agents: set[str] = field(default_factory=set)
-    environments: set[str] = field(default_factory=set)
-    instances: set[str] = field(default_factory=set)
-    spans: set[str] = field(default_factory=set)
-    tokens: set[str] = field(default_factory=set)
+    keys: set[tuple[str, str]] = set()
+    agents: set[str] = set()
+    environments: set[str] = set()
+    instances: set[str] = set()
+    spans: set[str] = set()
+    tokens: set[str] = set()
     account: bool = False
-    agents_in_use: set[str] = field(default_factory=set)
-    environments_in_use: set[str] = field(default_factory=set)
-    deployments_in_use: set[str] = field(default_factory=set)
-    registrations: set[Registration] = field(default_factory=set)
-    rows: set[tuple[type[Any], str]] = field(default_factory=set)
-    holds: set[str] = field(default_factory=set)
-    alerts: set[tuple[str, str]] = field(default_factory=set)
-    counts: set[tuple[str, str]] = field(default_factory=set)
-    sessions_of: set[str] = field(default_factory=set)
+    agents_in_use: set[str] = set()
+    environments_in_use: set[str] = set()
+    deployments_in_use: set[str] = set()
+    registrations: set[Registration] = set()
+    rows: set[tuple[type[Any], str]] = set()
+    holds: set[str] = set()
+    alerts: set[tuple[str, str]] = set()
+    counts: set[tuple[str, str]] = set()
+    sessions_of: set[str] = set()
 
 
 class Changes(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -73,8 +72,7 @@ class SpanStart(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
 
 
-@dataclass(slots=True)
-class PendingWrites:
+class PendingWrites(msgspec.Struct):
     """The rows that earlier writes of the same request will have stored once they are committed.
 
     An assumption about a run may be wrong, because its registration may find a version that is
@@ -85,17 +83,17 @@ class PendingWrites:
     reread: bool = False
     """Whether cached facts about runs were stale and must be read again."""
 
-    runs: dict[str, RunFacts] = field(default_factory=dict)
-    bindings: dict[Hashable, str] = field(default_factory=dict)
+    runs: dict[str, RunFacts] = {}
+    bindings: dict[Hashable, str] = {}
     """The schema versions that this request's registrations will be bound to."""
 
-    types: dict[str, SpanTypes] = field(default_factory=dict)
-    checkers: dict[tuple[str | None, str], SpanChecker] = field(default_factory=dict)
+    types: dict[str, SpanTypes] = {}
+    checkers: dict[tuple[str | None, str], SpanChecker] = {}
     """The checkers of this request's spans, by schema version and type."""
 
-    contents: dict[str, bytes] = field(default_factory=dict)
-    spans: dict[str, SpanStart] = field(default_factory=dict)
-    prefetched: dict[str, SpanStart] = field(default_factory=dict)
+    contents: dict[str, bytes] = {}
+    spans: dict[str, SpanStart] = {}
+    prefetched: dict[str, SpanStart] = {}
     """Spans read for the next writes. Each write removes its own."""
 
 
