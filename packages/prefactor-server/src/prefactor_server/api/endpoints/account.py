@@ -9,9 +9,8 @@ import msgspec
 from prefactor_server.api.kernel.fields import Name
 from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Read, Write
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.api.views.base import Listed, Success, by_path_id, listed, show_time, written
 from prefactor_server.commands.account import UpdateAccount
-from prefactor_server.commands.base import Done
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import IdempotencyKeyUsed, NotFound, ValidationFailed
 
@@ -40,19 +39,9 @@ async def _prepare_update(call: Call, body: AccountFields) -> Prepared:
     return Prepared(UpdateAccount(call.request(), body.name), _written)
 
 
-def _written(done: Done) -> Success[AccountView]:
-    if not isinstance(done.row, Account):
-        raise TypeError(done.row)
-    return Success(details=_view(done.row))
-
-
 async def _show(call: Call, account_id: str) -> Success[AccountView]:
     account = await call.services.reader.accounts.show(call.principal, account_id)
     return Success(details=_view(account))
-
-
-async def _get(call: Call) -> Success[AccountView]:
-    return await _show(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[AccountView]:
@@ -68,6 +57,9 @@ def _view(account: Account) -> AccountView:
         inserted_at=show_time(account.inserted_at),
         updated_at=show_time(account.updated_at),
     )
+
+
+_written = written(Account, _view)
 
 
 OPERATIONS = (
@@ -93,7 +85,7 @@ OPERATIONS = (
         access="account",
         reply=Success[AccountView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         name="accounts.update",

@@ -18,7 +18,14 @@ from prefactor_server.api.views.agent import (
     agent_details,
     agent_summary,
 )
-from prefactor_server.api.views.base import Listed, Success, listed, show_deleted
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    by_path_id,
+    listed,
+    show_deleted,
+    written_row,
+)
 from prefactor_server.api.views.risk_rollup import risk_rollup_view, risk_rollups, risk_rollups_view
 from prefactor_server.commands.agent import (
     CreateAgent,
@@ -117,9 +124,8 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
     )
 
     def reply(done: Done) -> Success[AgentDetails]:
-        if not isinstance(done.row, Agent):
-            raise TypeError(done.row)
-        return Success(details=agent_details(AgentRecord(done.row, None), call.now, None))
+        row = written_row(done, Agent)
+        return Success(details=agent_details(AgentRecord(row, None), call.now, None))
 
     return Prepared(command, reply)
 
@@ -164,9 +170,8 @@ def _units(amount: float | None) -> int | None:
 
 def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[AgentDetails]:
-        if not isinstance(done.row, AgentRecord):
-            raise TypeError(done.row)
-        return Success(details=agent_details(done.row, call.now, None))
+        row = written_row(done, AgentRecord)
+        return Success(details=agent_details(row, call.now, None))
 
     return Prepared(command, reply)
 
@@ -189,10 +194,6 @@ async def show_agent(call: Call, agent_id: str) -> AgentShown:
         observed_risk_rollup=risk_rollup_view(rollups.observed),
     )
     return AgentShown(details=details, risk_rollup=risk_rollups_view(rollups))
-
-
-async def _get(call: Call) -> AgentShown:
-    return await show_agent(call, call.path_id)
 
 
 async def _show(call: Call) -> AgentShown:
@@ -336,6 +337,6 @@ OPERATIONS = (
         reply=AgentShown,
         refusals=(NotFound, ValidationFailed),
         parameters=_COUNTS,
-        answer=_get,
+        answer=by_path_id(show_agent),
     ),
 )

@@ -14,13 +14,20 @@ from prefactor_server.api.kernel.listing import (
     agent_filter,
 )
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
-from prefactor_server.api.views.base import Listed, Success, listed, show_deleted, show_time
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    by_path_id,
+    listed,
+    show_deleted,
+    show_time,
+    written,
+)
 from prefactor_server.commands.agent_deployment import (
     CreateDeployment,
     DeleteDeployment,
     UpdateDeployment,
 )
-from prefactor_server.commands.base import Done
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
@@ -85,19 +92,9 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
     return Prepared(DeleteDeployment(call.request(), call.path_id), _written)
 
 
-def _written(done: Done) -> Success[AgentDeploymentView]:
-    if not isinstance(done.row, AgentDeployment):
-        raise TypeError(done.row)
-    return Success(details=_view(done.row))
-
-
 async def _show(call: Call, deployment_id: str) -> Success[AgentDeploymentView]:
     found = await call.services.reader.agent_deployments.show(call.principal, deployment_id)
     return Success(details=_view(found))
-
-
-async def _get(call: Call) -> Success[AgentDeploymentView]:
-    return await _show(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[AgentDeploymentView]:
@@ -116,6 +113,9 @@ def _view(deployment: AgentDeployment) -> AgentDeploymentView:
         inserted_at=show_time(deployment.inserted_at),
         updated_at=show_time(deployment.updated_at),
     )
+
+
+_written = written(AgentDeployment, _view)
 
 
 _PATH: Final = "/api/v1/agent_deployment"
@@ -146,7 +146,7 @@ OPERATIONS = (
         summary="Show a deployment",
         reply=Success[AgentDeploymentView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         **_WRITE,

@@ -20,7 +20,7 @@ from prefactor_server.api.views.agent_schema_version import (
     schema_version_details,
     schema_version_summary,
 )
-from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.base import Listed, Success, by_path_id, listed
 from prefactor_server.commands.agent_schema_version import CreateSchemaVersion
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
@@ -78,10 +78,6 @@ async def show_schema_version(call: Call, version_id: str) -> Success[AgentSchem
     return Success(details=schema_version_details(record, content, problems))
 
 
-async def _get(call: Call) -> Success[AgentSchemaVersionDetails]:
-    return await show_schema_version(call, call.path_id)
-
-
 async def _list(call: Call) -> Listed[AgentSchemaVersionSummary]:
     listing = _LIST.read(call.query, await agent_filter(call))
     page, records = await call.services.reader.agent_schema_versions.page(call.principal, listing)
@@ -110,7 +106,7 @@ OPERATIONS = (
         summary="Show a schema version",
         reply=Success[AgentSchemaVersionDetails],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(show_schema_version),
     ),
     Write(
         name="agent_schema_versions.create",

@@ -15,7 +15,7 @@ from prefactor_server.api.kernel.listing import (
 )
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.schema_declaration import empty_schema
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.api.views.base import Listed, Success, by_path_id, listed, show_time
 from prefactor_server.commands.agent_instance_register import VersionMetadata
 from prefactor_server.commands.agent_version import CreateVersion
 from prefactor_server.domain.agent_version import AgentVersion
@@ -109,10 +109,6 @@ async def show_version(call: Call, version_id: str) -> Success[AgentVersionView]
     return Success(details=_view(record))
 
 
-async def _get(call: Call) -> Success[AgentVersionView]:
-    return await show_version(call, call.path_id)
-
-
 async def _list(call: Call) -> Listed[AgentVersionView]:
     listing = _LIST.read(call.query, await agent_filter(call))
     page, records = await call.services.reader.agent_versions.page(call.principal, listing)
@@ -162,7 +158,7 @@ OPERATIONS = (
         summary="Show a version",
         reply=Success[AgentVersionView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(show_version),
     ),
     Write(
         name="agent_versions.create",

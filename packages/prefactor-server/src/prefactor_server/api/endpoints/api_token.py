@@ -14,10 +14,12 @@ from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import (
     Listed,
     Success,
+    by_path_id,
     listed,
     show_deleted,
     show_optional_time,
     show_time,
+    written_row,
 )
 from prefactor_server.commands.api_token import ChangeToken, CreateToken, DeleteToken
 from prefactor_server.commands.base import Command, Done
@@ -131,7 +133,7 @@ async def _prepare_create(call: Call, body: ApiTokenFields) -> Prepared:
     command = CreateToken(call.request(), token, body.agent_id, body.environment_id, call.new_id())
 
     def reply(done: Done) -> CreatedToken:
-        return CreatedToken(token=text, details=_view(_token(done)))
+        return CreatedToken(token=text, details=_view(written_row(done, ApiToken)))
 
     return Prepared(command, reply)
 
@@ -164,24 +166,14 @@ def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[ApiTokenView]:
         # Takes effect here at once. Other replicas accept the token for a few more seconds.
         call.services.forget_caller(done.resource_id)
-        return Success(details=_view(_token(done)))
+        return Success(details=_view(written_row(done, ApiToken)))
 
     return Prepared(command, reply)
-
-
-def _token(done: Done) -> ApiToken:
-    if not isinstance(done.row, ApiToken):
-        raise TypeError(done.row)
-    return done.row
 
 
 async def _show(call: Call, token_id: str) -> Success[ApiTokenView]:
     token = await call.services.reader.api_tokens.show(call.principal, token_id)
     return Success(details=_view(token))
-
-
-async def _get(call: Call) -> Success[ApiTokenView]:
-    return await _show(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[ApiTokenView]:
@@ -245,7 +237,7 @@ OPERATIONS = (
         access="account",
         reply=Success[ApiTokenView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         name="api_tokens.create",

@@ -10,8 +10,15 @@ from prefactor_server.api.kernel.fields import Name, NewId, NoFields
 from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account
-from prefactor_server.api.views.base import Listed, Success, listed, show_deleted, show_time
-from prefactor_server.commands.base import Done
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    by_path_id,
+    listed,
+    show_deleted,
+    show_time,
+    written,
+)
 from prefactor_server.commands.environment import (
     CreateEnvironment,
     DeleteEnvironment,
@@ -71,19 +78,9 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
     return Prepared(DeleteEnvironment(call.request(), call.path_id), _written)
 
 
-def _written(done: Done) -> Success[EnvironmentView]:
-    if not isinstance(done.row, Environment):
-        raise TypeError(done.row)
-    return Success(details=_view(done.row))
-
-
 async def _show(call: Call, environment_id: str) -> Success[EnvironmentView]:
     environment = await call.services.reader.environments.show(call.principal, environment_id)
     return Success(details=_view(environment))
-
-
-async def _get(call: Call) -> Success[EnvironmentView]:
-    return await _show(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[EnvironmentView]:
@@ -101,6 +98,9 @@ def _view(environment: Environment) -> EnvironmentView:
         inserted_at=show_time(environment.inserted_at),
         updated_at=show_time(environment.updated_at),
     )
+
+
+_written = written(Environment, _view)
 
 
 _WRITE: Final[dict[str, Any]] = {"access": "account", "reply": Success[EnvironmentView]}
@@ -128,7 +128,7 @@ OPERATIONS = (
         access="account",
         reply=Success[EnvironmentView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         **_WRITE,

@@ -18,8 +18,7 @@ from prefactor_server.api.endpoints.risk_profile_fields import (
 from prefactor_server.api.kernel.listing import ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import one_of
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
-from prefactor_server.commands.base import Command, Done
+from prefactor_server.api.views.base import Listed, Success, listed, show_time, written
 from prefactor_server.commands.risk_profile import (
     CreateRiskProfile,
     DeleteRiskProfile,
@@ -93,7 +92,7 @@ async def _prepare_create(call: Call, body: RiskProfileFields) -> Prepared:
         deleted_at=None,
         updated_at=call.now,
     )
-    return _prepared(CreateRiskProfile(call.request(), profile))
+    return Prepared(CreateRiskProfile(call.request(), profile), _written)
 
 
 async def _prepare_update(call: Call, body: UpdateRiskProfileFields) -> Prepared:
@@ -102,21 +101,12 @@ async def _prepare_update(call: Call, body: UpdateRiskProfileFields) -> Prepared
         changes["name"] = body.name
     if body.description is not msgspec.UNSET:
         changes["description"] = body.description
-    return _prepared(UpdateRiskProfile(call.request(), call.path_id, changes))
+    return Prepared(UpdateRiskProfile(call.request(), call.path_id, changes), _written)
 
 
 async def _prepare_delete(call: Call, body: DeleteRiskProfileFields) -> Prepared:
     del body
-    return _prepared(DeleteRiskProfile(call.request(), call.path_id))
-
-
-def _prepared(command: Command) -> Prepared:
-    def reply(done: Done) -> Success[RiskProfileView]:
-        if not isinstance(done.row, RiskProfile):
-            raise TypeError(done.row)
-        return Success(details=_view(done.row))
-
-    return Prepared(command, reply)
+    return Prepared(DeleteRiskProfile(call.request(), call.path_id), _written)
 
 
 async def _show_written(call: Call, profile_id: str) -> Success[RiskProfileView]:
@@ -160,6 +150,9 @@ def _view(profile: RiskProfile) -> RiskProfileView:
         inserted_at=show_time(profile.inserted_at),
         updated_at=show_time(profile.updated_at),
     )
+
+
+_written = written(RiskProfile, _view)
 
 
 _WRITE: Final[dict[str, Any]] = {

@@ -9,6 +9,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from prefactor_server.api.kernel.operation import Call
+from prefactor_server.commands.base import Done
 from prefactor_server.domain.listing import Listing, Page, paginate
 from prefactor_server.domain.times import format_time
 
@@ -86,6 +87,27 @@ def show_time(us: int) -> str:
 def show_optional_time(us: int | None) -> str | None:
     """Format a time, or return None if it is missing."""
     return None if us is None else show_time(us)
+
+
+def written_row(done: Done, kind: type[T]) -> T:
+    """Return the row that a command wrote, which is of this kind."""
+    if not isinstance(done.row, kind):
+        raise TypeError(done.row)
+    return done.row
+
+
+def written(kind: type[Row], view: Callable[[Row], T]) -> Callable[[Done], Success[T]]:
+    """Return the ``reply`` of a write: the view of the row that it wrote."""
+    return lambda done: Success(details=view(written_row(done, kind)))
+
+
+def by_path_id(show: Callable[[Call, str], Awaitable[T]]) -> Callable[[Call], Awaitable[T]]:
+    """Return the ``answer`` of a read that shows what the path names."""
+
+    async def answer(call: Call) -> T:
+        return await show(call, call.path_id)
+
+    return answer
 
 
 class DeletedView(msgspec.Struct, frozen=True, kw_only=True):

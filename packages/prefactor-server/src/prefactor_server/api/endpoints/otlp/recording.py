@@ -10,6 +10,7 @@ from typing import Final
 from prefactor_server.api.endpoints.otlp.preparation import TraceBatch, prepare
 from prefactor_server.api.endpoints.runs.agent_instance_register import remember_binding
 from prefactor_server.api.kernel.operation import Call
+from prefactor_server.api.views.base import written_row
 from prefactor_server.commands.base import Done, Refused, Stale
 from prefactor_server.commands.otlp_trace import RecordTrace
 from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unavailable
@@ -161,10 +162,9 @@ async def _repair(call: Call, batch: TraceBatch, command: RecordTrace, size: int
 
 def _stored(call: Call, batch: TraceBatch, command: RecordTrace, done: Done) -> None:
     memory, ref = call.services.otlp, batch.ref(call)
-    if not isinstance(done.row, AgentInstance):
-        raise TypeError(done.row)
-    remember_binding(call, command.register, done.row)
-    memory.remember(ref, KnownTrace(done.row.id, command.row_after(done.row)))
+    row = written_row(done, AgentInstance)
+    remember_binding(call, command.register, row)
+    memory.remember(ref, KnownTrace(row.id, command.row_after(row)))
     memory.forget_early(ref)
     memory.spans["kept"] += len(command.spans)
 

@@ -14,10 +14,12 @@ from prefactor_server.api.views.base import (
     DeletedView,
     Listed,
     Success,
+    by_path_id,
     listed,
     show_deleted,
     show_optional_time,
     show_time,
+    written_row,
 )
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.people.admin_user import ChangeRole, RemoveAdminUser
@@ -63,10 +65,6 @@ _LIST: Final = ListQuery(
 )
 
 
-async def _get(call: Call) -> Success[AdminUserView]:
-    return await _show(call, call.path_id)
-
-
 async def _show(call: Call, user_id: str) -> Success[AdminUserView]:
     user = await call.services.reader.admin_users.show(call.principal, user_id)
     return Success(details=admin_user_view(user))
@@ -75,7 +73,7 @@ async def _show(call: Call, user_id: str) -> Success[AdminUserView]:
 async def _prepare_update(call: Call, body: RoleFields) -> Prepared:
     def reply(done: Done) -> Success[AdminUserView]:
         call.services.forget_caller(done.resource_id)
-        return Success(details=admin_user_view(_person(done)))
+        return Success(details=admin_user_view(written_row(done, AdminUser)))
 
     return Prepared(ChangeRole(call.request(), call.path_id, body.role), reply)
 
@@ -88,12 +86,6 @@ async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
         return Success(details=DeletedView(type="admin_user", id=done.resource_id))
 
     return Prepared(RemoveAdminUser(call.request(), call.path_id), reply)
-
-
-def _person(done: Done) -> AdminUser:
-    if not isinstance(done.row, AdminUser):
-        raise TypeError(done.row)
-    return done.row
 
 
 async def _list(call: Call) -> Listed[AdminUserView]:
@@ -139,7 +131,7 @@ OPERATIONS = (
         access="account",
         reply=Success[AdminUserView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         name="admin_users.update",

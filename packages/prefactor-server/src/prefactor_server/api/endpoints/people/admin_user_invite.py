@@ -12,7 +12,15 @@ from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
 from prefactor_server.api.kernel.query import check_account, one_of
-from prefactor_server.api.views.base import Listed, Success, listed, show_time
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    by_path_id,
+    listed,
+    show_time,
+    written,
+    written_row,
+)
 from prefactor_server.commands.base import Done
 from prefactor_server.commands.people.admin_user_invite import CreateInvite, RevokeInvite
 from prefactor_server.domain.errors import (
@@ -95,24 +103,17 @@ async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
     )
 
     def reply(done: Done) -> Success[InviteView]:
-        return Success(details=_view(_invite(done), token, _address(call, token)))
+        return Success(
+            details=_view(written_row(done, AdminUserInvite), token, _address(call, token))
+        )
 
     return Prepared(CreateInvite(call.request(), invite), reply)
 
 
 async def _prepare_revoke(call: Call, body: NoFields) -> Prepared:
     del body
-
-    def reply(done: Done) -> Success[InviteView]:
-        return Success(details=_view(_invite(done)))
-
-    return Prepared(RevokeInvite(call.request(), call.path_id), reply)
-
-
-def _invite(done: Done) -> AdminUserInvite:
-    if not isinstance(done.row, AdminUserInvite):
-        raise TypeError(done.row)
-    return done.row
+    command = RevokeInvite(call.request(), call.path_id)
+    return Prepared(command, written(AdminUserInvite, _view))
 
 
 def _address(call: Call, token: str) -> str:
@@ -126,10 +127,6 @@ def _address(call: Call, token: str) -> str:
 async def _show(call: Call, invite_id: str) -> Success[InviteView]:
     invites = call.services.reader.admin_user_invites
     return Success(details=_view(await invites.show(call.principal, invite_id)))
-
-
-async def _get(call: Call) -> Success[InviteView]:
-    return await _show(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[InviteView]:
@@ -199,7 +196,7 @@ OPERATIONS = (
         access="account",
         reply=Success[InviteView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         name="admin_user_invites.revoke",

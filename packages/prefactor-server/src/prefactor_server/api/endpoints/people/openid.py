@@ -15,6 +15,7 @@ from prefactor_server.api.endpoints.people.sign_in import (
     SIGN_IN_BODY,
     connection,
     new_session,
+    start_session,
 )
 from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.operation import (
@@ -26,7 +27,7 @@ from prefactor_server.api.kernel.operation import (
     Redirecting,
 )
 from prefactor_server.api.views.base import Success
-from prefactor_server.commands.base import Done, Refused, Request
+from prefactor_server.commands.base import Request
 from prefactor_server.commands.people.openid import SignInWithOpenId
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import (
@@ -231,12 +232,7 @@ async def _start_session(
     call: Call, provider: Provider, attempt: Attempt, identity: Identity
 ) -> tuple[Session, str]:
     command, cookie = await _command(call, provider, attempt, identity)
-    (outcome,) = await call.services.writer.submit([command], 0)
-    if isinstance(outcome, Refused):
-        raise outcome.refusal
-    if not isinstance(outcome, Done) or not isinstance(outcome.row, Session):
-        raise TypeError(outcome)
-    return outcome.row, cookie
+    return await start_session(call, command), cookie
 
 
 class _Found(NamedTuple):

@@ -12,6 +12,7 @@ from msgspec import Meta
 from prefactor_server.api.asgi.client_connection import ClientConnection
 from prefactor_server.api.kernel.fields import ClientId
 from prefactor_server.api.kernel.operation import Call
+from prefactor_server.api.views.base import written_row
 from prefactor_server.commands.base import Command, Done, Refused, Request
 from prefactor_server.commands.people.session import (
     SignInWithLink,
@@ -97,15 +98,20 @@ async def sign_in(call: Call, body: SignInFields, size: int) -> tuple[Session, s
     _check_one_proof(body)
     try:
         command, cookie = await _command(call, body)
-        (outcome,) = await call.services.writer.submit([command], size)
-        if isinstance(outcome, Refused):
-            raise outcome.refusal
+        return await start_session(call, command, size), cookie
     except BadCredentials:
         _log.warning("sign_in_refused", address=connection(call).address)
         raise
-    if not isinstance(outcome, Done) or not isinstance(outcome.row, Session):
+
+
+async def start_session(call: Call, command: Command, size: int = 0) -> Session:
+    """Execute a command that starts a session, and return the session."""
+    (outcome,) = await call.services.writer.submit([command], size)
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
+    if not isinstance(outcome, Done):
         raise TypeError(outcome)
-    return outcome.row, cookie
+    return written_row(outcome, Session)
 
 
 async def _command(call: Call, body: SignInFields) -> tuple[Command, str]:

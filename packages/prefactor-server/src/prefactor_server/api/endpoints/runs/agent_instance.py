@@ -27,7 +27,7 @@ from prefactor_server.api.views.agent_instance import (
     instance_summary,
     instance_written,
 )
-from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.base import Listed, Success, listed, written_row
 from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores, with_totals
 from prefactor_server.api.views.search import (
     DerivedView,
@@ -159,9 +159,8 @@ def written_by(call: Call, name: str | None = None) -> Callable[[Done], Instance
     """
 
     def written(done: Done) -> InstanceWritten:
-        if not isinstance(done.row, AgentInstance):
-            raise TypeError(done.row)
-        return instance_written(done.row, _annotations_of(call, done, name), call.principal)
+        row = written_row(done, AgentInstance)
+        return instance_written(row, _annotations_of(call, done, name), call.principal)
 
     return written
 

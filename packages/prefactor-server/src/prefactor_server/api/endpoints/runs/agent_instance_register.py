@@ -18,6 +18,7 @@ from prefactor_server.api.kernel.schema_declaration import (
 )
 from prefactor_server.api.kernel.span_preparation import RunFacts
 from prefactor_server.api.views.agent_instance import InstanceWritten
+from prefactor_server.api.views.base import written_row
 from prefactor_server.commands.agent_instance_register import (
     DeclaredSchema,
     NewIds,
@@ -118,11 +119,10 @@ async def _prepare(call: Call, body: RegisterFields) -> Prepared:
     answer = written_by(call)
 
     def reply(done: Done) -> InstanceRegistered:
-        if not isinstance(done.row, AgentInstance):
-            raise TypeError(done.row)
-        remember_binding(call, command, done.row)
+        row = written_row(done, AgentInstance)
+        remember_binding(call, command, row)
         return InstanceRegistered(
-            details=answer(done).details, agent_schema_version=_bound(command.schema, done.row)
+            details=answer(done).details, agent_schema_version=_bound(command.schema, row)
         )
 
     return Prepared(command, reply)

@@ -24,6 +24,7 @@ from prefactor_server.api.views.agent_span import (
     span_view,
     span_written,
 )
+from prefactor_server.api.views.base import written_row
 from prefactor_server.api.views.minimal import MinimalWritten, minimal_span
 from prefactor_server.commands.agent_span import CreateSpan, FinishSpan, SpanFacts, control_of
 from prefactor_server.commands.base import Done
@@ -199,16 +200,15 @@ def _time(timestamp: Timestamp | None, default: int | None) -> int | None:
 def _written(
     call: Call, done: Done, documents: tuple[bytes, bytes | None], run: RunFacts | None
 ) -> SpanWritten | MinimalWritten:
-    if not isinstance(done.row, AgentSpan):
-        raise TypeError(done.row)
+    row = written_row(done, AgentSpan)
     if call.is_item and call.prefers_minimal:
-        return minimal_span(done.row, done.control)
+        return minimal_span(row, done.control)
     purpose = None if run is None else run.purpose
     payload, result = documents
-    if done.row.flags & SENSITIVE_DISCARDED:
+    if row.flags & SENSITIVE_DISCARDED:
         # The cached payload may be from before its values were discarded.
         payload = discarded_document(payload)
-    view = span_view(done.row, payload, result, purpose, call.principal)
+    view = span_view(row, payload, result, purpose, call.principal)
     return span_written(view, done.control)
 
 

@@ -9,6 +9,7 @@ from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.operation import Call, Example, Prepared, Write
 from prefactor_server.api.kernel.sensitive import discarded_document
 from prefactor_server.api.views.agent_span import SpanWritten, span_view, span_written
+from prefactor_server.api.views.base import written_row
 from prefactor_server.commands.agent_span import DiscardSensitive
 from prefactor_server.commands.base import Done
 from prefactor_server.domain.errors import (
@@ -34,10 +35,9 @@ async def _prepare(call: Call, body: NoFields) -> Prepared:
     purpose = await purpose_of(call, record.span.agent_instance_id)
 
     def reply(done: Done) -> SpanWritten:
-        if not isinstance(done.row, AgentSpan):
-            raise TypeError(done.row)
+        row = written_row(done, AgentSpan)
         payloads = (documents[PARAMS], documents.get(RESULT))
-        view = span_view(done.row, *payloads, purpose, call.principal)
+        view = span_view(row, *payloads, purpose, call.principal)
         return span_written(view, done.control)
 
     return Prepared(_command(call, record, documents), reply)

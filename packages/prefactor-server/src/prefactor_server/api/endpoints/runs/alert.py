@@ -11,7 +11,7 @@ from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.views.alert import KINDS, AlertView, AlertWritten, alert_view
-from prefactor_server.api.views.base import Listed, Success, listed
+from prefactor_server.api.views.base import Listed, Success, by_path_id, listed
 from prefactor_server.domain.errors import NotFound, ValidationFailed, invalid
 from prefactor_server.domain.listing import Filter, Listing, Sort
 from prefactor_server.domain.runs.alert import SEVERITIES, STATUSES
@@ -156,10 +156,6 @@ async def show(call: Call, alert_id: str) -> AlertWritten:
     return AlertWritten(details=alert_view(alert, call.principal))
 
 
-async def _show(call: Call) -> Success[AlertView]:
-    return await show(call, call.path_id)
-
-
 OPERATIONS = (
     Read(
         name="alerts.list",
@@ -199,6 +195,6 @@ OPERATIONS = (
         access="account",
         reply=Success[AlertView],
         refusals=(NotFound,),
-        answer=_show,
+        answer=by_path_id(show),
     ),
 )

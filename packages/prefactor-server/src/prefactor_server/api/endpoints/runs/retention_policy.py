@@ -18,8 +18,7 @@ from prefactor_server.api.kernel.operation import (
     Read,
     Write,
 )
-from prefactor_server.api.views.base import Success, show_time
-from prefactor_server.commands.base import Done
+from prefactor_server.api.views.base import Success, show_time, written
 from prefactor_server.commands.runs.retention_policy import UpdateRetentionPolicy, resolve_agents
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
@@ -146,12 +145,6 @@ async def _prepare_update(call: Call, body: RetentionPolicyFields) -> Prepared:
     return Prepared(command, _written)
 
 
-def _written(done: Done) -> Success[RetentionPolicyView]:
-    if not isinstance(done.row, RetentionPolicy):
-        raise TypeError(done.row)
-    return Success(details=_view(done.row))
-
-
 async def _show(call: Call, policy_id: str) -> Success[RetentionPolicyView]:
     del policy_id
     return await _get(call)
@@ -205,6 +198,9 @@ def _view(policy: RetentionPolicy) -> RetentionPolicyView:
         audit_days=policy.audit_days,
         updated_at=show_time(policy.updated_at) if policy.updated_at else None,
     )
+
+
+_written = written(RetentionPolicy, _view)
 
 
 def _rule_view(rule: RetentionRule) -> RetentionRuleView:

@@ -20,10 +20,12 @@ from prefactor_server.api.kernel.query import one_of
 from prefactor_server.api.views.base import (
     Listed,
     Success,
+    by_path_id,
     listed,
     show_deleted,
     show_optional_time,
     show_time,
+    written_row,
 )
 from prefactor_server.commands.base import Command, Done
 from prefactor_server.commands.webhook import (
@@ -179,31 +181,21 @@ def _ids(ids: list[str] | msgspec.UnsetType | None) -> Sequence[str] | None:
 
 def _with_secret(call: Call, secret: str) -> Callable[[Done], WebhookWithSecret]:
     def reply(done: Done) -> WebhookWithSecret:
-        return WebhookWithSecret(secret=secret, details=_view(_webhook(done), call.now))
+        return WebhookWithSecret(secret=secret, details=_view(written_row(done, Webhook), call.now))
 
     return reply
 
 
 def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[WebhookView]:
-        return Success(details=_view(_webhook(done), call.now))
+        return Success(details=_view(written_row(done, Webhook), call.now))
 
     return Prepared(command, reply)
-
-
-def _webhook(done: Done) -> Webhook:
-    if not isinstance(done.row, Webhook):
-        raise TypeError(done.row)
-    return done.row
 
 
 async def _show(call: Call, webhook_id: str) -> Success[WebhookView]:
     webhook = await call.services.reader.webhooks.show(call.principal, webhook_id)
     return Success(details=_view(webhook, call.now))
-
-
-async def _get(call: Call) -> Success[WebhookView]:
-    return await _show(call, call.path_id)
 
 
 async def _list(call: Call) -> Listed[WebhookView]:
@@ -292,7 +284,7 @@ OPERATIONS = (
         description="Without its secret.",
         reply=Success[WebhookView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         **_ONE,

@@ -19,8 +19,16 @@ from prefactor_server.api.kernel.operation import (
     Write,
 )
 from prefactor_server.api.kernel.query import one_of
-from prefactor_server.api.views.base import Listed, Success, listed, show_optional_time, show_time
-from prefactor_server.commands.base import Done, Refused
+from prefactor_server.api.views.base import (
+    Listed,
+    Success,
+    by_path_id,
+    listed,
+    show_optional_time,
+    show_time,
+    written,
+)
+from prefactor_server.commands.base import Refused
 from prefactor_server.commands.webhook_delivery import RecordTest, ResendDelivery
 from prefactor_server.domain.errors import (
     IdempotencyKeyUsed,
@@ -106,21 +114,11 @@ async def _show(call: Call, delivery_id: str) -> Success[DeliveryView]:
     return Success(details=_view(found))
 
 
-async def _get(call: Call) -> Success[DeliveryView]:
-    return await _show(call, call.path_id)
-
-
 async def _prepare_resend(call: Call, body: NoFields) -> Prepared:
     del body
     found = await call.services.reader.webhooks.delivery(call.principal, call.path_id)
     command = ResendDelivery(call.request(), found.id, found.webhook_id)
-
-    def reply(done: Done) -> Success[DeliveryView]:
-        if not isinstance(done.row, WebhookDelivery):
-            raise TypeError(done.row)
-        return Success(details=_view(done.row))
-
-    return Prepared(command, reply)
+    return Prepared(command, written(WebhookDelivery, _view))
 
 
 async def _test(call: Call, document: bytes) -> Success[DeliveryView]:
@@ -195,7 +193,7 @@ ITEMS = (
         description="Includes the body that was or will be sent.",
         reply=Success[DeliveryView],
         refusals=(NotFound,),
-        answer=_get,
+        answer=by_path_id(_show),
     ),
     Write(
         **_ONE,
