@@ -27,15 +27,6 @@ PURPOSES = ("live", "smoke_test", "eval")
 """The purposes a run can have."""
 MAX_ENVIRONMENT = 64 * 1024
 """Maximum size of a runtime environment as JSON, in bytes. Larger ones are truncated."""
-RUN_FIELDS = (
-    "agent_id",
-    "environment_id",
-    "purpose",
-    "external_identifier",
-    "agent_version",
-    "metadata",
-)
-"""The fields of a registration that describe the run, besides its id."""
 
 
 class Registration(NamedTuple):
@@ -44,7 +35,7 @@ class Registration(NamedTuple):
     agent: str | None
     """The agent's name in the log."""
     run: bytes
-    """The `RUN_FIELDS`."""
+    """The members that describe the run itself, such as its agent, purpose and metadata."""
     rest: bytes
     """The declared span types, and how to treat the version."""
     metadata_keys: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from prefactor_server.validation.budget import Budget
 from prefactor_server.validation.liquid.template import MAX_SUMMARY, TemplateProblem
-from prefactor_server.validation.span_types import SpanCheck, SpanTypeCompiler, check_span
+from prefactor_server.validation.span_types import SpanCheck, SpanTypeCompiler, SpanTypes
 
 LLM: dict[str, object] = {
     "name": "agent:llm",
@@ -29,6 +29,20 @@ JSON = st.recursive(
     ),
     max_leaves=15,
 )
+
+
+def check_span(
+    types: SpanTypes,
+    name: str,
+    payload: dict[str, object],
+    result: dict[str, object] | None,
+    *,
+    finished: bool,
+    budget: Budget | None = None,
+) -> SpanCheck:
+    """Check one span as its type does."""
+    budget = budget or Budget()
+    return types.checker(name, budget).check(payload, result, finished=finished, budget=budget)
 
 
 def check(

@@ -36,7 +36,6 @@ def create_api(
     observe: RequestObserver | None = None,
     budget: MemoryBudget | None = None,
     event_limits: EventLimits | None = None,
-    passwords: Passwords | None = None,
     provider: Provider | None = None,
     webhooks: WebhookClient | None = None,
     process: ServerProcess | None = None,
@@ -53,7 +52,6 @@ def create_api(
         observe: called for every answered request.
         budget: the memory budget of all requests; None means no limit.
         event_limits: the limits on the number of event streams, and their timing.
-        passwords: hashes passwords; None means with the server's usual cost.
         provider: the OpenID Connect provider that people may sign in with.
         webhooks: sends tests to webhooks; None means a server without webhooks.
         process: the state of the process, as the API shows it to operators.
@@ -84,7 +82,7 @@ def create_api(
         process=process or ServerProcess(started_at=now_us()),
         forget_caller=authenticator.forget,
         authenticate_session=authenticator.authenticate_session,
-        passwords=passwords or Passwords(),
+        passwords=Passwords(),
         sign_in_limiter=SignInLimiter(),
         webhooks=webhooks or WebhookClient(SecretBox("", random_bytes), now_us=now_us),
         provider=provider,

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import cache
 from ssl import SSLContext
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -21,25 +21,6 @@ _MAX_BYTES: Final = 1024 * 1024
 _OK: Final = 200
 
 
-class Fetch(Protocol):
-    """Sends a request and returns the JSON object of the response."""
-
-    async def __call__(
-        self,
-        url: str,
-        form: Mapping[str, str] | None = None,
-        *,
-        basic: tuple[str, str] | None = None,
-        bearer: str | None = None,
-    ) -> Mapping[str, Any]:
-        """Post a form, or send a GET without one.
-
-        Raises:
-            OpenIdRefused: the request failed. The reason is ``provider``.
-        """
-        ...
-
-
 async def fetch_json(
     url: str,
     form: Mapping[str, str] | None = None,
@@ -47,7 +28,11 @@ async def fetch_json(
     basic: tuple[str, str] | None = None,
     bearer: str | None = None,
 ) -> Mapping[str, Any]:
-    """See ``Fetch``."""
+    """Post a form, or send a GET without one; return the JSON object of the response.
+
+    Raises:
+        OpenIdRefused: the request failed. The reason is ``provider``.
+    """
     # Imported on use: a server without a provider needs no HTTP client.
     import httpx2  # noqa: PLC0415 - see above
 

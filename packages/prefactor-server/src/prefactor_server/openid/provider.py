@@ -12,7 +12,7 @@ from prefactor_server.domain.people.admin_user_invite import is_email
 from prefactor_server.domain.people.openid import Identity, OpenIdRefused
 from prefactor_server.domain.people.openid_attempt import Attempt, attempt_key
 from prefactor_server.openid.config import OpenIdConfig, is_safe_url
-from prefactor_server.openid.fetch import Fetch, fetch_json, preload
+from prefactor_server.openid.fetch import fetch_json, preload
 
 _SECOND_US: Final = 1_000_000
 _METADATA_US: Final = 3600 * _SECOND_US
@@ -49,13 +49,10 @@ class _Cached(NamedTuple):
 class Provider:
     """One provider. Its metadata is cached for an hour."""
 
-    def __init__(
-        self, config: OpenIdConfig, now_us: Callable[[], int], fetch: Fetch = fetch_json
-    ) -> None:
+    def __init__(self, config: OpenIdConfig, now_us: Callable[[], int]) -> None:
         self.config = config
         self.key: bytes = attempt_key(config.client_secret)
         self._now_us = now_us
-        self._fetch = fetch
         self._described: _Endpoints | None = None
         self._described_at = 0
         self._keys: _Cached | None = None
@@ -122,9 +119,9 @@ class Provider:
         }
         if endpoints.takes_basic:
             basic = (quote_plus(config.client_id), quote_plus(config.client_secret))
-            return await self._fetch(endpoints.token, form, basic=basic)
+            return await fetch_json(endpoints.token, form, basic=basic)
         secrets = {"client_id": config.client_id, "client_secret": config.client_secret}
-        return await self._fetch(endpoints.token, form | secrets)
+        return await fetch_json(endpoints.token, form | secrets)
 
     async def _check(
         self, endpoints: _Endpoints, id_token: str, nonce: str, access_token: str | None
@@ -150,7 +147,7 @@ class Provider:
         return by_email or (by_group and self.config.groups_claim not in claims)
 
     async def _userinfo(self, url: str, access_token: str, subject: str) -> Mapping[str, Any]:
-        found = await self._fetch(url, bearer=access_token)
+        found = await fetch_json(url, bearer=access_token)
         if found.get("sub") != subject:
             raise OpenIdRefused("provider", f"{url} responds with another subject")
         return found
@@ -186,7 +183,7 @@ class Provider:
 
     async def _discover(self) -> _Endpoints:
         url = self.config.issuer.rstrip("/") + _WELL_KNOWN
-        found = await self._fetch(url)
+        found = await fetch_json(url)
         if found.get("issuer") != self.config.issuer:
             raise OpenIdRefused("provider", f"{url} names the issuer {found.get('issuer')!r}")
         return _read_endpoints(found)
@@ -198,7 +195,7 @@ class Provider:
                 age = now - cached.read_at
                 if age < (_KEYS_US if kid in _key_ids(cached.value) else _KEYS_AGAIN_US):
                     return cached.value
-            self._keys = _Cached(await self._fetch(url), now)
+            self._keys = _Cached(await fetch_json(url), now)
             return self._keys.value
 
 

@@ -22,10 +22,9 @@ _SCRUBBED: Final = "[Scrubbed due to"
 class Rejected(Exception):
     """One span or record cannot be stored. Others of its request can."""
 
-    def __init__(self, reason: str, count: int = 1) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.count = count
 
 
 class Resource(NamedTuple):

@@ -96,9 +96,9 @@ def tool(
     recording.close(span, result)
 
 
-def retrieval(recording: Recording, query: str, titles: list[str], *, limit: int = 5) -> None:
+def retrieval(recording: Recording, query: str, titles: list[str]) -> None:
     """Record a search in documents."""
-    span = recording.open("retrieval", {"query": query, "limit": limit})
+    span = recording.open("retrieval", {"query": query, "limit": 5})
     recording.wait(20, 450)
     scores = sorted((round(recording.random.uniform(0.55, 0.97), 3) for _ in titles), reverse=True)
     documents = [
@@ -136,11 +136,11 @@ def guard(recording: Recording, *, blocking: float = 0.0) -> None:
     recording.close(span, {"passed": True})
 
 
-def approval(recording: Recording, question: str, by: Json | str, *, refusing: float = 0.1) -> bool:
+def approval(recording: Recording, question: str, by: Json | str) -> bool:
     """Record asking a person, who takes minutes to answer; return whether they agreed."""
     details: dict[str, Any] = {"question": question, "asked": by}
     span = recording.open("human", details, sensitive=isinstance(by, dict))
     recording.wait(8_000, 600_000)
-    agreed = recording.random.random() >= refusing
+    agreed = recording.random.random() >= 0.1
     recording.close(span, {"decision": "approved" if agreed else "refused", "by": "finance desk"})
     return agreed

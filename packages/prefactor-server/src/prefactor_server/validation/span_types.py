@@ -91,7 +91,12 @@ class SpanChecker(msgspec.Struct, frozen=True):
         finished: bool,
         budget: Budget,
     ) -> SpanCheck:
-        """Check a span's payloads, and render its summary. See ``check_span``."""
+        """Check a span's payloads against its type and render its summary. Never raises.
+
+        A span of an undeclared type is accepted: its title is the name of the type, and nothing is
+        checked or rendered. A result is checked if there is one. With `finished`, a missing result
+        is checked as an empty one. Work that exceeds the budget is skipped.
+        """
         if self.params is None or self.result is None:
             return SpanCheck(self.title, False, None, None, None)  # noqa: FBT003 - the field says it
         params_problem = self.params.check(payload, budget)
@@ -108,11 +113,9 @@ class SpanChecker(msgspec.Struct, frozen=True):
 class SpanTypeCompiler:
     """Compiles schemas and templates of span types, each distinct one only once."""
 
-    def __init__(
-        self, schemas: SchemaCache | None = None, templates: TemplateCache | None = None
-    ) -> None:
-        self.schemas = schemas or SchemaCache()
-        self.templates = templates or TemplateCache()
+    def __init__(self) -> None:
+        self.schemas = SchemaCache()
+        self.templates = TemplateCache()
         self._versions: ContentCache[SpanTypes] = ContentCache(_MAX_CACHED)
 
     def span_types(self, content_hash: bytes, load: Callable[[], object]) -> SpanTypes:
@@ -214,26 +217,6 @@ class SpanTypes(Mapping[str, SpanType]):
 
 
 NO_SPAN_TYPES: Final = SpanTypes({}, SpanTypeCompiler())
-
-
-def check_span(
-    types: SpanTypes,
-    schema_name: str,
-    payload: Mapping[str, object],
-    result_payload: Mapping[str, object] | None,
-    *,
-    finished: bool,
-    budget: Budget | None = None,
-) -> SpanCheck:
-    """Check a span's payloads against its type and render its summary. Never raises.
-
-    A span of an undeclared type is accepted: its title is the name of the type, and nothing is
-    checked or rendered. A result is checked if there is one. With `finished`, a missing result is
-    checked as an empty one. Work that exceeds the budget is skipped.
-    """
-    budget = budget or Budget()
-    checker = types.checker(schema_name, budget)
-    return checker.check(payload, result_payload, finished=finished, budget=budget)
 
 
 def _span_type(entry: Mapping[str, object]) -> SpanType | None:

@@ -89,7 +89,6 @@ class OpenSteps:
         agent_id: The agent of these runs.
         version: The agent's version.
         types: Span types to declare for all later runs of the recorder.
-        limit: Maximum number of open steps.
     """
 
     def __init__(
@@ -99,14 +98,12 @@ class OpenSteps:
         agent_id: str | None,
         version: str | Mapping[str, Any] | None,
         types: SpanTypes,
-        limit: int = MAX_OPEN,
     ) -> None:
         if recorder is not None:
             recorder.include(types)
         self._recorder = recorder
         self._agent_id = agent_id
         self._version = version
-        self._limit = limit
         self._open: OrderedDict[object, Step] = OrderedDict()
         # Re-entrant, because garbage collection may close a generator, which ends its step.
         self._lock = threading.RLock()
@@ -215,7 +212,7 @@ class OpenSteps:
             while (parent := self._open.get(parent_key)) is not None:
                 self._open.move_to_end(parent_key)
                 parent_key = parent.parent_key
-            if len(self._open) > self._limit:
+            if len(self._open) > MAX_OPEN:
                 _, evicted = self._open.popitem(last=False)
         if evicted is not None:
             _end(evicted, _unfinished_result, status="cancelled")

@@ -109,11 +109,9 @@ class Api:
         *,
         budget: MemoryBudget,
         observe: RequestObserver | None = None,
-        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._observe = observe
         self._budget = budget
-        self._timer = timer
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
         self.events = services.events
@@ -135,7 +133,7 @@ class Api:
             memory.release()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, memory: Lease) -> None:
-        begun = self._timer()
+        begun = time.perf_counter()
         request_id = self._services.random_bytes(12).hex()
         trace, work = _RequestTrace(begin_position()), Work(receive)
         try:
@@ -153,7 +151,7 @@ class Api:
             )
         finally:
             work.close(request_id)
-        seconds = self._timer() - begun
+        seconds = time.perf_counter() - begun
         event = RequestEvent(
             request_id, scope["method"], trace.name, response.status, response.code, seconds
         )

@@ -18,8 +18,6 @@ from prefactor_server.api.kernel.errors import UnsupportedEncoding
 from prefactor_server.domain.errors import BadRequest, Limit, TooLarge
 from prefactor_server.memory_budget import Lease
 
-GZIP: Final = b"gzip"
-
 ZSTD: Final = b"zstd"
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 _GZIP_NAMES: Final = frozenset({b"gzip", b"x-gzip"})
