@@ -147,7 +147,9 @@ def _payload(attributes: _Attributes) -> JsonObject:
     model = attributes.take(
         "gen_ai.request.model", "llm.model_name", "embedding.model_name", "reranker.model_name"
     )
-    messages = _input_messages(attributes)
+    messages = _messages(
+        attributes, "gen_ai.input.messages", "llm.input_messages", "gen_ai.prompt"
+    ) or input_events(attributes.events)
     entity = attributes.take_value("input", "input.value", "traceloop.entity.input")
     attributes.take("input.mime_type", *_KINDS)
     inputs = _input(attributes) or ({} if messages else entity)
@@ -166,31 +168,15 @@ def _payload(attributes: _Attributes) -> JsonObject:
     return {**payload, **inputs}
 
 
-def _input_messages(attributes: _Attributes) -> list[JsonObject]:
-    newest = attributes.take("gen_ai.input.messages")
-    openinference = attributes.take_prefix("llm.input_messages")
-    indexed = attributes.take_prefix("gen_ai.prompt")
-    plain = attributes.take("gen_ai.prompt")
+def _messages(attributes: _Attributes, newest: str, flattened: str, older: str) -> list[JsonObject]:
+    """Return the messages in the first of these forms that has any. All of them are taken."""
+    as_json, in_parts = attributes.take(newest), attributes.take_prefix(flattened)
+    older_in_parts, older_as_json = attributes.take_prefix(older), attributes.take(older)
     return (
-        as_messages(newest)
-        or openinference_messages(openinference)
-        or as_messages(indexed)
-        or as_messages(plain)
-        or input_events(attributes.events)
-    )
-
-
-def _output_messages(attributes: _Attributes) -> list[JsonObject]:
-    newest = attributes.take("gen_ai.output.messages")
-    openinference = attributes.take_prefix("llm.output_messages")
-    indexed = attributes.take_prefix("gen_ai.completion")
-    plain = attributes.take("gen_ai.completion")
-    return (
-        as_messages(newest)
-        or openinference_messages(openinference)
-        or as_messages(indexed)
-        or as_messages(plain)
-        or output_events(attributes.events)
+        as_messages(as_json)
+        or openinference_messages(in_parts)
+        or as_messages(older_in_parts)
+        or as_messages(older_as_json)
     )
 
 
@@ -252,7 +238,9 @@ def _parameters(attributes: _Attributes) -> JsonObject:
 
 
 def _result(attributes: _Attributes) -> JsonObject:
-    messages = _output_messages(attributes)
+    messages = _messages(
+        attributes, "gen_ai.output.messages", "llm.output_messages", "gen_ai.completion"
+    ) or output_events(attributes.events)
     first = messages[0] if messages else {}
     reasons = attributes.take_json("gen_ai.response.finish_reasons", "llm.finish_reason")
     returned = attributes.take_value("output", "gen_ai.tool.call.result")
