@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from client_fixture import PING
 from prefactor_http import HttpClientConfig, PrefactorHttpClient, PrefactorHttpError
-from prefactor_http._redaction import MASK, Redactor, mask_userinfo
+from prefactor_http._redaction import MASK, MAX_EARLIER, Redactor, mask_userinfo
 from prefactor_http.testing import Reply, ScriptedServer
 
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=80)
@@ -85,6 +93,59 @@ async def test_secrets_in_extra_headers_are_never_shown(
     assert "[redacted]" in shown
     assert token not in shown
     assert cookie not in shown
+
+
+class _Echo:
+    """A session whose calls fail once all of them are in flight, with the token in the text."""
+
+    closed = False
+
+    def __init__(self, calls: int) -> None:
+        self._all = asyncio.Barrier(calls)
+
+    @asynccontextmanager
+    async def request(self, **arguments: Any) -> AsyncGenerator[Any]:
+        header = arguments["headers"]["Authorization"]
+        await self._all.wait()
+        if header[-1] in "02468":
+            raise aiohttp.ClientError(f"cannot send {header}")
+        body = json.dumps({"code": header, "message": f"you sent {header}"})
+        yield SimpleNamespace(
+            status=422, headers={"x-request-id": header}, text=lambda: _text(body)
+        )
+
+
+async def _text(body: str) -> str:
+    return body
+
+
+@pytest.mark.parametrize("by", ["header", "configuration", "session"])
+async def test_all_secrets_in_flight_are_masked(by: str) -> None:
+    """However many calls are in flight, the token of each is masked, and none is kept."""
+    calls = 200
+    config = HttpClientConfig("http://127.0.0.1:9", "tok-of-the-client", max_retries=0)
+    client = PrefactorHttpClient(config, session=cast("Any", _Echo(calls)))
+
+    async def shown(number: int) -> str:
+        token = f"tok-{number:06d}"
+        sender = client
+        if by == "configuration":
+            config.api_token = token
+        else:
+            sender = client.with_options(headers={"Authorization": f"Bearer {token}"})
+        if by == "session":
+            sender = sender.with_session("prefactor_session=cookie-5f0c1a9b2d")
+        with pytest.raises(PrefactorHttpError) as info:
+            await sender.request("GET", PING)
+        assert MASK in str(info.value)
+        return f"{info.value} {vars(info.value)!r} {info.value.__cause__!r}"
+
+    texts = await asyncio.gather(*map(shown, range(calls)))
+
+    assert [text for text in texts if re.search(r"tok-\d{6}", text)] == []
+    gc.collect()
+    held = [len(each._later) for each in gc.get_objects() if type(each) is Redactor]
+    assert max(held) <= MAX_EARLIER + 1
 
 
 def test_an_unencodable_token_is_rejected() -> None:

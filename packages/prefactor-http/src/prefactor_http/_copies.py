@@ -6,7 +6,6 @@ import copy
 from typing import TYPE_CHECKING
 
 from prefactor_http._options import RequestOptions
-from prefactor_http._redaction import Redactor, cookie_values
 from prefactor_http._resources import Resources
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ class Copies(Resources):
     _context: Context
     _headers: Headers
     _options: RequestOptions
-    _redactor: Redactor
 
     def with_options(
         self,
@@ -72,9 +70,6 @@ class Copies(Resources):
         """
         child = copy.copy(self)
         child.forget_resources()
-        child._headers = self._headers.with_session(cookie)  # noqa: SLF001 - a copy of ourselves
-        # A server may echo the cookie as it may echo the token.
-        redactor = Redactor(self.config.api_token, *cookie_values(cookie))
-        child._redactor = redactor  # noqa: SLF001
-        child._context = self._context._replace(redactor=redactor)  # noqa: SLF001
+        child._headers = headers = self._headers.with_session(cookie)  # noqa: SLF001 - as above
+        child._context = self._context._replace(redactor=headers.redactor)  # noqa: SLF001
         return child

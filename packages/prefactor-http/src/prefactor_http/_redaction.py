@@ -10,33 +10,40 @@ from urllib.parse import quote, urlsplit
 MASK = "[redacted]"
 MIN_SECRET_LENGTH = 8
 """Characters. Masking a shorter token such as `test` would garble ordinary sentences."""
-MAX_LATER = 64
-"""Later secrets masked; the oldest are forgotten, because a program may have one for each call."""
+MAX_EARLIER = 64
+"""Earlier secrets masked beside those of a call; the oldest are forgotten."""
 
 
 class Redactor:
-    """Masks a token, and other secrets, in all spellings in which a server might echo them."""
+    """Masks a token, and other secrets, in all spellings in which a server might echo them.
 
-    __slots__ = ("_later", "_secrets", "_spellings")
+    It never changes. A call that sends other secrets holds a redactor of its own while it is in
+    flight, so all of them are masked however many calls there are, and are forgotten with the call.
+    """
+
+    __slots__ = ("_first", "_later", "_spellings")
 
     def __init__(self, *secrets: str) -> None:
         """Store the secrets as they are, JSON-escaped and URL-encoded."""
-        self._secrets = set[str]().union(*map(_spellings, secrets))
-        self._later: dict[str, set[str]] = {}
-        self._spellings = self._sorted()
+        self._first = secrets
+        self._later: tuple[str, ...] = ()
+        self._prepare()
 
-    def add(self, *secrets: str) -> None:
-        """Mask later secrets as well."""
-        new = [secret for secret in secrets if secret not in self._later]
-        if new:
-            self._later |= {secret: _spellings(secret) for secret in new}
-            for oldest in list(self._later)[:-MAX_LATER]:
-                del self._later[oldest]
-            self._spellings = self._sorted()
+    def including(self, *secrets: str) -> Redactor:
+        """Return a redactor that masks other secrets as well, and at most `MAX_EARLIER` before."""
+        known = {*self._first, *self._later}
+        new = tuple(secret for secret in dict.fromkeys(secrets) if secret not in known)
+        if not new:
+            return self
+        made = Redactor(*self._first)
+        made._later = (*self._later[-MAX_EARLIER:], *new)
+        made._prepare()
+        return made
 
-    def _sorted(self) -> list[str]:
+    def _prepare(self) -> None:
+        spellings = set[str]().union(*map(_spellings, (*self._first, *self._later)))
         # Longest first, because an escaped spelling may contain the plain one.
-        return sorted(self._secrets.union(*self._later.values()), key=len, reverse=True)
+        self._spellings = sorted(spellings, key=len, reverse=True)
 
     def text(self, value: str) -> str:
         """Return a text with the secrets masked."""

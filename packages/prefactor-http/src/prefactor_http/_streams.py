@@ -12,14 +12,17 @@ from prefactor_http._transport.inflate import Inflater
 from prefactor_http._transport.limits import Attempt
 from prefactor_http._transport.responses import parse
 from prefactor_http._transport.translation import translated
-from prefactor_http.exceptions import PrefactorClientError, PrefactorResponseContractError
+from prefactor_http.exceptions import (
+    NETWORK_FAILURES,
+    PrefactorClientError,
+    PrefactorResponseContractError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 
     from prefactor_http._calls import Context
     from prefactor_http._options import RequestOptions
-    from prefactor_http._redaction import Redactor
     from prefactor_http._transport.connections import StreamedResponse
     from prefactor_http._transport.headers import Headers
     from prefactor_http._transport.sessions import Sessions
@@ -42,7 +45,6 @@ class Streams:
     config: HttpClientConfig
     _headers: Headers
     _options: RequestOptions
-    _redactor: Redactor
     _retry_handler: RetryHandler
     _sessions: Sessions[Any]
     _context: Context
@@ -191,32 +193,37 @@ class Streams:
         max_bytes: int | None = None,
     ) -> StreamedResponse:
         """Make one attempt to open a stream, with the time limit of a normal attempt."""
+        extra = {**more, **(headers or {})}
+        sent, redactor = self._headers.of(self.config.api_token, None, extra)
         arguments = {
             "method": method,
             "url": f"{self.config.api_url.rstrip('/')}{path}",
             "params": params,
-            "headers": self._headers.of(self.config.api_token, None, {**more, **(headers or {})}),
+            "headers": sent,
             **self._extras,
         }
 
         def as_ours(error: Exception) -> Exception:
-            return translated(error, f"{method} {path}", self._redactor, stale_after)
+            return translated(error, f"{method} {path}", redactor, stale_after)
 
-        watcher = self._sessions.timeout_watcher()
-        with Attempt(watcher, seconds or self.config.request_timeout) as attempt:
-            current_attempt.set(attempt)
-            limit = max_bytes or self.config.max_response_bytes
-            opened = await open_stream(
-                await self._sessions.ensure(),
-                arguments,
-                self.config,
-                media_types=media_types,
-                stale_after=stale_after,
-                limit=limit,
-                as_ours=as_ours,
-            )
-            if opened.refusal is not None:
-                parse(opened.refusal, self._redactor)
-                message = f"Expected {' or '.join(media_types)} from {path}"
-                raise PrefactorResponseContractError(message, status_code=opened.refusal.status)
+        limits = seconds or self.config.request_timeout
+        try:
+            with Attempt(self._sessions.timeout_watcher(), limits) as attempt:
+                current_attempt.set(attempt)
+                limit = max_bytes or self.config.max_response_bytes
+                opened = await open_stream(
+                    await self._sessions.ensure(),
+                    arguments,
+                    self.config,
+                    media_types=media_types,
+                    stale_after=stale_after,
+                    limit=limit,
+                    as_ours=as_ours,
+                )
+                if opened.refusal is not None:
+                    parse(opened.refusal, redactor)
+                    message = f"Expected {' or '.join(media_types)} from {path}"
+                    raise PrefactorResponseContractError(message, status_code=opened.refusal.status)
+        except NETWORK_FAILURES as error:
+            raise translated(error, f"{method} {path}", redactor, limits)  # noqa: B904 - has a cause
         return opened

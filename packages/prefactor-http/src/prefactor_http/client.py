@@ -85,13 +85,13 @@ class PrefactorHttpClient(Streams, Copies):
     ) -> None:
         """Store the settings. The session is opened when it is needed."""
         self.config = config
-        self._redactor = Redactor(config.api_token)
-        self._headers = Headers(config.api_token, sdk_header, self._redactor)
+        redactor = Redactor(config.api_token)
+        self._headers = Headers(config.api_token, sdk_header, redactor)
         self._options = NO_OPTIONS
         self._retry_handler = retry_handler or RetryHandler(config, quota=RetryQuota())
         opening = functools.partial(connect, config, trust_env=trust_env, resolver=resolver)
         self._sessions: Sessions[aiohttp.ClientSession] = Sessions(opening, session)
-        self._context = Context(config, self._retry_handler, self._sessions, self._redactor)
+        self._context = Context(config, self._retry_handler, self._sessions, redactor)
         self._session_timeout = connect_timeout_only(config)
         extras = {"ssl": ssl, "proxy": proxy}
         self._extras = {name: value for name, value in extras.items() if value is not None}
@@ -268,10 +268,9 @@ class PrefactorHttpClient(Streams, Copies):
             json_data = encode_body(json_data)
         content = {"params": params, "json": json_data}
         return parse(
-            await self._attempt(
+            *await self._attempt(
                 method, path, content, idempotency_key, seconds, headers, max_bytes
-            ),
-            self._redactor,
+            )
         )
 
     async def _make_raw_request(
@@ -289,10 +288,9 @@ class PrefactorHttpClient(Streams, Copies):
         """Make one attempt with a body of bytes. Arguments as for `_make_request`."""
         content = {"data": json_data}
         return raw(
-            await self._attempt(
+            *await self._attempt(
                 method, path, content, idempotency_key, seconds, headers, max_bytes
-            ),
-            self._redactor,
+            )
         )
 
     async def _attempt(  # noqa: PLR0917 - positional for speed, as there is a call per span
@@ -304,34 +302,37 @@ class PrefactorHttpClient(Streams, Copies):
         seconds: float | None,
         headers: Mapping[str, str] | None,
         max_bytes: int | None,
-    ) -> Reply:
-        """Send a request within its time limit. `content` holds aiohttp's query and body."""
+    ) -> tuple[Reply, Redactor]:
+        """Send a request within its time limit. `content` holds aiohttp's query and body.
+
+        Returns the reply, and what masks the secrets that were sent.
+        """
         session = self._session
         if session is None or session.closed:
             message = "HTTP session not initialized"
             raise PrefactorClientError(message)
+        redactor, limits = self._headers.redactor, seconds or self.config.request_timeout
         try:
+            sent, redactor = self._headers.of(self.config.api_token, idempotency_key, headers)
             arguments: dict[str, Any] = {
                 "method": method,
                 "url": f"{self.config.api_url.rstrip('/')}{path}",
                 **content,
-                "headers": self._headers.of(self.config.api_token, idempotency_key, headers),
+                "headers": sent,
                 **self._extras,
             }
             # The limit includes the replay.
-            with Attempt(
-                self._sessions.timeout_watcher(), seconds or self.config.request_timeout
-            ) as attempt:
+            with Attempt(self._sessions.timeout_watcher(), limits) as attempt:
                 current_attempt.set(attempt)
                 limit = max_bytes or self.config.max_response_bytes
                 reply = await self._exchange(session, path, arguments, attempt, limit)
+        except NETWORK_FAILURES as error:
+            raise translated(error, f"{method} {path}", redactor, limits)  # noqa: B904 - has a cause
         except (TypeError, ValueError) as error:
             # aiohttp raises these for a URL, header or argument that cannot be sent.
-            if isinstance(error, NETWORK_FAILURES):
-                raise
-            raise translated(error, f"{method} {path}", self._redactor) from None
+            raise translated(error, f"{method} {path}", redactor) from None
         log_response(method, path, reply.status)
-        return reply
+        return reply, redactor
 
     async def _exchange(
         self,

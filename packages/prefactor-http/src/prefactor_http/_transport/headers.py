@@ -29,22 +29,23 @@ class Headers:
     Args:
         token: The bearer token.
         sdk: Replaces the `X-Prefactor-SDK` value `prefactor-http@<version>`.
-        redactor: Masks each new token from before it is sent.
+        redactor: Masks the token.
 
     Raises:
         PrefactorRequestError: The token or `sdk` cannot be sent in a header.
     """
 
-    __slots__ = ("_cookie", "_redactor", "_sdk", "_token", "_usual")
+    __slots__ = ("_cookie", "_sdk", "_token", "_usual", "redactor")
 
     def __init__(self, token: str, sdk: str | None, redactor: Redactor) -> None:
         """Validate both values."""
         sdk = sdk or f"{PACKAGE_NAME}@{PACKAGE_VERSION}"
         _check("api_token", token)
         _check("sdk_header", sdk)
-        self._token = token
+        self._token: str = token
         self._sdk = sdk
-        self._redactor = redactor
+        self.redactor = redactor
+        """Masks the secrets of the usual headers."""
         self._cookie: str | None = None
         self._usual: CIMultiDict[str] = CIMultiDict(
             {
@@ -63,7 +64,9 @@ class Headers:
             PrefactorRequestError: The cookie cannot be sent in a header.
         """
         _check("cookie", cookie)
-        headers = Headers(self._token, self._sdk, self._redactor)
+        # A server may echo the cookie as it may echo the token.
+        redactor = self.redactor.including(*cookie_values(cookie))
+        headers = Headers(self._token, self._sdk, redactor)
         headers._cookie = cookie
         del headers._usual[AUTHORIZATION]
         headers._usual[COOKIE] = cookie
@@ -71,8 +74,10 @@ class Headers:
         headers._usual[REQUEST_MARK] = "1"
         return headers
 
-    def of(self, token: str, key: str | None, extra: Mapping[str, str] | None) -> CIMultiDict[str]:
-        """Return the headers of one request.
+    def of(
+        self, token: str, key: str | None, extra: Mapping[str, str] | None
+    ) -> tuple[CIMultiDict[str], Redactor]:
+        """Return the headers of one request, and what masks the secrets in them.
 
         Args:
             token: The current token, because a configuration may be given a new one.
@@ -80,22 +85,25 @@ class Headers:
             extra: Headers that override the client's, except for the key.
         """
         if token is not self._token and self._cookie is None:
-            self._redactor.add(token)
-            self._token, self._usual[AUTHORIZATION] = token, f"Bearer {token}"
-        headers = self._usual.copy()
+            self.redactor = self.redactor.including(token)
+            self._token = token
+            self._usual[AUTHORIZATION] = f"Bearer {token}"
+        headers, redactor = self._usual.copy(), self.redactor
         if extra:
             headers.update(extra)
-            self._mask(headers)
+            # A server may echo the secrets of extra headers as it may echo the token.
+            redactor = redactor.including(
+                *(
+                    secret
+                    for name, values in _SECRET_HEADERS.items()
+                    for header in headers.getall(name, ())
+                    if header is not self._usual.get(name)
+                    for secret in values(header)
+                )
+            )
         if key:
             headers[IDEMPOTENCY_KEY] = key
-        return headers
-
-    def _mask(self, headers: CIMultiDict[str]) -> None:
-        """Mask the secrets of extra headers, which a server may echo as it may echo the token."""
-        for name, values in _SECRET_HEADERS.items():
-            for header in headers.getall(name, ()):
-                if header is not self._usual.get(name):
-                    self._redactor.add(*values(header))
+        return headers, redactor
 
 
 _SECRET_HEADERS = {AUTHORIZATION: authorization_values, COOKIE: cookie_values}

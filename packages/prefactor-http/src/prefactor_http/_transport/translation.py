@@ -40,12 +40,16 @@ def translated(
 ) -> PrefactorHttpError:
     """Return the error for a failed attempt, which is also an instance of the original's class.
 
+    An error of this package is returned as it is.
+
     Args:
         original: The exception of aiohttp or asyncio.
         request: Method and path, for the message.
         redactor: Masks secrets in the text.
         limit: The time limit of the attempt in seconds, for a timeout without a message.
     """
+    if isinstance(original, PrefactorHttpError):
+        return original
     error = _join_classes(original)
     text = _text_of(original)
     if not text:
