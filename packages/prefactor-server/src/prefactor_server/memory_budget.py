@@ -49,6 +49,17 @@ class Lease:
             )
         self.hold(size)
 
+    def reserve(self, size: int) -> None:
+        """Hold what a response is expected to need, before anything is read for it.
+
+        That is at most a quarter of the budget, so that something larger can be read as well.
+
+        Raises:
+            BudgetExhausted: the budget has too little left; nothing changed.
+        """
+        limit = self._budget.limit
+        self.take(min(size, limit // 4) if limit else size)
+
     def hold(self, size: int) -> None:
         """Hold more or fewer bytes regardless of the limit, for the response to a write."""
         self._size += size

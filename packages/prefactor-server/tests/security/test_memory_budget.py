@@ -25,6 +25,7 @@ PING = "/api/v1/ping"
 AGENT = "/api/v1/agent"
 BULK = "/api/v1/bulk"
 ACCEPT = "/api/v1/admin_user_invite/accept"
+SKELETON = "/api/v1/agent_instance/run-long/skeleton"
 EXPORT = "/api/v1/agent_instance/run-large/agent_context"
 
 
@@ -192,6 +193,25 @@ def test_a_slowly_read_answer_is_complete(server: LiveServer) -> None:
     # Compare outside of `assert`: a failure would print six megabytes.
     whole = answer.status == 200 and len(answer.text) > 6_000_000
     assert whole
+
+
+def test_a_skeleton_reserves_memory_before_it_is_read(server: LiveServer) -> None:
+    """All spans of a run are not read while other requests hold the memory for their rows."""
+    register(server, "run-long")
+    for first in range(0, 8000, 1000):
+        body = bulk_of_spans("run-long", first, 1000, payload={})
+        assert ask(server, "POST", BULK, body).status == 200
+    with ExitStack() as stack:
+        for _ in range(2):
+            _part(stack.enter_context(connected(server)), BULK, 9 * MEGABYTE + MEGABYTE // 2)
+        _until_held(server, 19 * MEGABYTE, 20 * MEGABYTE)
+        refused = ask(server, "GET", SKELETON)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    _until_held(server, 0, 0)
+    answer = ask(server, "GET", SKELETON)
+    assert (answer.status, answer.body["details"]["total"]) == (200, 8000)
+    assert len(answer.text) < 3 * MEGABYTE
+    _until_held(server, 0, 0)
 
 
 def test_reads_in_a_bulk_request_count_one_by_one(server: LiveServer) -> None:

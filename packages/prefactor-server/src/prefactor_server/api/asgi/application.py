@@ -6,7 +6,6 @@ a single span.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
@@ -17,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from prefactor_server.api.asgi.auth import Authenticator
 from prefactor_server.api.asgi.body import ClientDisconnected, read_document
 from prefactor_server.api.asgi.client_connection import ClientConnection
+from prefactor_server.api.asgi.collecting import collect
 from prefactor_server.api.asgi.download import RESERVED_BYTES, OpenedDownload
 from prefactor_server.api.asgi.error_response import error_response
 from prefactor_server.api.asgi.rate_limit import RateLimiter
@@ -342,9 +342,7 @@ def _redirect(location: str, call: Call) -> _Response:
 
 
 async def _streamed(operation: Streamed, call: Call, coding: Coding | None) -> _Response:
-    pieces = compressed(coding, await operation.answer(call))
-    body = await asyncio.to_thread(list, pieces)
-    call.memory.take(sum(map(len, body)))
+    body = await collect(compressed(coding, await operation.answer(call)), call.memory)
     encoded = () if coding is None else ((b"content-encoding", coding.encode()),)
     return _Response(200, body, (_VARIES, *encoded, *_private(call.principal)))
 

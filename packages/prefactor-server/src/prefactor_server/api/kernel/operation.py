@@ -249,8 +249,8 @@ class Read(Operation):
 class Streamed(Operation):
     """A read whose response is too large to be sent in one piece.
 
-    ``answer`` returns the pieces of its JSON, which are produced in a thread, and compressed if the
-    caller accepts that.
+    ``answer`` reserves memory for what it reads, and returns the pieces of its JSON. They are
+    produced in a thread, and compressed if the caller accepts that.
     """
 
     parameters: tuple[Parameter, ...] = ()
