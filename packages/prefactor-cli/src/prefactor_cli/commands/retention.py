@@ -26,7 +26,10 @@ _Rule: TypeAlias = dict[str, Any]
 _Changed: TypeAlias = Callable[[Sequence[_Rule]], Awaitable[Sequence[_Rule]]]
 _FOREVER: Final = "forever"
 _RETRIES: Final = 4
+_MAX_DAYS: Final = 36_500
+_MIN_AUDIT_DAYS: Final = 30
 _MAX_DIGITS: Final = 9
+_SHOWN: Final = 20
 _FILTERS: Final = ("agent_id", "environment_id", "purpose")
 _COLUMNS: Final = (
     Column("agent"),
@@ -86,7 +89,7 @@ def set_rule(
     json
         Print the policy as one JSON document, as it is then.
     """
-    kept = _days(days)
+    kept = _days(days, 1)
 
     async def work(client: PrefactorHttpClient) -> None:
         scope = await _scope(client, agent, environment, purpose)
@@ -152,7 +155,7 @@ def keep_audit_log(days: Days, /, *, json: Json = False, connection: Connection 
     json
         Print the policy as one JSON document, as it is then.
     """
-    kept = _days(days)
+    kept = _days(days, _MIN_AUDIT_DAYS)
 
     async def work(client: PrefactorHttpClient) -> None:
         _print(await client.retention_policies.update({"audit_days": kept}), as_json=json)
@@ -184,13 +187,14 @@ def preview(*, json: Json = False, connection: Connection = None) -> None:
     run(connection, work)
 
 
-def _days(text: str) -> int | None:
+def _days(text: str, least: int = 1) -> int | None:
     if text == _FOREVER:
         return None
-    # The server checks the range. Python refuses to read thousands of digits.
+    # The server checks the range, but Python refuses to read thousands of digits.
     if not text.isdecimal() or len(text) > _MAX_DIGITS:
-        message = f"DAYS: must be a whole number or {_FOREVER}, got {printable(text[:20])!r}"
-        raise Failure(message, USAGE)
+        shown = repr(printable(text[:_SHOWN])) + "…" * (len(text) > _SHOWN)
+        allowed = f"a whole number from {least} to {_MAX_DAYS}, or {_FOREVER}"
+        raise Failure(f"DAYS: must be {allowed}, got {shown}", USAGE)
     return int(text)
 
 
