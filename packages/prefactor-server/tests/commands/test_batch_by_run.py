@@ -18,7 +18,7 @@ from prefactor_server.commands.base import (
     collect_needs,
     decide_batch,
 )
-from prefactor_server.commands.runs.units import place, places, units
+from prefactor_server.commands.runs.batch_by_run import divide_by_run, place, places
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
@@ -135,7 +135,7 @@ def test_units_are_independent(database: Subject, requests: list[list[Step]]) ->
     at_once = [heard(outcomes, whole) for outcomes in commit(database, asked)]
     apart, asked = prepared(database, requests)
     by_position: dict[int, list[str]] = {}
-    for unit in units(asked):
+    for unit in divide_by_run(asked):
         outcomes = commit(database, [asked[position] for position in unit])
         by_position |= zip(unit, [heard(one, apart) for one in outcomes], strict=True)
 
@@ -149,7 +149,7 @@ def test_a_unit_is_about_one_run(requests: list[list[Step]]) -> None:
     """Only requests about several runs, and keys that are used for several, join runs."""
     asked = [Submission(commands("a", steps), 1) for steps in requests]
     needs = [collect_needs([one])["a"] for one in asked]
-    for unit in units(asked):
+    for unit in divide_by_run(asked):
         mine = [needs[position] for position in unit]
         alone = all(len(places(one)) == 1 for one in mine)
         keys = [key for one in mine for key in one.keys]
@@ -158,7 +158,7 @@ def test_a_unit_is_about_one_run(requests: list[list[Step]]) -> None:
 
 
 def _grouped(*requests: Sequence[Command]) -> list[list[int]]:
-    return [[*unit] for unit in units([Submission(one, 1) for one in requests])]
+    return [[*unit] for unit in divide_by_run([Submission(one, 1) for one in requests])]
 
 
 def _span(run_id: str, span_id: str) -> Command:

@@ -21,7 +21,7 @@ from prefactor_server.commands.base import (
     decide_batch,
 )
 from prefactor_server.commands.observer import WriteObserver
-from prefactor_server.commands.runs.units import units
+from prefactor_server.commands.runs.batch_by_run import divide_by_run
 from prefactor_server.domain.change import Position, begin_position, current_position
 from prefactor_server.domain.errors import Contended, Overloaded, Refusal, Unavailable
 from prefactor_server.storage.base import Snapshot, Storage
@@ -189,7 +189,7 @@ def _smaller(batch: Sequence[_Waiting]) -> Sequence[list[_Waiting]]:
     """Return the units of a batch, or each request alone if it is a single unit."""
     alone = [[waiting] for waiting in batch]
     try:
-        parts = units([waiting.submission for waiting in batch])
+        parts = divide_by_run([waiting.submission for waiting in batch])
     except Exception:  # noqa: BLE001 - a command that cannot be grouped fails when it is alone
         return alone
     return alone if len(parts) == 1 else [[batch[one] for one in part] for part in parts]

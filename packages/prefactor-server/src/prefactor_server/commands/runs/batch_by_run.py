@@ -22,7 +22,7 @@ _OF_RUNS: Final[frozenset[type[Any]]] = frozenset({InstanceMetadata, InstanceQua
 _NO_RUN: Final = ""
 
 
-def units(submissions: Sequence[Submission]) -> Sequence[Sequence[int]]:
+def divide_by_run(submissions: Sequence[Submission]) -> Sequence[Sequence[int]]:
     """Return the positions of the submissions of each unit, both in the order of arrival.
 
     A submission about several runs makes one unit of them, because its commands are decided in
