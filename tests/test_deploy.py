@@ -173,10 +173,71 @@ def test_the_proxy_keeps_the_metrics_inside() -> None:
     assert places == ["/api/", "= /readyz", "/"]
 
 
-COMMANDS = re.findall(
-    r"exec prefactor (prefactor-server .+)",
-    (ROOT / "docs" / "how-to" / "run-in-containers.md").read_text(encoding="utf-8"),
-)
+def kubernetes() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The deployment and the service for Kubernetes."""
+    text = (DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")
+    deployment, service = yaml.safe_load_all(text)
+    return deployment, service
+
+
+def test_the_service_leads_to_the_pods() -> None:
+    """The service, the probes and the pods agree on labels and on the port of the image."""
+    deployment, service = kubernetes()
+    template = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    (port,) = container["ports"]
+
+    assert str(port["containerPort"]) == image_variables()["PREFACTOR_PORT"]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert service["spec"]["selector"] == template["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == template["metadata"]["labels"]
+    probes = {
+        kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "readiness", "liveness")
+    }
+    assert {kind: probe["path"] for kind, probe in probes.items()} == {
+        "startup": "/healthz",
+        "readiness": "/readyz",
+        "liveness": "/healthz",
+    }
+    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+
+
+def test_a_pod_has_settings_and_time_to_finish() -> None:
+    """Its variables are settings, none comes from a service, and it may drain and finish."""
+    pod = kubernetes()[0]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    variables = {one["name"]: one["value"] for one in container["env"]}
+    grace = importlib.import_module("prefactor_server.app")._GRACE_SECONDS
+
+    assert set(variables) <= set(SETTINGS)
+    assert pod["enableServiceLinks"] is False
+    drain = int(variables["PREFACTOR_DRAIN_SECONDS"])
+    assert pod["terminationGracePeriodSeconds"] > drain + grace
+    readiness = container["readinessProbe"]
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] < drain
+    assert pod["securityContext"]["runAsUser"] == int(
+        re.findall(r"--uid (\d+)", said(1, "RUN")[0])[0]
+    )
+
+
+def test_the_secret_of_the_page_has_settings() -> None:
+    """The page and the file create the same secret, of settings that exist."""
+    page = (ROOT / "docs/how-to/run-on-kubernetes.md").read_text(encoding="utf-8")
+    file = (DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")
+    secrets = [re.findall(r"--from-literal=(\w+)=", text) for text in (page, file)]
+
+    assert secrets[0] == secrets[1] != []
+    assert set(secrets[0]) <= set(SETTINGS)
+
+
+COMMANDS = [
+    command
+    for page in ("run-in-containers", "run-on-kubernetes")
+    for command in re.findall(
+        r"exec (?:prefactor|deployment/prefactor --) (prefactor-server .+)",
+        (ROOT / "docs" / "how-to" / f"{page}.md").read_text(encoding="utf-8"),
+    )
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
