@@ -112,7 +112,7 @@ def _accepted(url: str, database: str, folder: Path, token: str) -> str:
         return token
     # The token file was lost or the database was brought from elsewhere.
     print("The database does not know the token that is kept beside it: making a new one.")
-    command = [Path(sys.executable).with_name("prefactor-server"), "token", "create"]
+    command = [str(Path(sys.executable).with_name("prefactor-server")), "token", "create"]
     made = subprocess.run(
         [*command, "--database", database], stdout=subprocess.PIPE, text=True, check=False
     )
