@@ -85,6 +85,8 @@ def answering() -> Iterator[Callable[..., str]]:
         (("runs", "show", "no-such-run"), 3, "There is no run 'no-such-run'"),
         (("spans", "show", "no-such-span"), 3, ""),
         (("agents", "show", "no-such-agent"), 3, "There is no agent 'no-such-agent'"),
+        (("runs", "list", "--agent", "no-such-agent"), 3, "There is no agent 'no-such-agent'"),
+        (("search", "txt", "--agent", "no-such-agent"), 3, "There is no agent 'no-such-agent'"),
         (("runs", "list", "--environment", "Nowhere"), 3, "no 'Nowhere', only 'Default'"),
         (("runs", "list", "--agent", "polite-agent", "--version", "v9"), 3, "has no version 'v9'"),
         (("tokens", "revoke", "no-such-token"), 3, ""),

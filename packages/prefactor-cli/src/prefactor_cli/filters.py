@@ -27,7 +27,7 @@ class RunFilters:
     """Filters for runs. Only runs that pass all of them are selected."""
 
     agent: Texts = ()
-    """Only runs of this agent, by id or external identifier. Ids may be repeated."""
+    """Only runs of this agent, by id or external identifier. May be repeated."""
     status: Literal["pending", "active", "complete", "failed", "cancelled", "terminated"] | None = (
         None
     )
@@ -96,10 +96,11 @@ async def api_filters(client: PrefactorHttpClient, flags: RunFilters | None) -> 
         "schema_name": flags.span_type,
         "metadata": _pairs(flags.metadata) or None,
     }
-    if len(flags.agent) == 1:
-        (found["agent_id"],) = flags.agent
-    elif flags.agent:
-        found["agent_ids"] = flags.agent
+    agents = [await agent_id(client, given) for given in flags.agent]
+    if len(agents) == 1:
+        (found["agent_id"],) = agents
+    elif agents:
+        found["agent_ids"] = agents
     if flags.environment is not None:
         found["environment_id"] = await environment_id(client, flags.environment)
     if flags.version is not None:
