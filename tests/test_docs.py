@@ -135,6 +135,23 @@ def test_every_setting_is_in_the_reference() -> None:
     assert missing == []
 
 
+def test_settings_are_grouped_as_in_the_reference() -> None:
+    """`serve --help` has the headings of the reference, with the same settings below each."""
+    settings = importlib.import_module("prefactor_server.settings")
+    sections = re.split("^## ", reference().split("# Settings\n")[1], flags=re.MULTILINE)[1:]
+    shown = {
+        section.partition("\n")[0]: re.findall(r"^\| `PREFACTOR_(\w+)` ", section, re.MULTILINE)
+        for section in sections
+    }
+
+    grouped = {title: names.upper().split() for title, names in settings.GROUPS.items()}
+
+    assert {title: names for title, names in shown.items() if names} == grouped
+    assert sorted(name for names in grouped.values() for name in names) == sorted(
+        setting.name.upper() for setting in settings.SETTINGS
+    )
+
+
 def default_of(setting: Any) -> str:
     """Return a setting's default as in the reference: as code, or nothing if it is empty."""
     text = str(setting.default).lower() if isinstance(setting.default, bool) else setting.default

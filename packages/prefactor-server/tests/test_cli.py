@@ -145,6 +145,17 @@ def test_a_token_that_the_operator_chose_is_not_printed(serve: Callable[..., Ser
     assert "A new database" not in server.said
 
 
+def test_a_misspelt_variable_is_reported(run: Run) -> None:
+    """A variable that is almost a setting's is reported, also when another setting is wrong."""
+    ended = run("serve", PREFACTOR_LOG_REQUEST="true", PREFACTOR_PORT="70000")
+
+    hint, error = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert hint.startswith("PREFACTOR_LOG_REQUEST is not a setting and has no effect.")
+    assert hint.endswith("Did you mean PREFACTOR_LOG_REQUESTS?")
+    assert error == "prefactor-server: PREFACTOR_PORT must be 0 to 65535, got 70000"
+
+
 def test_an_unknown_bootstrap_token_is_reported(
     serve: Callable[..., Server],
 ) -> None:
@@ -214,9 +225,13 @@ def test_a_port_in_use_is_named(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "says"),
     [
-        (["serve", "--database", "mysql://x"], {}, "--database must be sqlite:///"),
-        (["serve", "--database", "sqlite:///:memory:"], {}, "path of a file"),
-        (["serve", "--database", "sqlite:///no/such/folder/x.db"], {}, "create it first"),
+        (["serve", "--port", "0", "--database", "mysql://x"], {}, "--database must be sqlite:///"),
+        (["serve", "--port", "0", "--database", "sqlite:///:memory:"], {}, "path of a file"),
+        (
+            ["serve", "--port", "0", "--database", "sqlite:///no/such/folder/x.db"],
+            {},
+            "create it first",
+        ),
         (["serve"], {"PREFACTOR_PORT": "many"}, "PREFACTOR_PORT"),
         (["serve", "--port", "-1"], {}, "--port"),
         (["serve", "--port", "1_0"], {}, "--port must be a whole number"),
@@ -244,7 +259,7 @@ def test_a_fixable_error_is_one_line(
 def test_a_file_of_another_kind_is_refused_and_kept(run: Run, tmp_path: Path) -> None:
     """A file that is not a database is left unchanged."""
     (tmp_path / "notes.txt").write_text("my notes\n" * 500)
-    ended = run("serve", "--database", "sqlite:///notes.txt")
+    ended = run("serve", "--port", "0", "--database", "sqlite:///notes.txt")
     assert ended.returncode == 1
     assert "notes.txt" in ended.stderr
     assert (tmp_path / "notes.txt").read_text() == "my notes\n" * 500

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from prefactor_server.domain.errors import SettingError
-from prefactor_server.settings import SETTINGS, Setting, Settings, load_settings
+from prefactor_server.settings import (
+    SETTINGS,
+    Setting,
+    Settings,
+    load_settings,
+    misspelt_variables,
+)
 
 OTHER: dict[type, tuple[str, Any]] = {
     # Also what trusted_proxies takes.
@@ -167,6 +173,21 @@ def test_other_variables_are_ignored() -> None:
     environ = {"PREFACTOR_API_URL": "http://x", "PORT": "1", "prefactor_port": "2"}
 
     assert load_settings(environ, {}) == load_settings({}, {})
+
+
+def test_a_misspelt_variable_is_found() -> None:
+    """Variables that resemble a setting's are found with it; the client's resemble none."""
+    settings = {setting.variable: "1" for setting in SETTINGS}
+    others = ["API_URL", "API_TOKEN", "REQUEST_TIMEOUT", "MAX_PAYLOAD_SIZE", "MAX_RESPONSE_BYTES"]
+    wrong = ["DATABASE_URL", "ABANDON_AFTER_MINUTES", "TRUSTED_PROXY", "RETENTION_INTERVAL"]
+    environ = {"PORT": "1", **settings} | {f"PREFACTOR_{name}": "1" for name in others + wrong}
+
+    assert misspelt_variables(environ) == {
+        "PREFACTOR_DATABASE_URL": "PREFACTOR_DATABASE",
+        "PREFACTOR_ABANDON_AFTER_MINUTES": "PREFACTOR_ABANDONED_AFTER_MINUTES",
+        "PREFACTOR_TRUSTED_PROXY": "PREFACTOR_TRUSTED_PROXIES",
+        "PREFACTOR_RETENTION_INTERVAL": "PREFACTOR_RETENTION_INTERVAL_SECONDS",
+    }
 
 
 @pytest.mark.parametrize("text", ["localhost", "10.0.0.0/8, nobody", "10.0.0.1/8"])

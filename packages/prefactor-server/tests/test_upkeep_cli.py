@@ -141,9 +141,10 @@ class TestOnEitherBackend:
         """A retention may apply to an environment, by its id."""
         found = ask(server, "GET", "/api/v1/agent_instance/one").body["details"]["environment_id"]
 
-        assert run("prune", "--days", "0", "--environment", "other").stdout.startswith(
-            "deleted 0 runs"
-        )
+        other = ask(server, "POST", "/api/v1/environment", {"details": {"name": "Other"}}).body
+        assert run(
+            "prune", "--days", "0", "--environment", other["details"]["id"]
+        ).stdout.startswith("deleted 0 runs")
         assert run("prune", "--days", "0", "--environment", found).stdout.startswith(
             "deleted 2 runs"
         )
@@ -185,7 +186,9 @@ def test_pruning_works_on_a_full_disk(server: LiveServer, run: Run) -> None:
         (["hold", "add", "one", "--reason", " "], "Validation failed"),
         (["hold", "remove", "one"], "Run 'one' has no hold"),
         (["prune", "--days", "1", "--agent", "nobody"], "There is no agent 'nobody'"),
+        (["prune", "--days", "1", "--environment", "nowhere"], "no environment with the id 'now"),
         (["prune", "--days", "-1"], "--days"),
+        (["verify", "--database", "sqlite:///../"], "is a folder: add the name of a file"),
         (["backup", "server.db"], "server.db already exists"),
         (["backup", "nowhere/copy.db"], "Cannot write"),
         (["verify", "--database", "sqlite:///other.db"], "start the server once first"),
@@ -201,6 +204,28 @@ def test_a_fixable_error_is_one_line(
     assert ended.returncode == 1
     assert says in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "help_of"),
+    [
+        (["srve"], 'Unknown command "srve". Did you mean "serve"?', ""),
+        (["serve", "--prot", "1"], "Unknown option: --prot. Did you mean --port?", " serve"),
+        (["prune"], "--days requires an argument", " prune"),
+        (["hold", "add", "--reason", "why"], "RUN requires an argument", " hold add"),
+        (["hold", "add", "--run", "one", "--reason", "why"], "Unknown option: --run", " hold add"),
+        (["prune", "--days", "1", "--no-dry-run"], "Unknown option: --no-dry-run", " prune"),
+    ],
+)
+def test_wrong_usage_is_one_line(run: Run, arguments: list[str], says: str, help_of: str) -> None:
+    """Wrong usage exits with 2, and its line names the command whose help explains it."""
+    ended = run(*arguments)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("prefactor-server: ")
+    assert says in ended.stderr
+    assert ended.stderr.endswith(f" See prefactor-server{help_of} --help\n")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_backup_is_restored(server: LiveServer, run: Run, tmp_path: Path) -> None:

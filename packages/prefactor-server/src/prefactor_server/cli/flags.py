@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, field, is_dataclass, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Optional, TypeAlias
 
 import cyclopts
 
-from prefactor_server.settings import SECRETS, SETTINGS, Setting, parse_whole_number
+from prefactor_server.settings import GROUPS, SECRETS, SETTINGS, Setting, parse_whole_number
+
+_GROUP_OF: Final = {
+    name: cyclopts.Group(title, sort_key=number)
+    for number, (title, names) in enumerate(GROUPS.items())
+    for name in names.split()
+}
+"""The heading below which `--help` shows a setting."""
+
+
+def _help(setting: Setting) -> str:
+    default = f" Default: {setting.default}." if setting.default != "" else ""
+    return f"{setting.help}{default} Variable: {setting.variable}."
 
 
 def _read_whole_number(_type: type, tokens: Sequence[cyclopts.Token]) -> int:
@@ -19,6 +31,9 @@ def _read_whole_number(_type: type, tokens: Sequence[cyclopts.Token]) -> int:
 
 WholeNumber: TypeAlias = Annotated[int, cyclopts.Parameter(converter=_read_whole_number)]
 """A whole number in plain digits."""
+
+Switch: TypeAlias = Annotated[bool, cyclopts.Parameter(negative=())]
+"""Whether something is done. There is no flag for not doing it."""
 
 Json: TypeAlias = Annotated[
     bool,
@@ -32,16 +47,16 @@ Json: TypeAlias = Annotated[
 
 Database: TypeAlias = Annotated[
     str | None,
-    cyclopts.Parameter(name="--database", help=f"{SETTINGS[0].help} {SETTINGS[0].variable}."),
+    cyclopts.Parameter(name="--database", help=_help(SETTINGS[0])),
 ]
 """The database that a command uses."""
 
 
-def _flags(name: str, settings: tuple[Setting, ...]) -> type[Any]:
-    """Return a class of flags, for cyclopts to read, from rows of the settings table."""
+def _flags(name: str, flags: list[tuple[str, Any]]) -> type[Any]:
+    """Return a class of flags, for cyclopts to read."""
     return make_dataclass(
         name,
-        [(setting.name, _annotated(setting), field(default=None)) for setting in settings],
+        [(flag, kind, field(default=None)) for flag, kind in flags],
         kw_only=True,
         # Without it, the class would seem to belong to the standard library.
         namespace={"__module__": __name__},
@@ -51,14 +66,10 @@ def _flags(name: str, settings: tuple[Setting, ...]) -> type[Any]:
 def _annotated(setting: Setting) -> Any:
     parameter = cyclopts.Parameter(
         help=_help(setting),
+        group=_GROUP_OF[setting.name],
         converter=_read_whole_number if type(setting.default) is int else None,
     )
     return Annotated[Optional[type(setting.default)], parameter]  # noqa: UP045 - built at run time
-
-
-def _help(setting: Setting) -> str:
-    default = f" Default: {setting.default}." if setting.default != "" else ""
-    return f"{setting.help}{default} Variable: {setting.variable}."
 
 
 if TYPE_CHECKING:
@@ -70,8 +81,10 @@ if TYPE_CHECKING:
         """Only the flag for the database."""
 
 else:
-    ServeFlags = _flags("ServeFlags", tuple(row for row in SETTINGS if row.name not in SECRETS))
-    DatabaseFlags = _flags("DatabaseFlags", SETTINGS[:1])
+    ServeFlags = _flags(
+        "ServeFlags", [(row.name, _annotated(row)) for row in SETTINGS if row.name not in SECRETS]
+    )
+    DatabaseFlags = _flags("DatabaseFlags", [("database", Database)])
 
 
 def flag_values(flags: object) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from prefactor_server.cli.output import abandon_output, help_console, open_close
 from prefactor_server.domain.errors import Refusal
 from prefactor_server.storage.migration import DatabaseError
 
+_USAGE: Final = 2
+
 COMMANDS: Final = {
     "token": ("tokens:token_cli", "Create, list, suspend, activate and revoke API tokens."),
     "admin": (
@@ -117,13 +119,20 @@ for name, (place, description) in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command. An error that an operator can fix prints one line and exits with 1."""
+    """Run the command. An error that an operator can fix prints one line.
+
+    The exit status is 2 for wrong usage, and 1 for all other errors.
+    """
     has_output = open_closed_streams()
     try:
         try:
-            cli()
+            cli(exit_on_error=False, print_error=False)
         finally:
             sys.stdout.flush()
+    except cyclopts.CycloptsError as error:
+        error.verbose = False
+        command = " ".join(["prefactor-server", *(error.command_chain or ())])
+        _fail(f"{str(error).rstrip()} See {command} --help", _USAGE)
     except (Refusal, DatabaseError) as error:
         _fail(str(error))
     except OSError as error:
@@ -133,6 +142,6 @@ def main() -> None:
         _fail(error.strerror or str(error))
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 1) -> NoReturn:
     say(f"prefactor-server: {message}")
-    sys.exit(1)
+    sys.exit(status)

@@ -12,13 +12,14 @@ from typing import Any, Final, TypeVar
 import cyclopts
 
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli.flags import Database, Json, WholeNumber
+from prefactor_server.cli.flags import Database, Json, Switch, WholeNumber
 from prefactor_server.cli.output import Column, out, print_rows
 from prefactor_server.cli.with_database import run as run_work
 from prefactor_server.cli.with_database import settings_for, with_storage
 from prefactor_server.databases import back_up_database
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.audit import AuditEntry
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.runs.legal_hold import LegalHold, check_reason
 from prefactor_server.domain.runs.retention import PartitionRun, Pruned, Retention
@@ -62,7 +63,7 @@ def prune(
     days: WholeNumber,
     agent: str | None = None,
     environment: str | None = None,
-    dry_run: bool = False,
+    dry_run: Switch = False,
     database: Database = None,
 ) -> None:
     """Delete runs that ended some time ago, with their spans and payloads.
@@ -85,7 +86,7 @@ def prune(
 
 
 @hold_cli.command(name="add")
-def hold_add(run: str, *, reason: str, database: Database = None) -> None:
+def hold_add(run: str, /, *, reason: str, database: Database = None) -> None:
     """Keep a run, regardless of its age, until the hold is removed.
 
     Parameters
@@ -107,7 +108,7 @@ def hold_add(run: str, *, reason: str, database: Database = None) -> None:
 
 
 @hold_cli.command(name="remove")
-def hold_remove(run: str, *, database: Database = None) -> None:
+def hold_remove(run: str, /, *, database: Database = None) -> None:
     """Allow a run to be pruned again.
 
     Parameters
@@ -140,7 +141,7 @@ def hold_list(*, json: Json = False, database: Database = None) -> None:
     print_rows(_HOLD_COLUMNS, rows, as_json=json)
 
 
-def backup(target: Path, *, database: Database = None) -> None:
+def backup(target: Path, /, *, database: Database = None) -> None:
     """Copy the database to a new file, and read the copy to verify it.
 
     Parameters
@@ -175,10 +176,13 @@ async def _prune(
     now = now_us()
 
     async def work(storage: Storage, maintenance: Maintenance) -> None:
+        accounts = await storage.accounts()
+        if environment is not None:
+            await _check_environment(storage, accounts, environment)
         total, held, known = Pruned(), 0, agent is None
         if agent is None and environment is None and not dry_run:
             total = await _empty_partitions(maintenance, now - days * _DAY_US, now)
-        for account in await storage.accounts():
+        for account in accounts:
             retention = Retention(account.id, now - days * _DAY_US, None, environment)
             if agent is not None:
                 record = await storage.agent(account.id, agent)
@@ -196,6 +200,15 @@ async def _prune(
         _report(total, held, keys, dry_run=dry_run)
 
     await _with_database(settings, work)
+
+
+async def _check_environment(
+    storage: Storage, accounts: Sequence[Account], environment: str
+) -> None:
+    for account in accounts:
+        if await storage.row(Environment, account.id, environment) is not None:
+            return
+    raise NotFound(f"There is no environment with the id {environment!r}")
 
 
 async def _empty_partitions(maintenance: Maintenance, before: int, now: int) -> Pruned:

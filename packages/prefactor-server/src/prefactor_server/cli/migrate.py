@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import cyclopts
 
-from prefactor_server.cli.flags import DatabaseFlags, Json, flag_values
+from prefactor_server.cli.flags import DatabaseFlags, Json, Switch, flag_values
 from prefactor_server.cli.output import Column, out, print_rows
 from prefactor_server.cli.with_database import run
 from prefactor_server.databases import migrate_database
@@ -18,7 +18,7 @@ _STEP_COLUMNS: Final = (Column("version", "version"), Column("name", "name"))
 
 def migrate(
     *,
-    dry_run: bool = False,
+    dry_run: Switch = False,
     json: Json = False,
     flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
 ) -> None:

@@ -50,7 +50,7 @@ admin_cli = cyclopts.App(
 
 
 @admin_cli.command
-def invite(email: str, *, role: Role = "admin", database: Database = None) -> None:
+def invite(email: str, /, *, role: Role = "admin", database: Database = None) -> None:
     """Invite a person, and print the invitation's token. It cannot be shown again.
 
     Parameters
@@ -117,7 +117,7 @@ def change_role(email: str, role: Role, *, database: Database = None) -> None:
 
 
 @admin_cli.command
-def remove(email: str, *, database: Database = None) -> None:
+def remove(email: str, /, *, database: Database = None) -> None:
     """Remove a person from the account. Their sessions end within token_cache_seconds.
 
     Parameters
@@ -134,7 +134,7 @@ def remove(email: str, *, database: Database = None) -> None:
 
 
 @admin_cli.command
-def link(email: str, *, url: str | None = None, database: Database = None) -> None:
+def link(email: str, /, *, url: str | None = None, database: Database = None) -> None:
     """Print a link to sign a person in once, within ten minutes, and to set a new password.
 
     Parameters

@@ -22,7 +22,7 @@ from prefactor_server.storage.clock import now_us
 _WAIT_SECONDS: Final = 1.0
 
 
-def rebuild(name: str, *, database: Database = None) -> None:
+def rebuild(name: str, /, *, database: Database = None) -> None:
     """Delete data that is derived from runs, and derive it again.
 
     Parameters

@@ -21,7 +21,7 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import shown_database
 from prefactor_server.http.listening import url_of
 from prefactor_server.json_log import log_to_stderr
-from prefactor_server.settings import Settings, load_settings
+from prefactor_server.settings import Settings, load_settings, misspelt_variables
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.clock import now_us
 
@@ -29,6 +29,8 @@ from prefactor_server.storage.clock import now_us
 def serve(*, flags: Annotated[ServeFlags | None, cyclopts.Parameter(name="*")] = None) -> None:
     """Run the server until SIGTERM or SIGINT, then finish the accepted requests."""
     log_to_stderr()
+    for variable, setting in misspelt_variables(os.environ).items():
+        say(f"{variable} is not a setting and has no effect. Did you mean {setting}?")
     settings = load_settings(os.environ, flag_values(flags))
     _collect_seldom()
     greet = partial(_greet, settings)

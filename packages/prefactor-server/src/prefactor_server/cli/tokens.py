@@ -93,7 +93,7 @@ def token_list(
 
 @token_cli.command(name="suspend")
 def token_suspend(
-    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+    token_id: str, /, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
     """Stop a token from working until it is activated again.
 
@@ -107,7 +107,7 @@ def token_suspend(
 
 @token_cli.command(name="activate")
 def token_activate(
-    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+    token_id: str, /, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
     """Make a suspended token work again.
 
@@ -121,7 +121,7 @@ def token_activate(
 
 @token_cli.command(name="revoke")
 def token_revoke(
-    token_id: str, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
+    token_id: str, /, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
 ) -> None:
     """Stop a token from working permanently.
 

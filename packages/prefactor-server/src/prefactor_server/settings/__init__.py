@@ -6,6 +6,7 @@ Secrets have no flag, because the process list shows flags.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +16,7 @@ from prefactor_server.domain.client_address import TrustedProxies
 from prefactor_server.domain.errors import SettingError
 from prefactor_server.domain.runs.webhooks.target import AllowedNetworks
 from prefactor_server.settings.table import (
+    GROUPS,
     LEAST_ABANDONED_MINUTES,
     OTLP_KEEP,
     SECRETS,
@@ -24,6 +26,7 @@ from prefactor_server.settings.table import (
 )
 
 __all__ = [
+    "GROUPS",
     "SECRETS",
     "SETTINGS",
     "Setting",
@@ -31,10 +34,13 @@ __all__ = [
     "Value",
     "check_range",
     "load_settings",
+    "misspelt_variables",
     "parse_whole_number",
     "shown_settings",
 ]
 
+_PREFIX: Final = "PREFACTOR_"
+_LIKENESS: Final = 0.8
 # Larger numbers are meaningless (a port) or overflow (a duration).
 _MAXIMA: Final = {
     "port": 65_535,
@@ -174,6 +180,19 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, Value | None])
     """
     values = {setting.name: _value(setting, environ, flags) for setting in SETTINGS}
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def misspelt_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are almost those of a setting, each with the setting's."""
+    names = {setting.variable.removeprefix(_PREFIX): setting.variable for setting in SETTINGS}
+    given = [name.removeprefix(_PREFIX) for name in environ if name.startswith(_PREFIX)]
+    # The variables of the client and of the recorder resemble no setting as much.
+    close = {
+        name: difflib.get_close_matches(name, names, 1, _LIKENESS)
+        for name in given
+        if name not in names
+    }
+    return {_PREFIX + name: names[found[0]] for name, found in close.items() if found}
 
 
 def shown_settings(

@@ -52,7 +52,8 @@ def _parse(path: str) -> object:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"price_file {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingError(f"price_file {path} cannot be read: {reason}") from error
     try:
         if path.endswith(".json"):
             return json.loads(text, parse_float=Decimal)

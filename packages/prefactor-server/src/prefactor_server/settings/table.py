@@ -284,3 +284,30 @@ SETTINGS: Final = (
         "How long to keep serving after SIGTERM, while /readyz is answered with 503.",
     ),
 )
+
+GROUPS: Final = {
+    "Where it runs": ("database read_database host port public_url trusted_proxies ready_file"),
+    "Who may use it": (
+        "bootstrap_token token_cache_seconds session_idle_seconds session_max_seconds "
+        "auto_create_agents"
+    ),
+    "OpenID Connect": (
+        "openid_issuer openid_client_id openid_client_secret openid_client_secret_file "
+        "openid_name openid_scopes openid_roles openid_groups_claim openid_trust_emails"
+    ),
+    "Limits": (
+        "max_request_bytes max_payload_bytes max_queue_bytes max_buffered_bytes "
+        "min_free_disk_bytes requests_per_second request_timeout_seconds send_timeout_seconds "
+        "max_connections max_event_streams max_event_streams_per_account event_stream_seconds"
+    ),
+    "OpenTelemetry": ("otlp_keep otlp_idle_minutes"),
+    "Webhooks": ("secret_key webhook_networks webhook_timeout_seconds webhook_days"),
+    "Retention": ("retention_interval_seconds"),
+    "Runs that fall silent": (
+        "abandoned_after_minutes abandon_end_after_minutes silent_after_days"
+    ),
+    "Keeping an eye on it": ("metrics log_requests slow_request_ms drain_seconds"),
+    "What is remembered": ("partition_days idempotency_days"),
+    "What tokens cost": ("price_file"),
+}
+"""The names of the settings by what they are for, as the reference and `serve --help` show them."""

@@ -83,6 +83,8 @@ def _prepare_writer(connection: sqlite3.Connection, path: Path) -> None:
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise DatabaseFileError(f"The folder {path.parent} does not exist: create it first.")
+    if path.is_dir():
+        raise DatabaseFileError(f"{path} is a folder: add the name of a file.")
 
 
 def _create_private(path: Path) -> None:
