@@ -1,14 +1,23 @@
 """A run's skeleton in one answer."""
 
+import asyncio
+import os
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
+from api_client import LIMITS, listening
 
+from prefactor_server.api import create_api
 from prefactor_server.api.endpoints.runs.agent_instance_skeleton import AgentInstanceSkeleton
 from prefactor_server.api.views.base import Success
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance_skeleton import Columns, Skeleton
 from prefactor_server.domain.runs.cost import Price, PriceTable
+from prefactor_server.queries import Reader
+from prefactor_server.queries.runs.agent_instance_skeleton import AgentInstanceSkeletonQueries
 
 DAY = "2026-01-02T00:00:"
 
@@ -220,3 +229,56 @@ async def test_a_termination_flags_the_spans_that_it_closed(api_client: Any) -> 
 
     assert columns["status"] == ["cancelled"]
     assert columns["flags"][0] & 1
+
+
+class _Skeletons:
+    """Returns empty skeletons, and counts those that are not released yet."""
+
+    def __init__(self) -> None:
+        self.held = self.most_held = 0
+
+    async def show(self, _run: AgentInstance, _prices: PriceTable) -> Skeleton:
+        """Take a while, as a run with many spans does."""
+        self.held += 1
+        self.most_held = max(self.most_held, self.held)
+        await asyncio.sleep(0.02)
+        return _Skeleton(None, (), Columns(*([],) * len(Columns._fields))).counted_by(self)
+
+
+class _Skeleton(Skeleton):
+    """A skeleton that reports its end."""
+
+    counter: _Skeletons
+
+    def counted_by(self, counter: _Skeletons) -> Skeleton:
+        self.counter = counter
+        return self
+
+    def __del__(self) -> None:
+        self.counter.held -= 1
+
+
+async def test_few_skeletons_are_in_memory(api_client: Any) -> None:
+    """However many callers read skeletons at once, few are in memory, and all are answered."""
+    run = await api_client.run()
+    skeletons = _Skeletons()
+    reader = replace(
+        Reader.for_storage(api_client.storage),
+        agent_instance_skeletons=cast("AgentInstanceSkeletonQueries", skeletons),
+    )
+    api = create_api(
+        reader, api_client.writer, now_us=api_client.clock, random_bytes=os.urandom, limits=LIMITS
+    )
+    headers = {"Authorization": f"Bearer {api_client.token}"}
+
+    async with listening(api) as url:
+        path = f"{url}/api/v1/agent_instance/{run['id']}/skeleton"
+
+        async def status() -> int:
+            async with api_client.session.get(path, headers=headers) as response:
+                await response.read()
+                return int(response.status)
+
+        assert set(await asyncio.gather(*(status() for _ in range(12)))) == {200}
+    assert skeletons.most_held <= 2
+    assert skeletons.held == 0

@@ -55,6 +55,8 @@ _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 # Small enough for a response to wait while its client does not read.
 _SLICE_BYTES: Final = 64 * 1024
 
+_STREAMED_AT_ONCE: Final = 2
+
 # Tells clients that they may compress their requests.
 _ACCEPTED: Final = (b"accept-encoding", b"gzip")
 _VARIES: Final = (b"vary", b"accept-encoding")
@@ -112,6 +114,8 @@ class Api:
     ) -> None:
         self._observe = observe
         self._budget = budget
+        # What such a response is made of is many times its size, and is not in the budget.
+        self._streaming = asyncio.Semaphore(_STREAMED_AT_ONCE)
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
         self.events = services.events
@@ -241,7 +245,8 @@ class Api:
             return _OpenedStream(subscription, is_allowed, is_accepted(encodings))
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
-            return await _streamed(operation, call, requested_coding(scope["headers"]))
+            async with self._streaming:
+                return await _streamed(operation, call, requested_coding(scope["headers"]))
         if isinstance(operation, Downloaded):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             memory.take(RESERVED_BYTES)
