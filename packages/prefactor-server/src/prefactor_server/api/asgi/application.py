@@ -6,6 +6,7 @@ a single span.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
