@@ -16,6 +16,7 @@ from prefactor_server.domain.search.index import SearchDocument
 from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import Term
 from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
+from prefactor_server.storage.sqlite import search_blocks
 from prefactor_server.storage.sqlite.search import _SQL, SqliteSearch, search_path
 
 
@@ -69,15 +70,15 @@ async def test_words_are_found_by_index(database: Database) -> None:
     """A search looks up its words in the index, and then their spans."""
     await record(database.storage, 1)
     await index(database.storage)
-    asked = {"query": '"apple"', "limit": 10}
+    asked = _SQL["search.find"].format(table="word_0")
     with closing(sqlite3.connect(search_path(database.path))) as connection:
         plan = [
             step[3]
-            for name, values in (("search.find", asked), ("block.of_number", (1,)))
-            for step in connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", values)
+            for sql, values in ((asked, ('"apple"',)), (_SQL["block.of_number"], (1,)))
+            for step in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
         ]
 
-    assert any("word VIRTUAL TABLE INDEX" in step for step in plan)
+    assert any("word_0 VIRTUAL TABLE INDEX" in step for step in plan)
     assert "SEARCH block USING INTEGER PRIMARY KEY (rowid<?)" in plan
     assert not any("TEMP B-TREE" in step for step in plan)
 
@@ -85,12 +86,23 @@ async def test_words_are_found_by_index(database: Database) -> None:
 def words_of_index(path: Path) -> Counter[str]:
     """Return the number of spans that the index has for each word."""
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, word, row)")
-        return Counter(dict(connection.execute("SELECT term, doc FROM temp.words").fetchall()))
+        found: Counter[str] = Counter()
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_schema WHERE sql LIKE '%USING fts5%'"
+        ).fetchall():
+            connection.execute(
+                f"CREATE VIRTUAL TABLE temp.of_{name} USING fts5vocab(main, {name}, row)"
+            )
+            found.update(dict(connection.execute(f"SELECT term, doc FROM temp.of_{name}")))  # noqa: S608 - ours
+        return found
 
 
-async def test_the_index_has_the_words_of_the_texts_and_no_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spans_of_table", [30, 100_000])
+async def test_the_index_has_the_words_of_the_texts_and_no_others(
+    spans_of_table: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However spans change, each is found by its current words and by no others."""
+    monkeypatch.setattr(search_blocks, "_TABLE_SPANS", spans_of_table)
     chance = Random(7)
     path = tmp_path / "words"
     search = SqliteSearch(path, min_free_disk_bytes=0)
@@ -133,4 +145,23 @@ async def test_the_index_has_the_words_of_the_texts_and_no_others(tmp_path: Path
     every = [Deleted(SearchDocument, key) for key in texts]
     assert await search.advance(state, state, Derived(deleted=every))
     assert (words_of_index(path), await search.some(1)) == (Counter(), [])
+    await search.close()
+
+
+async def test_a_search_that_takes_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of many spans ends in time with the latest ones, and says that there may be more."""
+    monkeypatch.setattr(search_blocks, "_TABLE_SPANS", 10)
+    monkeypatch.setattr(search_blocks, "_MAX_SECONDS", -1)
+    search = SqliteSearch(tmp_path / "words", min_free_disk_bytes=0)
+    state = await search.begin(ConsumerState("search", 0, None))
+    put = [
+        search.document(("account", f"run-{number:02}", "s"), SpanText("apple", is_cut=False), ())
+        for number in range(1, 26)
+    ]
+    assert await search.advance(state, state, Derived(upserted=put))
+
+    matches = await search.find("account", [Term("appl", is_prefix=True)], ())
+
+    assert [run for run, *_ in matches.found] == [f"run-{number}" for number in range(25, 20, -1)]
+    assert matches.complete is False
     await search.close()

@@ -40,14 +40,14 @@ class Matches(NamedTuple):
     complete: bool
 
 
-def first_of_each_run(spans: Iterable[Match]) -> Matches:
+def first_of_each_run(spans: Iterable[Match | None]) -> Matches:
     """Return one match for each run, from matching spans in order.
 
-    Spans beyond the last run that is returned are not read.
+    None means that there may be more spans. Spans beyond what is returned are not read.
     """
     found: dict[str, Match] = {}
     for count, match in enumerate(spans, 1):
-        if match.agent_instance_id not in found and len(found) == MAX_RUNS:
+        if match is None or (match.agent_instance_id not in found and len(found) == MAX_RUNS):
             return Matches(list(found.values()), complete=False)
         found.setdefault(match.agent_instance_id, match)
         if count == MAX_SPANS:

@@ -32,7 +32,7 @@ from prefactor_server.storage.sqlite.threads import Threads
 T = TypeVar("T")
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _BUSY_TIMEOUT_MS: Final = 5000
 _ENDINGS: Final = ("", "-wal", "-shm")
 
@@ -191,7 +191,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    for name in ("create.block", "create.run", "create.word", "create.consumer"):
+    for name in ("create.block", "create.run", "create.consumer"):
         connection.execute(_SQL[name])
     connection.execute(f"PRAGMA user_version = {_FORMAT}")
 
@@ -228,10 +228,9 @@ def _advance(
     if not moved.rowcount:
         return None
     keys = [deleted.key for deleted in derived.deleted]
-    if () in keys:
-        for name in ("word.delete_all", "block.delete_all"):
-            connection.execute(_SQL[name])
     writer = BlockWriter(connection)
+    if () in keys:
+        writer.delete_all()
     writer.delete([key for key in keys if key])
     writer.put(cast("Sequence[SpanWords]", derived.upserted))
     writer.write()

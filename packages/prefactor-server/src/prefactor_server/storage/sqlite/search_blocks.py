@@ -8,24 +8,23 @@ keeps its number, which is its row in FTS5.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count, groupby, repeat
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from prefactor_server.domain.search.index import MAX_SPANS, Match
+from prefactor_server.domain.search.index import Match
 from prefactor_server.payloads import decode_document, encode_document
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite.statements import Statement
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "search.sql")
 _ADD_BLOCKS: Final = Statement(11, _SQL["block.add"])
-# FTS5 flushes its buffer after each statement over several rows, so there should be few of them.
-_ADD_WORDS: Final = Statement(3, _SQL["word.add"], most=400)
-_CHANGE_WORDS: Final = Statement(4, _SQL["word.change"])
 _FIND_BLOCKS: Final = Statement(4, _SQL["block.between"])
 
 # A changed span rewrites its block, so neither may be large.
@@ -35,6 +34,11 @@ _ID_SEPARATOR: Final = "\n"
 # Neither a letter nor a digit, so a space in its place gives the same words.
 _TEXT_SEPARATOR: Final = "\x1f"
 _DELETE: Final = "delete"
+# FTS5 reads every row of a table that has a word with the prefix of a query. So each table has the
+# words of so many spans, and a search begins with the latest.
+_TABLE_SPANS: Final = 100_000
+# A search blocks the index meanwhile. It ends between two tables.
+_MAX_SECONDS: Final = 1.0
 
 _Run: TypeAlias = tuple[str, str]
 
@@ -96,6 +100,12 @@ class BlockWriter:
         self._changed: list[tuple[str | None, int, str, str]] = []
         self._added: list[tuple[int, str, str]] = []
 
+    def delete_all(self) -> None:
+        """Remove everything."""
+        for table in _tables(self._connection):
+            self._connection.execute(_SQL["word.delete_all"].format(table=table))
+        self._connection.execute(_SQL["block.delete_all"])
+
     def delete(self, keys: Sequence[Sequence[Any]]) -> None:
         """Remove runs and spans, by account and run, and span if there is a third value."""
         spans: dict[_Run, set[str]] = {}
@@ -110,7 +120,7 @@ class BlockWriter:
 
     def put(self, documents: Sequence[SpanWords]) -> None:
         """Add spans, or replace the texts of existing ones."""
-        (number,) = self._connection.execute(_SQL["block.next"]).fetchone()
+        number = _next_number(self._connection)
         runs: dict[_Run, dict[str, tuple[str, str, str]]] = defaultdict(dict)
         for account_id, run_id, span_id, is_cut, text, scopes in documents:
             plain = text.replace(_TEXT_SEPARATOR, " ")
@@ -133,8 +143,11 @@ class BlockWriter:
         Both are in the order of numbers, because any other order makes FTS5 flush its buffer.
         """
         self._changed.sort(key=itemgetter(1))
-        _CHANGE_WORDS.run(self._connection, self._changed)
-        _ADD_WORDS.run(self._connection, self._added)
+        for table, changed in groupby(self._changed, key=lambda row: _table(row[1])):
+            _change_words(table).run(self._connection, [*changed])
+        for table, added in groupby(self._added, key=lambda row: _table(row[0])):
+            self._connection.execute(_SQL["word.create"].format(table=table))
+            _add_words(table).run(self._connection, [*added])
         self._changed, self._added = [], []
 
     def _replace(self, block: _Block, by_id: dict[str, tuple[str, str, str]]) -> None:
@@ -192,12 +205,16 @@ class BlockWriter:
 
 def matching_spans(
     connection: sqlite3.Connection, query: str, account_id: str
-) -> Generator[Match, None, None]:
-    """Yield the spans of an account that an FTS5 query finds, the last recorded first."""
+) -> Generator[Match | None, None, None]:
+    """Yield the spans of an account that an FTS5 query finds, the last recorded first.
+
+    None at the end means that the search took too long, and that there may be more.
+    """
     first, run_id, ids, are_cut, is_of_account = 0, "", list[str](), "", False
-    # Read while it is consumed, because a search often needs a part of it only.
-    numbers = connection.execute(_SQL["search.find"], {"query": query, "limit": MAX_SPANS})
-    for (number,) in numbers:
+    for number in _matching_numbers(connection, query):
+        if number is None:
+            yield None
+            return
         if not ids or number < first:
             record = connection.execute(_SQL["block.of_number"], (number,)).fetchone()
             first, of_account, run_id, span_ids, are_cut = record
@@ -206,6 +223,46 @@ def matching_spans(
         if is_of_account:
             place = number - first
             yield Match(run_id, ids[place], are_cut[place] == "1")
+
+
+def _matching_numbers(
+    connection: sqlite3.Connection, query: str
+) -> Generator[int | None, None, None]:
+    until = time.monotonic() + _MAX_SECONDS
+    for done, table in enumerate(_tables(connection)):
+        if done and time.monotonic() > until:
+            yield None
+            return
+        # Read while it is consumed, because a search often needs a part of it only.
+        for (number,) in connection.execute(_SQL["search.find"].format(table=table), (query,)):
+            yield number
+
+
+def _next_number(connection: sqlite3.Connection) -> int:
+    (number,) = connection.execute(_SQL["block.next"]).fetchone()
+    return int(number)
+
+
+def _table(number: int) -> str:
+    """Return the table with the words of the span with a number."""
+    return f"word_{(number - 1) // _TABLE_SPANS}"
+
+
+def _tables(connection: sqlite3.Connection) -> Sequence[str]:
+    """Return the tables with words, the latest first."""
+    last = _next_number(connection) - 1
+    return [_table(number) for number in range(last, 0, -_TABLE_SPANS)]
+
+
+@lru_cache(maxsize=4)
+def _add_words(table: str) -> Statement:
+    # FTS5 flushes its buffer after each statement over several rows, so there should be few.
+    return Statement(3, _SQL["word.add"].replace("{table}", table), most=400)
+
+
+@lru_cache(maxsize=4)
+def _change_words(table: str) -> Statement:
+    return Statement(4, _SQL["word.change"].replace("{table}", table))
 
 
 def _parts(texts: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -22,11 +22,11 @@ CREATE TABLE block (
 -- Finds a span by its run and id. Most new spans have higher ids than all earlier ones.
 CREATE INDEX block_of_run ON block (account_id, agent_instance_id, highest_id, lowest_id)
 
--- name: create.word
--- The words of spans; row ids are the numbers of spans. Text that is not ASCII is split into words
--- before. Without details, a word is found in either column.
-CREATE VIRTUAL TABLE word USING fts5 (words, scopes, content = '', columnsize = 0, detail = none,
-                                      tokenize = 'ascii')
+-- name: word.create
+-- The words of some spans; row ids are the numbers of spans. Text that is not ASCII is split into
+-- words before. Without details, a word is found in either column.
+CREATE VIRTUAL TABLE IF NOT EXISTS {table} USING fts5 (
+    words, scopes, content = '', columnsize = 0, detail = none, tokenize = 'ascii')
 
 -- name: create.consumer
 -- The position of the index in the change feed.
@@ -39,7 +39,7 @@ CREATE TABLE consumer (
 
 -- name: search.find
 -- The spans that contain all words, the last recorded ones first.
-SELECT rowid FROM word WHERE word MATCH :query ORDER BY rowid DESC LIMIT :limit
+SELECT rowid FROM {table} WHERE {table} MATCH ? ORDER BY rowid DESC
 
 -- name: block.of_number
 -- The block that contains a span number.
@@ -87,15 +87,15 @@ DELETE FROM block
 
 -- name: word.add
 -- Add the words of spans.
-INSERT INTO word (rowid, words, scopes) VALUES {rows}
+INSERT INTO {table} (rowid, words, scopes) VALUES {rows}
 
 -- name: word.change
 -- Delete the words of spans with the command `delete` and the same words, or add words.
-INSERT INTO word (word, rowid, words, scopes) VALUES {rows}
+INSERT INTO {table} ({table}, rowid, words, scopes) VALUES {rows}
 
 -- name: word.delete_all
--- Delete all words.
-INSERT INTO word (word) VALUES ('delete-all')
+-- Delete all words of a table.
+INSERT INTO {table} ({table}) VALUES ('delete-all')
 
 -- name: consumer.all
 -- The state of the index.
