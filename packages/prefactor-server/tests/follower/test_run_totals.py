@@ -281,6 +281,32 @@ async def test_a_long_run_is_not_recounted_with_every_slice(
     await check(storage, "run-1")
 
 
+async def test_an_active_run_is_counted_after_the_slices_that_are_waiting(
+    storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower that is slices behind counts an active run once, at the end."""
+    monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 1)
+    counted: list[Any] = []
+    count = RunTotalsConsumer._recount
+
+    async def counting(self: Any, due: Any) -> Any:
+        counted.append(due)
+        return await count(self, due)
+
+    monkeypatch.setattr(RunTotalsConsumer, "_recount", counting)
+    follower = following(storage)
+    await record(storage, "run-1")
+    await catch_up(follower)
+    counted.clear()
+    run = await storage.instance(ACCOUNT, "run-1")
+    for number in range(5):
+        await do(storage, create_span(f"more-{number}", run))
+    await catch_up(follower)
+
+    assert len(counted) == 1
+    await check(storage, "run-1")
+
+
 def test_different_prices_have_different_revisions() -> None:
     """Different prices or another currency give another revision; equal ones the same."""
     tables = (NO_PRICES, PRICES, DEARER, replace(PRICES, currency="EUR"))

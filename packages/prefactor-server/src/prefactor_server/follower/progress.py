@@ -155,9 +155,9 @@ class Progress:
         return Step(move, has_more=True)
 
     async def defer(self) -> Step:
-        """Derive what ``Consumer.apply`` has deferred."""
+        """Derive what ``Consumer.apply`` has deferred, once no slice of the feed is waiting."""
         state = self.state
-        if state is None or state.backfill == RESET:
+        if state is None or state.backfill == RESET or state.position < self.last:
             return Step()
         derived = await self._consumer.deferred()
         return Step() if derived is None else Step(Move(state, state, derived), has_more=True)
