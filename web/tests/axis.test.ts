@@ -1,5 +1,14 @@
 import { expect, it } from "vitest";
-import { bar, openEnd, subtreeRange, tickLabel, ticks, wholeRange } from "../src/run/axis";
+import {
+  bar,
+  labelWidth,
+  openEnd,
+  subtreeRange,
+  tickLabel,
+  ticks,
+  ticksWithin,
+  wholeRange,
+} from "../src/run/axis";
 import { sampleRun } from "./sample";
 
 it.each([
@@ -24,6 +33,20 @@ it("puts ticks at multiples of a readable step, within the range and the request
     expect(found.length).toBeGreaterThan(0);
     expect(found.length).toBeLessThanOrEqual(6);
     expect(found.every((at) => at >= to / 3 && at < to)).toBe(true);
+  }
+});
+
+it("leaves room for every label, however long the run or deep the zoom", () => {
+  const day = 86_400e6;
+  for (const [from, to] of [
+    [0, 366 * day],
+    [0, 9_000 * 365 * day],
+    [300 * day + 3_607e6, 300 * day + 3_667e6],
+    [7_325e6, 7_385e6],
+  ] as const) {
+    const found = ticksWithin({ from, to }, 660);
+    const room = ((found[1]! - found[0]!) / (to - from)) * 660;
+    expect(Math.max(...found.map((at) => labelWidth(tickLabel(at))))).toBeLessThanOrEqual(room);
   }
 });
 

@@ -12,17 +12,42 @@ const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500]
   .flatMap((n) => [n, n * 1e3])
   .sort((a, b) => a - b);
 const SECONDS = [1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800];
-const HOURS = [1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 14, 24 * 28];
+const HOURS = [1, 2, 3, 6, 12];
+// A clock that is wrong puts spans years apart.
+const DAYS = [1, 2, 7, 14, 28, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+const DAY = 86_400e6;
+/** The least room of a label, in pixels. */
+const LEAST_LABEL = 72;
 
-const NICE = [...STEPS, ...SECONDS.map((n) => n * 1e6), ...HOURS.map((n) => n * 3600e6)];
+const NICE = [
+  ...STEPS,
+  ...SECONDS.map((n) => n * 1e6),
+  ...HOURS.map((n) => n * 3600e6),
+  ...DAYS.map((n) => n * DAY),
+];
 
 /** Return the times of at most `most` ticks, at whole multiples of a readable step. */
 export function ticks({ from, to }: Range, most: number): number[] {
   const least = (to - from) / Math.max(most, 1);
-  const step = NICE.find((nice) => nice >= least) ?? least;
+  const step = NICE.find((nice) => nice >= least) ?? Math.ceil(least / DAY) * DAY;
   const found: number[] = [];
   for (let n = Math.ceil(from / step); n * step < to; n++) found.push(n * step);
   return found;
+}
+
+/** Return the times of as many ticks as have room for their labels on an axis of a width. */
+export function ticksWithin(range: Range, width: number): number[] {
+  for (let room = LEAST_LABEL; ;) {
+    const found = ticks(range, Math.max(2, Math.floor(width / room)));
+    const needed = Math.max(0, ...found.map((at) => labelWidth(tickLabel(at))));
+    if (needed <= room || 2 * needed > width) return found;
+    room = needed;
+  }
+}
+
+/** Return about how wide a tick's label is, in pixels. */
+export function labelWidth(label: string): number {
+  return 12 + 7 * label.length;
 }
 
 /** Return a tick's label: the units of its step and no digits that say nothing. */
