@@ -108,6 +108,57 @@ async def test_hostile_text(page: Page, server: LiveServer) -> None:
     assert (scripts, frames) == (1, 0)
 
 
+# What scrolls both ways, and is wider than its place.
+TOO_WIDE = """
+() => [...document.querySelectorAll("html, main, main *")]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1)
+  .filter((one) => one.tagName === "HTML" || getComputedStyle(one).overflowY === "auto")
+  .filter((one) => one.clientHeight > 200 && one.tabIndex < 0)
+  .map((one) => `${one.tagName} ${one.className} ${one.scrollWidth} > ${one.clientWidth}`)
+"""
+
+
+async def test_long_names(page: Page, server: LiveServer) -> None:
+    """Names of 200 characters without a space make no page wider than the screen."""
+    name = f"{'LongName' * 24}{os.urandom(4).hex()}"
+    headers = {"Authorization": f"Bearer {server.token}"}
+    made = await page.context.request.post(
+        f"{server.url}/api/v1/environment", data={"details": {"name": name}}, headers=headers
+    )
+    environment = (await made.json())["details"]["id"]
+    spans = [Span("root", "agent:tool", {"tool": name, "query": name}, took=None)]
+    run_id = await record(
+        server,
+        spans,
+        status=None,
+        agent=name,
+        environment_id=environment,
+        metadata={f"{name[:60]}{number}": name for number in range(16)},
+    )
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        profile = await client.risk_profiles.create(name=name, description=name)
+        await client.agents.update(name, {"risk_profile_id": profile.id})
+        await client.agent_instances.terminate(run_id, reason=name)
+    for address, ready in (
+        (f"/#/runs?peek={run_id}", "treeitem"),
+        (f"/#/run/{run_id}?span={run_id}.root", "complementary"),
+        (f"/#/run/{run_id}?view=quality", "textbox"),
+        ("/#/agents", "img"),
+        (f"/#/agent/{name}", "img"),
+        (f"/#/account/risk?profile={profile.id}", "table"),
+    ):
+        await page.goto(address)
+        for width in (1440, 768, 360):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await expect(page.get_by_role(ready).first).to_be_visible()
+            assert not await page.evaluate(TOO_WIDE), (address, width)
+    # No name of a figure runs into the next one.
+    await page.goto(f"/#/runs?peek={run_id}")
+    await expect(page.get_by_role("treeitem")).to_be_visible()
+    widths = await page.locator("aside dt").evaluate_all("all => all.map((one) => one.offsetWidth)")
+    assert max(widths) <= 160
+
+
 async def test_large_payload(page: Page, server: LiveServer) -> None:
     """A payload of a megabyte is shown without drawing all of it."""
     payload: dict[str, Any] = {"lines": [f"line {number}" for number in range(50_000)]}
