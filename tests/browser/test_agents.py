@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import on_both_backends
+from browser import Offences, on_both_backends
 from charted_agent import RANGE, charted, counted
 from live_server import LiveServer
 from pages_data import TYPES, record
@@ -72,3 +72,13 @@ async def test_span_types(page: Page, server: LiveServer) -> None:
     await expect(template).to_contain_text("{{ prompt }}")
     await expect(template).to_contain_text("{{ model }}")
     await expect(types.get_by_text("no difference").first).to_be_visible()
+
+
+async def test_missing(page: Page, offences: Offences) -> None:
+    """An agent that does not exist is reported as missing, without empty charts."""
+    offences.expected_statuses.add(404)
+    await page.goto("/#/agent/no-such-agent")
+    await expect(page.get_by_role("alert")).to_contain_text("This agent was not found")
+    await expect(page.get_by_role("group", name="Time")).to_have_count(0)
+    await page.get_by_role("link", name="Show all agents").click()
+    await expect(page.get_by_role("heading", name="Agents", exact=True)).to_be_visible()

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import on_both_backends
+from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 
@@ -97,3 +97,24 @@ async def test_same(page: Page, server: LiveServer) -> None:
         await expect(page.get_by_role("link", name=name)).to_be_visible()
     await expect(page.get_by_text("no difference in 4 spans")).to_be_visible()
     await expect(page.get_by_role("tree")).to_contain_text("The two runs have the same spans")
+
+
+async def test_one_side_alone(page: Page, server: LiveServer) -> None:
+    """What only one run has is shown in the width of both."""
+    before = await record(server, support_run())
+    after = await record(server, changed_run())
+    await page.goto(f"/#/compare/{before}/{after}?span={before}.search")
+    payload = page.get_by_role("region", name="Payload, compared")
+    whole = await payload.bounding_box()
+    line = await payload.get_by_text('"query": "refund policy"').bounding_box()
+    assert whole is not None
+    assert line is not None
+    assert line["width"] > 0.8 * whole["width"]
+
+
+async def test_missing(page: Page, server: LiveServer, offences: Offences) -> None:
+    """The run that does not exist is named."""
+    offences.expected_statuses.add(404)
+    before = await record(server, support_run())
+    await page.goto(f"/#/compare/{before}/no-such-run")
+    await expect(page.get_by_role("alert")).to_contain_text("The run no-such-run was not found")

@@ -201,6 +201,22 @@ async def test_deep_tree(page: Page, server: LiveServer) -> None:
     deepest = page.get_by_role("treeitem", selected=True)
     await expect(deepest).to_contain_text("level 99")
     await expect(deepest.locator("b")).to_be_in_viewport()
+    await page.set_viewport_size({"width": 360, "height": 800})
+    await page.reload()
+    name = await deepest.locator("b").bounding_box()
+    took = await deepest.get_by_text("10 ms").bounding_box()
+    assert name is not None
+    assert took is not None
+    assert name["x"] + name["width"] < took["x"]
+
+
+async def test_never_ended(page: Page, server: LiveServer) -> None:
+    """A span that its run left open says that it has not ended."""
+    spans = [Span("root", "support:agent", {"goal": "Hang"}, took=None)]
+    run_id = await record(server, spans)
+    await page.goto(f"/#/run/{run_id}?span={run_id}.root")
+    await expect(page.get_by_role("treeitem")).to_contain_text("not ended")
+    await expect(page.get_by_role("complementary")).to_contain_text("not ended")
 
 
 @on_both_backends
@@ -270,3 +286,12 @@ async def test_missing(page: Page, offences: Offences) -> None:
     # Longer than the interval between two reads of an active run.
     await page.clock.run_for(3_000)
     assert len(asked) == before
+
+
+async def test_missing_span(page: Page, server: LiveServer) -> None:
+    """A link to a span that the run does not have says so, until another one is selected."""
+    run_id = await record(server, support_run())
+    await page.goto(f"/#/run/{run_id}?span=gone")
+    await expect(page.get_by_text("This run has no span gone.")).to_be_visible()
+    await page.get_by_role("treeitem").first.click()
+    await expect(page.get_by_text("This run has no span")).to_have_count(0)

@@ -78,6 +78,13 @@ export function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Return what to show where something is looked up by its id, such as `This run`. */
+export function explainMissing(error: unknown, what: string): string {
+  return error instanceof ApiError && error.status === 404
+    ? `${what} was not found. It was deleted, or the account has none with this id.`
+    : explain(error);
+}
+
 /** Whether a request was aborted because a newer one replaced it. */
 export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";

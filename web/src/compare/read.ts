@@ -1,6 +1,6 @@
 /** Reads the two runs of a comparison. */
 
-import { api, body } from "../api";
+import { api, ApiError, body, explainMissing } from "../api";
 import type { components } from "../openapi";
 import { readSkeleton } from "../run/skeleton";
 import type { Side } from "./align";
@@ -18,7 +18,10 @@ export async function readRun(id: string, signal: AbortSignal): Promise<ReadRun>
   const [run, skeleton] = await Promise.all([
     body(api.GET("/api/v1/agent_instance/{agent_instance_id}", path)),
     body(api.GET("/api/v1/agent_instance/{agent_instance_id}/skeleton", path)),
-  ]);
+  ]).catch((error: unknown) => {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    throw new ApiError(404, explainMissing(error, `The run ${id}`));
+  });
   const { columns } = skeleton.details;
   return {
     details: run.details,

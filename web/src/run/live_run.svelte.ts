@@ -1,6 +1,6 @@
 /** One run, kept up to date for as long as its page is open. */
 
-import { api, ApiError, body, explain, isAborted } from "../api";
+import { api, ApiError, body, explain, explainMissing, isAborted } from "../api";
 import { follow } from "../live/live.svelte";
 import type { Changes } from "../live/topic";
 import type { components } from "../openapi";
@@ -90,11 +90,7 @@ export class LiveRun {
       // A run that does not exist for this reader will not appear later.
       if (error instanceof ApiError && (error.status === 404 || error.status === 401)) {
         this.stop();
-        this.failure = explain(error);
-      }
-      if (error instanceof ApiError && error.status === 404) {
-        this.failure =
-          "This run was not found. It was deleted, or the account has none with this id.";
+        this.failure = explainMissing(error, "This run");
       }
       this.#later("reread", REREAD_MS, () => void this.#readAll(true));
     }
