@@ -58,6 +58,8 @@ async def test_any_agent_is_found(page: Page, server: LiveServer) -> None:
     await page.get_by_role("button", name="Give it this profile").click()
     await expect(page.get_by_role("link", name="many of them 108")).to_be_visible()
     await page.reload()
+    # Keys are heard once the page is there.
+    await expect(page.get_by_role("button", name="Go to…")).to_be_visible()
     await page.keyboard.press("Control+k")
     await page.keyboard.type("them 109")
     await page.get_by_role("option", name="many of them 109").click()
