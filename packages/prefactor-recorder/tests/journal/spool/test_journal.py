@@ -272,6 +272,16 @@ def test_records_over_the_quota_are_dropped_and_counted(open_journal: Open, reco
     assert journal.append(record(100))
 
 
+def test_own_records_count_once_towards_the_quota(open_journal: Open, record: Make) -> None:
+    """Measuring the directory does not count this process's segments a second time."""
+    journal = open_journal(limit=80_000)
+    for number in range(50):
+        assert journal.append(record(number, size=1000))
+    journal.maintain()
+
+    assert all(journal.append(record(number, size=1000)) for number in range(50, 60))
+
+
 def test_the_last_part_of_the_quota_is_for_ends(
     open_journal: Open, record: Make, spool: Path
 ) -> None:
