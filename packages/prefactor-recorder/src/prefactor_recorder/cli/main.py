@@ -289,6 +289,18 @@ def _flush(given: argparse.Namespace) -> int:
     _print(
         f"{result.delivered} delivered, {result.dead_lettered} dead-lettered, {result.left} left"
     )
+    dead = (
+        process
+        for account in inspect_spool(_root(given))
+        for process in account.processes
+        if not process.alive
+    )
+    others = sum(process.undelivered for process in dead) - result.left
+    if others > 0:
+        sys.stderr.write(
+            f"prefactor-spool: other undelivered records ({others}) are for another address or "
+            "account: see `prefactor-spool list`\n"
+        )
     return 1 if result.left else 0
 
 

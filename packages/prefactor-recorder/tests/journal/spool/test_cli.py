@@ -186,6 +186,24 @@ def test_flush_needs_an_address_and_a_token(run: Run, left: SpoolJournal) -> Non
     assert "PREFACTOR_API_TOKEN" in run("flush", PREFACTOR_API_URL="http://127.0.0.1:1").stderr
 
 
+def test_flush_reports_records_for_another_address(
+    run: Run, open_journal: Open, record: Make, server: ScriptedServer
+) -> None:
+    """Records for another address stay, and are not passed over in silence."""
+    journal = open_journal(api_url="http://127.0.0.1:9")
+    for number in (1, 2):
+        journal.append(record(number))
+    journal.after_fork()
+    flushed = run("flush", PREFACTOR_API_URL=server.url, PREFACTOR_API_TOKEN=server.token)
+
+    assert flushed.returncode == 0
+    assert flushed.stdout == "0 delivered, 0 dead-lettered, 0 left\n"
+    assert flushed.stderr == (
+        "prefactor-spool: other undelivered records (2) are for another address or account: "
+        "see `prefactor-spool list`\n"
+    )
+
+
 def test_flush_reports_undelivered_records(run: Run, open_journal: Open, record: Make) -> None:
     """An unreachable server costs the timeout; what is left is counted and kept."""
     with socket.socket() as nobody:
