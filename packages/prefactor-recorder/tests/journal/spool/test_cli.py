@@ -189,7 +189,7 @@ def test_flush_needs_an_address_and_a_token(run: Run, left: SpoolJournal) -> Non
 def test_flush_reports_records_for_another_address(
     run: Run, open_journal: Open, record: Make, server: ScriptedServer
 ) -> None:
-    """Records for another address stay, and are not passed over in silence."""
+    """Records for another address stay in the spool, and are reported."""
     journal = open_journal(api_url="http://127.0.0.1:9")
     for number in (1, 2):
         journal.append(record(number))
