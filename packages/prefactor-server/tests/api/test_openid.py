@@ -137,6 +137,9 @@ async def test_a_provider_account_cannot_take_over_a_person(browser: SignIn) -> 
     browser._kept(await anonymous(browser.api_client, "POST", "/session", proof))
     browser.provider.email = "other@example.com"
     assert await browser.through(connect=True, return_to="#/account") == "#/account"
+    logged = await browser.api_client.get("/audit", {"action": "admin_users.connect"})
+    (connected,) = logged.summaries
+    assert connected["detail"].startswith(f"{EMAIL}: http")
     browser.cookies.clear()
     assert await browser.through() == "#/"
     assert (await browser.me()).details["email"] == EMAIL

@@ -7,13 +7,13 @@ MASKED = {"$sensitive": "string", "value": None, "labels": ["pii"]}
 
 
 async def test_only_account_tokens_see_sensitive_values(api_client: Any) -> None:
-    """A deployment token reads null for every marked value, at any depth."""
+    """A deployment token reads null for every marked value, at any depth, and all others."""
     run = await api_client.run()
     token = await api_client.deployment_token(run)
     span = await api_client.span(
         run,
         status="complete",
-        payload={"inputs": [{"card": SECRET}], "open": 1},
+        payload={"inputs": [{"card": SECRET}], "value": 1},
         result_payload={"answer": SECRET},
     )
     path = f"/agent_spans/{span['id']}"
@@ -22,10 +22,10 @@ async def test_only_account_tokens_see_sensitive_values(api_client: Any) -> None
     masked = (await api_client.get(path, token=token)).details
     (row,) = (await api_client.get("/agent_spans", token=token)).summaries
 
-    assert whole["payload"] == {"inputs": [{"card": SECRET}], "open": 1}
+    assert whole["payload"] == {"inputs": [{"card": SECRET}], "value": 1}
     assert whole["result_payload"] == {"answer": SECRET}
     for seen in (masked, row):
-        assert seen["payload"] == {"inputs": [{"card": MASKED}], "open": 1}
+        assert seen["payload"] == {"inputs": [{"card": MASKED}], "value": 1}
         assert seen["result_payload"] == {"answer": MASKED}
 
 

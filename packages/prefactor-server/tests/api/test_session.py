@@ -141,6 +141,16 @@ async def test_a_token_has_no_session(api_client: Any) -> None:
     assert me["account_name"] == "Default"
 
 
+async def test_a_session_needs_its_secret(api_client: Any) -> None:
+    """A cookie that names a session without its secret is refused, also while it is in use."""
+    browser = await signed_in(api_client)
+    named, _, secret = browser.cookie.rpartition("~")
+    for guess in (secret[::-1], "A" * len(secret)):
+        forged = dataclasses.replace(browser, cookie=f"{named}~{guess}")
+        (await forged.get("/session")).refused(401, "bad_authtoken")
+        assert (await browser.get("/session")).status == 200
+
+
 async def test_an_idle_session_ends(api_client: Any) -> None:
     """A session ends after twelve hours without a request, and after seven days in any case."""
     browser = await signed_in(api_client)
