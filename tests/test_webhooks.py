@@ -164,5 +164,5 @@ def test_by_command_line(
     assert "disabled: enable it first" in prefactor("resend", delivery, code=1)[1]
     assert '"status": "enabled"' in prefactor("enable", found, "--json")[0]
     assert prefactor("delete", found)[0] == f"{found} is deleted\n"
-    assert prefactor("list") == ("", "")
+    assert prefactor("list") == ("", "There are no webhooks.\n")
     prefactor("test", found, code=3)

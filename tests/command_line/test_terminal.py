@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from command_line import HOSTILE, LARGE, PREFACTOR, Call, Recorded
+from command_line import HOSTILE, LARGE, PREFACTOR, Call, Ended, Recorded
 from live_server import LiveServer
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -174,6 +174,16 @@ def test_another_service_is_not_taken_for_the_api(
     assert failed.code == 2
     assert f"The API is not at {url}: " in failed.err
     assert "/api/v1 is added" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [("list", "There are no webhooks.\n"), ("deliveries", "No delivery matches.\n")],
+)
+def test_an_empty_list_says_so(prefactor: Call, command: str, says: str) -> None:
+    """A person is told on standard error; a program gets no line."""
+    assert prefactor("webhooks", command) == Ended(0, "", says)
+    assert prefactor("webhooks", command, "--json") == Ended(0, "", "")
 
 
 def test_a_closed_standard_output_is_an_error() -> None:

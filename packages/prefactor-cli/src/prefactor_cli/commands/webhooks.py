@@ -79,8 +79,10 @@ def list_webhooks(*, json: Json = False, connection: Connection = None) -> None:
         if json:
             for webhook in found:
                 print_json(webhook.raw)
-        else:
+        elif found:
             Printer().table(_COLUMNS).page([_row(webhook) for webhook in found])
+        else:
+            note("There are no webhooks.")
 
     run(connection, work)
 
@@ -201,8 +203,10 @@ def list_deliveries(
         if json:
             for delivery in shown:
                 print_json(delivery.raw)
-        else:
+        elif shown:
             Printer().table(_DELIVERY_COLUMNS).page([_delivery_row(one) for one in shown])
+        else:
+            note("No delivery matches.")
         if len(found) > limit:
             note(f"Showing the newest {limit}. Raise --limit to see more.")
 
