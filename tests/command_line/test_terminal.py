@@ -111,7 +111,10 @@ def answering() -> Iterator[Callable[..., str]]:
         (("runs", "list", "--url", "http://no-such-host.invalid"), 5, ".invalid: "),
         (("runs", "list", "--url", "example.org"), 2, "must begin with http"),
         (("runs", "list", "--url", "http://127.0.0.1:99999"), 2, "a host and perhaps a port"),
-        (("runs", "list", "--url", "http://[::1"), 2, "a host and perhaps a port"),
+        *(
+            (("runs", "list", "--url", url), 2, f"a host and perhaps a port, got '{url}'")
+            for url in ("ftp://h", "http://", "http://:80", "http://h:0", "http://h:no", "http://[")
+        ),
         (("runs", "list", "--token-file", "/no/such/file"), 2, "cannot read /no/such/file"),
         (("tokens", "create", "--agent", "polite-agent"), 2, "--environment: is required"),
     ],

@@ -186,6 +186,12 @@ async def test_a_run_has_at_most_a_thousand_raised_alerts(api_client: Any) -> No
     assert full["limit_of"] == "raised_alerts"
     assert again["version"] == 2
     assert (await _raise(api_client, run, "one-more"))["version"] == 1
+    items = [
+        {"_type": f"alerts/{step}", "idempotency_key": f"{step}-at-once", **_named(run, name)}
+        for step, name in (("clear", "1"), ("raise", "instead"))
+    ]
+    outputs = (await api_client.post("/bulk", {"items": items})).body["outputs"]
+    assert [one["status"] for one in outputs.values()] == ["success", "success"]
 
 
 async def test_items_of_a_bulk_request_see_each_other(api_client: Any) -> None:

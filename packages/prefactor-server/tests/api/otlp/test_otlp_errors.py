@@ -30,7 +30,13 @@ from starlette.types import Message
 
 from prefactor_server.api import Limits
 from prefactor_server.api.asgi.body import read_document
-from prefactor_server.domain.errors import DatabaseUnusable, OutcomeUnknown, Overloaded, Unavailable
+from prefactor_server.domain.errors import (
+    DatabaseUnusable,
+    OutcomeUnknown,
+    Overloaded,
+    Refusal,
+    Unavailable,
+)
 from prefactor_server.domain.rate_limit import BURST_SECONDS
 from prefactor_server.memory_budget import BudgetExhausted, MemoryBudget
 from prefactor_server.otlp.status import PATHS
@@ -249,6 +255,37 @@ async def test_a_truncated_zstd_body_is_rejected(api_client: Any) -> None:
 
     assert [answer.status for answer in (*cut, whole)] == [400, 400, 200]
     assert len(await api_client.rows("SELECT id FROM agent_span")) == len(SPANS)
+
+
+_FRAME = zstandard.compress(b"{}")
+_SKIPPABLE = b"\x50\x2a\x4d\x18\x09\0\0\0" + b"skip this"
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (_SKIPPABLE + _FRAME, b"{}"),
+        (_FRAME + _SKIPPABLE, b"{}"),
+        (_FRAME + _SKIPPABLE + zstandard.compress(b" "), b"{} "),
+        (_FRAME + _SKIPPABLE[:-1], None),
+        (_FRAME + _SKIPPABLE[:6], None),
+        (_FRAME + _SKIPPABLE + _FRAME[:-1], None),
+    ],
+    ids=["first", "last", "between", "truncated", "truncated head", "before a truncated frame"],
+)
+async def test_skippable_zstd_frames_are_skipped(body: bytes, read: bytes | None) -> None:
+    """A skippable frame is left out wherever it is, and one that ends early is an error."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    memory = MemoryBudget(0).lease()
+    document = read_document(receive, len(body), b"zstd", 1000, memory, takes_zstd=True)
+    if read is None:
+        with pytest.raises(Refusal, match="ends before its zstd frame"):
+            await document
+    else:
+        assert await document == read
 
 
 async def test_a_body_of_empty_zstd_frames_does_not_block_others() -> None:

@@ -9,7 +9,10 @@ from people import signed_in
 from webhook_receiver import Receiver
 
 from prefactor_server.api.operations import OPERATIONS
+from prefactor_server.commands.base import Done, Refused, Request
+from prefactor_server.commands.webhook import CreateWebhook, DeleteWebhook, Scope
 from prefactor_server.domain.people.role import Role
+from prefactor_server.domain.runs.webhooks.webhook import Webhook
 
 DETAILS = {"url": "https://hooks.example.org/in", "events": ["run.failed"]}
 
@@ -96,6 +99,18 @@ async def test_an_account_has_a_limited_number_of_webhooks(api_client: ApiClient
 
     assert (await api_client.call("DELETE", f"/webhook/{made[0]['id']}")).status == 200
     assert (await api_client.post("/webhook", {"details": DETAILS})).status == 200
+    account = (await api_client.storage.accounts())[0].id
+    stored = await api_client.storage.row(Webhook, account, made[1]["id"])
+    request = Request(account, "test", api_client.clock(), None, b"")
+    outcomes = await api_client.writer.submit(
+        [
+            DeleteWebhook(request, stored.id),
+            CreateWebhook(request, stored._replace(id="instead"), Scope()),
+            CreateWebhook(request, stored._replace(id="one-more"), Scope()),
+        ],
+        0,
+    )
+    assert [type(one) for one in outcomes] == [Done, Done, Refused]
 
 
 async def test_a_deleted_webhook_is_gone(
