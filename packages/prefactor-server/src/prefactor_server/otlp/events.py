@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -19,18 +19,23 @@ JsonObject: TypeAlias = dict[str, Any]
 StoredEvent: TypeAlias = tuple[str, int, str, JsonObject]
 """The id of the span, the time, the name and the attributes."""
 
+EventsBySpan: TypeAlias = Mapping[str, Sequence[tuple[str, JsonObject]]]
+"""Names and attributes by the id of the span."""
+
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
-def events_of(state: TraceState, span_id: str) -> list[tuple[str, JsonObject]]:
-    """Return the kept events of a span, ordered by time."""
-    own = sorted((one for one in state.events if one[0] == span_id), key=lambda one: one[1])
-    return [(name, attributes) for _, _, name, attributes in own]
+def events_by_span(state: TraceState) -> EventsBySpan:
+    """Return the kept events by the id of their span, ordered by time."""
+    found: dict[str, list[tuple[str, JsonObject]]] = {}
+    for span_id, _, name, attributes in sorted(state.events, key=lambda one: one[1]):
+        found.setdefault(span_id, []).append((name, attributes))
+    return found
 
 
-def with_remembered(state: TraceState, span: ReceivedSpan) -> ReceivedSpan:
+def with_remembered(remembered: EventsBySpan, span: ReceivedSpan) -> ReceivedSpan:
     """Return a span with the events that arrived before it."""
-    found = events_of(state, span.span_id) if state.events else []
+    found = remembered.get(span.span_id)
     return span._replace(events=[*span.events, *found]) if found else span
 
 

@@ -16,7 +16,7 @@ from prefactor_server.commands.otlp_events import AmendedSpan, RecordEvents
 from prefactor_server.domain.errors import Contended
 from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, SENSITIVE_DISCARDED
 from prefactor_server.domain.runs.otlp_trace import span_id, trace_key
-from prefactor_server.otlp.events import add_events, amended, events_of
+from prefactor_server.otlp.events import EventsBySpan, add_events, amended, events_by_span
 from prefactor_server.otlp.mapping import within
 from prefactor_server.otlp.memory import KnownTrace
 from prefactor_server.otlp.received import ReceivedEvent, Rejected, Resource
@@ -87,10 +87,11 @@ async def _command(
         otel_ids = {
             span_id(run, principal.partition, trace_id, one.span_id): one.span_id for one in events
         }
+        of_before, of_after = events_by_span(before), events_by_span(after)
         for record in await reader.agent_spans.existing(principal, [*otel_ids]):
             if record.span.flags & SENSITIVE_DISCARDED:
                 continue
-            spans += await _amend(call, record, before, after, otel_ids[record.span.id])
+            spans += await _amend(call, record, of_before, of_after, otel_ids[record.span.id])
     return RecordEvents(
         request=call.request(),
         key=key,
@@ -102,11 +103,11 @@ async def _command(
 
 
 async def _amend(
-    call: Call, record: SpanRecord, before: TraceState, after: TraceState, otel_id: str
+    call: Call, record: SpanRecord, before: EventsBySpan, after: EventsBySpan, otel_id: str
 ) -> list[AmendedSpan]:
     """Return the stored span with its events, or an empty list if they change nothing."""
     stored = (msgspec.json.decode(record.payload), msgspec.json.decode(record.result or b"{}"))
-    changed = amended(*stored, events_of(before, otel_id), events_of(after, otel_id))
+    changed = amended(*stored, before.get(otel_id, ()), after.get(otel_id, ()))
     if changed == stored:
         return []
     limit = call.services.limits.max_payload_bytes

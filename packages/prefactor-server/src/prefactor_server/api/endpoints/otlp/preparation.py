@@ -36,7 +36,7 @@ from prefactor_server.domain.runs.otlp_trace import (
     span_id,
     trace_key,
 )
-from prefactor_server.otlp.events import with_remembered
+from prefactor_server.otlp.events import events_by_span, with_remembered
 from prefactor_server.otlp.mapping import DECLARED_TYPES, is_about_agents, mapped, status
 from prefactor_server.otlp.memory import KnownTrace, TraceRef
 from prefactor_server.otlp.received import ReceivedSpan, Resource
@@ -117,6 +117,7 @@ async def _command(
     for span in spans:
         for name, text in span.metadata().items():
             metadata[name] = min(text, metadata.get(name, text))
+    remembered = events_by_span(sorted_spans.state)
     return RecordTrace(
         request=call.request(),
         register=register,
@@ -128,7 +129,7 @@ async def _command(
                 await _create(
                     call,
                     register.id,
-                    with_remembered(sorted_spans.state, span),
+                    with_remembered(remembered, span),
                     facts.schema_version_id,
                 )
                 for span in kept
