@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 BURST_SECONDS: Final = 10
 """The size of the bucket, in seconds of the average rate."""
 
+WAIT_SECONDS: Final = 1
+"""How long an empty bucket takes to allow a request: it gains at least one a second."""
 _SECOND_US: Final = 1_000_000
 
 
@@ -29,8 +31,3 @@ class Bucket(NamedTuple):
     def without_one(self) -> Bucket | None:
         """Return the bucket after one more request, or None if it is empty."""
         return None if self.left < 1 else self._replace(left=self.left - 1)
-
-    def seconds_until_one(self, per_second: int) -> int:
-        """Return the whole seconds until a request is allowed again, at least one."""
-        missing = max(0.0, 1 - self.left)
-        return max(1, -int(-missing // per_second))

@@ -13,7 +13,7 @@ from prefactor_server.domain.people.sign_in_attempts import (
     Attempts,
     address_group,
 )
-from prefactor_server.domain.rate_limit import Bucket
+from prefactor_server.domain.rate_limit import WAIT_SECONDS, Bucket
 
 _MAX_BUCKETS: Final = 10_000
 
@@ -46,7 +46,7 @@ class RateLimiter:
         if taken is None:
             raise Overloaded(
                 f"This token may send {self._per_second} requests a second: send the request later",
-                retry_after=bucket.seconds_until_one(self._per_second),
+                retry_after=WAIT_SECONDS,
             )
 
 
