@@ -137,6 +137,21 @@ def test_recovery_speeds_up_after_successes() -> None:
     assert at(throttle, full=True) == pytest.approx(20.06875)
 
 
+def test_limits_double_back_to_their_maximum() -> None:
+    """Each time that the server has accepted enough requests, the limits double, to the maximum."""
+    allowance = BatchLimits(1000, 4000)
+    allowance.refused(300)
+    allowance.too_large(2000)
+    grown = []
+    for _ in range(4):
+        for _ in range(TRUST):
+            grown.append((allowance.items, allowance.bytes - FRAME))
+            allowance.succeeded()
+    expected = [(150, 1000), (300, 2000 + FRAME), (600, 4000 - FRAME), (1000, 4000 - FRAME)]
+
+    assert grown == [one for one in expected for _ in range(TRUST)]
+
+
 def test_a_rejected_size_is_halved_down_to_one_item() -> None:
     """In a request of a thousand, the bad item is found in ten requests; then the size returns."""
     allowance = BatchLimits(1000, 4000)
