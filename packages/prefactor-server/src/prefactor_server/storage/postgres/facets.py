@@ -104,4 +104,5 @@ def _make_each(make: Callable[[SpanTexts], T], records: Sequence[Any]) -> list[T
 
 
 def _texts(record: Sequence[Any]) -> SpanTexts:
-    return SpanTexts(*(*record[:6], *decode_payloads(record[6])))
+    texts: list[Any] = [*record[:6], *decode_payloads(record[6])]
+    return SpanTexts(*texts)

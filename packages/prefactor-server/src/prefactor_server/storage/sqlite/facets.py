@@ -125,7 +125,8 @@ class SqliteFacets:
 
 
 def _texts_of_recent(one: RecentSpan) -> SpanTexts:
-    return SpanTexts(*(*_COLUMNS(one.span), _decoded(one.payload), _decoded(one.result)))
+    texts: list[Any] = [*_COLUMNS(one.span), _decoded(one.payload), _decoded(one.result)]
+    return SpanTexts(*texts)
 
 
 def _texts(record: Sequence[Any]) -> SpanTexts:
@@ -133,7 +134,8 @@ def _texts(record: Sequence[Any]) -> SpanTexts:
         _decoded(None if body is None else (codec, body))
         for codec, body in (record[6:8], record[8:10])
     )
-    return SpanTexts(*(*record[:6], payload, result))
+    texts: list[Any] = [*record[:6], payload, result]
+    return SpanTexts(*texts)
 
 
 def _decoded(body: Body | None) -> bytes | None:
