@@ -273,6 +273,16 @@ async def test_terminate(page: Page, server: LiveServer, tmp_path: Path) -> None
     await expect(page.get_by_role("button", name="Terminate…")).to_have_count(0)
 
 
+async def test_forced_colors(page: Page, server: LiveServer) -> None:
+    """Bars keep their colors, and the selected row is outlined, where a system forces colors."""
+    run_id = await record(server, support_run())
+    await page.emulate_media(forced_colors="active")
+    await page.goto(f"/#/run/{run_id}?span={run_id}.plan")
+    row = page.get_by_role("treeitem", selected=True)
+    await expect(row.locator(".bar")).to_have_css("background-color", "rgb(124, 77, 219)")
+    await expect(row).to_have_css("outline-style", "solid")
+
+
 async def test_missing(page: Page, offences: Offences) -> None:
     """A run that does not exist is reported as missing, once."""
     offences.expected_statuses.add(404)

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from browser import on_both_backends
 from live_server import LiveServer
@@ -248,3 +248,24 @@ async def test_saved_views(page: Page, server: LiveServer) -> None:
     assert "purpose=live" in page.url
     await views.get_by_role("button", name="Delete the view Given up").click()
     await expect(views.get_by_role("link", name="Given up")).to_have_count(0)
+
+
+async def test_large_counts(page: Page, server: LiveServer) -> None:
+    """The figures of a run with 100,000 spans, many of them failed, do not overlap."""
+    await record(server, support_run())
+
+    async def enlarged(route: Route) -> None:
+        response = await route.fetch()
+        listed = await response.json()
+        for run in listed["summaries"]:
+            run["span_counts"] |= {"total": 100_000, "failed": 1_888}
+            run["total_tokens"] = 84_800_000
+        await route.fulfill(response=response, json=listed)
+
+    await page.route("**/api/v1/agent_instance?*", enlarged)
+    await page.goto("/#/runs")
+    spans = page.get_by_role("listitem").locator(".spans").first
+    await expect(spans).to_contain_text("1.89k")
+    for width in (2560, 1440, 1280):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await spans.evaluate("one => one.scrollWidth <= one.clientWidth"), width
