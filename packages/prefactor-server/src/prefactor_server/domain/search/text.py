@@ -46,7 +46,7 @@ def _add(values: Iterable[Any], pieces: list[str], depth: int) -> None:
     if len(pieces) > MAX_TEXT_BYTES or depth > _MAX_DEPTH:
         return
     for value in values:
-        kind = type(value)
+        kind: type[Any] = value.__class__
         if kind is str:
             if value:
                 pieces.append(value)
