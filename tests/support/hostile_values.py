@@ -8,9 +8,9 @@ from uuid import UUID
 
 ERRORS: Final[dict[str, type[BaseException]]] = {
     "Exception": ValueError,
-    "BaseException": type("PanicException", (BaseException,), {}),
+    "panic": type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"}),
 }
-"""What they raise. Extensions written in Rust raise the second kind when they panic."""
+"""What they raise. Extensions written in Rust raise the second kind, which is no `Exception`."""
 SPECIAL: Final = (
     *("bool", "bytes", "call", "contains", "delitem", "enter", "eq", "exit", "float", "format"),
     *("fspath", "ge", "getitem", "gt", "hash", "index", "int", "iter", "le", "len", "lt", "ne"),

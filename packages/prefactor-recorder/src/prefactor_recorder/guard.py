@@ -6,7 +6,6 @@ cannot be encoded and redaction callbacks that raise are counted, and logged onc
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import sys
@@ -21,33 +20,24 @@ R = TypeVar("R")
 
 logger = logging.getLogger("prefactor_recorder")
 
-_INTERRUPTS = (KeyboardInterrupt, SystemExit, asyncio.CancelledError)
-_INTERRUPTING_LIBRARIES = frozenset({"greenlet", "gevent", "eventlet"})
-"""Libraries that interrupt code by exceptions that are not `Exception`, such as timeouts."""
-
 
 def is_interrupt(error: BaseException | None) -> bool:
     """Whether an exception is meant for the host and only happens to arrive in the recorder.
 
-    Looks at the type alone, because `isinstance` may call code of the host, which may raise.
+    Time limits of task queues, cancellations and signals raise what is not an `Exception`, at any
+    point of a program. The panic of an extension written in Rust is none of them. Looks at the type
+    alone, because `isinstance` may call code of the host, which may raise.
     """
     kind = type(error)
-    return issubclass(kind, _INTERRUPTS) or (
-        not issubclass(kind, Exception)
-        and any(
-            str.partition(base.__module__, ".")[0] in _INTERRUPTING_LIBRARIES
-            for base in kind.__mro__
-            if type(base.__module__) is str
-        )
-    )
+    is_panic = kind.__name__ == "PanicException" and kind.__module__ == "pyo3_runtime"
+    return not issubclass(kind, Exception) and not is_panic
 
 
 def not_interrupts() -> tuple[type[BaseException], ...]:
     """Return what an `except` clause has to catch around code of the host.
 
-    That is every exception but an interrupt, also one that is not an `Exception`, as extensions
-    written in Rust raise when they panic. Python evaluates the clause only after something was
-    raised, so it costs nothing otherwise.
+    That is every `Exception`, and the panic of an extension written in Rust, which is none. Python
+    evaluates the clause only after something was raised, so it costs nothing otherwise.
     """
     return () if is_interrupt(sys.exception()) else (BaseException,)
 
