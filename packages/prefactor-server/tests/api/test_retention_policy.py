@@ -176,6 +176,14 @@ async def test_a_rule_of_a_deleted_agent_may_stay(api_client: ApiClient) -> None
     assert [one["days"] for one in changed["rules"]] == [8, 7]
 
 
+async def _hold(api_client: ApiClient, run: Any) -> None:
+    """Put a run on hold."""
+    account, run_id = run["account_id"], run["id"]
+    entry = AuditEntry(account, 1, "cli", "legal_holds.add", run_id, "a lawsuit")
+    hold = LegalHold(account, run_id, "a lawsuit", 1)
+    assert await api_client.storage.maintenance.add_hold(hold, entry)
+
+
 async def test_a_preview_counts_what_is_deleted(api_client: ApiClient) -> None:
     """A preview counts, by rule, the runs to delete next and the runs that only a hold keeps."""
     rules = [{"days": 10}, {"days": 3, "purpose": "eval"}, {"days": None, "agent_id": "precious"}]
@@ -185,9 +193,7 @@ async def test_a_preview_counts_what_is_deleted(api_client: ApiClient) -> None:
         run = await api_client.run("active", purpose=purpose)
         await api_client.span(run)
         await api_client.post(f"/agent_instance/{run['id']}/finish", {"status": "complete"})
-    maintenance, account = api_client.storage.maintenance, held["account_id"]
-    entry = AuditEntry(account, 1, "cli", "legal_holds.add", held["id"], "a lawsuit")
-    assert await maintenance.add_hold(LegalHold(account, held["id"], "a lawsuit", 1), entry)
+    await _hold(api_client, held)
 
     async def counts(body: Any) -> list[tuple[Any, ...]]:
         found = (await api_client.post(PREVIEW, body)).details
@@ -217,6 +223,8 @@ async def test_a_preview_counts_what_is_deleted(api_client: ApiClient) -> None:
 async def test_unended_runs_are_deleted_as_well(api_client: ApiClient) -> None:
     """An abandoned run's age counts from its flag, and an unstarted run's from its registration."""
     pending, silent, alive = [await api_client.run(one) for one in ("pending", "active", "active")]
+    held = await api_client.run("pending")
+    await _hold(api_client, held)
     await _set(api_client, rules=[{"days": 10}])
     heartbeat = {"ids": [silent["id"], alive["id"]]}
     await api_client.post("/agent_instance/heartbeat", heartbeat)
@@ -237,11 +245,12 @@ async def test_unended_runs_are_deleted_as_well(api_client: ApiClient) -> None:
 
     api_client.clock.leap(seconds=10 * DAY - 1500)
     await api_client.apply_retention()
-    assert await _left(api_client) == {pending["id"], silent["id"], alive["id"]}
+    kept = {alive["id"], held["id"]}
+    assert await _left(api_client) == {pending["id"], silent["id"], *kept}
     api_client.clock.leap(seconds=3000)
     await api_client.apply_retention()
 
-    assert await _left(api_client) == {alive["id"]}
+    assert await _left(api_client) == kept
     (applied,) = await _applied(api_client)
     assert applied.startswith("all runs, kept 10 days: 2 runs, 0 spans")
 

@@ -157,15 +157,16 @@ async def check_pruned_by_agent_and_environment(storage: Any) -> None:
     await run_with_spans(storage, "theirs", agent="their-agent")
     agent_id = (await storage.agent(ACCOUNT, "my-agent")).agent.id
     later = NOW + DAY
-
-    await prune_all(storage, Retention(ACCOUNT, later, agent_id, STAGING))
-    assert await runs(storage, "mine", "mine-staging", "theirs") == {"mine", "theirs"}
-    await prune_all(storage, Retention(ACCOUNT, later, agent_id))
-    assert await runs(storage, "mine", "theirs") == {"theirs"}
-    await prune_all(storage, Retention(OTHER_ACCOUNT, later))
-    assert await runs(storage, "theirs") == {"theirs"}
-    await prune_all(storage, Retention(ACCOUNT, later, None, ENVIRONMENT))
-    assert await runs(storage, "theirs") == set()
+    for retention, previewed, left in (
+        (Retention(ACCOUNT, later, agent_id, STAGING), 1, {"mine", "theirs"}),
+        (Retention(ACCOUNT, later, agent_id), 1, {"theirs"}),
+        (Retention(OTHER_ACCOUNT, later), 0, {"theirs"}),
+        (Retention(ACCOUNT, later, None, STAGING), 0, {"theirs"}),
+        (Retention(ACCOUNT, later, None, ENVIRONMENT), 1, set()),
+    ):
+        assert (await storage.maintenance.preview(retention)).runs == previewed
+        await prune_all(storage, retention)
+        assert await runs(storage, "mine", "mine-staging", "theirs") == left
 
 
 async def check_held(storage: Any) -> None:
@@ -180,10 +181,15 @@ async def check_held(storage: Any) -> None:
     assert not await maintenance.add_hold(*hold("nobody"))
     (held,) = await maintenance.holds(ACCOUNT)
     assert (held.reason, held.inserted_at) == ("a second reason", NOW)
-    assert (await maintenance.held(retention), await maintenance.held(Retention("x", NOW))) == (
-        1,
-        0,
-    )
+    agent_id = (await storage.agent(ACCOUNT, "my-agent")).agent.id
+    for of, held_runs in (
+        (retention, 1),
+        (Retention(ACCOUNT, NOW, agent_id, ENVIRONMENT), 1),
+        (Retention(ACCOUNT, NOW, "another-agent"), 0),
+        (Retention(ACCOUNT, NOW, None, STAGING), 0),
+        (Retention("x", NOW), 0),
+    ):
+        assert await maintenance.held(of) == held_runs
     assert (await maintenance.preview(retention)).runs == 1
     await prune_all(storage, retention)
     assert await runs(storage, "kept", "gone") == {"kept"}

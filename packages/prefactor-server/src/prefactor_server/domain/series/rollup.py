@@ -136,7 +136,7 @@ def is_late(span: FinishedSpan) -> bool:
 
 
 def may_end_again(run: AgentInstance) -> bool:
-    """Return whether the end of a run may be rescoped.
+    """Return whether the end of a run may be replaced.
 
     A provisional end may be replaced. So may any end of a run that OTLP can write to, because each
     further root of its trace may end it later, and each further span may start it earlier.
