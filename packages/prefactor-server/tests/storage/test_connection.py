@@ -194,7 +194,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     """The path of a folder is refused as a database."""
     (tmp_path / "folder").mkdir()
 
-    with pytest.raises(DatabaseFileError, match=r"Cannot open .*folder"):
+    with pytest.raises(DatabaseFileError, match="folder is a folder: add the name of a file"):
         SqliteStorage.open(tmp_path / "folder")
 
 
