@@ -110,7 +110,11 @@ def end(children: list[subprocess.Popen[Any]]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Replace `subprocess.Popen` where tests run: in a worker, or without any workers."""
+    """Let Ctrl-C reach children, and know of each where tests run: in a worker, or in no worker."""
+    # A command that a script starts in the background ignores Ctrl-C, and so would whatever it
+    # starts, such as a program whose Ctrl-C is tested.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         subprocess.Popen = Child  # type: ignore[misc]
 
