@@ -43,6 +43,10 @@ def test_runs_are_listed(prefactor: Call, recorded: Recorded) -> None:
     [
         (("--status", "failed"), {"failed"}),
         (("--agent", "polite-agent"), {"complete", "active"}),
+        (
+            ("--agent", "polite-agent", "--agent", "hostile-agent"),
+            {"complete", "active", "failed"},
+        ),
         (("--agent", "polite-agent", "--version", "v1"), {"complete"}),
         (("--environment", "Default", "--status", "active", "--agent", "polite-agent"), {"active"}),
         (("--since", "1h", "--failed-spans"), {"failed"}),
