@@ -253,7 +253,14 @@ class ApiClient:
         """Send webhooks, as a server does in the background."""
         await self.follow()
         lease = Lease(self.storage.feed, "api_client", self.clock, name="webhooks")
-        sender = WebhookSender(
+        sender = self.webhook_sender(lease)
+        await sender.turn()
+        await sender.idle()
+        await lease.release()
+
+    def webhook_sender(self, lease: Lease) -> WebhookSender:
+        """The sender of webhooks of a server with a lease."""
+        return WebhookSender(
             self.storage,
             self.writer,
             self.webhooks,
@@ -262,9 +269,6 @@ class ApiClient:
             jitter=lambda: 0.0,
             keep_us=30 * 86_400 * 1_000_000,
         )
-        await sender.turn()
-        await sender.idle()
-        await lease.release()
 
     async def apply_retention(self) -> None:
         """Apply retention policies, as a server does in the background."""

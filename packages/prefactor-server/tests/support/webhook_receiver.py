@@ -68,6 +68,8 @@ class Receiver:
     statuses: list[int] = field(default_factory=list[int])
     headers: dict[str, str] = field(default_factory=dict[str, str])
     hangs: bool = False
+    answers: asyncio.Event | None = None
+    """Answers wait for it."""
     answer: bytes = b""
     received: list[Received] = field(default_factory=list[Received])
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,6 +90,8 @@ class Receiver:
             self.arrived.set()
             if self.hangs:
                 await asyncio.Event().wait()
+            if self.answers is not None:
+                await self.answers.wait()
             await asyncio.sleep(0)
         finally:
             self._at_once -= 1

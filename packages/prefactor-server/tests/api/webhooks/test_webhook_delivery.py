@@ -1,11 +1,15 @@
 """Webhook delivery: what is sent, in which order, and what a failing receiver causes."""
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 from api_client import ApiClient
 from webhook_receiver import Receiver, receiving
+
+from patience import patience
+from prefactor_server.follower.lease import Lease
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -296,3 +300,34 @@ async def test_many_events_are_sent_a_few_at_a_time(
     told = [one.event["data"]["run"]["id"] for one in receiver.received]
     assert sorted(told) == sorted(f"r{n}" for n in range(200))
     assert receiver.most_at_once <= 4
+
+
+@pytest.mark.parametrize("stops", ["closing", "without its lease"])
+async def test_a_sender_that_stops_begins_no_delivery(
+    api_client: ApiClient, receiver: Receiver, webhook: Any, stops: str
+) -> None:
+    """A sender that is closed, or whose lease has expired, only finishes what it is sending."""
+    del webhook
+    receiver.answers = asyncio.Event()
+    for _ in range(8):
+        await api_client.run("complete")
+    await api_client.follow()
+    sender = api_client.webhook_sender(
+        Lease(api_client.storage.feed, "api_client", api_client.clock, name="webhooks")
+    )
+    await sender.turn()
+    async with asyncio.timeout(patience(30)):
+        while len(receiver.received) < 4:  # noqa: ASYNC110 - the next may come at any time
+            await asyncio.sleep(0.01)
+
+    if stops == "closing":
+        stopped = asyncio.create_task(sender.close())
+        await asyncio.sleep(0)
+    else:
+        api_client.clock.leap(seconds=HOUR)
+        stopped = asyncio.create_task(sender.idle())
+    receiver.answers.set()
+    await stopped
+
+    assert len(receiver.received) == 4
+    assert [one["status"] for one in await _deliveries(api_client)].count("delivered") == 4
