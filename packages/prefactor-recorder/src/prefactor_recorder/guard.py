@@ -36,8 +36,8 @@ def is_interrupt(error: BaseException | None) -> bool:
 def not_interrupts() -> tuple[type[BaseException], ...]:
     """Return what an `except` clause has to catch around code of the host.
 
-    That is every `Exception`, and the panic of an extension written in Rust, which is none. Python
-    evaluates the clause only after something was raised, so it costs nothing otherwise.
+    That is every `Exception`, and the panic of an extension written in Rust. Python evaluates the
+    clause only after something was raised, so it costs nothing otherwise.
     """
     return () if is_interrupt(sys.exception()) else (BaseException,)
 
