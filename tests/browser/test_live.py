@@ -68,11 +68,12 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
     assert await selected.bounding_box() == before
     row = page.get_by_role("listitem").filter(has_text="shared").first
     await expect(row).to_contain_text("active")
-    await finish(server, run_id, "failed")
+    # A span came as an event, and the skeleton is read again when the run ends.
+    async with other.expect_request("**/skeleton"):
+        await finish(server, run_id, "failed")
     await expect(row).to_contain_text("failed")
     await expect(other.get_by_role("main")).to_contain_text("failed")
     await expect(other.get_by_role("button", name="Terminate…")).to_have_count(0)
-    # A span came as an event, and the skeleton was read again when the run ended.
     assert _skeletons(asked) == read + 1
 
 
