@@ -7,11 +7,12 @@ from postgres_database import PostgresDatabase
 
 from prefactor_server.storage.postgres import facets
 from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.named_statements import with_numbers
 from prefactor_server.storage.sql import load_sql
 
 STATEMENTS: Mapping[str, str] = {
     **{
-        name: text
+        name: with_numbers(text).sql
         for file in ("feed", "run_totals", "series", "webhooks", "heartbeats")
         for name, text in load_sql("prefactor_server.storage.postgres.sql", f"{file}.sql").items()
     },

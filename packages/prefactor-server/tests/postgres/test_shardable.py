@@ -12,6 +12,7 @@ from importlib.resources import files
 import pytest
 from postgres_database import PostgresDatabase
 
+from prefactor_server.storage.postgres.named_statements import with_numbers
 from prefactor_server.storage.sql import load_sql
 
 _PACKAGE = "prefactor_server.storage.postgres.sql"
@@ -36,7 +37,7 @@ RUN_COLUMN = {
     "visible_span": "agent_instance_id|id",
 }
 STATEMENTS = {
-    f"{file.name.removesuffix('.sql')}/{name}": re.sub(r"--.*", "", text)
+    f"{file.name.removesuffix('.sql')}/{name}": re.sub(r"--.*", "", with_numbers(text).sql)
     for file in sorted(files(_PACKAGE).iterdir(), key=lambda file: file.name)
     if file.name.endswith(".sql")
     for name, text in load_sql(_PACKAGE, file.name).items()

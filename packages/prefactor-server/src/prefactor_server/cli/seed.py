@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
-import time
 from types import TracebackType
 from typing import Annotated, Final, Self
 
@@ -17,6 +16,7 @@ from prefactor_server.cli.output import err, out
 from prefactor_server.seed.api_client import ApiAddress
 from prefactor_server.seed.filling import Plan, Summary, fill
 from prefactor_server.settings import check_range
+from prefactor_server.storage.clock import now_us
 
 _URL: Final = "http://127.0.0.1:8585"
 _MAX_SEED: Final = 1_000_000
@@ -63,7 +63,7 @@ def seed(
     )
     with _Bars() as bars:
         plan = Plan(seed, runs, large_run_spans if large_run else 0)
-        summary = fill(address, plan, now=time.time_ns() // 1000, report=bars.show)
+        summary = fill(address, plan, now=now_us(), report=bars.show)
     if json:
         sys.stdout.write(json_module.dumps(summary._asdict()) + "\n")
         return

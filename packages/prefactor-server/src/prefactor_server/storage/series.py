@@ -99,11 +99,13 @@ class SeriesStorage(ABC):
         Without an environment, it returns those of ALL_ENVIRONMENTS, and in place of a missing
         one, those of each environment.
         """
-        name, values = "series.rollups", within._asdict()
-        if within.environment_id is None:
-            name = "series.rollups_of_all"
-            del values["environment_id"]
-        return await self._statements.rows(Rollup._make, name, **values, limit=limit)
+        is_one = within.environment_id is not None
+        return await self._statements.rows(
+            Rollup._make,
+            "series.rollups" if is_one else "series.rollups_of_all",
+            **within._asdict(),
+            limit=limit,
+        )
 
     async def first_start(self, account_id: str, agent_id: str, seconds: int) -> int | None:
         """Return the start of the first rollup of an agent."""

@@ -45,8 +45,7 @@ _ROWS: Final[Mapping[str, Any]] = {
 class NamedStatements(Protocol):
     """The statements of one file, executed on a database.
 
-    Values have the names by which one database knows them, and the order by which another does. A
-    list is one value.
+    A statement names its values, such as ``:account_id``. A list is one value.
 
     Raises from every method:
         Unavailable: the database cannot be reached, or cannot take writes now.

@@ -115,7 +115,8 @@ class Api:
     ) -> None:
         self._observe = observe
         self._budget = budget
-        # What such a response is made of is many times its size, and is not in the budget.
+        # What such a response is made of is many times its size. More of them wait, rather than
+        # use up the memory budget.
         self._streaming = asyncio.Semaphore(_STREAMED_AT_ONCE)
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations

@@ -6,7 +6,6 @@ is assembled from the parts of ``load.sql`` that the batch needs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -14,11 +13,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from prefactor_server.storage.base import Needs, Row, Snapshot
 from prefactor_server.storage.postgres import tables
 from prefactor_server.storage.postgres.driver import Connection
+from prefactor_server.storage.postgres.named_statements import VALUE
 from prefactor_server.storage.postgres.tables import Table
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "load.sql")
-_VALUE: Final = re.compile(r"(?<!:):([a-z]+)")
 
 _OF_REGISTRATIONS: Final[Sequence[tuple[str, Table[Any]]]] = (
     ("registrations.agents", tables.AGENT),
@@ -191,7 +190,7 @@ def _numbered(piece: str, names: tuple[str, ...], first: int) -> str:
     """Return a part with its values numbered from ``first`` on."""
     # Each part begins with a comment, which must start on a new line.
     numbers = {name: number for number, name in enumerate(names, first)}
-    return "\n" + _VALUE.sub(lambda match: f"${numbers[match[1]]}", _SQL[piece])
+    return "\n" + VALUE.sub(lambda match: f"${numbers[match[1]]}", _SQL[piece])
 
 
 def _pairs(needs: Mapping[str, Needs], field: str) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +27,7 @@ from prefactor_server.storage.base import (
     R,
     Snapshot,
 )
+from prefactor_server.storage.clock import now_us
 from prefactor_server.storage.feed import Derived
 from prefactor_server.storage.feed_rows import FeedRow
 from prefactor_server.storage.heartbeats import Heartbeats
@@ -216,7 +216,7 @@ class SqliteStorage:
         rows: list[FeedRow] = []
         for account_id, snapshot in snapshots.items():
             rows += write(self._writer, account_id, snapshot)
-        append(self._writer, rows, time.time_ns() // 1000)
+        append(self._writer, rows, now_us())
         return decided, snapshots
 
     def _decide_derived(self, derived: Derived) -> None:

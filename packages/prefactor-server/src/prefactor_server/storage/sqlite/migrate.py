@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from prefactor_server.storage.clock import now_us
 from prefactor_server.storage.migration import Migration, MigrationError, discover, plan
 
 _PACKAGE: Final = "prefactor_server.storage.sqlite.migrations"
@@ -78,7 +78,7 @@ def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
                     migration.version,
                     migration.name,
                     migration.checksum,
-                    time.time_ns() // 1000,
+                    now_us(),
                 ),
             )
         connection.execute("COMMIT")

@@ -16,16 +16,17 @@ SELECT EXISTS (SELECT 1 FROM run_heartbeat)
 
 -- name: uptime.extend
 -- Extend the current period of uptime.
-UPDATE server_uptime SET ended_at = greatest(ended_at, $1::bigint)
-WHERE began_at = (SELECT max(began_at) FROM server_uptime) AND ended_at >= $1::bigint - $2::bigint
+UPDATE server_uptime SET ended_at = greatest(ended_at, :now::bigint)
+WHERE began_at = (SELECT max(began_at) FROM server_uptime)
+  AND ended_at >= :now::bigint - :max_down::bigint
 
 -- name: uptime.begin
 -- Begin a period of uptime.
-INSERT INTO server_uptime (began_at, ended_at) VALUES ($1, $1) ON CONFLICT DO NOTHING
+INSERT INTO server_uptime (began_at, ended_at) VALUES (:now, :now) ON CONFLICT DO NOTHING
 
 -- name: uptime.forget
 -- Delete old periods of uptime.
-DELETE FROM server_uptime WHERE ended_at < $1
+DELETE FROM server_uptime WHERE ended_at < :keep_since
 
 -- name: uptime.all
 -- All periods of uptime, in order.
@@ -35,28 +36,28 @@ SELECT began_at, ended_at FROM server_uptime ORDER BY began_at
 -- Active runs whose heartbeats and writes ended before a time.
 SELECT {run} FROM run_heartbeat AS heartbeat
 JOIN agent_instance AS t ON t.account_id = heartbeat.account_id AND t.id = heartbeat.id
-WHERE heartbeat.last_seen_at < $1 AND t.status = 'active' AND t.abandoned_at IS NULL
-  AND coalesce(t.last_seen_at, t.updated_at) < $1
-ORDER BY heartbeat.last_seen_at LIMIT $2
+WHERE heartbeat.last_seen_at < :before AND t.status = 'active' AND t.abandoned_at IS NULL
+  AND coalesce(t.last_seen_at, t.updated_at) < :before
+ORDER BY heartbeat.last_seen_at LIMIT :limit
 
 -- name: abandoned
 -- Active runs that were marked before a time, except those that were marked before an import.
 SELECT {run} FROM agent_instance AS t
-WHERE t.abandoned_at IS NOT NULL AND t.abandoned_at < $1 AND t.status = 'active'
+WHERE t.abandoned_at IS NOT NULL AND t.abandoned_at < :before AND t.status = 'active'
   AND t.abandoned_at > coalesce(t.imported_at, 0)
-ORDER BY t.account_id, t.id LIMIT $2
+ORDER BY t.account_id, t.id LIMIT :limit
 
 -- name: unwritten
 -- Active runs of an account without writes since a time. Imported runs count only once they have
 -- been written to here.
 SELECT {run} FROM agent_instance AS t
-WHERE t.account_id = $1 AND t.status = 'active' AND t.id > $3
-  AND t.abandoned_at IS NULL AND coalesce(t.last_seen_at, t.updated_at) < $2
+WHERE t.account_id = :account_id AND t.status = 'active' AND t.id > :after
+  AND t.abandoned_at IS NULL AND coalesce(t.last_seen_at, t.updated_at) < :before
   AND coalesce(t.last_seen_at, t.updated_at) > coalesce(t.imported_at, 0)
   AND NOT EXISTS (SELECT 1 FROM run_heartbeat AS heartbeat
                   WHERE heartbeat.account_id = t.account_id AND heartbeat.id = t.id
-                    AND heartbeat.last_seen_at >= $2)
-ORDER BY t.id LIMIT $4
+                    AND heartbeat.last_seen_at >= :before)
+ORDER BY t.id LIMIT :limit
 
 -- name: forget
 -- Delete old heartbeats of runs that have ended, were deleted, or were marked long ago.
@@ -64,6 +65,6 @@ DELETE FROM run_heartbeat WHERE ctid = ANY (ARRAY(
     SELECT heartbeat.ctid FROM run_heartbeat AS heartbeat
     LEFT JOIN agent_instance AS t
       ON t.account_id = heartbeat.account_id AND t.id = heartbeat.id
-    WHERE heartbeat.last_seen_at < $1
-      AND (t.id IS NULL OR t.status <> 'active' OR t.abandoned_at < $2)
-    LIMIT $3 FOR UPDATE OF heartbeat SKIP LOCKED))
+    WHERE heartbeat.last_seen_at < :before
+      AND (t.id IS NULL OR t.status <> 'active' OR t.abandoned_at < :marked_before)
+    LIMIT :limit FOR UPDATE OF heartbeat SKIP LOCKED))

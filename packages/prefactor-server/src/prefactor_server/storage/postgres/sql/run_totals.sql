@@ -3,26 +3,26 @@
 -- name: totals.of
 -- The totals of runs.
 SELECT {run_total} FROM run_total AS t
-WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
+WHERE t.account_id = :account_id AND t.id = ANY (:ids::text[])
 
 -- name: totals.exact
 -- The total of a run if the consumer of totals has seen every change of the run and counted it since.
 -- Some of the changes that it has not seen are examined; the run may be among the others.
 SELECT {run_total} FROM run_total AS t
-WHERE t.account_id = $1 AND t.id = $2
-  AND NOT EXISTS (SELECT 1 FROM run_total_due WHERE account_id = $1 AND id = $2)
+WHERE t.account_id = :account_id AND t.id = :id
+  AND NOT EXISTS (SELECT 1 FROM run_total_due WHERE account_id = :account_id AND id = :id)
   AND EXISTS (
       SELECT 1 FROM feed_consumer
-      WHERE name = $3 AND backfill IS NULL
+      WHERE name = :consumer AND backfill IS NULL
         AND position >= coalesce((SELECT max(pruned_to) FROM feed_state), 0)
   )
   AND (
-      SELECT count(*) <= $4::bigint
-          AND NOT coalesce(bool_or(account_id = $1 AND agent_instance_id = $2), false)
+      SELECT count(*) <= :changes::bigint
+          AND NOT coalesce(bool_or(account_id = :account_id AND agent_instance_id = :id), false)
       FROM (
           SELECT account_id, agent_instance_id FROM feed_change
-          WHERE position > (SELECT position FROM feed_consumer WHERE name = $3)
-          ORDER BY position LIMIT $4::bigint + 1
+          WHERE position > (SELECT position FROM feed_consumer WHERE name = :consumer)
+          ORDER BY position LIMIT :changes::bigint + 1
       ) AS examined
   )
 
@@ -31,33 +31,33 @@ WHERE t.account_id = $1 AND t.id = $2
 SELECT run.id, (
     SELECT first.summary FROM (
         SELECT t.id, t.parent_span_id, t.started_at, t.summary FROM agent_span AS t
-        WHERE t.account_id = $1 AND t.agent_instance_id = run.id
+        WHERE t.account_id = :account_id AND t.agent_instance_id = run.id
           AND NOT EXISTS (SELECT FROM deleted_run AS gone
-                          WHERE gone.account_id = $1 AND gone.id = run.id)
+                          WHERE gone.account_id = :account_id AND gone.id = run.id)
         ORDER BY t.id LIMIT 64
     ) AS first
     ORDER BY first.parent_span_id IS NOT NULL, first.started_at, first.id
     LIMIT 1
 )
-FROM unnest($2::text[]) AS run (id)
+FROM unnest(:ids::text[]) AS run (id)
 
 -- name: totals.runs
 -- Runs by their ids.
 SELECT {run} FROM agent_instance AS t
-WHERE t.account_id = $1 AND t.id = ANY ($2::text[])
+WHERE t.account_id = :account_id AND t.id = ANY (:ids::text[])
 
 -- name: totals.due
 -- Runs that are due to be counted, longest waiting first.
-SELECT account_id, id, since FROM run_total_due ORDER BY since LIMIT $1
+SELECT account_id, id, since FROM run_total_due ORDER BY since LIMIT :limit
 
 -- name: totals.due_among
 -- The given runs that are due to be counted.
-SELECT id FROM run_total_due WHERE account_id = $1 AND id = ANY ($2::text[])
+SELECT id FROM run_total_due WHERE account_id = :account_id AND id = ANY (:ids::text[])
 
 -- name: totals.other_prices
 -- Totals that were computed with other prices.
 SELECT {run_total} FROM run_total AS t
-WHERE t.price_revision < $1 OR t.price_revision > $1 LIMIT $2
+WHERE t.price_revision < :revision OR t.price_revision > :revision LIMIT :limit
 
 -- name: totals.other_profiles
 -- Totals that were computed with another profile than the agent's, or with an earlier version of
@@ -77,4 +77,4 @@ SELECT * FROM (
     SELECT {run_total} FROM current JOIN run_total AS t
       ON t.account_id = current.account_id AND t.agent_id = current.id
         AND t.risk_revision > current.revision
-) AS outdated LIMIT $1
+) AS outdated LIMIT :limit

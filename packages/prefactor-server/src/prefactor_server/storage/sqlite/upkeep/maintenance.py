@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -24,6 +23,7 @@ from prefactor_server.domain.runs.retention import (
     Pruned,
     Retention,
 )
+from prefactor_server.storage import clock
 from prefactor_server.storage.maintenance import SIGN_IN_SLICE, SPAN_SLICE, DatabaseStatus
 from prefactor_server.storage.recent_spans import RecentSpans
 from prefactor_server.storage.sql import load_sql
@@ -68,7 +68,7 @@ class SqliteMaintenance:
 
     async def now_us(self) -> int:
         """See ``Maintenance.now_us``. A file has no clock but that of its machine."""
-        return time.time_ns() // 1000
+        return clock.now_us()
 
     async def status(self) -> DatabaseStatus:
         """See ``Maintenance.status``."""
