@@ -9,6 +9,7 @@ import pytest
 
 from live_server import LiveServer, start_server
 from postgres_server import DURABLE, PostgresServer, start_postgres
+from reserved_port import reserved_port
 
 _numbers = count(1)
 
@@ -34,6 +35,13 @@ def serve() -> Iterator[Callable[..., LiveServer]]:
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a server that the test stops and starts again."""
+    with reserved_port() as reserved:
+        yield reserved
 
 
 @pytest.fixture(scope="session")

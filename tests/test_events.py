@@ -42,10 +42,11 @@ def names(run_id: str, span_id: str) -> Callable[[LiveEvent], bool]:
     )
 
 
-async def test_restart(tmp_path: Path, serve: Callable[..., LiveServer], database: str) -> None:
+async def test_restart(
+    tmp_path: Path, serve: Callable[..., LiveServer], port: int, database: str
+) -> None:
     """A stream continues where it was after its server is killed, or stopped, and restarted."""
-    server = serve(tmp_path, database=database)
-    port = urlsplit(server.url).port or 0
+    server = serve(tmp_path, port=port, database=database)
     async with client_of(server) as client:
         run = await client.agent_instances.register("agent", {}, {})
         async with client.events(agent_instance_ids=[run.id]) as events:

@@ -142,11 +142,10 @@ def test_a_process_killed_at_any_moment_loses_nothing(
 
 
 def test_a_killed_server_gets_everything_after_its_restart(
-    serve: Callable[..., LiveServer], tmp_path: Path
+    serve: Callable[..., LiveServer], port: int, tmp_path: Path
 ) -> None:
     """A host that records while its server is killed notices nothing and loses nothing."""
-    server = serve(tmp_path / "server")
-    port = int(server.url.rpartition(":")[2])
+    server = serve(tmp_path / "server", port=port)
     ledger, spool = tmp_path / "ledger", tmp_path / "spool"
     with start(server, spool, ledger, "400", "steps", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -171,12 +170,11 @@ def test_a_killed_server_gets_everything_after_its_restart(
 
 
 def test_hosts_adopters_and_the_server_may_be_killed(
-    serve: Callable[..., LiveServer], tmp_path: Path
+    serve: Callable[..., LiveServer], port: int, tmp_path: Path
 ) -> None:
     """Hosts, the server and adopting processes are killed, and everything arrives."""
     chance = random.Random(5)
-    server = serve(tmp_path / "server")
-    port = int(server.url.rpartition(":")[2])
+    server = serve(tmp_path / "server", port=port)
     spool = tmp_path / "spool"
     ledgers: list[Path] = []
     for number in range(max(ROUNDS // 4, 1)):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from prefactor_http import PrefactorHttpClient
 from prefactor_http.testing import ScriptedServer
+from reserved_port import reserved_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture
@@ -29,8 +29,7 @@ async def client(server: ScriptedServer) -> AsyncIterator[PrefactorHttpClient]:
 
 
 @pytest.fixture
-def unused_tcp_port() -> int:
-    """A free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def unused_tcp_port() -> Iterator[int]:
+    """A port of the loopback address on which nobody listens."""
+    with reserved_port() as port:
+        yield port

@@ -14,6 +14,7 @@ from live_server import LiveServer, start_server
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 from prefactor_recorder.delivery import Delivery, DeliverySettings
 from recorded import RecordedRun
+from reserved_port import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,22 +155,22 @@ def test_a_server_outage(
     journal: InspectableJournal, listener: RecordingListener, tmp_path: Path
 ) -> None:
     """Records made while the server is down are delivered when it is back."""
-    server = start_server(tmp_path)
-    port = int(server.url.rpartition(":")[2])
-    delivery = Delivery(journal, settings(server), listener)
-    run = RecordedRun(journal, "run-of-an-outage").begin()
-    assert delivery.flush(60) == 0
-    server.kill()
-    for number in range(50):
-        run.span(f"span-of-an-outage-{number}")
-    assert delivery.flush(0.3) == 100
-    assert delivery.stats.last_error is not None
-    run.finish()
-    server = start_server(tmp_path, port=port)
-    assert delivery.flush(60) == 0
-    delivery.close()
-    status, spans = held(server, run.id)
-    server.stop()
-    assert status.status == "complete"
-    assert len(spans) == 50
-    assert journal.dead == []
+    with reserved_port() as port:
+        server = start_server(tmp_path, port=port)
+        delivery = Delivery(journal, settings(server), listener)
+        run = RecordedRun(journal, "run-of-an-outage").begin()
+        assert delivery.flush(60) == 0
+        server.kill()
+        for number in range(50):
+            run.span(f"span-of-an-outage-{number}")
+        while delivery.stats.last_error is None:
+            assert delivery.flush(0.3) == 100
+        run.finish()
+        server = start_server(tmp_path, port=port)
+        assert delivery.flush(60) == 0
+        delivery.close()
+        status, spans = held(server, run.id)
+        server.stop()
+        assert status.status == "complete"
+        assert len(spans) == 50
+        assert journal.dead == []
