@@ -13,6 +13,9 @@ from patience import patience
 from postgres_server import PostgresServer
 from prefactor_server.http.pages import FOLDER
 
+LIMIT = 30.0
+"""How long a page may take for one step, in seconds: a page that lost its server waits as long."""
+
 _numbers = count(1)
 
 
@@ -37,10 +40,15 @@ def server(
     started.stop()
 
 
+@pytest.fixture(autouse=True)
+def expectations() -> None:
+    """Let expectations wait as long as the load of the machine needs now."""
+    expect.set_options(timeout=patience(LIMIT) * 1000)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One browser for all tests of a process."""
-    expect.set_options(timeout=patience(10) * 1000)
     async with chromium() as started:
         yield started
 
@@ -51,12 +59,14 @@ async def watched(browser: Browser, server: LiveServer) -> AsyncIterator[tuple[P
     context = await browser.new_context(
         base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
     )
-    context.set_default_timeout(patience(10) * 1000)
+    context.set_default_timeout(patience(LIMIT) * 1000)
     page = await context.new_page()
     offences = Offences(page, server.url)
     # Expected responses for a person who is not signed in.
     offences.expected_statuses.add(401)
     yield page, offences
+    # A request that a test answers may be under way.
+    await page.unroute_all(behavior="ignoreErrors")
     await context.close()
     offences.assert_none()
 

@@ -138,6 +138,7 @@ async def test_roles(stranger: Page, server: LiveServer, role: str) -> None:
     await expect(stranger.get_by_role("heading", name="You")).to_be_visible()
     await expect(stranger.get_by_role("main")).to_contain_text(email)
     sections = stranger.get_by_role("navigation", name="Account").get_by_role("link")
+    await expect(sections.first).to_be_visible()
     names = await sections.all_inner_texts()
     assert not {"Tokens", "Audit log", "Server health"} & set(names)
     for name in names:

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from browser import on_both_backends
 from live_server import LiveServer
-from pages_data import Span, record
+from pages_data import Span, derived, record
 from pages_people import sign_in_as
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,7 +28,8 @@ async def recorded(server: LiveServer, agent: str) -> str:
         Span("root", "school:record", {"pupil": f"{agent} pupil"}),
         Span("more", "school:record", {"pupil": "another"}, "root"),
     ]
-    await record(server, spans, agent=agent, types=TYPES)
+    run_id = await record(server, spans, agent=agent, types=TYPES)
+    await derived(server, run_id, agent)
     return f"{agent} pupil"
 
 
@@ -150,6 +151,7 @@ async def test_profile_on_a_phone(page: Page, server: LiveServer) -> None:
     await expect(button).to_be_visible()
     # Nothing has been scrolled sideways yet.
     await page.reload()
+    await expect(button).to_be_visible()
     box = await button.bounding_box()
     assert box is not None
     assert 0 <= box["x"] <= box["x"] + box["width"] <= 360

@@ -1,7 +1,9 @@
 """Charts, and the choice of their range."""
 
+import re
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Position, expect
 
 from charted_agent import DAYS, RANGE, charted, counted
 from live_server import LiveServer
@@ -14,14 +16,15 @@ async def test_click_in_chart(page: Page, server: LiveServer) -> None:
     agent, good, bad = await charted(server)
     await counted(page, f"/#/agent/{agent}?{RANGE}", "50%")
     plot = page.get_by_role("img", name="Runs by how they ended: complete 1, failed 1")
-    box = await plot.locator(".u-over").bounding_box()
+    area = plot.locator(".u-over")
+    box = await area.bounding_box()
     assert box is not None
-    x = box["x"] + box["width"] * 28.5 / DAYS
     # The lower half of the bar is what completed.
-    await page.mouse.move(x, box["y"] + box["height"] * 0.75)
+    bar: Position = {"x": box["width"] * 28.5 / DAYS, "y": box["height"] * 0.75}
+    await area.hover(position=bar)
     for text in ("Nov 29, 2026", "complete", "failed"):
         await expect(page.locator(".tip")).to_contain_text(text)
-    await page.mouse.click(x, box["y"] + box["height"] * 0.75)
+    await area.click(position=bar)
     await expect(page.get_by_text(good)).to_be_visible()
     await expect(page.get_by_text(bad)).to_have_count(0)
 
@@ -38,6 +41,6 @@ async def test_range(page: Page, server: LiveServer) -> None:
     await page.keyboard.press("ArrowLeft")
     await expect(page.get_by_role("radio", name="30 days")).to_be_checked()
     await expect(page.get_by_text("Days are those of UTC")).to_be_visible()
-    assert "range=30d" in page.url
+    await expect(page).to_have_url(re.compile("range=30d"))
     await page.get_by_text("24 hours").click()
     await expect(page.get_by_text("Times are in")).to_be_visible()

@@ -32,7 +32,7 @@ async def test_compare(page: Page, server: LiveServer) -> None:
     await page.get_by_label("the id of any run").fill(before)
     await page.get_by_role("button", name="Compare", exact=True).click()
     await expect(page.get_by_role("heading", name="Compare two runs")).to_be_visible()
-    assert page.url.endswith(f"#/compare/{before}/{after}")
+    await expect(page).to_have_url(f"{server.url}/#/compare/{before}/{after}")
     told = page.get_by_role("status").filter(has_text="changed,")
     await expect(told).to_have_text("1 changed, 1 added, 1 removed, 2 same")
     rows = page.get_by_role("treeitem")
@@ -82,7 +82,7 @@ async def test_marked(page: Page, server: LiveServer) -> None:
     )
     await compare.click()
     await expect(page.get_by_role("heading", name="Compare two runs")).to_be_visible()
-    assert page.url.endswith(f"#/compare/{before}/{after}")
+    await expect(page).to_have_url(f"{server.url}/#/compare/{before}/{after}")
 
 
 async def test_same(page: Page, server: LiveServer) -> None:
@@ -105,8 +105,10 @@ async def test_one_side_alone(page: Page, server: LiveServer) -> None:
     after = await record(server, changed_run())
     await page.goto(f"/#/compare/{before}/{after}?span={before}.search")
     payload = page.get_by_role("region", name="Payload, compared")
+    removed = payload.get_by_text('"query": "refund policy"')
+    await expect(removed).to_be_visible()
     whole = await payload.bounding_box()
-    line = await payload.get_by_text('"query": "refund policy"').bounding_box()
+    line = await removed.bounding_box()
     assert whole is not None
     assert line is not None
     assert line["width"] > 0.8 * whole["width"]

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
+from browser import eventually
 from cut_proxy import cut_proxy
 from live_server import LiveServer, start_server
 from pages_data import Span, record, support_run
@@ -18,6 +18,13 @@ from postgres_server import PostgresServer
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NOTE_TEXTS = """() => {
+    globalThis.texts = [];
+    const status = document.querySelector("header [role=status]");
+    const note = () => globalThis.texts.push(status.textContent.trim());
+    new MutationObserver(note).observe(status, { childList: true, subtree: true });
+}"""
 
 
 @asynccontextmanager
@@ -120,17 +127,22 @@ async def test_lost_connection(browser: Browser, server: LiveServer) -> None:
         proxy.cut()
         await expect(page.get_by_text("Reconnecting…")).to_be_visible()
         await add_span(server, run_id, "meanwhile")
+        # It is shown for a few seconds only, which an expectation could miss.
+        await page.evaluate(NOTE_TEXTS)
         proxy.mend()
-        await expect(page.get_by_text("Live again")).to_be_visible()
+        await eventually(
+            lambda: page.evaluate("globalThis.texts"), lambda texts: "Live again" in texts
+        )
         await expect(rows).to_have_count(3)
         await add_span(server, run_id, "after")
         await expect(rows).to_have_count(4)
 
 
-async def test_restart(browser: Browser, serve: Callable[..., LiveServer], tmp_path: Path) -> None:
+async def test_restart(
+    browser: Browser, serve: Callable[..., LiveServer], port: int, tmp_path: Path
+) -> None:
     """A page that is open during a server restart shows later changes."""
-    server = serve(tmp_path)
-    port = urlsplit(server.url).port
+    server = serve(tmp_path, port=port)
     async with signed_in(browser, server.url, server.token) as page:
         run_id = await record(server, support_run()[:2], status=None, external_identifier="kept")
         await page.goto("/#/runs")

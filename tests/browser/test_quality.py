@@ -67,6 +67,7 @@ async def test_score(page: Page, server: LiveServer) -> None:
     await form.get_by_label("Name").fill("Ann")
     for step in ("asked", "answered"):
         await form.get_by_role("button", name="Add to Steps").click()
+        await expect(form.get_by_role("textbox", name="Steps").last).to_have_value("")
         await form.get_by_role("textbox", name="Steps").last.fill(step)
     await form.get_by_role("button", name="Remove Steps 1").click()
     await form.get_by_role("button", name="Record").click()
@@ -143,6 +144,7 @@ async def test_comments(page: Page, server: LiveServer) -> None:
         await expect(page.get_by_role("textbox", name="Comment")).to_have_value("")
     await page.reload()
     comments = page.get_by_role("region", name="Comments")
+    await expect(comments.get_by_role("button", name="Remove")).to_have_count(2)
     said = await comments.inner_text()
     assert said.index("Ask the supplier") < said.index("Done, they agree")
     await comments.get_by_role("button", name="Remove").first.click()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from browser import Offences
@@ -24,6 +25,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     )
     yield started
     started.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def no_rules(server: LiveServer) -> None:
+    """Begin each test without rules."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        await client.retention_policies.update({"rules": [], "audit_days": None})
 
 
 async def save(dialog: Locator) -> None:
@@ -116,7 +124,6 @@ async def test_changes_of_others_are_not_overwritten(
     """Rules that another admin saves meanwhile are kept, and the page says so."""
     offences.expected_statuses.add(409)
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
-        await client.retention_policies.update({"rules": [], "audit_days": None})
         await page.goto("/#/account/retention")
         await page.get_by_role("button", name="Add rule…").click()
         dialog = page.get_by_role("dialog")

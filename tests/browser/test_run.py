@@ -1,6 +1,7 @@
 """One run: its timeline, its spans, and stopping it."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import Offences, on_both_backends
+from browser import Offences, eventually, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
 from patience import patience
@@ -36,6 +37,9 @@ async def opened(page: Page, server: LiveServer, span: str = "", **registration:
     link = f"?span={run_id}.{span}" if span else ""
     await page.goto(f"/#/run/{run_id}{link}")
     await expect(page.get_by_role("tree")).to_be_visible()
+    # The names in the header are read last.
+    where = page.get_by_role("navigation", name="Where this is")
+    await expect(where).to_contain_text("2.4.1 · Default")
     return run_id
 
 
@@ -74,7 +78,7 @@ async def test_select(page: Page, server: LiveServer) -> None:
     assert before is not None
     assert after is not None
     assert (before["x"], before["y"]) == (after["x"], after["y"])
-    assert f"span={run_id}.reply" in page.url
+    await expect(page).to_have_url(re.compile(f"span={run_id}.reply"))
     await page.keyboard.press("Escape")
     await expect(panel).to_have_count(0)
 
@@ -173,16 +177,16 @@ async def test_zoom(page: Page, server: LiveServer) -> None:
 
     whole = await width()
     await page.keyboard.press("z")
-    assert await width() > 3 * whole
+    await eventually(width, lambda zoomed: zoomed > 3 * whole)
     await page.keyboard.press("Z")
-    assert await width() == pytest.approx(whole, abs=2)
+    await eventually(width, lambda reset: reset == pytest.approx(whole, abs=2))
     box = await page.locator("canvas").bounding_box()
     assert box is not None
     await page.mouse.move(box["x"] + 1, box["y"] + 20)
     await page.mouse.down()
     await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20, steps=3)
     await page.mouse.up()
-    assert await width() == pytest.approx(2 * whole, rel=0.1)
+    await eventually(width, lambda brushed: brushed == pytest.approx(2 * whole, rel=0.1))
 
 
 async def test_deep_tree(page: Page, server: LiveServer) -> None:
@@ -203,6 +207,7 @@ async def test_deep_tree(page: Page, server: LiveServer) -> None:
     await expect(deepest.locator("b")).to_be_in_viewport()
     await page.set_viewport_size({"width": 360, "height": 800})
     await page.reload()
+    await expect(deepest.locator("b")).to_be_visible()
     name = await deepest.locator("b").bounding_box()
     took = await deepest.get_by_text("10 ms").bounding_box()
     assert name is not None
@@ -226,6 +231,9 @@ async def test_live(page: Page, server: LiveServer) -> None:
     await page.goto(f"/#/run/{run_id}?span={run_id}.search")
     await expect(page.get_by_role("treeitem")).to_have_count(3)
     selected = page.get_by_role("treeitem", selected=True)
+    where = page.get_by_role("navigation", name="Where this is")
+    await expect(where).to_contain_text("2.4.1 · Default")
+    await expect(page.get_by_role("complementary")).to_contain_text("TimeoutError")
     before = await selected.bounding_box()
     answer = await page.context.request.post(
         "/api/v1/agent_spans",

@@ -1,6 +1,7 @@
 """On every page: the command palette, the list of keys, and the choice of environment."""
 
 import asyncio
+import re
 from uuid import uuid4
 
 import pytest
@@ -27,7 +28,7 @@ async def test_palette(page: Page, server: LiveServer, offences: Offences) -> No
     await page.keyboard.press("Enter")
     await expect(palette).to_have_count(0)
     await expect(page.get_by_role("heading", name=agent)).to_be_visible()
-    assert "#/agent/" in page.url
+    await expect(page).to_have_url(re.compile("#/agent/"))
 
     await page.get_by_role("button", name="Go to…").click()
     await page.keyboard.type("no such run")
@@ -36,7 +37,7 @@ async def test_palette(page: Page, server: LiveServer, offences: Offences) -> No
     await palette.get_by_role("combobox").fill(name)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name=name)).to_be_visible()
-    assert "/run/" in page.url
+    await expect(page).to_have_url(re.compile("#/run/"))
 
     await page.keyboard.press("Control+k")
     await page.keyboard.type("theme dark")
@@ -69,9 +70,12 @@ async def test_any_agent_is_found(page: Page, server: LiveServer) -> None:
 async def test_keys(page: Page, server: LiveServer) -> None:
     """A question mark lists the keys of the page and of all pages."""
     run_id = await record(server, support_run())
-    for address, key in (("runs", "look at the run beside"), (f"run/{run_id}", "critical path")):
+    for address, row, key in (
+        ("runs", "listitem", "look at the run beside"),
+        (f"run/{run_id}", "treeitem", "critical path"),
+    ):
         await page.goto(f"/#/{address}")
-        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await expect(page.get_by_role(row).first).to_be_visible()
         await page.keyboard.press("?")
         dialog = page.get_by_role("dialog", name="Keys")
         await expect(dialog).to_contain_text(key)
@@ -109,4 +113,4 @@ async def test_leaving(page: Page, server: LiveServer) -> None:
         }"""
     )
     await expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
-    assert page.url.endswith("#/runs")
+    await expect(page).to_have_url(re.compile("#/runs$"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from browser import eventually
 from live_server import LiveServer
 from pages_data import record, support_run
 
@@ -76,13 +77,13 @@ async def test_width(page: Page, server: LiveServer) -> None:
     await page.mouse.down()
     await page.mouse.move(840, 400, steps=3)
     await page.mouse.up()
-    assert await width() == pytest.approx(600, abs=2)
+    await eventually(width, lambda dragged: dragged == pytest.approx(600, abs=2))
     await handle.focus()
     await page.keyboard.press("ArrowLeft")
-    assert await width() == pytest.approx(632, abs=2)
+    await eventually(width, lambda wider: wider == pytest.approx(632, abs=2))
     await page.reload()
     await expect(panel).to_contain_text("Payload")
-    assert await width() == pytest.approx(632, abs=2)
+    await eventually(width, lambda kept: kept == pytest.approx(632, abs=2))
 
 
 async def test_twenty_megabytes(page: Page, server: LiveServer) -> None:

@@ -1,5 +1,6 @@
 """A run as a conversation."""
 
+import re
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ async def test_select(page: Page, server: LiveServer) -> None:
     run_id = await opened(page, server)
     await page.get_by_text("It is on its way.").click()
     await expect(page.get_by_role("complementary")).to_contain_text("large-1")
-    assert f"span={run_id}.second" in page.url
+    await expect(page).to_have_url(re.compile(f"span={run_id}.second"))
     views = page.get_by_role("navigation", name="Views of the run")
     await views.get_by_role("button", name="Timeline").click()
     row = page.get_by_role("treeitem", selected=True)

@@ -10,7 +10,14 @@ def test_units() -> None:
     vitest = "node_modules/vitest/vitest.mjs"
     assert (ROOT / "web" / vitest).exists(), "Not installed: run `scripts/pages dev`"
     done = subprocess.run(
-        [ROOT / "scripts" / "node", vitest, "run", "--no-color"],
+        [
+            ROOT / "scripts" / "node",
+            vitest,
+            "run",
+            "--no-color",
+            "--no-isolate",
+            "--test-timeout=0",
+        ],
         cwd=ROOT / "web",
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from browser import Offences
@@ -10,6 +11,7 @@ from event_receiver import NETWORKS, SECRET_KEY, EventReceiver, receiving_events
 from live_server import LiveServer, start_server
 from pages_data import Span, record
 from pages_people import sign_in_as
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,6 +35,14 @@ def receiver() -> Iterator[EventReceiver]:
     """A receiver until the end of the test."""
     with receiving_events() as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def no_webhooks(server: LiveServer) -> None:
+    """Begin each test without webhooks."""
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        async for webhook in client.webhooks.iterate():
+            await client.webhooks.delete(webhook.id)
 
 
 async def make(page: Page, url: str) -> None:

@@ -1,11 +1,15 @@
 """An agent with data for its charts."""
 
+import time
+from contextlib import suppress
 from uuid import uuid4
 
 from playwright.async_api import Page, expect
+from playwright.async_api import TimeoutError as NotShownError
 
 from live_server import LiveServer
 from pages_data import record, support_run
+from patience import patience
 
 RANGE = "from=2026-11-01T00:00&to=2026-12-31T00:00"
 """Two months around the runs of `pages_data`, which are drawn in days."""
@@ -25,10 +29,13 @@ async def charted(server: LiveServer) -> tuple[str, str, str]:
 
 async def counted(page: Page, address: str, text: str) -> None:
     """Open a page of charts once the server has counted the recorded runs."""
-    for _ in range(20):
+    deadline = time.monotonic() + patience(60)
+    while True:
         await page.goto("about:blank")
         await page.goto(address)
         await expect(page.get_by_role("heading", name="Runs by how they ended")).to_be_visible()
-        if await page.get_by_text(text, exact=True).count() > 0:
+        # The page shows what the server had counted when it was asked.
+        with suppress(NotShownError):
+            await page.get_by_text(text, exact=True).first.wait_for(timeout=2_000, state="attached")
             return
-    raise AssertionError(f"{text!r} does not appear on {address}")
+        assert time.monotonic() < deadline, f"{text!r} does not appear on {address}"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from live_server import PROGRAM, LiveServer
+from patience import patience
 from prefactor_http import AgentInstance, HttpClientConfig, PrefactorHttpClient
 
 PREFACTOR = PROGRAM.with_name("prefactor")
@@ -98,6 +99,10 @@ async def record(client: PrefactorHttpClient) -> tuple[str, str, str]:
         )
     )
     await client.agent_instances.finish(large.id)
+    # Texts are indexed a moment after they are recorded.
+    async with asyncio.timeout(patience(60)):
+        while not (await client.agent_instances.list(text="marmalade")).summaries:  # noqa: ASYNC110 - it is in another process
+            await asyncio.sleep(0.05)
     return good.id, bad.id, active.id
 
 

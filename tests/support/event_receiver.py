@@ -66,7 +66,7 @@ class EventReceiver:
         self.events.append(event)
         if len(self.events) > self.hold_from:
             self.held.set()
-            self.released.wait(60)
+            self.released.wait()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Runs for tests of the pages, recorded through the public client."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from live_server import LiveServer
+from patience import patience
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 START = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
@@ -115,3 +117,17 @@ async def record(
             end = START + timedelta(seconds=10)
             await client.agent_instances.finish(run.id, status=status, timestamp=end)
     return run.id
+
+
+async def derived(server: LiveServer, run_id: str, text: str) -> None:
+    """Wait until the server has counted a run and indexed its words, a moment after its end."""
+    async with (
+        PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client,
+        asyncio.timeout(patience(60)),
+    ):
+        while True:
+            page = await client.agent_instances.list(text=text, include_totals=True)
+            found = {run.id: run.raw for run in page.summaries}
+            if run_id in found and found[run_id]["total_tokens"] is not None:
+                return
+            await asyncio.sleep(0.05)
