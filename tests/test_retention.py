@@ -145,7 +145,7 @@ async def test_killed_while_it_deletes(
         entries = [one async for one in client.audit.iterate(action="retention_policies.apply")]
         assert (await client.agent_instances.get("open")).status == "active"
 
-    counted = [re.findall(r"(\d+) runs, (\d+) spans", one.detail or "") for one in entries]
+    counted = [re.findall(r"(\d+) runs?, (\d+) spans?", one.detail or "") for one in entries]
     assert {one.actor for one in entries} == {"server"}
     assert sum(int(runs) for ((runs, _),) in counted) == RUNS
     assert sum(int(spans) for ((_, spans),) in counted) == RUNS * SPANS
@@ -175,7 +175,7 @@ async def test_killed_within_a_long_run(
         entries = [one async for one in client.audit.iterate(action="retention_policies.apply")]
         await spans_left(database, lambda spans: spans == 0)
 
-    assert [re.findall(r"(\d+) runs, (\d+) spans", one.detail or "") for one in entries] == [
+    assert [re.findall(r"(\d+) runs?, (\d+) spans?", one.detail or "") for one in entries] == [
         [("1", str(LONG))]
     ]
 

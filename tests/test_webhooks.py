@@ -81,10 +81,12 @@ async def test_killed_while_it_delivers(
     On a shared database the other server takes over, and sends nothing before that.
     """
     flags = {"variables": SECRET_KEY, "database": database}
-    server = serve(tmp_path / "first", *NETWORKS, **flags)
+    # The longest that is allowed, so that the server does not give up the request that is held.
+    patient = ("--webhook-timeout-seconds", "60")
+    server = serve(tmp_path / "first", *NETWORKS, *patient, **flags)
     replicas = [server]
     if database.startswith("postgresql"):
-        replicas.append(serve(tmp_path / "second", *NETWORKS, **flags))
+        replicas.append(serve(tmp_path / "second", *NETWORKS, *patient, **flags))
     async with client_of(server) as client:
         made = await client.webhooks.create(url=receiver.url, events=TYPES)
         receiver.hold_from = 9

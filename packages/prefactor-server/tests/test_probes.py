@@ -121,7 +121,7 @@ def test_a_locked_database_is_not_ready(serve: Serve, tmp_path: Path) -> None:
 
 def test_a_draining_server_is_not_ready(serve: Serve) -> None:
     """After SIGTERM the server is not ready, keeps answering, and exits with 0."""
-    server = serve("--drain-seconds", "3")
+    server = serve("--drain-seconds", "8")
     assert ask(server, "GET", "/readyz", token="").status == 200
 
     server.process.send_signal(signal.SIGTERM)
@@ -252,9 +252,12 @@ def test_a_slow_request_has_a_line(serve: Serve, tmp_path: Path) -> None:
     server.stop()
 
     assert held.status == 200
-    (line,) = [line for line in log(server) if "request_id" in line]
-    assert line["event"] == "request_slow"
-    assert line["request_id"] == held.headers["x-request-id"]
+    lines = {line["request_id"]: line for line in log(server) if "request_id" in line}
+    assert held.headers["x-request-id"] in lines
+    # On a busy machine, the others may be slow as well.
+    for line in lines.values():
+        assert line["event"] == "request_slow"
+        assert float(str(line["milliseconds"])) >= 200
 
 
 def test_every_metric_is_in_the_reference(serve: Serve) -> None:

@@ -34,7 +34,7 @@ from faults_fixture import bulks, spans
 
 def persist(delivery: Delivery) -> int:
     """Flush until nothing is left; every flush tries at once, so that no backoff is waited out."""
-    for _ in range(40):
+    for _ in range(400):
         if delivery.flush(0.5) == 0:
             return 0
     return delivery.flush(0)
@@ -53,7 +53,7 @@ def test_retry_after_is_respected(
     server: ScriptedServer, journal: InspectableJournal, deliver: Callable[..., Delivery]
 ) -> None:
     """After a 429 with `Retry-After` the items are sent at that time, even in a flush."""
-    server.script(Reply.error(429, "unknown", "Slow down", headers={"Retry-After": "0.3"}))
+    server.script(Reply.error(429, "unknown", "Slow down", headers={"Retry-After": "2"}))
     spans(RecordedRun(journal).begin(), 3)
     delivery = deliver()
     assert delivery.flush(0.05) == 8
@@ -312,6 +312,7 @@ def test_a_backlog_is_sent_at_intervals(
     delivery = deliver(batch_items=10, interval=60)
     spans(RecordedRun(journal).begin(), 200)
     assert delivery.flush(0.3) > 300
+    until(lambda: delivery.stats.last_error)
     delivery.flush(0.3)
     until(lambda: len(server.spans) == 8)
     assert bulks(server) == [10, 10]

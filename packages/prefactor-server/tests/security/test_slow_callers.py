@@ -3,6 +3,7 @@
 import resource
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from front_door import ask
@@ -10,7 +11,7 @@ from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 from raw_socket import RawSocket, connected
 
-from live_server import LiveServer
+from live_server import LiveServer, start_server
 
 PING = "/api/v1/ping"
 AGENT = "/api/v1/agent"
@@ -99,13 +100,16 @@ def test_the_rest_of_a_refused_request_is_not_waited_for(line: RawSocket) -> Non
     assert line.rest() == b""
 
 
-def test_each_request_on_a_connection_has_its_own_timeout(line: RawSocket) -> None:
+def test_each_request_on_a_connection_has_its_own_timeout(tmp_path: Path) -> None:
     """The timeout starts again with each request of a connection."""
-    for _ in range(3):
-        line.send(line.request("GET", PING)[:20])
-        time.sleep(SECONDS / 2)
-        line.send(line.request("GET", PING)[20:])
-        assert line.read().status == 200
+    server = start_server(tmp_path, "--request-timeout-seconds", "4")
+    with connected(server) as line:
+        for _ in range(3):
+            line.send(line.request("GET", PING)[:20])
+            time.sleep(1.5)
+            line.send(line.request("GET", PING)[20:])
+            assert line.read().status == 200
+    server.stop()
 
 
 def test_idle_connections_block_no_other_caller(server: LiveServer) -> None:

@@ -252,7 +252,7 @@ async def test_caps(database_url: str) -> None:
                 answer = await api_client.get("/events")
                 assert answer.status == status
                 assert int(answer.headers["Retry-After"]) > 0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(patience(10)):
                 while api_client.events.streams:  # noqa: ASYNC110 - a closed connection causes no event
                     await asyncio.sleep(0.01)
             async with following(api_client) as stream:
@@ -288,7 +288,7 @@ async def test_slow_reader(tmp_path: Path, *, reads_on: bool) -> None:
         f"sqlite:///{tmp_path / 'server.db'}",
         event_limits=EventLimits(window_seconds=0.001),
         send_buffer=4096,
-        send_timeout=60 if reads_on else 1,
+        send_timeout=60 if reads_on else 5,
     ) as api_client:
         run = await api_client.run()
         reader, writer = await unread(api_client)

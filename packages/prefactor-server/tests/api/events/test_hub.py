@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from rows import ACCOUNT, OTHER_ACCOUNT, principal
 
+from patience import patience
 from prefactor_server.api.events.hub import (
     Draining,
     EventHub,
@@ -88,7 +89,7 @@ async def running() -> AsyncGenerator[tuple[Feed, EventHub]]:
 async def told(subscription: Subscription, until: Callable[[], bool]) -> list[bytes]:
     """Return what a subscriber receives until a condition holds."""
     found: list[bytes] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         while not until():
             while (message := subscription.take()) is not None:
                 found.append(message.data)
@@ -103,7 +104,7 @@ async def everything(subscription: Subscription, last: int) -> list[str]:
     async for message in subscription.backlog():
         assert message is not None
         found.append(message.data)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         while not found or int(found[-1].split(b":")[0]) < last:
             message = subscription.take()
             if message is None:
@@ -153,7 +154,7 @@ async def test_one_reader() -> None:
 
 async def told_one(subscription: Subscription) -> list[bytes]:
     """The next message of a subscriber."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(patience(10)):
         while (message := subscription.take()) is None:
             await subscription.wait()
     return [message.data]
