@@ -15,6 +15,7 @@ from prefactor_server.commands.agent_instance_register import RegisterInstance
 from prefactor_server.commands.agent_span import CreateSpan, visible_instance
 from prefactor_server.commands.base import Decision, Done, Request, Stale
 from prefactor_server.domain.agent_schema_version import SchemaContent
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.runs.agent_instance import AgentInstance, FinishStatus
 from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.metadata import MAX_KEYS, InstanceMetadata, new_metadata
@@ -62,7 +63,7 @@ class RecordTrace(NamedTuple):
 
     def decide(self, snapshot: Snapshot) -> Decision | Stale:
         """Store the run with its new spans. Spans that already exist change nothing."""
-        if snapshot.get(OtlpTrace, self.key) != self.seen:
+        if snapshot.get(OtlpTrace, self.key) != self.seen or self._lacks_environment(snapshot):
             return Stale()
         registered = self._registered(snapshot)
         before = registered.run
@@ -94,6 +95,11 @@ class RecordTrace(NamedTuple):
             contents=registered.contents,
         )
         return Decision(self._with_trace(changes, run), Done(run.id, run))
+
+    def _lacks_environment(self, snapshot: Snapshot) -> bool:
+        """Whether the named environment was deleted since its id was cached."""
+        environment_id = self.register.environment_id
+        return environment_id is not None and snapshot.get(Environment, environment_id) is None
 
     def _run(self, before: AgentInstance, new: Sequence[CreateSpan]) -> AgentInstance:
         """Return the run with the new spans and the end of its root spans."""

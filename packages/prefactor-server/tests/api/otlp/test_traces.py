@@ -225,6 +225,24 @@ async def test_an_environment_is_found_by_its_name(api_client: Any) -> None:
     assert len(made) == 1
 
 
+async def test_a_deleted_environment_is_created_again(api_client: Any) -> None:
+    """Spans that name an environment are stored after it was deleted."""
+    await export(api_client, CONVERSATION)
+    # The run stays where it is, so nothing refers to the environment.
+    await export(api_client, [span(4, 1, TOOL)], deployment_environment_name="staging")
+    listed = (await api_client.get("/environment")).summaries
+    (first,) = (one["id"] for one in listed if one["name"] == "staging")
+    assert (await api_client.call("DELETE", f"/environment/{first}")).status == 200
+
+    spans = [span(1, None, AGENT, trace=OTHER)]
+    answer = await export(api_client, spans, deployment_environment_name="staging")
+
+    assert "partialSuccess" not in answer
+    (run,) = await runs(api_client, external_identifier=OTHER)
+    environment = await api_client.get(f"/environment/{run['environment_id']}")
+    assert environment.details["name"] == "staging"
+
+
 async def test_invalid_spans_are_named_and_others_stored(api_client: Any) -> None:
     """Spans without ids or times are counted in partial success, in either encoding."""
     bad = [{**span(4, 1, CHAT), "spanId": "zz"}, {**span(5, 1, CHAT), **_no_times()}]

@@ -215,7 +215,7 @@ async def _register(call: Call, batch: TraceBatch, run: str) -> RegisterInstance
         principal=principal,
         id=run,
         agent_ref=batch.agent_ref,
-        environment_id=await _environment_id(call, resource.environment),
+        environment_id=await _environment_id(call, resource.environment, reread=batch.attempts > 0),
         metadata=None if version is None else VersionMetadata(external_identifier=version),
         schema=schema,
         empty_schema=empty_schema(principal.account_id),
@@ -227,13 +227,13 @@ async def _register(call: Call, batch: TraceBatch, run: str) -> RegisterInstance
     )
 
 
-async def _environment_id(call: Call, name: str | None) -> str | None:
+async def _environment_id(call: Call, name: str | None, *, reread: bool) -> str | None:
     """Return the id of the environment that a resource names, or None for the default one."""
     principal = call.principal
     if principal.environment_id is not None or name is None:
         return principal.environment_id
     known = call.services.otlp.environments
-    found = known.get((principal.account_id, name))
+    found = None if reread else known.get((principal.account_id, name))
     if found is None:
         environment = await call.services.reader.otlp_traces.environment(principal, name)
         found = environment.id if environment else await _new_environment(call, name)
