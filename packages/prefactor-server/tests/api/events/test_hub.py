@@ -44,6 +44,8 @@ class Feed:
         return position
 
     async def position(self) -> int:
+        if isinstance(self.failing, LookupError):
+            raise self.failing
         return self.rows[-1].position if self.rows else 0
 
     async def pruned_to(self) -> int:
@@ -262,6 +264,23 @@ async def test_failures() -> None:
         feed.commit("c")
         hub.wake()
         assert await everything(subscription, 3) == ["c"]
+
+
+async def test_everything_fails() -> None:
+    """After any error, even one that also keeps the hub from skipping changes, it reads on."""
+    async with running() as (feed, hub):
+        subscription = await hub.subscribe(ALL, None)
+        feed.failing = LookupError("broken")
+        feed.commit("a")
+        hub.wake()
+        reads = feed.reads
+        async with asyncio.timeout(10):
+            while feed.reads < reads + 2:  # noqa: ASYNC110 - a read causes no event
+                await asyncio.sleep(0.01)
+        feed.failing = None
+        hub.wake()
+
+        assert await everything(subscription, 1) == ["a"]
 
 
 async def test_caps() -> None:

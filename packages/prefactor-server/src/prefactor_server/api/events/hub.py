@@ -124,7 +124,7 @@ class Subscription:
         self.resume_after = resume_after
         self.next_number = view.log.end
         self.closed = False
-        self.on_close: Callable[[], None] = _ignore
+        self.on_close: Callable[[], None] = lambda: None
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -172,10 +172,6 @@ class Subscription:
             self._hub.leave(self)
             self.on_close()
             self.wake()
-
-
-def _ignore() -> None:
-    """Do nothing."""
 
 
 class EventHub:
@@ -349,14 +345,16 @@ class EventHub:
             return self.limits.poll_seconds
         except Exception as error:  # noqa: BLE001 - one bad slice must not end the feed
             _log.error("events_failed", trace=trace_of(error))
-            await self._start_over()
+            # If this fails too, the same changes are read again.
+            with suppress(Exception):
+                await self._start_over()
             return self.limits.poll_seconds
         window = min(self.streams * _SECONDS_PER_STREAM, _MAX_WINDOW_SECONDS)
         return max(self.limits.window_seconds, window)
 
     async def _start_over(self) -> None:
         """Skip the changes that caused an error, and make all subscribers read everything again."""
-        with suppress(Unavailable):
+        async with self._lock:
             self.position = await self._queries.position()
             for view in self._views.values():
                 view.force_reload()
