@@ -123,6 +123,23 @@ def test_a_lock_can_be_released_twice(tmp_path: Path) -> None:
     FileLock(tmp_path / "x.db").acquire().release()
 
 
+def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A disk that takes no more ends the start with a message that names the file of the lock."""
+    program = Path(sys.executable).parent / "prefactor-server"
+    database = f"sqlite:///{tmp_path}/x.db"
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", program, "migrate", "--database", database],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"prefactor-server: Cannot write {tmp_path}/x.db.lock: File too large.\n"
+    )
+
+
 async def test_the_writer_waits_for_the_disk(database: Database) -> None:
     """The writing connection has a write-ahead log, syncs every commit and checks references."""
     writer = database.storage._writer

@@ -127,21 +127,20 @@ class FileLock:
         """
         _check_folder(self._path)
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise DatabaseFileError(f"Cannot write {self._path}: {error.strerror}.") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, f"{os.getpid()}\n".encode())
         except BlockingIOError:
-            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
-            os.close(descriptor)
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            self.release()
             raise DatabaseFileError(
                 f"Another prefactor-server (pid {holder}) is using this database. Stop it first, "
                 "or give this one another --database."
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        self._descriptor = descriptor
+        except OSError as error:
+            self.release()
+            raise DatabaseFileError(f"Cannot write {self._path}: {error.strerror}.") from error
         return self
 
     def release(self) -> None:
