@@ -144,8 +144,9 @@ class SqliteStorage:
                 migrate(writer)
             except sqlite3.DatabaseError as error:
                 raise DatabaseFileError(f"Cannot use {path} as a database: {error}.") from error
+            storage = cls(path, writer, lock=lock, min_free_disk_bytes=min_free_disk_bytes)
             undo.pop_all()
-        return cls(path, writer, lock=lock, min_free_disk_bytes=min_free_disk_bytes)
+        return storage
 
     async def transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
         """See ``Storage.transact``; the four steps run on the writer thread, in one transaction."""
@@ -197,8 +198,10 @@ class SqliteStorage:
 
     async def close(self) -> None:
         """See ``Storage.close``."""
-        await self.search.close()
-        await asyncio.get_running_loop().run_in_executor(None, self._close)
+        try:
+            await self.search.close()
+        finally:
+            await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     def _transact(self, needs: Mapping[str, Needs], decide: Decide[T]) -> T:
         decided, snapshots = self._in_transaction(lambda: self._load_decide_write(needs, decide))
