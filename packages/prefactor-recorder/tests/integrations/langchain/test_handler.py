@@ -4,6 +4,7 @@ import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.callbacks import adispatch_custom_event
@@ -304,6 +305,32 @@ def test_the_handler_raises_nothing_else(recorder: InMemoryRecorder, handler: An
 
     assert outline(recorder) == ["chain RunnableLambda complete"]
     assert failures.count == notes_result + 1
+
+
+def test_an_id_may_be_used_twice(recorder: InMemoryRecorder, handler: Any) -> None:
+    """A call inside of another with the same id is that one's child, and both are recorded."""
+    run_id = uuid4()
+    inner = RunnableLambda(lambda number: number + 1)
+
+    def outer(number: int) -> int:
+        return inner.invoke(number, config(handler, run_id=run_id, run_name="inner")) + 1
+
+    with recorder.run():
+        assert RunnableLambda(outer).invoke(1, config(handler, run_id=run_id)) == 3
+
+    assert outline(recorder) == ["chain outer complete", "  chain inner complete"]
+    assert the_span(recorder, "langchain:chain", "outer").result == {"outputs": 3}
+    assert len(handler._steps) == 0
+
+
+def test_steps_with_one_id_are_bounded(recorder: InMemoryRecorder, handler: Any) -> None:
+    """Over the limit, steps that use one id and never end are dropped as well."""
+    with recorder.run():
+        for _ in range(MAX_OPEN + 1):
+            handler.on_tool_start({}, "", run_id="one", parent_run_id=None)
+
+    assert len(handler._steps) <= MAX_OPEN
+    assert recorder.spans[0].status == "cancelled"
 
 
 def test_steps_that_never_end_are_bounded(recorder: InMemoryRecorder, handler: Any) -> None:

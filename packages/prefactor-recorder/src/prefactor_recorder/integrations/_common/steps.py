@@ -17,7 +17,7 @@ from prefactor_recorder.run import current_run
 from prefactor_recorder.span import ROOT, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from prefactor_recorder.outcome import Status
@@ -34,29 +34,43 @@ class Step:
     """A step that has begun and not ended.
 
     Args:
+        key: The library's id of it.
+        parent: The step that it began in, if any.
         span: Its span.
         own_run: The run opened for it, which ends with it; None inside another run.
-        parent_key: The library's id of its parent; None if that is not open here.
-        current_at_start: The current run or span when it began.
         is_alias: Whether the span is its parent's, and stays open when this step ends.
     """
 
-    __slots__ = ("current_at_start", "is_alias", "notes", "own_run", "parent_key", "span")
+    __slots__ = (
+        "current_at_start",
+        "earlier",
+        "is_alias",
+        "key",
+        "notes",
+        "own_run",
+        "parent",
+        "span",
+    )
 
     def __init__(
         self,
+        key: object,
+        parent: Step | None,
         span: Span,
-        own_run: Run | None,
-        parent_key: object,
-        current_at_start: object,
+        own_run: Run | None = None,
         *,
         is_alias: bool = False,
     ) -> None:
+        self.key = key
+        # The step itself, because a host may use an id twice, which makes ids refer in circles.
+        self.parent = parent
+        self.earlier: Step | None = None
+        """The step with the same id that was open when this one began."""
         self.is_alias = is_alias
         self.span = span
         self.own_run = own_run
-        self.parent_key = parent_key
-        self.current_at_start = current_at_start
+        self.current_at_start = innermost()
+        """The current run or span when it began."""
         self.notes: dict[str, Any] = {}
         """State that an integration keeps until the end."""
 
@@ -64,6 +78,13 @@ class Step:
     def recorded(self) -> bool:
         """Whether it is recorded. If not, its result need not be computed."""
         return self.span.run.live
+
+    def with_its_id(self) -> Iterator[Step]:
+        """Yield this step and the earlier ones with the same id."""
+        step: Step | None = self
+        while step is not None:
+            yield step
+            step = step.earlier
 
     def parent_for_child(self) -> Span:
         """Return the parent of a step that begins inside this one.
@@ -105,11 +126,12 @@ class OpenSteps:
         self._agent_id = agent_id
         self._version = version
         self._open: OrderedDict[object, Step] = OrderedDict()
+        self._count = 0
         # Re-entrant, because garbage collection may close a generator, which ends its step.
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._open)
+        return self._count
 
     def get(self, key: object) -> Step | None:
         """Return the open step with this id, or None."""
@@ -120,8 +142,8 @@ class OpenSteps:
         step = self._open.get(key)
         if parent_key not in self._open:
             return step is not None
-        while step is not None and step.parent_key != parent_key:
-            step = self._open.get(step.parent_key)
+        while step is not None and (step.parent is None or step.parent.key != parent_key):
+            step = step.parent
         return step is not None
 
     def open(
@@ -151,22 +173,20 @@ class OpenSteps:
             place = parent.parent_for_child()
             run: RunLike | None = place.run
         else:
-            run, parent_key = current_run(), None
+            run = current_run()
         if run is None:
             place, run = ROOT, (own_run := self._new_run())
         if run is None:
             return None
         made = _safe_payload(payload, run)
         span = run.start_span(schema_name, made, parent=place, started_at=started_at)
-        return self._add(key, Step(span, own_run, parent_key, innermost()))
+        return self._add(Step(key, parent, span, own_run))
 
     def alias(self, key: object, parent_key: object) -> None:
         """Treat children of `key` as children of an open step, until `key` is closed."""
         parent = self._open.get(parent_key)
         if parent is not None:
-            self._add(
-                key, Step(parent.parent_for_child(), None, parent_key, innermost(), is_alias=True)
-            )
+            self._add(Step(key, parent, parent.parent_for_child(), is_alias=True))
 
     def close(
         self,
@@ -188,8 +208,12 @@ class OpenSteps:
         """
         with self._lock:
             step = self._open.pop(key, None)
-        if step is not None:
-            _end(step, result, status=status, error=error, finished_at=finished_at)
+            if step is None:
+                return
+            self._count -= 1
+            if step.earlier is not None:
+                self._open[key] = step.earlier
+        _end(step, result, status=status, error=error, finished_at=finished_at)
 
     def _new_run(self) -> Run | None:
         if self._recorder is None:
@@ -203,19 +227,23 @@ class OpenSteps:
         run.start()
         return run
 
-    def _add(self, key: object, step: Step) -> Step:
-        evicted = None
+    def _add(self, step: Step) -> Step:
+        evicted: list[Step] = []
         with self._lock:
-            self._open[key] = step
-            parent_key = step.parent_key
+            step.earlier = self._open.pop(step.key, None)
+            self._open[step.key] = step
+            self._count += 1
             # All ancestors of a new step are in use.
-            while (parent := self._open.get(parent_key)) is not None:
-                self._open.move_to_end(parent_key)
-                parent_key = parent.parent_key
-            if len(self._open) > MAX_OPEN:
-                _, evicted = self._open.popitem(last=False)
-        if evicted is not None:
-            _end(evicted, _unfinished_result, status="cancelled")
+            parent = step.parent
+            while parent is not None and parent.key in self._open:
+                self._open.move_to_end(parent.key)
+                parent = parent.parent
+            if self._count > MAX_OPEN:
+                _, idle = self._open.popitem(last=False)
+                evicted = list(idle.with_its_id())
+                self._count -= len(evicted)
+        for each in evicted:
+            _end(each, _unfinished_result, status="cancelled")
         return step
 
 

@@ -147,9 +147,8 @@ class PrefactorTracingProcessor(TracingProcessor):
         status, error = _outcome(span.error, notes["raised"])
         if kind == "task" and error is None:
             status = notes.get("last", status)
-        parent_step = self._steps.get(step.parent_key)
-        if parent_step is not None and kind in {"agent", "task"}:
-            parent_step.notes["last"] = status
+        if step.parent is not None and kind in {"agent", "task"}:
+            step.parent.notes["last"] = status
         self._steps.close(notes.get("alias"))
         self._steps.close(
             span.span_id,
