@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import set_span_in_context
 
@@ -154,6 +155,28 @@ def test_spans_that_never_end_are_bounded(recorder: InMemoryRecorder) -> None:
         run test-agent active
           otel:agent complete
             otel:llm complete
+    """)
+
+
+def test_an_id_may_be_used_twice(recorder: InMemoryRecorder) -> None:
+    """A span with the id of the span around it replaces that one, and their run ends."""
+
+    class OneId(RandomIdGenerator):
+        def generate_span_id(self) -> int:
+            return 1
+
+    provider = TracerProvider(id_generator=OneId())
+    provider.add_span_processor(PrefactorSpanProcessor(recorder))
+    tracer = provider.get_tracer("test")
+    with (
+        tracer.start_as_current_span("invoke_agent helper", attributes=AGENT),
+        tracer.start_as_current_span("chat m-1", attributes=CHAT),
+    ):
+        pass
+
+    recorder.assert_tree("""
+        run test-agent complete
+          otel:llm complete
     """)
 
 

@@ -47,9 +47,12 @@ class _Trace:
 class _OpenSpan:
     """A span that has begun. Its children refer to it."""
 
-    __slots__ = ("above", "current_at_start", "payload", "recorded", "source", "trace")
+    __slots__ = ("above", "current_at_start", "key", "payload", "recorded", "source", "trace")
 
-    def __init__(self, source: ReadableSpan, above: _OpenSpan | None, trace: _Trace) -> None:
+    def __init__(
+        self, key: tuple[int, int], source: ReadableSpan, above: _OpenSpan | None, trace: _Trace
+    ) -> None:
+        self.key = key
         self.source: ReadableSpan | None = source
         """The OpenTelemetry span; None after its end."""
         self.above = above
@@ -92,12 +95,14 @@ class Traces:
             return
         trace = self._traces.setdefault(context.trace_id, _Trace())
         trace.open += 1
-        above = self._above(span)
-        entry = _OpenSpan(span, above, trace)
-        self._open[context.trace_id, context.span_id] = entry
-        self._mark_used(span)
+        key = (context.trace_id, context.span_id)
+        entry = _OpenSpan(key, span, self._above(span), trace)
+        if key in self._open:  # the host's generator of ids repeats itself
+            self._evict(key)
+        self._open[key] = entry
+        self._mark_used(entry.above)
         while len(self._open) > self._limit:
-            self._evict()
+            self._evict(next(iter(self._open)))
         if self._select(span) and self._nearest(entry) is None:
             # Create the run now rather than at the end of its first step.
             self._place(entry, span)
@@ -131,7 +136,7 @@ class Traces:
         """Evict all open spans."""
         self._closed = True
         while self._open:
-            self._evict()
+            self._evict(next(iter(self._open)))
         self._ended.clear()
 
     def _above(self, span: ReadableSpan) -> _OpenSpan | None:
@@ -140,16 +145,11 @@ class Traces:
         key = (span.parent.trace_id, span.parent.span_id)
         return self._open.get(key) or self._ended.get(key)
 
-    def _mark_used(self, span: ReadableSpan) -> None:
-        """Mark the ancestors of a new span as used."""
-        parent = span.parent
-        while parent is not None:
-            key = (parent.trace_id, parent.span_id)
-            entry = self._open.get(key)
-            if entry is None or entry.source is None:
-                return
-            self._open.move_to_end(key)
-            parent = entry.source.parent
+    def _mark_used(self, above: _OpenSpan | None) -> None:
+        """Mark a span and its ancestors as used."""
+        while above is not None and above.key in self._open:
+            self._open.move_to_end(above.key)
+            above = above.above
 
     def _record(self, entry: _OpenSpan, span: ReadableSpan) -> None:
         recorded = self._ensure_started(entry, span)
@@ -174,7 +174,8 @@ class Traces:
         above: _OpenSpan | None = entry
         while above is not None and above.recorded is None:
             source = span if above is entry else above.source
-            chain.append((above, source)) if source is not None else None
+            if source is not None:
+                chain.append((above, source))
             above = self._nearest(above)
         for each, source in reversed(chain):
             self._begin(each, source)
@@ -237,13 +238,13 @@ class Traces:
             entry.trace.run.start()
         return entry.trace.run, ROOT
 
-    def _evict(self) -> None:
-        (trace_id, _), entry = self._open.popitem(last=False)
+    def _evict(self, key: tuple[int, int]) -> None:
+        entry = self._open.pop(key)
         entry.source = None
         if entry.recorded is not None:
             entry.recorded.finish(UNFINISHED, status="cancelled")
             entry.trace.status = "cancelled"
-        self._release(trace_id, entry.trace)
+        self._release(key[0], entry.trace)
 
     def _release(self, trace_id: int, trace: _Trace) -> None:
         trace.open -= 1
