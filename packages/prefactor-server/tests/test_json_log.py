@@ -1,8 +1,12 @@
 """The JSON log of a process: every line is JSON, and no line quotes an exception."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+import prefactor_server
 
 PROGRAM = """
 import asyncio, gc, logging, warnings
@@ -61,3 +65,13 @@ def test_library_logs_are_json_without_exception_messages() -> None:
     assert any(logger == "py.warnings" for logger, _ in said)
     traced = [row["trace"] for row in rows if "trace" in row]
     assert [trace[0] for trace in traced] == ["ValueError", "ValueError", "ZeroDivisionError"]
+
+
+def test_every_event_has_a_name() -> None:
+    """The `event` of each line is a name, such as `clock_agrees_with_database`, to search for."""
+    sources = Path(prefactor_server.__file__).parent.rglob("*.py")
+    logged = re.compile(r'\b_log\.\w+\(\s*"([^"]*)"')
+    events = {event for path in sources for event in logged.findall(path.read_text())}
+
+    assert len(events) > 20
+    assert [event for event in events if not re.fullmatch("[a-z]+(_[a-z]+)*", event)] == []

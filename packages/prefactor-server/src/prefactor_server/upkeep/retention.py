@@ -73,7 +73,7 @@ class RetentionTask:
                         await self.turn()
                     except Refusal as error:
                         _log.warning(
-                            "retention policies not applied",
+                            "retention_policies_not_applied",
                             reason=error.message,
                             retry_seconds=retry,
                         )
