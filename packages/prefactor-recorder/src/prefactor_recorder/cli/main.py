@@ -221,8 +221,8 @@ def _show(given: argparse.Namespace) -> int:
     _print(f"run:       {record.get('run_id')}")
     _print(f"id:        {record.get('id')}")
     _print(f"refusal:   {describe(refusal)}")
-    for errors in [refusal["errors"]] if "errors" in refusal else []:
-        _print(f"errors:    {json.dumps(errors, ensure_ascii=False)}")
+    if "errors" in refusal:
+        _print(f"errors:    {json.dumps(refusal['errors'], ensure_ascii=False)}")
     _print(json.dumps(_body(letter), indent=2, ensure_ascii=False))
     return 0
 
@@ -256,9 +256,10 @@ def _retry(given: argparse.Namespace) -> int:
     queued: list[DeadLetter] = []
     left, failed = 0, False
     for account in inspect_spool(_root(given)):
-        for path in [
-            p for each in account.processes for p in each.files if p.suffix == DEAD_LETTERS
-        ]:
+        files = [path for process in account.processes for path in process.files]
+        for path in files:
+            if path.suffix != DEAD_LETTERS:
+                continue
             try:
                 result = retry(path, None if given.all else given.ids, changes)
             except OSError as error:
