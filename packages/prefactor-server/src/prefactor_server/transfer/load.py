@@ -42,7 +42,7 @@ MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 
 _BATCH_ROWS: Final = 500
 _BATCH_BYTES: Final = 4 * 1024 * 1024
-_ATTEMPTS: Final = 5
+_RETRIES: Final = 4
 _PAUSE_SECONDS: Final = 0.2
 MAX_PROBLEMS: Final = 100
 """The most problems that are listed. All of them are counted."""
@@ -216,15 +216,13 @@ class _Importer:
     async def _transact(
         self, needs: Mapping[str, Needs], decide: Decide[ImportResult]
     ) -> ImportResult:
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(_RETRIES):
             try:
                 return await self._storage.transact(needs, decide)
             except (Contended, OutcomeUnknown):
                 # If the batch was stored, its rows are counted as identical.
-                if attempt == _ATTEMPTS - 1:
-                    raise
                 await asyncio.sleep(_PAUSE_SECONDS * 2**attempt)
-        raise AssertionError
+        return await self._storage.transact(needs, decide)
 
     async def _stored_spans(self, rows: Iterable[object]) -> Mapping[str, SpanRecord]:
         ids = [row.id for row in rows if isinstance(row, AgentSpan)]

@@ -253,10 +253,11 @@ def _schema_version(values: dict[str, Any]) -> ParsedRow:
     declared = values.pop("document")
     if declared is None:
         raise LineError("document: must be an object")
+    members: dict[str, Any] = msgspec.json.decode(declared)
     # In the form that a registration stores, so that the same declaration has the same hash.
-    document = _deterministic.encode(msgspec.json.decode(declared))
+    document = _deterministic.encode(members)
     digest = content_hash(values["external_identifier"], document)
-    count = len(msgspec.json.decode(document)["span_type_schemas"])
+    count = len(members["span_type_schemas"])
     row = BY_NAME["agent_schema_version"].row(**values, content_hash=digest, span_type_count=count)
     content = SchemaContent(row.account_id, digest, *encode_document(document))
     return ParsedRow(row, content=content)
@@ -302,14 +303,13 @@ def _risk_profile(values: dict[str, Any]) -> ParsedRow:
     return ParsedRow(profile)
 
 
-def _required(member: str) -> Callable[[dict[str, Any]], ParsedRow]:
-    kinds = {"quality": "agent_instance_quality", "alert": "alert"}
+def _with_document(name: str, column: str) -> Callable[[dict[str, Any]], ParsedRow]:
+    """Return a function that builds a row of a kind whose document must not be null."""
 
     def build(values: dict[str, Any]) -> ParsedRow:
-        column = "document" if member == "quality" else "payload"
         if values[column] is None:
             raise LineError(f"{column}: must be an object")
-        return ParsedRow(BY_NAME[kinds[member]].row(**values))
+        return ParsedRow(BY_NAME[name].row(**values))
 
     return build
 
@@ -320,9 +320,9 @@ _BUILD: Final[Mapping[str, Callable[[dict[str, Any]], ParsedRow]]] = {
     "agent_version": _version,
     "agent_instance": _run,
     "agent_instance_metadata": _metadata,
-    "agent_instance_quality": _required("quality"),
+    "agent_instance_quality": _with_document("agent_instance_quality", "document"),
     "risk_profile": _risk_profile,
-    "alert": _required("alert"),
+    "alert": _with_document("alert", "payload"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -146,22 +147,15 @@ async def _prepare_update(call: Call, body: AgentUpdateFields) -> Prepared:
     return _prepared(call, UpdateAgent(call.request(), call.path_id, agent_id, changes, pin))
 
 
-async def _prepare_retire(call: Call, body: NoFields) -> Prepared:
-    del body
-    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
-    return _prepared(call, RetireAgent(call.request(), call.path_id, agent_id))
+def _prepare_with(
+    command: type[RetireAgent | ReinstateAgent | DeleteAgent],
+) -> Callable[[Call, NoFields], Awaitable[Prepared]]:
+    async def prepare(call: Call, body: NoFields) -> Prepared:
+        del body
+        agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
+        return _prepared(call, command(call.request(), call.path_id, agent_id))
 
-
-async def _prepare_reinstate(call: Call, body: NoFields) -> Prepared:
-    del body
-    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
-    return _prepared(call, ReinstateAgent(call.request(), call.path_id, agent_id))
-
-
-async def _prepare_delete(call: Call, body: NoFields) -> Prepared:
-    del body
-    agent_id = await call.services.reader.agents.resolve_id(call.principal, call.path_id)
-    return _prepared(call, DeleteAgent(call.request(), call.path_id, agent_id))
+    return prepare
 
 
 def _units(amount: float | None) -> int | None:
@@ -271,7 +265,7 @@ OPERATIONS = (
         summary="Retire an agent",
         description="It can no longer register runs. Its records are kept.",
         body=NoFields,
-        prepare=_prepare_retire,
+        prepare=_prepare_with(RetireAgent),
         examples=_ONCE,
     ),
     Write(
@@ -282,7 +276,7 @@ OPERATIONS = (
         right="administer",
         summary="Reinstate a retired agent",
         body=NoFields,
-        prepare=_prepare_reinstate,
+        prepare=_prepare_with(ReinstateAgent),
         examples=_ONCE,
     ),
     Write(
@@ -297,7 +291,7 @@ OPERATIONS = (
             "deleted."
         ),
         body=NoFields,
-        prepare=_prepare_delete,
+        prepare=_prepare_with(DeleteAgent),
         examples=_ONCE,
     ),
     Read(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta
 
 from prefactor_server.api.endpoints.runs.agent_instance_filters import (
     AGENT,
@@ -19,7 +19,6 @@ from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prep
 from prefactor_server.api.kernel.query import flag
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
-    AgentInstanceSummary,
     Annotations,
     Entries,
     InstanceWritten,
@@ -27,10 +26,9 @@ from prefactor_server.api.views.agent_instance import (
     instance_summary,
     instance_written,
 )
-from prefactor_server.api.views.base import Listed, Success, listed, written_row
+from prefactor_server.api.views.base import Success, listed, written_row
 from prefactor_server.api.views.risk import COMPUTED, with_figures, with_scores, with_totals
 from prefactor_server.api.views.search import (
-    DerivedView,
     ListedRuns,
     derived_view,
     search_view,
@@ -57,7 +55,6 @@ from prefactor_server.domain.runs.agent_instance import (
 )
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
-from prefactor_server.queries.search import Found
 
 _REASON_RULE: Final = f"must be 1 to {MAX_REASON_LENGTH} characters, not all of them blank"
 
@@ -228,34 +225,16 @@ async def _list(call: Call) -> ListedRuns:
     rows = await with_scores(call, page.rows, summaries)
     if flag(call.query, _TOTALS.name):
         rows = await with_totals(call, rows)
-    answer = listed(listing, page, rows)
+    if found is not None:
+        rows = with_matches(rows, await reader.search.show(call.principal, found, ids))
     derived = await reader.derived.of_filters(listing.filters, call.now)
-    return await _with_search(
-        call, answer, found, UNSET if derived is None else derived_view(derived)
-    )
-
-
-async def _with_search(
-    call: Call,
-    answer: Listed[AgentInstanceSummary],
-    found: Found | None,
-    derived: DerivedView | UnsetType,
-) -> ListedRuns:
-    if found is None:
-        return ListedRuns(
-            summaries=answer.summaries,
-            pagination=answer.pagination,
-            sorting=answer.sorting,
-            derived=derived,
-        )
-    ids = [run.id for run in answer.summaries]
-    shown = await call.services.reader.search.show(call.principal, found, ids)
+    answer = listed(listing, page, rows)
     return ListedRuns(
-        summaries=with_matches(answer.summaries, shown),
+        summaries=answer.summaries,
         pagination=answer.pagination,
         sorting=answer.sorting,
-        search=search_view(found),
-        derived=derived,
+        search=UNSET if found is None else search_view(found),
+        derived=UNSET if derived is None else derived_view(derived),
     )
 
 

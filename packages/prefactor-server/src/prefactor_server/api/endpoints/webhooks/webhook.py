@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -228,7 +228,6 @@ def _view(webhook: Webhook, now: int) -> WebhookView:
 _PATH: Final = "/api/v1/webhook"
 _BY_ID: Final = f"{_PATH}/{{webhook_id}}"
 _ONE: Final[dict[str, Any]] = {"access": "account", "right": "administer"}
-_SHOW: Final[Callable[[Call, str], Awaitable[msgspec.Struct]]] = _show
 
 OPERATIONS = (
     Write(
@@ -248,7 +247,7 @@ OPERATIONS = (
         body=WebhookFields,
         wrapped=True,
         prepare=_prepare_create,
-        show=_SHOW,
+        show=_show,
         examples=(
             Example(
                 "Failures and costs in production",
@@ -301,7 +300,7 @@ OPERATIONS = (
         body=UpdateWebhookFields,
         wrapped=True,
         prepare=_prepare_update,
-        show=_SHOW,
+        show=_show,
         examples=(
             Example("Disable it", {"details": {"status": "disabled"}}),
             Example("For all agents", {"details": {"agent_ids": None}}),
@@ -323,7 +322,7 @@ OPERATIONS = (
         body=RotateSecretFields,
         wrapped=True,
         prepare=_prepare_rotate,
-        show=_SHOW,
+        show=_show,
         examples=(Example("Two days of overlap", {"details": {"overlap_hours": 48}}),),
     ),
     Write(
