@@ -248,7 +248,7 @@ IMPORTS = [
     ),
     ImportRule(
         where="prefactor_server.http.pages",
-        ours=("prefactor_server.http.pages",),
+        ours=("prefactor_server.http.pages", "prefactor_server.http.accept_encoding"),
         because="the pages are a client of the public API; the server only hands out their files",
     ),
     ImportRule(

@@ -66,6 +66,11 @@ async def test_compression(folder: Path) -> None:
     async with client(folder) as pages:
         compressed = await pages.get("/", headers={"accept-encoding": "gzip"})
         plain = await pages.get("/", headers={"accept-encoding": "identity"})
+        refusals = [
+            await pages.get("/", headers={"accept-encoding": refusal})
+            for refusal in ("gzip;q=0", "gzip; q=0.0, br", "*;q=0", "identity;q=0", "not-gzip")
+        ]
+    assert [one.headers.get("content-encoding") for one in refusals] == [None] * len(refusals)
     assert compressed.headers["content-encoding"] == "gzip"
     assert int(compressed.headers["content-length"]) == len(gzip.compress(INDEX, 9, mtime=0))
     assert compressed.content == plain.content == INDEX

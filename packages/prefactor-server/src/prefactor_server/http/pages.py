@@ -15,6 +15,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from prefactor_server.http.accept_encoding import preferred_coding
+
 FOLDER: Final = Path(__file__).resolve().parent.parent / "pages"
 """The folder of the built pages: ``make`` writes it, and a wheel contains it."""
 
@@ -123,7 +125,7 @@ class Pages:
         status, body, headers = file.status, file.body, file.headers
         if status == HTTPStatus.OK and requested.get(b"if-none-match") == file.etag:
             status, body = HTTPStatus.NOT_MODIFIED, b""
-        elif file.compressed and b"gzip" in requested.get(b"accept-encoding", b""):
+        elif file.compressed and preferred_coding(scope["headers"], ("gzip",)):
             body, headers = file.compressed, (*headers, (b"content-encoding", b"gzip"))
         if status != HTTPStatus.NOT_MODIFIED:
             headers = (*headers, (b"content-length", b"%d" % len(body)))

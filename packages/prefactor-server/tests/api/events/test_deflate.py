@@ -2,11 +2,10 @@
 
 import zlib
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefactor_server.api.events.deflate import Deflate, Message, combine, is_accepted
+from prefactor_server.api.events.deflate import Deflate, Message, combine
 
 MESSAGES = [Message(data) for data in (b"", b"a", b"event: changes\n" * 9000, bytes(range(256)))]
 
@@ -31,19 +30,3 @@ def test_combine(first: bytes, second: bytes) -> None:
     found = combine(zlib.adler32(first), zlib.adler32(second), len(second))
 
     assert found == zlib.adler32(first + second)
-
-
-@pytest.mark.parametrize(
-    ("header", "accepted"),
-    [
-        (b"gzip, deflate, br, zstd", True),
-        (b"Deflate;q=0.5", True),
-        (b"deflate;q=0", False),
-        (b"deflate; q=0.0", False),
-        (b"gzip", False),
-        (b"", False),
-    ],
-)
-def test_accepted(header: bytes, accepted: bool) -> None:
-    """Streams are compressed only for clients that accept the encoding."""
-    assert is_accepted(header) is accepted

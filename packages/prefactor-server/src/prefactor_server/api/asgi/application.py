@@ -26,7 +26,6 @@ from prefactor_server.api.asgi.request_headers import POSITION, RequestHeaders
 from prefactor_server.api.asgi.response_encoding import Coding, compressed, requested_coding
 from prefactor_server.api.asgi.router import Router
 from prefactor_server.api.events import stream
-from prefactor_server.api.events.deflate import is_accepted
 from prefactor_server.api.events.hub import Subscription
 from prefactor_server.api.events.stream import EventStream
 from prefactor_server.api.kernel.errors import UNSUPPORTED_ENCODING
@@ -49,6 +48,7 @@ from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_di
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.change import Position, begin_position
 from prefactor_server.domain.errors import NotAuthenticated, Refusal, Unavailable
+from prefactor_server.http.accept_encoding import preferred_coding
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
@@ -243,8 +243,8 @@ class Api:
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             subscription = await operation.open(call, headers.last_event_id)
             is_allowed = self._access_check(operation, headers, client, principal)
-            encodings = dict(scope["headers"]).get(b"accept-encoding", b"")
-            return _OpenedStream(subscription, is_allowed, is_accepted(encodings))
+            deflated = preferred_coding(scope["headers"], ("deflate",)) is not None
+            return _OpenedStream(subscription, is_allowed, deflated)
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
             async with self._streaming:

@@ -64,12 +64,3 @@ def combine(first: int, second: int, second_size: int) -> int:
     low = (first & 0xFFFF) + (second & 0xFFFF) - 1
     high = (first >> 16) + (second >> 16) + second_size * ((first & 0xFFFF) - 1)
     return (high % _BASE) << 16 | (low % _BASE)
-
-
-def is_accepted(header: bytes) -> bool:
-    """Return whether an ``Accept-Encoding`` header accepts the coding ``deflate``."""
-    for coding in header.lower().split(b","):
-        name, _, weight = coding.partition(b";")
-        if name.strip() == b"deflate":
-            return weight.strip().rstrip(b"0.") != b"q="
-    return False
