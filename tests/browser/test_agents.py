@@ -1,5 +1,6 @@
 """Agents: their activity over time, versions, and span types."""
 
+import asyncio
 import re
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from browser import Offences, on_both_backends
 from charted_agent import RANGE, charted, counted
 from live_server import LiveServer
 from pages_data import TYPES, record
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,6 +41,49 @@ async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
     await page.get_by_role("button", name="ended from Nov 29").click()
     await expect(page.get_by_role("button", name="ended from Nov 29")).to_have_count(0)
     await expect(page.get_by_text(bad)).to_be_visible()
+
+
+async def test_search(page: Page, server: LiveServer) -> None:
+    """An agent that is not among the first hundred is found by its words, and the link is kept."""
+    fleet = f"fleet-{uuid4().hex[:8]}"
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        names = [f"{fleet} {number:03}" for number in range(110)]
+        await asyncio.gather(*[client.agents.create({"name": one}) for one in names])
+        await client.agents.create({"name": "Night clerk", "external_identifier": f"{fleet}-x"})
+    await page.goto("/#/agents")
+    tiles = page.get_by_role("region", name="Each agent").get_by_role("link")
+    await expect(tiles).to_have_count(100)
+    await page.keyboard.press("/")
+    await page.keyboard.type(f"109 {fleet.upper()} ")
+    found = page.get_by_role("region", name="Found").get_by_role("link")
+    await expect(found).to_have_count(1)
+    await expect(found).to_contain_text(f"{fleet} 109")
+    await expect(page.get_by_text("showing 1 of 1 agent")).to_be_visible()
+    # The space that was typed last is still there.
+    search = page.get_by_role("searchbox", name="Search agents")
+    await search.press_sequentially("x")
+    none = page.get_by_role("heading", name="No agent has")
+    await expect(none).to_contain_text(f"109 {fleet.upper()} x")
+    await page.get_by_role("button", name="Show all agents").click()
+    await expect(tiles).to_have_count(100)
+    await search.fill(f"{fleet}-X")
+    await expect(found).to_have_count(1)
+    await expect(found).to_contain_text("Night clerk")
+
+    await page.reload()
+    await expect(search).to_have_value(f"{fleet}-X")
+    await found.click()
+    await expect(page.get_by_role("heading", name="Night clerk")).to_be_visible()
+    await page.go_back()
+    await expect(found).to_have_count(1)
+    await expect(found).to_contain_text("Night clerk")
+    await search.press("Escape")
+    await expect(tiles).to_have_count(100)
+
+    await page.keyboard.press("Control+k")
+    await page.keyboard.type(f"{fleet}-x")
+    await page.get_by_role("option", name="Night clerk").click()
+    await expect(page.get_by_role("heading", name="Night clerk")).to_be_visible()
 
 
 async def test_versions(page: Page, server: LiveServer) -> None:

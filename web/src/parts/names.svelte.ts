@@ -1,25 +1,37 @@
 /** The names behind the ids of agents, versions and environments, read when they are first shown. */
 
 import { api, body } from "../api";
+import type { components } from "../openapi";
 import { noteSignedOut } from "../session.svelte";
 import { agentNamed } from "./agent_named";
 
+type AgentSummary = components["schemas"]["AgentSummary"];
+
 const PAGE = { "pagination[page_size]": 100, sorting: "name" } as const;
+/** The longest text that the server searches for. */
+const MAX_TEXT = 200;
 /** The most names that are requested one by one at a time. */
 const AT_ONCE = 20;
 
 let names = $state.raw<Readonly<Record<string, string>>>({});
+/** What else agents are known by: their external identifiers. */
+const aliases: Record<string, string> = {};
 let environmentIds = $state.raw<readonly string[]>([]);
 let agentIds = $state.raw<readonly string[]>([]);
 const asked: string[] = [];
 let lists: Promise<void> | null = null;
-/** The cursor of the next page of agents by name; null if all are known. */
-let nextAgents: string | null = null;
-let searches = 0;
+/** Whether there are agents besides the first hundred, which a search finds. */
+let hasMoreAgents = false;
+let searched: readonly string[] = [];
 
 /** Return the name behind an id; empty if it is not known, yet. */
 export function nameOf(id: string): string {
   return names[id] ?? "";
+}
+
+/** Return the external identifier of an agent that was read; empty if it has none. */
+export function aliasOf(id: string): string {
+  return aliases[id] ?? "";
 }
 
 /** Return the ids of the environments by name. */
@@ -58,33 +70,25 @@ export async function reloadNames(): Promise<void> {
   await lists;
 }
 
-/** Read further pages of agents until a name contains this text, or another text is searched for. */
+/** Read the agents that the server finds by a text, unless the first hundred are all. */
 export async function findAgents(text: string): Promise<void> {
-  const search = ++searches;
-  const wanted = text.toLowerCase();
   await loadNames();
-  while (
-    search === searches &&
-    nextAgents !== null &&
-    !agentIds.some((id) => nameOf(id).toLowerCase().includes(wanted))
-  ) {
-    await readMoreAgents(nextAgents);
+  const wanted = text.trim().slice(0, MAX_TEXT);
+  if (!hasMoreAgents || wanted === "" || searched.includes(wanted)) return;
+  searched = [...searched, wanted];
+  const query = { ...PAGE, text: wanted };
+  try {
+    noteAgents((await body(api.GET("/api/v1/agent", { params: { query } }))).summaries, agentIds);
+  } catch (error) {
+    searched = searched.filter((one) => one !== wanted);
+    noteSignedOut(error);
   }
 }
 
-async function readMoreAgents(after: string): Promise<void> {
-  const query = { ...PAGE, "pagination[after]": after };
-  try {
-    const { summaries, pagination } = await body(api.GET("/api/v1/agent", { params: { query } }));
-    // Another search may have read the same page meanwhile.
-    if (nextAgents !== after) return;
-    nextAgents = pagination.next_after;
-    names = { ...names, ...Object.fromEntries(summaries.map(({ id, name }) => [id, name])) };
-    agentIds = [...agentIds, ...summaries.map(({ id }) => id)];
-  } catch (error) {
-    nextAgents = null;
-    noteSignedOut(error);
-  }
+function noteAgents(found: readonly AgentSummary[], known: readonly string[]): void {
+  for (const { id, external_identifier } of found) aliases[id] = external_identifier ?? "";
+  names = { ...names, ...Object.fromEntries(found.map(({ id, name }) => [id, name])) };
+  agentIds = [...new Set([...known, ...found.map(({ id }) => id)])];
 }
 
 async function readLists(): Promise<void> {
@@ -93,10 +97,10 @@ async function readLists(): Promise<void> {
       body(api.GET("/api/v1/agent", { params: { query: PAGE } })),
       body(api.GET("/api/v1/environment", { params: { query: PAGE } })),
     ]);
-    const found = [...known.summaries, ...places.summaries].map(({ id, name }) => [id, name]);
-    names = { ...names, ...(Object.fromEntries(found) as Record<string, string>) };
-    agentIds = known.summaries.map(({ id }) => id);
-    nextAgents = known.pagination.next_after;
+    names = { ...names, ...Object.fromEntries(places.summaries.map(({ id, name }) => [id, name])) };
+    noteAgents(known.summaries, []);
+    hasMoreAgents = known.pagination.next_after !== null;
+    searched = [];
     environmentIds = places.summaries.map(({ id }) => id);
   } catch (error) {
     lists = null;

@@ -17,6 +17,7 @@ const KEYS: Readonly<Record<string, Keys>> = {
     ["/", "search what runs say"],
     ["Esc", "close the peek; choose and mark no run"],
   ],
+  agents: [["/", "search agents"]],
   compare: [
     ["n  p", "next and previous difference"],
     ["↑ ↓", "previous and next span"],

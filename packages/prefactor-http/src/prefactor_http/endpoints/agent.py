@@ -135,6 +135,7 @@ class AgentClient(Endpoint):
     async def list(
         self,
         *,
+        text: str | None = None,
         risk_profile_id: str | None = None,
         team_id: str | None = None,
         owner_person_id: str | None = None,
@@ -147,6 +148,7 @@ class AgentClient(Endpoint):
         """Return a page of agents.
 
         Args:
+            text: Words that the name, description or external identifier contain.
             risk_profile_id: Only agents with this risk profile.
             team_id: Only agents of this team.
             owner_person_id: Only agents of this owner.
@@ -156,7 +158,7 @@ class AgentClient(Endpoint):
             after: Cursor from `pagination.next_after` of the previous page.
             options: Limits and headers of this call only.
         """
-        filters = _filters(risk_profile_id, team_id, owner_person_id)
+        filters = _filters(risk_profile_id, team_id, owner_person_id) | present(text=text)
         paging = page_params(sorting=sorting, offset=offset, page_size=page_size, after=after)
         return await self._page(PATH, filters | paging, AgentSummary, options)
 
@@ -180,6 +182,7 @@ class AgentClient(Endpoint):
     def iterate(
         self,
         *,
+        text: str | None = None,
         risk_profile_id: str | None = None,
         team_id: str | None = None,
         owner_person_id: str | None = None,
@@ -188,7 +191,7 @@ class AgentClient(Endpoint):
         options: RequestOptions | None = None,
     ) -> AsyncIterator[AgentSummary]:
         """Iterate over all agents that `list` returns: `async for agent in …iterate()`."""
-        filters = _filters(risk_profile_id, team_id, owner_person_id)
+        filters = _filters(risk_profile_id, team_id, owner_person_id) | present(text=text)
         return self._walk(
             PATH, filters, AgentSummary, sorting=sorting, page_size=page_size, options=options
         )

@@ -21,13 +21,14 @@ MAX_COUNTED: Final = 10_000
 _MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None
-FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null", ">= or null"]
+FilterTest: TypeAlias = Literal["=", ">=", "<=", "<", "in", "is null", ">= or null", "contains"]
 
 
 class Filter(NamedTuple):
     """One condition on a column. Only ``in`` has several values.
 
-    ``metadata[key]`` is the text under a key of a run's metadata.
+    ``metadata[key]`` is the text under a key of a run's metadata. ``contains`` looks for a word in
+    every text that an agent is known by, whatever the column.
     """
 
     column: str

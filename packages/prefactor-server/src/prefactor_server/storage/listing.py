@@ -22,6 +22,10 @@ _DEPLOYED: Final = (
     "id IN (SELECT agent_id FROM agent_deployment WHERE account_id = ? AND environment_id = ?)"
 )
 
+# lower() and LIKE know the letters of ASCII alone on SQLite, and with COLLATE "C" on PostgreSQL.
+_NAMES_OF_AGENT: Final = ("name", "description", "external_identifier")
+_ESCAPED: Final = str.maketrans({"%": "!%", "_": "!_", "!": "!!"})
+
 # The run has this text under a key of its metadata.
 _METADATA: Final = "metadata["
 _WITH_METADATA: Final = (
@@ -84,6 +88,8 @@ def where(
             text = _EACH_WITH_METADATA if in_order else _WITH_METADATA
             key = one.column[len(_METADATA) : -1]
             condition = Clause(text, (account_id, key, _single(one)))
+        elif one.test == "contains":
+            condition = _containing(str(one.value), columns)
         elif one.column in _DERIVED and one.column not in columns:
             condition = _derived(account_id, one, of_each=narrowed)
         else:
@@ -108,6 +114,28 @@ def _condition(account_id: str, one: Filter, columns: Sequence[str]) -> Clause:
     if one.test == ">= or null":
         return Clause(f"({column} >= ? OR {column} IS NULL)", (one.value,))
     return Clause(f"{column} {one.test} ?", (one.value,))
+
+
+def _containing(word: str, columns: Sequence[str]) -> Clause:
+    """Return the condition that an agent's names contain a word, in upper or lower case.
+
+    Letters beyond ASCII are compared as typed, in lower case, in upper case and capitalized.
+    """
+    cases = dict.fromkeys(
+        _ascii_lower(case) for case in (word, word.lower(), word.upper(), word.capitalize())
+    )
+    patterns = [f"%{case.translate(_ESCAPED)}%" for case in cases]
+    tests = [
+        f"lower({_known(column, columns)}) LIKE ? ESCAPE '!'"
+        for column in _NAMES_OF_AGENT
+        for _ in patterns
+    ]
+    values = (*patterns * len(_NAMES_OF_AGENT), word)
+    return Clause(f"({' OR '.join(tests)} OR id = ?)", values)
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(one.lower() if one.isascii() else one for one in text)
 
 
 def _derived(account_id: str, one: Filter, *, of_each: bool) -> Clause:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -44,8 +44,11 @@ from prefactor_server.domain.errors import (
     InvalidAction,
     NotFound,
     ValidationFailed,
+    invalid,
 )
+from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.run_total import cost_units
+from prefactor_server.domain.search.words import MAX_QUERY, MAX_TERMS
 from prefactor_server.queries.agent import AgentRecord
 
 
@@ -99,6 +102,12 @@ _LIST = ListQuery(
         ),
     ),
     sorts=("id", "name", "external_identifier", "inserted_at", "updated_at"),
+)
+_TEXT: Final = Parameter(
+    "text",
+    "Words that the agent's name, description or external identifier contain, in any order and "
+    "in upper or lower case. The agent's id counts as well, if it is complete.",
+    schema={"type": "string", "maxLength": MAX_QUERY},
 )
 _COUNTS = (
     Parameter("environment_id", "The environment to count runs in; all of them by default."),
@@ -201,9 +210,19 @@ async def _show(call: Call) -> AgentShown:
 
 
 async def _list(call: Call) -> Listed[AgentSummary]:
-    listing = _LIST.read(call.query)
+    listing = _LIST.read(call.query, *_contained(call.query.get("text", "")))
     page = await call.services.reader.agents.page(call.principal, listing)
     return listed(listing, page, [agent_summary(record, call.now) for record in page.rows])
+
+
+def _contained(text: str) -> Iterator[Filter]:
+    if len(text) > MAX_QUERY:
+        raise invalid("text", f"must have at most {MAX_QUERY} characters, got {len(text)}")
+    words = list(dict.fromkeys(text.split()))
+    if len(words) > MAX_TERMS:
+        raise invalid("text", f"must have at most {MAX_TERMS} words, got {len(words)}")
+    for word in words:
+        yield Filter("text", "contains", word)
 
 
 # Older servers stored an environment and a version with each agent.
@@ -302,7 +321,7 @@ OPERATIONS = (
         summary="List agents",
         reply=Listed[AgentSummary],
         refusals=(ValidationFailed,),
-        parameters=_LIST.parameters(),
+        parameters=_LIST.parameters(_TEXT),
         answer=_list,
     ),
     Read(
