@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import ssl
 import struct
 import subprocess
 import sys
@@ -13,40 +12,16 @@ import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import self_signed, server_context
 from command_line import HOSTILE, LARGE, PREFACTOR, Call, Ended, Recorded
 from live_server import LiveServer
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def self_signed(path: Path) -> Path:
-    """Write a key, and a certificate that nobody trusts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.fixture
@@ -66,8 +41,7 @@ def answering() -> Iterator[Callable[..., str]]:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
         if certificate is not None:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(certificate)
+            tls = server_context(certificate)
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -145,13 +119,14 @@ def test_an_https_url_of_a_server_without_tls_is_explained(
 def test_an_untrusted_certificate_is_explained(
     prefactor: Call, answering: Callable[..., str], tmp_path: Path
 ) -> None:
-    """The message says that the certificate is not trusted, and why."""
+    """The message says that the certificate is not trusted, why, and what to do."""
     url = answering(200, "", certificate=self_signed(tmp_path / "certificate.pem"))
 
     failed = prefactor("runs", "list", "--url", url)
 
     assert failed.code == 5
     assert f"Cannot reach {url}: its certificate is not trusted (self" in failed.err
+    assert "set SSL_CERT_FILE" in failed.err
 
 
 @pytest.mark.parametrize("path", ["/api/v1", "/prefactor"])

@@ -37,6 +37,11 @@ _CODES: Final = (
     (PrefactorRequestError, USAGE),
 )
 
+_CHECK_SERVER: Final = "Check --url or PREFACTOR_API_URL, and that the server runs."
+_CHECK_TRUST: Final = (
+    "Check the host in the URL and the clock of this machine, or set SSL_CERT_FILE to a file with "
+    "the certificate of its issuer."
+)
 _CHECK_PATH: Final = "Check --url or PREFACTOR_API_URL, to which /api/v1 is added."
 
 
@@ -46,9 +51,6 @@ def explain(error: PrefactorHttpError, url: str) -> Failure:
     if isinstance(error, PrefactorRetryExhaustedError) and error.last_error is not None:
         last = error.last_error
     if isinstance(last, PrefactorNetworkError) or not isinstance(last, PrefactorHttpError):
-        return _unreachable(last, url)
-    # A refused certificate is a ValueError too, which makes it a PrefactorRequestError.
-    if hasattr(last, "certificate_error"):
         return _unreachable(last, url)
     if is_transient_http_error(last):
         return Failure(
@@ -98,9 +100,9 @@ def _message(error: PrefactorHttpError) -> str:
 
 def _unreachable(error: Exception, url: str) -> Failure:
     slow = isinstance(error, asyncio.TimeoutError)
+    advice = _CHECK_TRUST if hasattr(error, "certificate_error") else _CHECK_SERVER
     return Failure(
-        f"{'No answer from' if slow else 'Cannot reach'} {url}: {_reason(error)}. "
-        "Check --url or PREFACTOR_API_URL, and that the server runs.",
+        f"{'No answer from' if slow else 'Cannot reach'} {url}: {_reason(error)}. {advice}",
         UNREACHABLE,
     )
 

@@ -15,11 +15,11 @@ from prefactor_http._transport.headers import IDEMPOTENCY_KEY
 from prefactor_http._transport.translation import translated
 from prefactor_http.exceptions import (
     NETWORK_FAILURES,
-    NOT_RETRYABLE,
     PrefactorApiError,
     PrefactorHttpError,
     PrefactorNetworkError,
     PrefactorResponseContractError,
+    is_retryable,
 )
 from prefactor_http.retry import Failure, RetryHandler, RetryPolicy
 
@@ -146,7 +146,7 @@ class Call(Generic[T]):
         if self._context.sessions.close_count != self._close_count:
             return Failure("final")  # the client was closed; do not open it again
         match error:
-            case PrefactorNetworkError() if isinstance(error, NOT_RETRYABLE):
+            case PrefactorNetworkError() if not is_retryable(error):
                 return Failure("final")
             case PrefactorNetworkError():
                 return Failure(

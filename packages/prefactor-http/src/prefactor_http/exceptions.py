@@ -31,6 +31,7 @@ import aiohttp
 
 RATE_LIMITED = 429
 SERVER_ERROR = 500
+_TEMPORARY = frozenset({408, RATE_LIMITED})
 
 
 class PrefactorHttpError(Exception):
@@ -271,8 +272,20 @@ NETWORK_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError)
 """Exceptions of a failed attempt."""
 LOST_CONNECTION = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
 """Exceptions of a request on an idle connection that the server has closed."""
-NOT_RETRYABLE = (aiohttp.TooManyRedirects, aiohttp.ServerFingerprintMismatch)
+NOT_RETRYABLE = (
+    aiohttp.TooManyRedirects,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.ClientConnectorCertificateError,
+)
 """Network failures that another attempt cannot fix."""
+
+
+def is_retryable(error: PrefactorNetworkError) -> bool:
+    """Whether another attempt of the same call may succeed after a network failure."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        # A proxy that refuses the caller will do so again. One that is busy may not.
+        return error.status >= SERVER_ERROR or error.status in _TEMPORARY
+    return not isinstance(error, NOT_RETRYABLE)
 
 
 _joined: dict[tuple[type, type], type[PrefactorHttpError]] = {}

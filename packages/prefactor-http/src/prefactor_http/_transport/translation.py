@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from prefactor_http._redaction import Redactor
 
 # Looked up by name, because aiohttp 3.9 lacks some of them.
-_INVALID_REQUEST = (
-    ValueError,  # includes aiohttp.InvalidURL
-    TypeError,
+_INVALID_URL = (
+    aiohttp.InvalidURL,
     getattr(aiohttp, "NonHttpUrlClientError", aiohttp.InvalidURL),
 )
+_INVALID_REQUEST = (*_INVALID_URL, ValueError, TypeError)
 _NOT_SENT = (
     *_INVALID_REQUEST,
     aiohttp.ClientConnectorError,
@@ -33,6 +33,9 @@ _NOT_SENT = (
     aiohttp.ServerFingerprintMismatch,
     getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ClientConnectorError),
 )
+# Verification errors of OpenSSL (X509_V_ERR_...): not yet valid, expired; another host, another IP.
+_WRONG_TIME = frozenset({9, 10})
+_WRONG_HOST = frozenset({62, 64})
 
 
 def translated(
@@ -56,6 +59,8 @@ def translated(
         text = "no details" if limit is None else f"no answer within {limit:g} seconds"
     text = without_userinfo(text)
     message = f"{request} failed: {type(original).__name__}: {text}"
+    if advice := _advice(original, text):
+        message += f". {advice}"
     PrefactorHttpError.__init__(error, redactor.text(message))
     if isinstance(error, PrefactorNetworkError):
         error.may_have_been_processed = not _was_not_sent(original)
@@ -81,8 +86,11 @@ def _was_not_sent(original: Exception) -> bool:
 def _join_classes(original: Exception) -> PrefactorHttpError:
     if isinstance(original, aiohttp.ClientResponseError):
         _hide_request_headers(original)
-    if isinstance(original, _INVALID_REQUEST):
-        base: type[PrefactorHttpError] = PrefactorRequestError
+    if isinstance(original, aiohttp.ClientConnectorError):
+        # A refused certificate is a ValueError too, but the request is valid.
+        base: type[PrefactorHttpError] = PrefactorNetworkError
+    elif isinstance(original, _INVALID_REQUEST):
+        base = PrefactorRequestError
     elif isinstance(original, asyncio.TimeoutError):
         base = PrefactorTimeoutError
     else:
@@ -103,3 +111,38 @@ def _hide_request_headers(error: aiohttp.ClientResponseError) -> None:
         headers = type(info.headers)(kept)
         error.request_info = aiohttp.RequestInfo(info.url, info.method, headers, info.real_url)
         error.args = (error.request_info, error.history)
+
+
+# --- What to do -----------------------------------------------------------------------------------
+
+
+def _advice(error: Exception, text: str) -> str:
+    """Return what the caller can do about the error, to append to its text; empty if unknown."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return _about_certificate(error.certificate_error)
+        case aiohttp.ClientConnectorSSLError():
+            return "The api_url of a server without TLS begins with http://"
+        case aiohttp.ClientHttpProxyError():
+            return "The proxy refused to connect to the server: check its URL and credentials"
+        case _ if isinstance(error, _INVALID_URL):
+            return "api_url must begin with http:// or https://, followed by a host"
+        case ValueError() if "Cannot combine" in text:
+            return (
+                "The token takes the place of a user name and password: remove them from api_url, "
+                "and with trust_env the entry of its host from ~/.netrc"
+            )
+        case _:
+            return ""
+
+
+def _about_certificate(error: Exception) -> str:
+    code = getattr(error, "verify_code", None)
+    if code in _WRONG_TIME:
+        return "Renew the certificate of the server, or correct the clock of this machine"
+    if code in _WRONG_HOST:
+        return "Set api_url to a host that the certificate of the server names"
+    return (
+        "Trust the issuer of the certificate: pass "
+        "ssl=ssl.create_default_context(cafile=...), or set SSL_CERT_FILE"
+    )

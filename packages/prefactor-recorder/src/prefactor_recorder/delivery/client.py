@@ -23,7 +23,7 @@ from prefactor_http import (
     RequestOptions,
 )
 from prefactor_http import __version__ as client_version
-from prefactor_http.exceptions import LOST_CONNECTION
+from prefactor_http.exceptions import LOST_CONNECTION, is_retryable
 from prefactor_recorder._version import __version__
 from prefactor_recorder.delivery.dns import BlockingResolver
 from prefactor_recorder.delivery.outcomes import Failure
@@ -188,6 +188,9 @@ def _failure(error: PrefactorHttpError) -> Failure:
         case PrefactorResponseContractError():
             message = f"status {error.status_code} without an API response"
             return Failure(message, error.status_code, None, error.retry_after)
+        case PrefactorNetworkError() if not is_retryable(error):
+            sent = error.may_have_been_processed
+            return Failure(error.message, sent=sent, unsendable=True)
         case PrefactorNetworkError():
             sent = error.may_have_been_processed
             dropped = sent and isinstance(error, LOST_CONNECTION)

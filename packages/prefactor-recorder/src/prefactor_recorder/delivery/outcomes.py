@@ -149,7 +149,8 @@ class Failure(NamedTuple):
     limit_of: str | None = None
     """What the limit applies to."""
     unsendable: bool = False
-    """Whether the request cannot be sent at all, because the URL or the token is invalid."""
+    """Whether the request cannot be sent at all: the URL or the token is invalid, the server's
+    certificate is refused, or a proxy refuses the caller."""
 
     @property
     def summary(self) -> str:
