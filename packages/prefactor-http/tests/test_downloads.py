@@ -10,7 +10,9 @@ from prefactor_http import (
     PrefactorHttpClient,
     PrefactorNetworkError,
     PrefactorNotFoundError,
+    PrefactorRequestError,
     PrefactorResponseContractError,
+    RequestOptions,
 )
 from prefactor_http.testing import Reply, ScriptedServer, StreamedReply
 
@@ -89,3 +91,25 @@ async def test_a_truncated_download_is_an_error(
         await exported(client)
     with pytest.raises(PrefactorResponseContractError):
         await exported(client)
+
+
+async def test_a_coding_that_was_not_requested_is_refused(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """An export in another coding is an error of this package, and nothing of it is yielded."""
+    server.script(StreamedReply([b"?"], headers={**NDJSON, "Content-Encoding": "zstd"}))
+
+    with pytest.raises(PrefactorResponseContractError, match="content coding 'zstd'"):
+        await exported(client)
+
+
+@pytest.mark.parametrize("value", ["a\nb", 5])
+async def test_a_header_that_cannot_be_sent_is_refused(
+    client: PrefactorHttpClient, server: ScriptedServer, value: object
+) -> None:
+    """A download raises the same error as any call, and sends nothing."""
+    options = RequestOptions(headers={"X-Note": value})  # type: ignore[dict-item]
+
+    with pytest.raises(PrefactorRequestError):
+        [piece async for piece in client.download("/x", options=options)]
+    assert not server.requests

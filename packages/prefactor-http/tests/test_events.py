@@ -15,6 +15,7 @@ from prefactor_http import (
     PrefactorAuthError,
     PrefactorClientError,
     PrefactorHttpClient,
+    PrefactorRequestError,
     PrefactorResponseContractError,
 )
 from prefactor_http._transport.event_parser import EventParser
@@ -210,3 +211,31 @@ async def test_close(client: PrefactorHttpClient, server: ScriptedServer) -> Non
         with pytest.raises(PrefactorClientError):
             await anext(others)
     assert len(server.requests) == 2
+
+
+async def test_an_event_that_cannot_be_read_is_a_contract_error(
+    client: PrefactorHttpClient, server: ScriptedServer
+) -> None:
+    """That is one nested too deeply, and a stream in a coding that was not requested."""
+    deep = b"[" * 100_000
+    server.script(
+        stream(b"id: 1\nevent: ready\ndata: " + deep + b"\n\n"),
+        StreamedReply([b"?"], headers={**STREAM, "Content-Encoding": "gzip"}),
+    )
+
+    for expected in ("Invalid event", "content coding 'gzip'"):
+        with pytest.raises(PrefactorResponseContractError, match=expected):
+            await positions(client, 1)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [([1], r"agent_ids\[0\] must be text, got int"), (5, "agent_ids must be a list of texts")],
+)
+async def test_ids_that_are_not_text_are_refused(
+    client: PrefactorHttpClient, server: ScriptedServer, ids: Any, message: str
+) -> None:
+    """The message names the argument, and nothing is sent."""
+    with pytest.raises(PrefactorRequestError, match=message):
+        client.events(agent_ids=ids)
+    assert not server.requests

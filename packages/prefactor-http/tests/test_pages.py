@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefactor_http import Page, PaginationOutput
+from prefactor_http import Page, PaginationOutput, PrefactorResponseContractError
 from prefactor_http.pages import page_params, walk
 
 
@@ -63,3 +64,15 @@ async def test_a_walk_sees_every_row_once(rows: int, size: int, cursors: bool) -
 
     assert [row async for row in walk(fetch, size)] == list(range(rows))
     assert len(fetched) == max(1, -(-rows // size))
+
+
+async def test_a_page_that_names_itself_as_the_next_is_an_error() -> None:
+    """A server that repeats a cursor cannot make a walk endless, nor make it end as if complete."""
+
+    async def fetch(_position: dict[str, Any]) -> Page[int]:
+        return page([1], next_after="same")
+
+    rows = walk(fetch, None)
+    assert [await anext(rows) for _ in range(2)] == [1, 1]
+    with pytest.raises(PrefactorResponseContractError, match="its own cursor"):
+        await anext(rows)

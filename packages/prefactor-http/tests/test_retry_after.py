@@ -100,3 +100,23 @@ def test_should_retry_is_read(value: str, expected: bool | None) -> None:
     """`x-should-retry` is true, false, or ignored."""
     assert should_retry({"x-should-retry": value}) is expected
     assert should_retry({}) is None
+
+
+@given(
+    skew=st.timedeltas(min_value=timedelta(days=-4000), max_value=timedelta(days=4000)),
+    wait=st.integers(0, 3600),
+)
+def test_a_wrong_clock_does_not_change_the_wait(skew: timedelta, wait: int) -> None:
+    """A date is compared with the `Date` of the response, whatever time this machine has."""
+    headers = {
+        "date": format_datetime(NOW, usegmt=True),
+        "retry-after": format_datetime(NOW + timedelta(seconds=wait), usegmt=True),
+    }
+    assert retry_after(headers, NOW + skew) == wait
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "\u0663", "Mon, 99 Apr 2026 12:00:00 GMT"])
+def test_an_unreadable_date_of_the_response_is_ignored(date: str) -> None:
+    """The clock of this machine counts if the response has no usable date."""
+    headers = {"date": date, "retry-after": "Mon, 13 Apr 2026 12:00:07 GMT"}
+    assert retry_after(headers, NOW) == 7.0

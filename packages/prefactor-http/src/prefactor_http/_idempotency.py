@@ -21,21 +21,34 @@ def idempotency_key(given: str | None, prefix: str | None = None) -> str:
     is truncated if the key would exceed 64 characters.
 
     Raises:
-        PrefactorRequestError: The given key is longer than 64 characters, or contains a line break
-            or another control character, which is invalid in a header.
+        PrefactorRequestError: The given key is longer than 64 characters, or cannot be sent in a
+            header (see `check_key`).
     """
     if given is None:
         return f"{prefix[: MAX_KEY_LENGTH - _UUID_LENGTH - 1]}-{_uuid4()}" if prefix else _uuid4()
-    if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        message = f"Idempotency key must be text, got {type(given).__name__}"
-        raise PrefactorRequestError(message, "idempotency_key")
+    check_key(given)
     if len(given) > MAX_KEY_LENGTH:
         message = f"Idempotency key must be at most {MAX_KEY_LENGTH} characters, got {len(given)}"
         raise PrefactorRequestError(message, "idempotency_key")
-    if not given.isprintable():
-        message = f"Idempotency key must be printable, got {given!r}"
-        raise PrefactorRequestError(message, "idempotency_key")
     return given
+
+
+def check_key(key: str) -> None:
+    """Check that a header carries a key unchanged. A server that gets none may write twice.
+
+    Raises:
+        PrefactorRequestError: The key is not text, contains a line break or another character that
+            is not printable, or begins or ends with a space.
+    """
+    if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"Idempotency key must be text, got {type(key).__name__}"
+    elif not key.isprintable():
+        message = f"Idempotency key must be printable, got {key!r}"
+    elif key != key.strip():
+        message = f"Idempotency key must not begin or end with a space, got {key!r}"
+    else:
+        return
+    raise PrefactorRequestError(message, "idempotency_key")
 
 
 def _uuid4() -> str:

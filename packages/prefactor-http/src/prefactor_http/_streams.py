@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from prefactor_http._calls import Call
 from prefactor_http._transport.connections import EVENT_STREAM, current_attempt, open_stream
-from prefactor_http._transport.encoding import as_list, query
+from prefactor_http._transport.encoding import as_list, query, request_url
 from prefactor_http._transport.inflate import Inflater
 from prefactor_http._transport.limits import Attempt
-from prefactor_http._transport.responses import parse
+from prefactor_http._transport.responses import parse, unreadable
 from prefactor_http._transport.translation import translated
 from prefactor_http.exceptions import (
     NETWORK_FAILURES,
@@ -91,7 +92,7 @@ class Streams:
         params: dict[str, Any] = {
             name: ",".join(listed)
             for name, given in ids.items()
-            if (listed := as_list(given or ()))
+            if (listed := as_list(name, given or ()))
         }
         if not include_spans:
             params["include_spans"] = False
@@ -107,9 +108,13 @@ class Streams:
                 headers["Last-Event-ID"] = str(after)
 
             async def attempt(*request: Any, **limits: Any) -> StreamedResponse:
-                return await self._open_stream(
+                opened = await self._open_stream(
                     *request, stale_after=stale_after, more=headers, **limits
                 )
+                if opened.coding is not None:
+                    opened.close()
+                    raise unreadable("GET", _PATH, HTTPStatus.OK, opened.coding)
+                return opened
 
             call = Call(
                 self._context, self._options, attempt, "GET", _PATH, query(params), None, None
@@ -197,7 +202,7 @@ class Streams:
         sent, redactor = self._headers.of(self.config.api_token, None, extra)
         arguments = {
             "method": method,
-            "url": f"{self.config.api_url.rstrip('/')}{path}",
+            "url": request_url(self.config.api_url, path),
             "params": params,
             "headers": sent,
             **self._extras,
@@ -226,4 +231,6 @@ class Streams:
                     raise PrefactorResponseContractError(message, status_code=opened.refusal.status)
         except NETWORK_FAILURES as error:
             raise translated(error, f"{method} {path}", redactor, limits)  # noqa: B904 - has a cause
+        except (TypeError, ValueError) as error:
+            raise as_ours(error) from None
         return opened

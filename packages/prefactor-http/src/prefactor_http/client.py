@@ -24,7 +24,13 @@ from prefactor_http._transport.connections import (
     read_response,
     session_arguments,
 )
-from prefactor_http._transport.encoding import EncodedBody, check_bytes, encode_body, query
+from prefactor_http._transport.encoding import (
+    EncodedBody,
+    check_bytes,
+    encode_body,
+    query,
+    request_url,
+)
 from prefactor_http._transport.headers import Headers
 from prefactor_http._transport.limits import Attempt
 from prefactor_http._transport.responses import RawResponse, Reply, parse, raw
@@ -52,7 +58,7 @@ class PrefactorHttpClient(Streams, Copies):
     """Typed, asynchronous access to the Prefactor API.
 
     Use it as an async context manager, or call `close()` at the end. It may be shared by any number
-    of tasks of one event loop. In another event loop, it opens a new session.
+    of tasks, and by several event loops, each of which gets a session of its own.
 
     Args:
         config: URL, token, time limits and retries.
@@ -113,8 +119,8 @@ class PrefactorHttpClient(Streams, Copies):
     async def close(self) -> None:
         """Close the session if it is open. Calling it again is harmless.
 
-        A later request opens a new session. If it is not closed, the end of the event loop closes
-        it.
+        Calls that are in flight fail, in other event loops too. A later request opens a new
+        session. If it is not closed, the end of the event loop closes it.
         """
         await self._sessions.close()
 
@@ -316,7 +322,7 @@ class PrefactorHttpClient(Streams, Copies):
             sent, redactor = self._headers.of(self.config.api_token, idempotency_key, headers)
             arguments: dict[str, Any] = {
                 "method": method,
-                "url": f"{self.config.api_url.rstrip('/')}{path}",
+                "url": request_url(self.config.api_url, path),
                 **content,
                 "headers": sent,
                 **self._extras,

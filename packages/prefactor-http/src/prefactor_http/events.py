@@ -171,7 +171,7 @@ class EventStream:
         try:
             data: Any = json.loads(block.data)
             fields = {**data, "kind": block.event, "position": int(block.last_event_id or "")}
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             message = f"Invalid event {block.event!r} in {_OPERATION}"
             raise PrefactorResponseContractError(message, cause=error) from error
         return to_model(fields, LiveEvent, _OPERATION)

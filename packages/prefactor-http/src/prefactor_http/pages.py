@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefactor_http.exceptions import PrefactorRequestError
+from prefactor_http.exceptions import PrefactorRequestError, PrefactorResponseContractError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -87,10 +87,18 @@ def page_params(
 async def walk(
     fetch: Callable[[dict[str, Any]], Awaitable[Page[T]]], page_size: int | None
 ) -> AsyncIterator[T]:
-    """Yield every row of a list. Each page is fetched after the previous one was consumed."""
+    """Yield every row of a list. Each page is fetched after the previous one was consumed.
+
+    Raises:
+        PrefactorResponseContractError: A page names itself as the next one, which would never end.
+    """
     position: dict[str, Any] | None = {}
     while position is not None:
         page = await fetch({"pagination[page_size]": page_size or MAX_PAGE_SIZE, **position})
         for row in page:
             yield row
-        position = page.following()
+        following = page.following()
+        if following is not None and following == position:
+            message = "The server answered a page with its own cursor as that of the next page"
+            raise PrefactorResponseContractError(message)
+        position = following

@@ -248,7 +248,7 @@ async def read_response(
             # again. That takes a tenth of the call.
             body = await response.read()
         if hdrs.CONTENT_ENCODING in headers and body:
-            coding = coding_of(headers[hdrs.CONTENT_ENCODING])
+            coding = coding_of(", ".join(headers.getall(hdrs.CONTENT_ENCODING)))
             body = body if coding is None else await _inflated(body, coding, limit)
     except _TooLargeError:
         return Reply(path, method, status, b"", headers, too_large(method, path, status, limit))
@@ -305,12 +305,15 @@ class StreamedResponse:
     def __init__(
         self,
         response: aiohttp.ClientResponse,
+        coding: str | None,
         refusal: Reply | None,
         as_ours: Callable[[Exception], Exception],
     ) -> None:
         """Create a reader for a response whose head has arrived."""
         self._response = response
         self._as_ours = as_ours
+        self.coding = coding
+        """The content coding of the body."""
         self.refusal = refusal
 
     async def read(self) -> bytes:
@@ -322,11 +325,6 @@ class StreamedResponse:
         except RuntimeError:
             # aiohttp's error for a closed session.
             return b""
-
-    @property
-    def coding(self) -> str | None:
-        """The content coding of the body."""
-        return coding_of(self._response.headers.get(hdrs.CONTENT_ENCODING, "identity"))
 
     @property
     def is_whole(self) -> bool:
@@ -358,6 +356,9 @@ async def open_stream(
         stale_after: The seconds that may pass without a byte.
         limit: Maximum bytes of a refusal.
         as_ours: Translates an exception of aiohttp into this package's error.
+
+    Raises:
+        PrefactorResponseContractError: The stream has a content coding that was not requested.
     """
     timeout = aiohttp.ClientTimeout(
         total=None,
@@ -368,9 +369,15 @@ async def open_stream(
     response = await session.request(
         **arguments, timeout=timeout, allow_redirects=False, auto_decompress=False
     )
-    if response.status == _OK and response.content_type in media_types:
-        return StreamedResponse(response, None, as_ours)
+    method: str = arguments["method"]
     url: str = arguments["url"]
     path = urlsplit(url).path
-    reply = await read_response(response, arguments["method"], path, limit)
-    return StreamedResponse(response, reply, as_ours)
+    if response.status != _OK or response.content_type not in media_types:
+        reply = await read_response(response, method, path, limit)
+        return StreamedResponse(response, None, reply, as_ours)
+    try:
+        coding = coding_of(response.headers.get(hdrs.CONTENT_ENCODING, "identity"))
+    except UnreadableCodingError as error:
+        response.close()
+        raise unreadable(method, path, response.status, str(error)) from None
+    return StreamedResponse(response, coding, None, as_ours)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache, partial
@@ -19,7 +19,7 @@ from uuid import UUID
 from prefactor_http.exceptions import PrefactorRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pydantic import BaseModel
 
@@ -111,9 +111,36 @@ def timestamp(moment: datetime) -> str:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
-def as_list(texts: Iterable[str]) -> list[str]:
-    """Return texts as a list. A single text is one item, because its letters are never meant."""
-    return [texts] if isinstance(texts, str) else list(texts)
+def as_list(name: str, texts: Iterable[str]) -> list[str]:
+    """Return texts as a list. A single text is one item, because its letters are never meant.
+
+    Raises:
+        PrefactorRequestError: It is not a list, or a member is not text.
+    """
+    if isinstance(texts, str):
+        return [texts]
+    if not isinstance(texts, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"{name} must be a list of texts, got {type(texts).__name__}"
+        raise PrefactorRequestError(message, name)
+    listed = list(texts)
+    for index, text in enumerate(listed):
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"{name}[{index}] must be text, got {type(text).__name__}"
+            raise PrefactorRequestError(message, f"{name}[{index}]")
+    return listed
+
+
+def request_url(api_url: str, path: str) -> str:
+    """Return the URL of a request.
+
+    Raises:
+        PrefactorRequestError: The path does not begin with a slash. It would continue the host of
+            `api_url`, and the token would be sent to another host.
+    """
+    if not isinstance(path, str) or path[:1] not in {"/", "?", ""}:  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"path must begin with a slash, got {path!r}"
+        raise PrefactorRequestError(message, "path")
+    return api_url.rstrip("/") + path
 
 
 def path_segment(name: str, value: str) -> str:
@@ -145,9 +172,10 @@ def _query_value(name: str, value: Any) -> Any:
     match value:
         case bool():
             return "true" if value else "false"
-        case str() | int():
+        # aiohttp would leave out unpaired surrogates, and so ask for something else.
+        case str() if value.isascii() or _encodes(value):
             return value
-        case float() if math.isfinite(value):
+        case int() | float() if isinstance(value, int) or math.isfinite(value):
             return value
         case datetime():
             return timestamp(value)
@@ -295,5 +323,7 @@ def _described(value: Any) -> str:
         return f"{value} has no JSON form"
     if isinstance(value, str):
         return "text with unpaired surrogates"
+    if type(value) is int:
+        return "an integer with too many digits"
     # Only the type, because the value may be a secret or very large.
     return f"a value of type {type(value).__name__}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, istr
 
+from prefactor_http._idempotency import check_key
 from prefactor_http._redaction import authorization_values, cookie_values
 from prefactor_http._transport.inflate import ACCEPTED
 from prefactor_http._version import PACKAGE_NAME, PACKAGE_VERSION
@@ -83,6 +84,9 @@ class Headers:
             token: The current token, because a configuration may be given a new one.
             key: The idempotency key.
             extra: Headers that override the client's, except for the key.
+
+        Raises:
+            PrefactorRequestError: The key cannot be sent in a header.
         """
         if token is not self._token and self._cookie is None:
             self.redactor = self.redactor.including(token)
@@ -102,6 +106,7 @@ class Headers:
                 )
             )
         if key:
+            check_key(key)
             headers[IDEMPOTENCY_KEY] = key
         return headers, redactor
 

@@ -55,6 +55,7 @@ _BY_STATUS: dict[int, type[PrefactorApiError]] = {
     RATE_LIMITED: PrefactorRateLimitError,
 }
 _INVALID = frozenset({400, 422})
+_NOT_THE_API = "HTTP {}. The answer is not from the API: check api_url, and proxies on the way"
 
 
 class Reply(NamedTuple):
@@ -200,12 +201,16 @@ def _base_error(reply: Reply, redactor: Redactor) -> PrefactorHttpError:
     cause: Exception | None = None
     try:
         value = json.loads(text)
+        if reply.status < ERROR:
+            json.loads(reply.body)  # fails if only the replaced characters made it readable
     except (ValueError, RecursionError) as error:
         cause = error
     is_object = isinstance(value, dict)
     if reply.status < ERROR or (reply.status >= SERVER_ERROR and not is_object):
         return _contract_error(reply, text, cause)
-    return _api_error(reply.status, redactor.value(value) if is_object else {})
+    if is_object:
+        return _api_error(reply.status, redactor.value(value))
+    return _api_error(reply.status, {"message": _NOT_THE_API.format(reply.status) if text else ""})
 
 
 def _redirect(reply: Reply, redactor: Redactor) -> PrefactorRedirectError:

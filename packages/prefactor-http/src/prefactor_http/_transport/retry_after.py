@@ -25,7 +25,8 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
     Args:
         headers: Response headers with lower-case names.
-        now: The time to compare a date in the header with; by default the current time.
+        now: The time to compare a date in the header with, if the response does not say when it was
+            sent; by default the current time.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
@@ -34,7 +35,9 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     seconds = _number(text)
     if seconds is not None or not text:
         return seconds
-    return _until(text, now or datetime.now(UTC))
+    # By the server's own clock, because ours may be wrong.
+    sent = _moment(headers.get("date") or "")
+    return _until(text, sent or now or datetime.now(UTC))
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:
@@ -53,15 +56,21 @@ def _plausible(seconds: float) -> float | None:
     return seconds if 0 <= seconds <= MAX_WAIT else None
 
 
-def _until(text: str, now: datetime) -> float | None:
+def _moment(text: str) -> datetime | None:
     if not text.isascii():  # parsedate_to_datetime() accepts digits of other scripts
         return None
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    if moment.tzinfo is None:  # "-0000", which is UTC by RFC 5322
-        moment = moment.replace(tzinfo=UTC)
+    # "-0000" is UTC by RFC 5322.
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _until(text: str, now: datetime) -> float | None:
+    moment = _moment(text)
+    if moment is None:
+        return None
     try:
         return _plausible(max(0.0, (moment - now).total_seconds()))
     except OverflowError:

@@ -166,5 +166,5 @@ def api_filters(given: Mapping[str, Any]) -> dict[str, Any]:
         found["min_cost"] = f"{found['min_cost']:.9f}"
     agents = found.get("agent_ids")
     if agents is not None:
-        found["agent_ids"] = ",".join(as_list(agents))
+        found["agent_ids"] = ",".join(as_list("agent_ids", agents))
     return found | as_keyed("metadata", found.pop("metadata", None))

@@ -250,7 +250,7 @@ class AgentInstanceClient(Finding, Annotations):
         body = present(
             filters=present(**api_filters(filters)),
             dry_run=dry_run,
-            ids=None if ids is None else as_list(ids),
+            ids=None if ids is None else as_list("ids", ids),
             reason=reason,
         )
         reply = await self._http.request(
@@ -274,7 +274,7 @@ class AgentInstanceClient(Finding, Annotations):
             PrefactorValidationError: There are too many runs, or none.
             PrefactorNotFoundError: The server lacks this operation.
         """
-        body = {"ids": as_list(ids)}
+        body = {"ids": as_list("ids", ids)}
         reply = await self._http.request(
             "POST", f"{PATH}/heartbeat", json_data=body, options=options
         )

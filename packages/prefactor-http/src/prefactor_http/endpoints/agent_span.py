@@ -210,7 +210,7 @@ class AgentSpanClient(Endpoint):
         Raises:
             PrefactorValidationError: There are too many ids, or one cannot be an id.
         """
-        joined = ",".join(as_list(ids))
+        joined = ",".join(as_list("ids", ids))
         if not joined:
             return Page([])
         params = {

@@ -119,7 +119,7 @@ class RiskProfileClient(Endpoint):
         checked(RiskProfileForUpdate, part, within="details")
         body = {
             **part,
-            "agent_instance_ids": as_list(agent_instance_ids),
+            "agent_instance_ids": as_list("agent_instance_ids", agent_instance_ids),
             "risk_profile_id": risk_profile_id,
         }
         reply = await self._http.request("POST", f"{PATH}/preview", json_data=body, options=options)

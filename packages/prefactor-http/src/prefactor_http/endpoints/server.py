@@ -37,6 +37,6 @@ class ServerClient(Endpoint):
         Raises:
             PrefactorValidationError: There are too many models, or one has an empty name.
         """
-        params = {"models": ",".join(as_list(models)) or None}
+        params = {"models": ",".join(as_list("models", models)) or None}
         reply = await self._read("/api/v1/prices", params, options)
         return to_details(reply, PriceTable, "prices.show")

@@ -110,10 +110,12 @@ class WebhookClient(Endpoint):
         """
         key = self._key(idempotency_key)
         details = texts(url=url, description=description, status=status) | present(
-            events=as_list(events),
-            agent_ids=None if agent_ids is None else as_list(agent_ids),
-            environment_ids=None if environment_ids is None else as_list(environment_ids),
-            purposes=None if purposes is None else as_list(purposes),
+            events=as_list("events", events),
+            agent_ids=None if agent_ids is None else as_list("agent_ids", agent_ids),
+            environment_ids=None
+            if environment_ids is None
+            else as_list("environment_ids", environment_ids),
+            purposes=None if purposes is None else as_list("purposes", purposes),
         )
         reply = await self._write("POST", PATH, {"details": details}, key, options)
         return _with_secret(reply, "webhooks.create")
