@@ -25,7 +25,7 @@ most a third of the successful calls."""
 class RetryQuota:
     """A token bucket, shared by all calls of a client and of its `with_options` copies.
 
-    Needs no lock, because it is used from one event loop and no method awaits.
+    Needs no lock: no method awaits, and loops in several threads at most miscount by a few tokens.
     """
 
     __slots__ = ("_capacity", "_tokens")
