@@ -142,6 +142,18 @@ def test_cycles_and_deep_nesting_are_bounded() -> None:
     assert encode(plain(deep)).startswith(b"[[[[")
 
 
+def test_shared_parts_are_bounded() -> None:
+    """A value that refers to each of its parts twice, at every level, is recorded up to a limit."""
+    shared: Any = ["bottom"]
+    for _ in range(30):
+        shared = [shared, shared]
+    around = AIMessage(content=[{"type": "text", "text": "Hi"}])
+    around.content.append(around)
+
+    assert str(plain(shared)).count("...") > 0
+    assert plain(around)["content"] == [{"type": "text", "text": "Hi"}, "..."]
+
+
 def test_secrets_and_internal_metadata_are_left_out() -> None:
     """Metadata that is named like a secret, or is LangChain's own, is not recorded."""
     metadata = {

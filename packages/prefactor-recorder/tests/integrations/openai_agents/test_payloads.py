@@ -233,3 +233,22 @@ def test_speech_is_recorded_without_its_sound(recorder: InMemoryRecorder, proces
     assert the_span(recorder, "openai_agents:transcription").result == {"text": "Hello"}
     assert the_span(recorder, "openai_agents:speech").payload == {"model": "m-2", "input": "Hi"}
     assert "UklGRg" not in str([(each.payload, each.result) for each in recorder.spans])
+
+
+def test_shared_and_circular_data_is_bounded(recorder: InMemoryRecorder, processor: Any) -> None:
+    """Data that contains itself, or its parts many times over, is recorded up to a limit."""
+    circle: list[Any] = [1]
+    circle.append(circle)
+    shared: Any = ["bottom"]
+    for _ in range(30):
+        shared = [shared, shared]
+    with recorder.run(), agents.trace("work"):
+        with agents.custom_span("step", {"circle": circle}):
+            pass
+        with agents.custom_span("step", {"shared": shared}):
+            pass
+
+    first, second = (each for each in recorder.spans if each.schema_name == "openai_agents:custom")
+    assert first.payload["data"] == {"circle": [1, "..."]}
+    assert second.payload["data"]["shared"]
+    assert [first.status, second.status] == ["complete", "complete"]

@@ -1,4 +1,4 @@
-"""Helpers for payloads and results: merging text, and the payload of a request."""
+"""Helpers for payloads and results: merging text, walking values, the payload of a request."""
 
 from __future__ import annotations
 
@@ -13,6 +13,38 @@ MAX_PARTS = 1_000
 """Maximum choices, tool calls or blocks recorded of a streamed response."""
 CUT = "stream_truncated"
 """The member of a merged response that says it is truncated."""
+MAX_DEPTH = 32
+"""Maximum nesting of a value."""
+MAX_CONTAINERS = 100_000
+"""Maximum containers in a value. One that occurs in several places counts in each."""
+OMITTED = "..."
+"""Replaces a container beyond these limits, or inside itself."""
+
+
+class Walk:
+    """The containers around a part of a value, and how many more are visited.
+
+    Without a limit, a list of two references to a list of two references, and so on, would be
+    visited a number of times that is exponential in its depth.
+    """
+
+    __slots__ = ("_around", "_left")
+
+    def __init__(self) -> None:
+        self._around: set[int] = set()
+        self._left = MAX_CONTAINERS
+
+    def enter(self, container: Any) -> bool:
+        """Enter a container, to be left again. Return False if it is to be omitted."""
+        if id(container) in self._around or len(self._around) > MAX_DEPTH or self._left <= 0:
+            return False
+        self._left -= 1
+        self._around.add(id(container))
+        return True
+
+    def leave(self, container: Any) -> None:
+        """Leave a container that was entered."""
+        self._around.discard(id(container))
 
 
 class SizeBudget:

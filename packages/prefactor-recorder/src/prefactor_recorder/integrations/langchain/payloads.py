@@ -13,12 +13,10 @@ from langchain_core.prompt_values import PromptValue
 from pydantic import BaseModel
 
 from prefactor_recorder.guard import not_interrupts
+from prefactor_recorder.integrations._common.payloads import OMITTED, Walk
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-MAX_DEPTH = 32
-"""Maximum nesting of a value."""
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 """The usual roles of LangChain's message types."""
@@ -51,38 +49,41 @@ _INTERNAL = ("langgraph_", "ls_", "lc_", "__", "checkpoint_")
 _GRAPH_VALUES = ("Command", "Interrupt", "Send")
 
 
-def plain(value: Any, depth: int = 0, above: frozenset[int] = frozenset()) -> Any:
+def plain(value: Any, walk: Walk | None = None) -> Any:
     """Convert a value of LangChain or of the host to JSON. Leave unknown values as they are."""
     if value is None or isinstance(value, (str, int, float)):
         return value
+    walk = walk or Walk()
+    if not walk.enter(value):
+        return OMITTED
+    try:
+        return _converted(value, walk)
+    finally:
+        walk.leave(value)
+
+
+def _converted(value: Any, walk: Walk) -> Any:
     if isinstance(value, BaseMessage):
-        return message(value)
-    if depth > MAX_DEPTH or id(value) in above:
-        return "..."
-    above, depth = above | {id(value)}, depth + 1
+        return message(value, walk)
     if isinstance(value, Mapping):
         members = cast("Any", value).items()
-        return {str(key): plain(member, depth, above) for key, member in members}
+        return {str(key): plain(member, walk) for key, member in members}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(member, depth, above) for member in cast("Sequence[Any]", value)]
-    return _object(value, depth, above)
-
-
-def _object(value: Any, depth: int, above: frozenset[int]) -> Any:
+        return [plain(member, walk) for member in cast("Sequence[Any]", value)]
     if isinstance(value, Document):
-        return document(value)
+        return document(value, walk)
     if isinstance(value, PromptValue):
-        return [message(each) for each in value.to_messages()]
-    return _of_class(value, value.__class__, depth, above)
+        return [message(each, walk) for each in value.to_messages()]
+    return _of_class(value, value.__class__, walk)
 
 
-def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
+def _of_class(value: Any, kind: type, walk: Walk) -> Any:
     if kind.__module__.startswith(("langgraph.", "langchain_core.")):
         # Nobody intends to record the content of stores, writers or configurations.
         if kind.__name__ not in _GRAPH_VALUES:
             return f"<{kind.__qualname__}>"
         return {
-            name: plain(member, depth, above)
+            name: plain(member, walk)
             for name in ("goto", "update", "resume", "graph", "node", "arg", "value", "id")
             if (member := getattr(value, name, None)) not in (None, ())
         }
@@ -93,11 +94,11 @@ def _of_class(value: Any, kind: type, depth: int, above: frozenset[int]) -> Any:
             return f"<{kind.__qualname__}>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [field.name for field in dataclasses.fields(value)]
-        return {name: plain(getattr(value, name, None), depth, above) for name in fields}
+        return {name: plain(getattr(value, name, None), walk) for name in fields}
     return value
 
 
-def message(value: BaseMessage) -> dict[str, Any]:
+def message(value: BaseMessage, walk: Walk | None = None) -> dict[str, Any]:
     """Convert a message: its role, content, and tool calls or tool result."""
     # Not with `getattr`, which is slow for fields that a pydantic model lacks. Each step of an
     # agent converts all messages so far.
@@ -105,15 +106,15 @@ def message(value: BaseMessage) -> dict[str, Any]:
     content = fields["content"]
     converted: dict[str, Any] = {
         "role": fields.get("role") or _role(value.type),
-        "content": content if type(content) is str else plain(content),
+        "content": content if type(content) is str else plain(content, walk),
     }
     if name := fields.get("name"):
         converted["name"] = name
     if calls := fields.get("tool_calls"):
-        converted["tool_calls"] = [tool_call(call) for call in calls]
+        converted["tool_calls"] = [tool_call(call, walk) for call in calls]
     if invalid := fields.get("invalid_tool_calls"):
         converted["invalid_tool_calls"] = [
-            {**tool_call(call), "error": call.get("error")} for call in invalid
+            {**tool_call(call, walk), "error": call.get("error")} for call in invalid
         ]
     if call_id := fields.get("tool_call_id"):
         converted["tool_call_id"] = call_id
@@ -130,16 +131,17 @@ def _role(kind: str) -> str:
     return ROLES.get(kind, kind)
 
 
-def tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
+def tool_call(call: Mapping[str, Any], walk: Walk | None = None) -> dict[str, Any]:
     """Convert a tool call."""
-    return {"id": call.get("id"), "name": call.get("name"), "arguments": plain(call.get("args"))}
+    arguments = plain(call.get("args"), walk)
+    return {"id": call.get("id"), "name": call.get("name"), "arguments": arguments}
 
 
-def document(value: Document) -> dict[str, Any]:
+def document(value: Document, walk: Walk | None = None) -> dict[str, Any]:
     """Convert a document."""
     converted: dict[str, Any] = {"page_content": value.page_content}
     if value.metadata:
-        converted["metadata"] = plain(value.metadata)
+        converted["metadata"] = plain(value.metadata, walk)
     if identifier := getattr(value, "id", None):
         converted["id"] = identifier
     return converted

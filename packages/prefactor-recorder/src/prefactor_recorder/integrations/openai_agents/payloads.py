@@ -18,6 +18,7 @@ from prefactor_otel.json_values import (
     without_secrets,
 )
 from prefactor_recorder.integrations._common.call import dump_model
+from prefactor_recorder.integrations._common.payloads import OMITTED, Walk
 from prefactor_recorder.integrations.openai.results import response_result
 
 PARAMETERS = (
@@ -36,13 +37,19 @@ PARAMETERS = (
 the others."""
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, walk: Walk | None = None) -> Any:
     """Convert the models inside a value to JSON."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in cast("Any", value).items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in cast("Any", value)]
-    return dump_model(value) if hasattr(value, "model_dump") else value
+    if not isinstance(value, Mapping | list | tuple):
+        return dump_model(value) if hasattr(value, "model_dump") else value
+    walk = walk or Walk()
+    if not walk.enter(value):
+        return OMITTED
+    try:
+        if isinstance(value, Mapping):
+            return {str(key): plain(each, walk) for key, each in cast("Any", value).items()}
+        return [plain(each, walk) for each in cast("Any", value)]
+    finally:
+        walk.leave(value)
 
 
 def start_payload(data: Any) -> dict[str, Any]:
