@@ -139,14 +139,14 @@ def test_recovery_speeds_up_after_successes() -> None:
 
 def test_limits_double_back_to_their_maximum() -> None:
     """Each time that the server has accepted enough requests, the limits double, to the maximum."""
-    allowance = BatchLimits(1000, 4000)
-    allowance.refused(300)
-    allowance.too_large(2000)
+    limits = BatchLimits(1000, 4000)
+    limits.refused(300)
+    limits.too_large(2000)
     grown = []
     for _ in range(4):
         for _ in range(TRUST):
-            grown.append((allowance.items, allowance.bytes - FRAME))
-            allowance.succeeded()
+            grown.append((limits.items, limits.bytes - FRAME))
+            limits.succeeded()
     expected = [(150, 1000), (300, 2000 + FRAME), (600, 4000 - FRAME), (1000, 4000 - FRAME)]
 
     assert grown == [one for one in expected for _ in range(TRUST)]
@@ -154,37 +154,37 @@ def test_limits_double_back_to_their_maximum() -> None:
 
 def test_a_rejected_size_is_halved_down_to_one_item() -> None:
     """In a request of a thousand, the bad item is found in ten requests; then the size returns."""
-    allowance = BatchLimits(1000, 4000)
+    limits = BatchLimits(1000, 4000)
     halvings = 0
-    while allowance.items > 1:
-        allowance.refused(allowance.items)
+    while limits.items > 1:
+        limits.refused(limits.items)
         halvings += 1
     assert halvings == 9
-    allowance.singled_out()
-    assert allowance.items == 1000
+    limits.singled_out()
+    assert limits.items == 1000
 
 
 def test_a_limit_of_the_server_is_learned() -> None:
     """A refused size is not tried again until many requests have succeeded."""
-    allowance = BatchLimits(1000, 4000)
-    allowance.refused(1000)
-    allowance.too_large(4000)
+    limits = BatchLimits(1000, 4000)
+    limits.refused(1000)
+    limits.too_large(4000)
     for _ in range(TRUST - 1):
-        allowance.succeeded()
-    assert (allowance.items, allowance.bytes) == (500, 2000 + FRAME)
-    allowance.succeeded()
-    assert (allowance.items, allowance.bytes) == (1000, 4000)
+        limits.succeeded()
+    assert (limits.items, limits.bytes) == (500, 2000 + FRAME)
+    limits.succeeded()
+    assert (limits.items, limits.bytes) == (1000, 4000)
 
 
 def test_trouble_shrinks_requests_and_success_restores_them() -> None:
     """A server that fails on large requests gets small ones; each success doubles them."""
-    allowance = BatchLimits(1000, 4000)
-    allowance.troubled(1000)
-    allowance.troubled(500)
-    assert allowance.items == 250
-    allowance.succeeded()
-    allowance.succeeded()
-    assert allowance.items == 1000
+    limits = BatchLimits(1000, 4000)
+    limits.troubled(1000)
+    limits.troubled(500)
+    assert limits.items == 250
+    limits.succeeded()
+    limits.succeeded()
+    assert limits.items == 1000
 
 
 @pytest.mark.parametrize("runs", [[], ["run-1"], ["run-1", "run-2", "run-3"]])

@@ -59,13 +59,13 @@ class Engine:
             probe_interval=settings.probe_interval,
             in_flight=settings.requests_in_flight,
         )
-        self._allowance = BatchLimits(settings.batch_items, settings.batch_bytes)
+        self._batch_limits = BatchLimits(settings.batch_items, settings.batch_bytes)
         self._polling = PollSchedule(settings.poll_interval)
         self._heartbeats = HeartbeatSchedule(settings.heartbeat_interval)
         self._handler = ResponseHandler(
             context,
             self._throttle,
-            self._allowance,
+            self._batch_limits,
             polling=self._polling,
             heartbeats=self._heartbeats,
         )
@@ -126,7 +126,9 @@ class Engine:
         now = _now()
         self._planner.release(now)
         while self._may_send_at(sender) <= now:
-            batch = self._planner.next_batch(now, self._allowance.items, self._allowance.bytes)
+            batch = self._planner.next_batch(
+                now, self._batch_limits.items, self._batch_limits.bytes
+            )
             if batch is None:
                 return
             self._throttle.sent(now)

@@ -358,7 +358,7 @@ class Planner:
         """Dead-letter an item, and remember that its dependents cannot be delivered."""
         self._dead_letter(item.entries, refusal, settlement)
         unknown = disposition is Disposition.UNKNOWN_RUN
-        self.rejections.refused(item.record, refusal, unknown_run=unknown)
+        self.rejections.add(item.record, refusal, unknown_run=unknown)
 
     def _return(self, queue: RunQueue, kept: list[Item], settlement: Settlement) -> None:
         """Put the remaining items back, and dead-letter those that depend on a rejected record."""

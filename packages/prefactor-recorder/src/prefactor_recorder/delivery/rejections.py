@@ -61,7 +61,7 @@ class Rejections:
         if self._reasons:
             self._reasons.pop(identifier, None)
 
-    def refused(self, record: Record, refusal: dict[str, Any], *, unknown_run: bool) -> None:
+    def add(self, record: Record, refusal: dict[str, Any], *, unknown_run: bool) -> None:
         """Record that a record was rejected permanently.
 
         Args:

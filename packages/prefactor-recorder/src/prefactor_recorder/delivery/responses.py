@@ -42,7 +42,7 @@ class ResponseHandler:
         self,
         context: DeliveryContext,
         throttle: Throttle,
-        allowance: BatchLimits,
+        batch_limits: BatchLimits,
         *,
         polling: PollSchedule,
         heartbeats: HeartbeatSchedule,
@@ -51,7 +51,7 @@ class ResponseHandler:
         self._context = context
         self._planner = context.planner
         self._throttle = throttle
-        self._allowance = allowance
+        self._batch_limits = batch_limits
         self._polling = polling
         self._heartbeats = heartbeats
         self._account_known = False
@@ -60,8 +60,8 @@ class ResponseHandler:
     @property
     def is_full(self) -> bool:
         """Whether enough items are ready to fill a request."""
-        planner, allowance = self._planner, self._allowance
-        return planner.ready_items >= allowance.items or planner.ready_bytes >= allowance.bytes
+        planner, limits = self._planner, self._batch_limits
+        return planner.ready_items >= limits.items or planner.ready_bytes >= limits.bytes
 
     def commit(self, settlement: Settlement) -> None:
         """Ack delivered entries, write dead letters, and update the statistics."""
@@ -126,7 +126,7 @@ class ResponseHandler:
 
     def _succeeded(self) -> None:
         self._blamed = 0
-        self._allowance.succeeded()
+        self._batch_limits.succeeded()
         if self._throttle.succeeded(backlog=self.is_full or self._context.journal.unread > 0):
             self._planner.unblock()
             self._context.log.recovered()
@@ -194,14 +194,14 @@ class ResponseHandler:
             self._throttle.recover()
             if request is RequestOutcome.TOO_LARGE:
                 limit = failure.limit if failure.limit_of == "request_bytes" else None
-                self._allowance.too_large(sum(item.size for item in batch.items.values()), limit)
+                self._batch_limits.too_large(sum(item.size for item in batch.items.values()), limit)
             else:
-                self._allowance.refused(items)
+                self._batch_limits.refused(items)
             self._planner.requeue(batch, sent=False)
 
     def _blame(self, batch: Batch, failure: Failure, request: RequestOutcome) -> None:
         """Dead-letter a single rejected item. Pause if the server keeps rejecting single items."""
-        self._allowance.singled_out()
+        self._batch_limits.singled_out()
         outcome = Outcome(Disposition.DEAD_LETTER, failure.refusal)
         self.commit(self._planner.apply(batch, [outcome], _now()))
         self._blamed += request is RequestOutcome.SHRINK
@@ -224,12 +224,12 @@ class ResponseHandler:
             context.log.failing(failure.summary, now)
         suspicious = again and failure.sent and failure.retry_after is None
         if suspicious and items == 1:
-            self._allowance.singled_out()
+            self._batch_limits.singled_out()
             outcome = Outcome(Disposition.RETRY, failure.refusal)
             self.commit(self._planner.apply(batch, [outcome], now))
             return
         if suspicious and news:
-            self._allowance.troubled(items)
+            self._batch_limits.troubled(items)
         self._planner.requeue(batch, sent=failure.sent)
 
     def _pause(self, why: str) -> None:
