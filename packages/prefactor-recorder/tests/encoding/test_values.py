@@ -133,6 +133,24 @@ def test_a_dense_graph_is_bounded() -> None:
     assert kept["last"] == "kept"
 
 
+def test_a_key_of_many_tuples_is_bounded() -> None:
+    """A tuple of tuples as a key becomes a name without a walk over all of its members."""
+    walked: list[PurePosixPath] = []
+
+    class Walked(PurePosixPath):
+        def __str__(self) -> str:
+            walked.append(self)
+            return "a"
+
+    key: Any = Walked("a")
+    for _ in range(3):
+        key = (key,) * 64
+    (name,) = json.loads(encode_object({key: 1}))
+
+    assert name.startswith("(((a, a, ")
+    assert len(walked) < 64**2
+
+
 anything = st.recursive(
     st.none()
     | st.booleans()

@@ -337,8 +337,14 @@ def key_text(key: Any, depth: int = 0) -> str:
     if _is_enum(kind) and depth < _MAX_CONVERSIONS:
         return key_text(key.value, depth + 1)
     if kind is tuple and depth < _MAX_CONVERSIONS and len(key) <= _MAX_REFERENCES:
-        parts = [key_text(each, depth + 1) for each in key]
-        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"[:MAX_TEXT]
+        parts: list[str] = []
+        left = MAX_TEXT  # so that nested tuples do not take a time exponential in their depth
+        for each in key:
+            if left <= 0:
+                break
+            parts.append(key_text(each, depth + 1))
+            left -= len(parts[-1])
+        return f"({', '.join(parts)}{',' * (len(key) == 1)})"[:MAX_TEXT]
     for known, text in _KEYS:
         if issubclass(kind, known):
             return replace_surrogates(text(key)[:MAX_TEXT])
