@@ -1,5 +1,7 @@
 """Putting dead letters back while their process continues, and during failures."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -95,6 +97,27 @@ def test_a_failed_retry_keeps_the_dead_letter(file: Path, monkeypatch: pytest.Mo
 
 def _fail(*_: object) -> None:
     raise OSError("the disk is full")
+
+
+def test_a_retry_on_a_full_disk_leaves_nothing_partial(file: Path, spool: Path) -> None:
+    """If the rest of the dead letters cannot be written again, their copy is deleted."""
+    append_dead_letter(file, letter(1), 10**8)
+    record = Record(Operation.CREATE_SPAN, "run-2", "span-2", b'"payload":"%b"' % (b"x" * 10**6))
+    append_dead_letter(file, encode_dead_letter(record, REFUSAL, datetime.now(UTC)), 10**8)
+    first, _ = read_dead_letters(file)
+    program = Path(sys.executable).parent / "prefactor-spool"
+    command = [program, "retry", first.id, "--spool-dir", spool]
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert "File too large" in ended.stderr
+    assert [path for path in file.parent.iterdir() if ".dead" in path.name] == [file]
+    assert len(read_dead_letters(file)) == 2
 
 
 def test_a_crash_before_dead_letters_are_deleted_loses_none(
