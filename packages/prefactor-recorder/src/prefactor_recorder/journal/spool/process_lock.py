@@ -66,17 +66,14 @@ def lock_new_process(directory: Path) -> ProcessLock:
     """
     while True:
         path = directory / f"{os.getpid()}-{secrets.token_hex(4)}{LOCK}"
-        descriptor = create_file(path)
         try:
-            locked = _lock(path, descriptor)
+            locked = _locked(path, create_file(path))
         except OSError:
-            os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
-        if locked:
-            return ProcessLock(path, descriptor)
+        if locked is not None:
+            return locked
         # Another process took the new file for a dead process's before it was locked.
-        os.close(descriptor)
         path.unlink(missing_ok=True)
 
 
@@ -92,8 +89,17 @@ def lock_dead_process(path: Path) -> ProcessLock | None:
         descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
     except FileNotFoundError:
         return None
-    if _lock(path, descriptor):
-        return ProcessLock(path, descriptor)
+    return _locked(path, descriptor)
+
+
+def _locked(path: Path, descriptor: int) -> ProcessLock | None:
+    """Lock an open file, or close it."""
+    try:
+        if _lock(path, descriptor):
+            return ProcessLock(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     return None
 
