@@ -35,6 +35,11 @@ class Lease:
         self._budget = budget
         self._size = 0
 
+    @property
+    def size(self) -> int:
+        """The number of bytes held."""
+        return self._size
+
     def take(self, size: int) -> None:
         """Hold ``size`` more bytes.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from prefactor_server.api.asgi.application import Api
 from prefactor_server.api.asgi.auth import Authenticator
@@ -14,6 +15,7 @@ from prefactor_server.api.kernel.passwords import Passwords
 from prefactor_server.api.kernel.server_process import ServerProcess
 from prefactor_server.api.kernel.services import Limits, Services
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
+from prefactor_server.api.kernel.turns import Turns
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.api.views.event import changes_message
 from prefactor_server.commands.writer import Writer
@@ -23,6 +25,9 @@ from prefactor_server.follower.webhooks import SecretBox, WebhookClient
 from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider
 from prefactor_server.queries import Reader
+
+# Of the four threads or connections that read.
+_COSTLY_READS_AT_ONCE: Final = 2
 
 
 def create_api(
@@ -85,6 +90,7 @@ def create_api(
         passwords=Passwords(),
         sign_in_limiter=SignInLimiter(),
         webhooks=webhooks or WebhookClient(SecretBox("", random_bytes), now_us=now_us),
+        costly_reads=Turns(_COSTLY_READS_AT_ONCE),
         provider=provider,
     )
     return Api(

@@ -35,9 +35,12 @@ LimitName: TypeAlias = Literal[
     "quality_names",
     "raised_alerts",
     "metadata_keys",
+    "page_bytes",
     "export_bytes",
     "export_spans",
     "items",
+    "bulk_read_cost",
+    "bulk_read_bytes",
 ]
 FieldCode: TypeAlias = Literal["required_value", "invalid_value", "unexpected_ref_type"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound
@@ -11,6 +12,9 @@ from prefactor_server.queries.visibility import scoped_to
 from prefactor_server.storage.base import SpanRecord, Storage
 
 __all__ = ["AgentSpanQueries", "SpanRecord"]
+
+MAX_PAGE_BYTES: Final = 64 * 1024 * 1024
+"""The most bytes of payloads on one page."""
 
 
 class AgentSpanQueries:
@@ -39,13 +43,24 @@ class AgentSpanQueries:
             raise NotFound(f"Span {span_id!r} not found")
         return record
 
-    async def existing(self, principal: Principal, ids: Collection[str]) -> Sequence[SpanRecord]:
-        """Return the spans among ``ids`` that the caller may see, in no particular order."""
-        records = await self._storage.spans_by_id(principal.account_id, ids)
+    async def existing(
+        self, principal: Principal, ids: Collection[str], max_bytes: int | None = None
+    ) -> Sequence[SpanRecord]:
+        """Return the spans among ``ids`` that the caller may see, in no particular order.
+
+        Raises:
+            TooLarge: the payloads have more than ``max_bytes``.
+        """
+        records = await self._storage.spans_by_id(principal.account_id, ids, max_bytes)
         return [
             one for one in records if principal.can_see(one.span.agent_id, one.span.environment_id)
         ]
 
     async def page(self, principal: Principal, listing: Listing) -> Page[SpanRecord]:
-        """Return a page of spans."""
-        return await self._storage.spans(principal.account_id, scoped_to(principal, listing))
+        """Return a page of spans.
+
+        Raises:
+            TooLarge: their payloads have more than ``MAX_PAGE_BYTES``.
+        """
+        scoped = scoped_to(principal, listing)
+        return await self._storage.spans(principal.account_id, scoped, MAX_PAGE_BYTES)

@@ -79,12 +79,16 @@ class SpanRef(NamedTuple):
 
 
 class RunFigures(NamedTuple):
-    """The figures computed from the spans of a run: risk, tokens, last activity."""
+    """The figures computed from the spans of a run: risk, tokens, last activity.
+
+    ``counted`` is the number of spans that were counted for them.
+    """
 
     scored: ScoredRun | None
     tokens: Sequence[TokenUse]
     span_counts: Mapping[str, int]
     last_activity_at: int | None
+    counted: int
 
 
 class RiskQueries:
@@ -145,16 +149,16 @@ class RiskQueries:
 
     async def for_run(self, run: AgentInstance) -> RunFigures:
         """Return the score of a run, its tokens, and its spans per type."""
-        uses, last_activity_at = (
-            await self._exact(run) or (await self.counted(run.account_id, [run.id]))[run.id]
-        )
+        exact = await self._exact(run)
+        uses, last_activity_at = exact or (await self.counted(run.account_id, [run.id]))[run.id]
         profile = (await self._profiles(run.account_id, {run.agent_id})).get(run.agent_id)
         counts = span_counts(uses)
         scored = None
         if profile is not None:
             scored = ScoredRun(profile, await self._risk(run, profile.weights(), counts))
         tokens = [TokenUse(*use[1:]) for use in uses]
-        return RunFigures(scored, tokens, dict(sorted(counts.items())), last_activity_at)
+        counted = run.span_total if exact is None else 0
+        return RunFigures(scored, tokens, dict(sorted(counts.items())), last_activity_at, counted)
 
     async def counted(self, account_id: str, run_ids: Sequence[str]) -> Mapping[str, RunUse]:
         """Count the spans of runs, by run."""

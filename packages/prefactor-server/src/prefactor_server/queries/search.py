@@ -15,7 +15,7 @@ from prefactor_server.domain.search.snippet import snippet
 from prefactor_server.domain.search.text import span_text
 from prefactor_server.domain.search.words import Term, scope_word, terms_of
 from prefactor_server.queries.derived import DerivedQueries
-from prefactor_server.storage.base import SpanRecord, Storage
+from prefactor_server.storage.base import SpanTexts, Storage
 
 TEXT = "text"
 """The name of the filter for text."""
@@ -70,14 +70,17 @@ class SearchQueries:
             for run_id in run_ids
             if run_id in found.matches
         }
-        records = await self._storage.spans_by_id(principal.account_id, tuple(spans))
+
+        def make(texts: SpanTexts) -> tuple[str, str, str | None]:
+            return texts.id, texts.agent_instance_id, _snippet(texts, found.terms)
+
+        # A span at a time, because payloads may have megabytes.
+        snippets = await self._storage.facets.each_text(principal.account_id, tuple(spans), make)
         shown: dict[str, Shown] = {}
-        for record in records:
-            match = spans[record.span.id]
-            if record.span.agent_instance_id == match.agent_instance_id:
-                text = _snippet(record, found.terms)
-                if text is not None:
-                    shown[match.agent_instance_id] = Shown(match.span_id, text, match.is_cut)
+        for span_id, run_id, text in snippets:
+            match = spans[span_id]
+            if run_id == match.agent_instance_id and text is not None:
+                shown[run_id] = Shown(span_id, text, match.is_cut)
         return shown
 
 
@@ -101,7 +104,10 @@ def _scopes(principal: Principal, filters: Sequence[Filter]) -> Sequence[str]:
     return tuple(dict.fromkeys(scopes))
 
 
-def _snippet(record: SpanRecord, terms: Sequence[Term]) -> str | None:
-    result = None if record.result is None else msgspec.json.decode(record.result)
-    text, _ = span_text(record.span.summary, msgspec.json.decode(record.payload), result)
+def _snippet(texts: SpanTexts, terms: Sequence[Term]) -> str | None:
+    payload, result = (
+        None if document is None else msgspec.json.decode(document)
+        for document in (texts.payload, texts.result)
+    )
+    text, _ = span_text(texts.summary, payload, result)
     return snippet(text, terms)

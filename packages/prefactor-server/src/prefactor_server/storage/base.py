@@ -36,7 +36,7 @@ from prefactor_server.storage.batch import (
     Row,
     Snapshot,
 )
-from prefactor_server.storage.facets import Facets
+from prefactor_server.storage.facets import Facets, SpanTexts
 from prefactor_server.storage.feed import Feed
 from prefactor_server.storage.heartbeats import Heartbeats
 from prefactor_server.storage.maintenance import Maintenance
@@ -59,6 +59,7 @@ __all__ = [
     "Row",
     "Snapshot",
     "SpanRecord",
+    "SpanTexts",
     "SpanUsage",
     "Storage",
 ]
@@ -245,12 +246,24 @@ class Storage(Protocol):
         """Return a span with its payloads."""
         ...
 
-    async def spans_by_id(self, account_id: str, ids: Collection[str]) -> Sequence[SpanRecord]:
-        """Return the existing spans among ``ids``, with payloads, in no particular order."""
+    async def spans_by_id(
+        self, account_id: str, ids: Collection[str], max_bytes: int | None = None
+    ) -> Sequence[SpanRecord]:
+        """Return the existing spans among ``ids``, with payloads, in no particular order.
+
+        Raises:
+            TooLarge: the payloads have more than ``max_bytes``. None of them was read.
+        """
         ...
 
-    async def spans(self, account_id: str, listing: Listing) -> Page[SpanRecord]:
-        """Return a page of spans with their payloads."""
+    async def spans(
+        self, account_id: str, listing: Listing, max_bytes: int | None = None
+    ) -> Page[SpanRecord]:
+        """Return a page of spans with their payloads.
+
+        Raises:
+            TooLarge: the payloads have more than ``max_bytes``. None of them was read.
+        """
         ...
 
     async def span_usage(self, account_id: str, run_ids: Sequence[str]) -> Sequence[SpanUsage]:

@@ -14,6 +14,7 @@ from prefactor_server.domain.listing import Filter
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.agent_instance_facets import (
     FACETS,
+    MAX_TYPES,
     MAX_VALUES,
     MetadataCount,
     RunGroup,
@@ -68,13 +69,22 @@ class Facets(Protocol):
     async def span_types(
         self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
     ) -> Mapping[str, int]:
-        """Count the matching runs among them by the types of their spans."""
+        """Count the matching runs among them by the types of their spans.
+
+        Counts at most ``MAX_TYPES`` pairs of run and type.
+        """
         ...
 
     async def metadata_counts(
-        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+        self,
+        account_id: str,
+        within: Sequence[Filter],
+        filters: Sequence[Filter],
+        limit: int,
+        *,
+        key: str | None = None,
     ) -> Sequence[MetadataCount]:
-        """Count the matching runs among them by the texts in their metadata.
+        """Count the matching runs among them by the texts in their metadata, of one key or of all.
 
         Returns the most frequent texts of each key, starting with the most frequent key.
         """
@@ -131,21 +141,28 @@ def span_types_sql(
     """Return the statement that counts the span types of matching runs."""
     examined, matching = _examined(account_id, within, filters)
     return Clause(
-        "SELECT span_type.schema_name, count(*) "  # noqa: S608 - ours
+        "SELECT schema_name, count(*) "  # noqa: S608 - ours
+        "FROM (SELECT span_type.schema_name AS schema_name "
         f"FROM (SELECT * FROM (SELECT * FROM agent_instance WHERE {examined.sql} LIMIT ?) "
         f"AS examined WHERE {matching.sql}) AS matching "
         "CROSS JOIN run_span_type AS span_type "
         "WHERE span_type.account_id = matching.account_id "
-        "AND span_type.agent_instance_id = matching.id GROUP BY span_type.schema_name",
-        (*examined.parameters, limit, *matching.parameters),
+        "AND span_type.agent_instance_id = matching.id LIMIT ?) AS pair GROUP BY schema_name",
+        (*examined.parameters, limit, *matching.parameters, MAX_TYPES),
     )
 
 
 def metadata_counts_sql(
-    account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+    account_id: str,
+    within: Sequence[Filter],
+    filters: Sequence[Filter],
+    limit: int,
+    *,
+    key: str | None = None,
 ) -> Clause:
     """Return the statement that counts the texts in the metadata of matching runs."""
     examined, matching = _examined(account_id, within, filters)
+    of_key, keys = ("", ()) if key is None else ("AND entry.key = ? ", (key,))
     return Clause(
         "SELECT key, value, runs, texts FROM (SELECT entry.key AS key, "  # noqa: S608 - ours
         "entry.value AS value, count(*) AS runs, "
@@ -156,9 +173,10 @@ def metadata_counts_sql(
         f"AS examined WHERE {matching.sql}) AS matching "
         "CROSS JOIN agent_instance_metadata_entry AS entry "
         "WHERE entry.account_id = matching.account_id "
-        "AND entry.agent_instance_id = matching.id GROUP BY entry.key, entry.value) AS counted "
+        f"AND entry.agent_instance_id = matching.id {of_key}"
+        "GROUP BY entry.key, entry.value) AS counted "
         "WHERE place <= ? ORDER BY key_runs DESC, key, place",
-        (*examined.parameters, limit, *matching.parameters, MAX_VALUES),
+        (*examined.parameters, limit, *matching.parameters, *keys, MAX_VALUES),
     )
 
 

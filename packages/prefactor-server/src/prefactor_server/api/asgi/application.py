@@ -6,7 +6,6 @@ a single span.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
@@ -35,6 +34,7 @@ from prefactor_server.api.kernel.operation import (
     Encoded,
     Live,
     Operation,
+    PureOperation,
     RawOperation,
     Read,
     Redirecting,
@@ -42,7 +42,9 @@ from prefactor_server.api.kernel.operation import (
     Write,
 )
 from prefactor_server.api.kernel.query import read_query
+from prefactor_server.api.kernel.reads import in_turn
 from prefactor_server.api.kernel.services import Services
+from prefactor_server.api.kernel.turns import Turns
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
 from prefactor_server.domain.api_token import Principal
@@ -117,7 +119,7 @@ class Api:
         self._budget = budget
         # What such a response is made of is many times its size. More of them wait, rather than
         # use up the memory budget.
-        self._streaming = asyncio.Semaphore(_STREAMED_AT_ONCE)
+        self._streaming = Turns(_STREAMED_AT_ONCE)
         self._rate_limiter = RateLimiter(services.limits.requests_per_second)
         self.operations = operations
         self.events = services.events
@@ -247,7 +249,7 @@ class Api:
             return _OpenedStream(subscription, is_allowed, deflated)
         if isinstance(operation, Streamed):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
-            async with self._streaming:
+            async with self._streaming.turn(principal.token_id):
                 return await _streamed(operation, call, requested_coding(scope["headers"]))
         if isinstance(operation, Downloaded):
             call.query = read_query(scope["query_string"], operation.parameters, principal)
@@ -314,7 +316,7 @@ class Api:
     ) -> Reply:
         if isinstance(operation, Read):
             call.query = read_query(scope["query_string"], operation.parameters, call.principal)
-            return Reply(await operation.answer(call))
+            return Reply(await in_turn(operation, call, lambda: operation.answer(call)))
         limit = self._services.limits.max_request_bytes
         if operation.max_body_bytes is not None:
             limit = min(limit, operation.max_body_bytes)
@@ -333,6 +335,8 @@ class Api:
             if isinstance(outcome, Refusal):
                 raise outcome
             return outcome
+        if isinstance(operation, PureOperation):
+            return Reply(await in_turn(operation, call, lambda: operation.answer(call, document)))
         if isinstance(operation, RawOperation):
             return Reply(await operation.answer(call, document))
         raise TypeError(operation)

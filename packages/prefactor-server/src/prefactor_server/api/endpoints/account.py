@@ -8,7 +8,7 @@ import msgspec
 
 from prefactor_server.api.kernel.fields import Name
 from prefactor_server.api.kernel.listing import ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import LIST_COST, Call, Example, Prepared, Read, Write
 from prefactor_server.api.views.base import Listed, Success, by_path_id, listed, show_time, written
 from prefactor_server.commands.account import UpdateAccount
 from prefactor_server.domain.account import Account
@@ -65,6 +65,7 @@ _written = written(Account, _view)
 OPERATIONS = (
     Read(
         name="accounts.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/account",
         right="read",

@@ -10,7 +10,15 @@ from msgspec.structs import asdict
 
 from prefactor_server.api.kernel.fields import CostLimit, Name, NewId, NoFields, Text
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import flag
 from prefactor_server.api.views.agent import (
     AgentDetails,
@@ -315,6 +323,7 @@ OPERATIONS = (
     ),
     Read(
         name="agents.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/agent",
         right="read",

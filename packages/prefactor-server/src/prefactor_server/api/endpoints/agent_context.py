@@ -82,19 +82,26 @@ async def _spans(call: Call, run: AgentInstanceDetails) -> list[SpanRecord]:
     records: list[SpanRecord] = []
     size = 0
     while True:
-        page = await call.services.reader.agent_spans.page(call.principal, listing)
+        try:
+            page = await call.services.reader.agent_spans.page(call.principal, listing)
+        except TooLarge:
+            raise _too_large() from None
         records += page.rows
         read = payload_bytes(page.rows)
         call.memory.take(read)
         size += read
         if size > MAX_PAYLOAD_BYTES:
-            raise TooLarge(
-                f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_READ_PAGES}",
-                Limit("export_bytes", MAX_PAYLOAD_BYTES),
-            )
+            raise _too_large()
         if page.next is None:
             return sorted(records, key=_start_order)
         listing = listing._replace(after=page.next)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(
+        f"The payloads of the run have more than {MAX_PAYLOAD_BYTES} bytes. {_READ_PAGES}",
+        Limit("export_bytes", MAX_PAYLOAD_BYTES),
+    )
 
 
 def _start_order(record: SpanRecord) -> tuple[bool, int, str]:
@@ -105,6 +112,7 @@ def _start_order(record: SpanRecord) -> tuple[bool, int, str]:
 OPERATIONS = (
     Read(
         name="agent_instances.agent_context",
+        cost=300,
         method="GET",
         path="/api/v1/agent_instance/{agent_instance_id}/agent_context",
         right="read",

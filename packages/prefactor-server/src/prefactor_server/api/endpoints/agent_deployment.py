@@ -13,7 +13,15 @@ from prefactor_server.api.kernel.listing import (
     ListQuery,
     agent_filter,
 )
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.views.base import (
     Listed,
     Success,
@@ -129,6 +137,7 @@ _WRITE: Final[dict[str, Any]] = {
 OPERATIONS = (
     Read(
         name="agent_deployments.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         right="read",

@@ -11,7 +11,15 @@ from prefactor_server.api.kernel.listing import (
     ListQuery,
     agent_filter,
 )
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.schema_declaration import SchemaVersionFields, declare
 from prefactor_server.api.views.agent_schema_version import (
     AgentSchemaVersionDetails,
@@ -89,6 +97,7 @@ _PATH: Final = "/api/v1/agent_schema_version"
 OPERATIONS = (
     Read(
         name="agent_schema_versions.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         right="read",
@@ -100,6 +109,7 @@ OPERATIONS = (
     ),
     Read(
         name="agent_schema_versions.show",
+        cost=150,
         method="GET",
         path=f"{_PATH}/{{agent_schema_version_id}}",
         right="read",

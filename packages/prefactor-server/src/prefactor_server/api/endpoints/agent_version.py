@@ -13,7 +13,15 @@ from prefactor_server.api.kernel.listing import (
     ListQuery,
     agent_filter,
 )
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.schema_declaration import empty_schema
 from prefactor_server.api.views.base import Listed, Success, by_path_id, listed, show_time
 from prefactor_server.commands.agent_instance_register import VersionMetadata
@@ -141,6 +149,7 @@ _PATH: Final = "/api/v1/agent_version"
 OPERATIONS = (
     Read(
         name="agent_versions.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         right="read",

@@ -9,7 +9,15 @@ import msgspec
 
 from prefactor_server.api.kernel.fields import Name, NoFields, Timestamp
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import (
     Listed,
@@ -218,6 +226,7 @@ _ONCE: Final = (Example("With an idempotency key", {"idempotency_key": "key-of-m
 OPERATIONS = (
     Read(
         name="api_tokens.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         right="administer",

@@ -8,7 +8,7 @@ after them.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -32,6 +32,7 @@ from prefactor_server.api.kernel.operation import (
     Write,
 )
 from prefactor_server.api.kernel.query import read_item_query
+from prefactor_server.api.kernel.reads import BulkReads, in_turn
 from prefactor_server.api.kernel.writes import Answer, Reply, WriteJob, execute
 from prefactor_server.api.views.minimal import minimal
 from prefactor_server.domain.errors import (
@@ -53,6 +54,7 @@ MAX_ITEMS: Final = 1000
 
 _KEY_RULE: Final = f"must be {MIN_BULK_KEY_LENGTH} to {MAX_KEY_LENGTH} characters"
 _PREFERENCE_APPLIED: Final = (b"preference-applied", b"return=minimal")
+_encoder: Final = msgspec.json.Encoder()
 _items_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE: Final = ("_type", "idempotency_key", "details")
 
@@ -102,10 +104,11 @@ class Bulk:
         """
         items = await self._items(call, document)
         outputs: dict[str, Any] = {}
+        reads = BulkReads()
         while len(outputs) < len(items):
             batch = _batch(items, len(outputs))
             await call.work.pause()
-            answers = await self._run(batch, len(document))
+            answers = await self._run(batch, len(document), reads)
             last = answers[-1]
             if not outputs and isinstance(answers[0], Overloaded | Unavailable):
                 raise answers[0]
@@ -140,7 +143,7 @@ class Bulk:
         operation = self._operations.get(envelope.item_type)
         return _Item(key, operation, call.for_item(key), envelope, document)
 
-    async def _run(self, batch: Sequence[_Item], size: int) -> list[Answer]:
+    async def _run(self, batch: Sequence[_Item], size: int, reads: BulkReads) -> list[Answer]:
         """Execute one item, or several that are all writes."""
         item = batch[0]
         operation = item.operation
@@ -148,9 +151,9 @@ class Bulk:
             if isinstance(operation, Write):
                 return await self._write(batch, size)
             if isinstance(operation, Read):
-                return [Reply(await _read(operation, item))]
+                return [Reply(await _read(operation, item, reads))]
             if isinstance(operation, PureOperation):
-                return [Reply(await _compute(operation, item))]
+                return [Reply(await _compute(operation, item, reads))]
             known = ", ".join(sorted(self._operations))
             raise NotImplementedHere(f"Unknown _type; known here: {known}")
         except Refusal as refusal:
@@ -284,7 +287,7 @@ def _set_path_id(operation: Operation, item: _Item) -> None:
     item.call.path_id = path_id
 
 
-async def _read(operation: Read, item: _Item) -> msgspec.Struct:
+async def _read(operation: Read, item: _Item, reads: BulkReads) -> msgspec.Raw:
     _check_small(item.document)
     check_depth(item.document)
     _set_path_id(operation, item)
@@ -297,7 +300,24 @@ async def _read(operation: Read, item: _Item) -> msgspec.Struct:
         envelope.add("id")
     parameters = {name: value for name, value in fields.items() if name not in envelope}
     item.call.query = read_item_query(parameters, operation.parameters, item.call.principal)
-    return await operation.answer(item.call)
+    return await _counted(operation, item, reads, lambda: operation.answer(item.call))
+
+
+async def _counted(
+    operation: Read | PureOperation,
+    item: _Item,
+    reads: BulkReads,
+    answer: Callable[[], Awaitable[object]],
+) -> msgspec.Raw:
+    """Return the answer of a read as JSON, which takes less memory than its objects."""
+    call = item.call
+    reads.begin(operation, call)
+    held = call.memory.size
+    encoded = _encoder.encode(await in_turn(operation, call, answer))
+    call.memory.shrink(held)
+    call.memory.take(len(encoded))
+    reads.end(encoded)
+    return msgspec.Raw(encoded)
 
 
 def _check_small(document: bytes) -> None:
@@ -310,16 +330,16 @@ def _check_small(document: bytes) -> None:
         )
 
 
-async def _compute(operation: PureOperation, item: _Item) -> Any:
+async def _compute(operation: PureOperation, item: _Item, reads: BulkReads) -> msgspec.Raw:
     operation.check_access(item.call.principal)
     _check_small(item.document)
     details = bytes(read_envelope(item.document).details).lstrip()
-    if not details.startswith(b"{"):
-        return await operation.answer(item.call, item.document)
+    is_nested = details.startswith(b"{")
+    document = details if is_nested else item.document
     try:
-        return await operation.answer(item.call, details)
+        return await _counted(operation, item, reads, lambda: operation.answer(item.call, document))
     except Refusal as refusal:
-        raise nest_errors("details", refusal) from None
+        raise (nest_errors("details", refusal) if is_nested else refusal) from None
 
 
 def _output(item: _Item, answer: Answer) -> Any:

@@ -8,7 +8,15 @@ import msgspec
 
 from prefactor_server.api.kernel.fields import Name, NewId, NoFields
 from prefactor_server.api.kernel.listing import ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import check_account
 from prefactor_server.api.views.base import (
     Listed,
@@ -109,6 +117,7 @@ _BY_ID: Final = "/api/v1/environment/{environment_id}"
 OPERATIONS = (
     Read(
         name="environments.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/environment",
         right="read",

@@ -37,6 +37,7 @@ async def _answer(call: Call, document: bytes) -> Success[PfidsView]:
 OPERATIONS = (
     PureOperation(
         name="pfids.generate",
+        cost=10,
         method="POST",
         path="/api/v1/pfid/generate",
         right="read",

@@ -16,7 +16,15 @@ from prefactor_server.api.endpoints.risk_profile_fields import (
     ruleset_of,
 )
 from prefactor_server.api.kernel.listing import ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import one_of
 from prefactor_server.api.views.base import Listed, Success, listed, show_time, written
 from prefactor_server.commands.risk_profile import (
@@ -204,6 +212,7 @@ OPERATIONS = (
     ),
     Read(
         name="risk_profiles.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/risk_profile",
         right="read",

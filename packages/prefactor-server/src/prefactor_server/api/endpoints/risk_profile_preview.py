@@ -128,6 +128,7 @@ _EXAMPLE: Final = {
 OPERATIONS = (
     PureOperation(
         name="risk_profiles.preview",
+        cost=100,
         method="POST",
         path="/api/v1/risk_profile/preview",
         right="read",

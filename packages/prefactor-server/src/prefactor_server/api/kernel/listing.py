@@ -71,11 +71,15 @@ class FilterParameter(NamedTuple):
 
 
 class ListQuery(NamedTuple):
-    """The filters and sort fields of a noun's list."""
+    """The filters and sort fields of a noun's list.
+
+    ``sort_cost`` is what a requested order adds to the cost of the list.
+    """
 
     filters: tuple[FilterParameter, ...]
     sorts: tuple[str, ...]
     default: Sort = Sort()
+    sort_cost: int = 0
 
     def parameters(self, *others: Parameter) -> tuple[Parameter, ...]:
         """Return every parameter of the list. ``others`` are those that the noun handles itself."""
@@ -87,11 +91,13 @@ class ListQuery(NamedTuple):
                 "sorting",
                 "The field to sort by; a leading minus reverses the order.",
                 schema={"type": "string", "enum": fields, "default": self._default},
+                cost=self.sort_cost,
             ),
             Parameter(
                 "sorting[field]",
                 "The field to sort by, in the alternative form.",
                 schema={"type": "string", "enum": list(self.sorts)},
+                cost=self.sort_cost,
             ),
             Parameter(
                 "sorting[direction]",

@@ -54,17 +54,27 @@ TOKEN_BODY: Final = 1024
 """The body limit of unauthenticated requests, in bytes: enough for a token."""
 
 
+LIST_COST: Final = 10
+"""The cost of a page of a list."""
+
+COSTLY: Final = 100
+"""The cost from which a read waits for its turn: some hundredths of a second or more."""
+
 _NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Parameter(NamedTuple):
-    """One query parameter. With ``keyed``, it is sent once per key, as ``name[key]=text``."""
+    """One query parameter. With ``keyed``, it is sent once per key, as ``name[key]=text``.
+
+    ``cost`` is what it adds to the cost of a read that has it.
+    """
 
     name: str
     description: str
     required: bool = False
     schema: Mapping[str, Any] = {"type": "string"}
     keyed: bool = False
+    cost: int = 0
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -153,7 +163,8 @@ class Operation:
 
     ``name`` is the plural noun and the verb. ``path`` may contain one parameter in braces; a bulk
     item has it as a field of the same name. ``max_body_bytes`` of None means the server's limit.
-    ``right`` is the right that the caller's role needs. Only public operations have none.
+    ``right`` is the right that the caller's role needs. Only public operations have none. ``cost``
+    is what a read costs, where looking up one row costs 1.
     """
 
     name: str
@@ -166,6 +177,7 @@ class Operation:
     right: Right | None = None
     refusals: tuple[type[Refusal], ...] = ()
     max_body_bytes: int | None = SMALL_BODY
+    cost: int = 1
 
     def __post_init__(self) -> None:
         """Reject a declaration without a right, or a public one with a right."""

@@ -11,6 +11,7 @@ from prefactor_server.api.events.hub import EventHub
 from prefactor_server.api.kernel.passwords import Passwords
 from prefactor_server.api.kernel.server_process import ServerProcess
 from prefactor_server.api.kernel.span_preparation import SpanPreparer
+from prefactor_server.api.kernel.turns import Turns
 from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.api_token import Principal
@@ -61,6 +62,7 @@ class Services:
     passwords: Passwords
     sign_in_limiter: SignInLimiter
     webhooks: WebhookClient
+    costly_reads: Turns
     provider: Provider | None = None
     """The OpenID Connect provider that people may sign in with, if any."""
     otlp: OtlpMemory = field(default_factory=OtlpMemory)

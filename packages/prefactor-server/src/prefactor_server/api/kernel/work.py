@@ -25,12 +25,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Work:
-    """The work of one request: its budget, its time slices and its client's connection."""
+    """The work of one request: its budget, its time slices and its client's connection.
 
-    __slots__ = ("_disconnected", "_elapsed", "_receive", "_slice_started", "budget")
+    ``read_cost`` is what the reads of a bulk request have cost.
+    """
+
+    __slots__ = ("_disconnected", "_elapsed", "_receive", "_slice_started", "budget", "read_cost")
 
     def __init__(self, receive: Receive | None = None) -> None:
         self.budget = Budget()
+        self.read_cost = 0
         self._receive = receive
         self._disconnected: asyncio.Task[None] | None = None
         self._slice_started = time.perf_counter()

@@ -37,12 +37,16 @@ COMPUTED: Final = tuple(
     )
 )
 
+_SPANS_PER_COST: Final = 2000
+"""How many spans are counted at the cost of looking up a row."""
+
 
 async def with_figures(
     call: Call, run: AgentInstance, details: AgentInstanceDetails
 ) -> AgentInstanceDetails:
     """Return a run with the requested figures that are computed from its spans."""
     figures = await call.services.reader.risks.for_run(run)
+    call.work.read_cost += figures.counted // _SPANS_PER_COST
     scored, last = figures.scored, figures.last_activity_at
     wanted = {one.name for one in COMPUTED if flag_unless_false(call.query, one.name)}
     found: dict[str, Any] = {"last_activity_span_at": show_optional_time(last)}

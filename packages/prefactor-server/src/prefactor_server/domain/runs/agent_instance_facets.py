@@ -21,6 +21,9 @@ FACETS: Final = (
 MAX_EXAMINED: Final = 2000
 """The most runs that are counted, newest first."""
 
+MAX_TYPES: Final = 100_000
+"""The most pairs of a run and one of its span types that are counted."""
+
 MAX_VALUES: Final = 20
 """The most values of a facet that are listed, most frequent first."""
 

@@ -12,9 +12,10 @@ is rejected.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.errors import InvalidAction, Limit, TooLarge
 
 SpanStatus: TypeAlias = Literal["pending", "active", "complete", "failed", "cancelled"]
 FINISHED: Final = frozenset({"complete", "failed", "cancelled"})
@@ -117,3 +118,20 @@ def time_flags(started_at: int | None, finished_at: int | None) -> int:
     if started_at is not None and finished_at is not None and finished_at < started_at:
         return FINISHED_BEFORE_STARTED
     return 0
+
+
+def check_payload_bytes(spans: Iterable[AgentSpan], max_bytes: int | None) -> None:
+    """Reject spans whose payloads are too large to be read together.
+
+    Raises:
+        TooLarge: they have more than ``max_bytes``.
+    """
+    if max_bytes is None:
+        return
+    size = sum(span.payload_size + span.result_size for span in spans)
+    if size > max_bytes:
+        raise TooLarge(
+            f"The payloads of these spans have {size} bytes, and one page has at most {max_bytes}: "
+            "ask for fewer spans at once, with a smaller pagination[page_size] or fewer ids",
+            Limit("page_bytes", max_bytes),
+        )

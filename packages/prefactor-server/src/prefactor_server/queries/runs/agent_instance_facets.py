@@ -11,6 +11,7 @@ from prefactor_server.domain.runs.agent_instance_facets import (
     FACETS,
     MAX_EXAMINED,
     MAX_METADATA_KEYS,
+    MAX_TYPES,
     Facet,
     MetadataFacets,
     RunGroup,
@@ -64,18 +65,22 @@ class AgentInstanceFacetsQueries:
             # The runs of one agent contain no other agents.
             all_agents = await self._groups(principal, scope, others)
             facets[_AGENT] = count_facets(all_agents, allowed)[_AGENT]
-        facets[_TYPE] = await self._types(principal, (*scope, *agents), filters)
+        types = await self._types(principal, (*scope, *agents), filters)
+        facets[_TYPE] = top_values(types)
         metadata = await self._metadata(principal, (*scope, *agents), filters)
         examined = sum(group.examined for group in groups)
-        complete = examined < MAX_EXAMINED and (found is None or found.complete)
+        complete = (
+            examined < MAX_EXAMINED
+            and sum(types.values()) < MAX_TYPES
+            and (found is None or found.complete)
+        )
         return RunFacets(facets, metadata, matching_total(groups, allowed), examined, complete)
 
     async def _types(
         self, principal: Principal, within: Sequence[Filter], filters: Sequence[Filter]
-    ) -> Facet:
+    ) -> Mapping[str, int]:
         others = tuple(one for one in filters if one.column != _TYPE and one not in within)
-        counts = await self._facets.span_types(principal.account_id, within, others, MAX_EXAMINED)
-        return top_values(counts)
+        return await self._facets.span_types(principal.account_id, within, others, MAX_EXAMINED)
 
     async def _metadata(
         self, principal: Principal, within: Sequence[Filter], filters: Sequence[Filter]
@@ -86,17 +91,23 @@ class AgentInstanceFacetsQueries:
             # A facet shows the alternatives to its own filter, which would leave only one text.
             key = column.removeprefix(_KEY).removesuffix("]")
             rest = [one for one in others if one.column != column]
-            facet = (await self._metadata_of(principal, within, rest)).get(key)
+            facet = (await self._metadata_of(principal, within, rest, key)).get(key)
             if facet is not None:
                 found[key] = facet
         shown = dict(list(found.items())[:MAX_METADATA_KEYS])
         return MetadataFacets(shown, len(found) - len(shown))
 
     async def _metadata_of(
-        self, principal: Principal, within: Sequence[Filter], others: Sequence[Filter]
+        self,
+        principal: Principal,
+        within: Sequence[Filter],
+        others: Sequence[Filter],
+        key: str | None = None,
     ) -> Mapping[str, Facet]:
         return metadata_facets(
-            await self._facets.metadata_counts(principal.account_id, within, others, MAX_EXAMINED)
+            await self._facets.metadata_counts(
+                principal.account_id, within, others, MAX_EXAMINED, key=key
+            )
         )
 
     async def _groups(

@@ -66,10 +66,18 @@ class PostgresFacets:
         return {record[0]: record[1] for record in records}
 
     async def metadata_counts(
-        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+        self,
+        account_id: str,
+        within: Sequence[Filter],
+        filters: Sequence[Filter],
+        limit: int,
+        *,
+        key: str | None = None,
     ) -> Sequence[MetadataCount]:
         """See ``Facets.metadata_counts``."""
-        records = await self._found(metadata_counts_sql(account_id, within, filters, limit))
+        records = await self._found(
+            metadata_counts_sql(account_id, within, filters, limit, key=key)
+        )
         return [MetadataCount._make(record) for record in records]
 
     async def each_text(

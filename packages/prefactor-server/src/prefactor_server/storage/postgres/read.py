@@ -13,7 +13,7 @@ from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.runs.agent_span import PARAMS, RESULT
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, check_payload_bytes
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import (
@@ -159,13 +159,16 @@ async def span(connection: Connection, account_id: str, span_id: str) -> SpanRec
 
 
 async def spans_by_id(
-    connection: Connection, account_id: str, ids: Collection[str]
+    connection: Connection,
+    account_id: str,
+    ids: Collection[str],
+    max_bytes: int | None = None,
 ) -> Sequence[SpanRecord]:
     """Return spans with their payloads, by id."""
-    return [
-        _span(tuple(record))
-        for record in await fetch_by_ids(connection, READS["span.by_ids"], account_id, ids)
-    ]
+    found = await fetch_by_ids(connection, READS["span.by_ids"], account_id, ids)
+    records = [tuple(record) for record in found]
+    _check_payloads(records, max_bytes)
+    return [_span(record) for record in records]
 
 
 async def fetch_by_ids(
@@ -177,10 +180,21 @@ async def fetch_by_ids(
     return await connection.fetch(sql, account_id, [*{*ids}], min(ids), max(ids))
 
 
-async def spans(connection: Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+async def spans(
+    connection: Connection, account_id: str, listing: Listing, max_bytes: int | None = None
+) -> Page[SpanRecord]:
     """Return a page of spans with their payloads."""
     query = _ListQuery(READS["span.page"], tables.AGENT_SPAN, account_id, listing)
-    return await _page(connection, query, _span)
+    found = await _page(connection, query, tuple[Any, ...])
+    _check_payloads(found.rows, max_bytes)
+    rows = [_span(record) for record in found.rows]
+    return Page(rows, found.total, found.next, found.total_is_exact)
+
+
+def _check_payloads(records: Sequence[Sequence[Any]], max_bytes: int | None) -> None:
+    """Check the size of payloads before they are decompressed."""
+    if max_bytes is not None:
+        check_payload_bytes(map(tables.AGENT_SPAN.row, records), max_bytes)
 
 
 async def row(connection: Connection, kind: type[R], account_id: str, row_id: str) -> R | None:

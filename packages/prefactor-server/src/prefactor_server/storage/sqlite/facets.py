@@ -82,10 +82,16 @@ class SqliteFacets:
         )
 
     async def metadata_counts(
-        self, account_id: str, within: Sequence[Filter], filters: Sequence[Filter], limit: int
+        self,
+        account_id: str,
+        within: Sequence[Filter],
+        filters: Sequence[Filter],
+        limit: int,
+        *,
+        key: str | None = None,
     ) -> Sequence[MetadataCount]:
         """See ``Facets.metadata_counts``."""
-        query = metadata_counts_sql(account_id, within, filters, limit)
+        query = metadata_counts_sql(account_id, within, filters, limit, key=key)
         return await self._on_reader(
             lambda connection: [
                 MetadataCount._make(record)

@@ -15,7 +15,12 @@ from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan
+from prefactor_server.domain.runs.agent_span import (
+    PARAMS,
+    RESULT,
+    AgentSpan,
+    check_payload_bytes,
+)
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import (
@@ -170,23 +175,31 @@ def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanR
 
 
 def spans_by_id(
-    connection: sqlite3.Connection, account_id: str, ids: Collection[str]
+    connection: sqlite3.Connection,
+    account_id: str,
+    ids: Collection[str],
+    max_bytes: int | None = None,
 ) -> Sequence[SpanRecord]:
     """Return spans with their payloads, by id."""
 
     def work() -> Sequence[SpanRecord]:
         text = f"{tables.AGENT_SPAN.select} WHERE account_id = ? AND id {_AMONG}"
         named = (account_id, json.dumps(list(ids)))
-        return _with_all_payloads(
-            connection, account_id, tables.AGENT_SPAN.rows(connection.execute(text, named))
-        )
+        rows = tables.AGENT_SPAN.rows(connection.execute(text, named))
+        check_payload_bytes(rows, max_bytes)
+        return _with_all_payloads(connection, account_id, rows)
 
     return _in_one_state(connection, work)
 
 
-def spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+def spans(
+    connection: sqlite3.Connection,
+    account_id: str,
+    listing: Listing,
+    max_bytes: int | None = None,
+) -> Page[SpanRecord]:
     """Return a page of spans with their payloads."""
-    return _in_one_state(connection, lambda: _spans(connection, account_id, listing))
+    return _in_one_state(connection, lambda: _spans(connection, account_id, listing, max_bytes))
 
 
 def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
@@ -199,8 +212,11 @@ def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> Span
     return _with_payloads(found, {part: (codec, body) for part, codec, body in records})
 
 
-def _spans(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[SpanRecord]:
+def _spans(
+    connection: sqlite3.Connection, account_id: str, listing: Listing, max_bytes: int | None
+) -> Page[SpanRecord]:
     page = _rows(connection, tables.AGENT_SPAN, account_id, listing)
+    check_payload_bytes(page.rows, max_bytes)
     return Page(
         _with_all_payloads(connection, account_id, page.rows),
         page.total,

@@ -8,7 +8,15 @@ import msgspec
 
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import one_of
 from prefactor_server.api.views.base import (
     DeletedView,
@@ -112,6 +120,7 @@ def admin_user_view(user: AdminUser) -> AdminUserView:
 OPERATIONS = (
     Read(
         name="admin_users.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/admin_user",
         right="read",

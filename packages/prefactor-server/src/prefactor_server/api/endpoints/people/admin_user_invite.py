@@ -10,7 +10,15 @@ from msgspec import Meta
 
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import check_account, one_of
 from prefactor_server.api.views.base import (
     Listed,
@@ -177,6 +185,7 @@ OPERATIONS = (
     ),
     Read(
         name="admin_user_invites.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         right="administer",

@@ -8,7 +8,7 @@ import msgspec
 
 from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Parameter, Read
+from prefactor_server.api.kernel.operation import LIST_COST, Call, Parameter, Read
 from prefactor_server.api.views.base import Listed, listed, show_time
 from prefactor_server.domain.audit import AuditRecord
 from prefactor_server.domain.errors import ValidationFailed
@@ -75,6 +75,7 @@ def _view(record: AuditRecord) -> AuditEntryView:
 OPERATIONS = (
     Read(
         name="audit_entries.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/audit",
         right="administer",

@@ -21,6 +21,7 @@ from prefactor_server.api.kernel.decode import read_strict_body
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import (
+    LIST_COST,
     TOKEN_BODY,
     Call,
     Example,
@@ -255,6 +256,7 @@ ITEMS = (
     ),
     Read(
         name="sessions.list",
+        cost=LIST_COST,
         method="GET",
         path=_ALL,
         right="read",

@@ -15,7 +15,15 @@ from prefactor_server.api.endpoints.runs.agent_instance_filters import (
 )
 from prefactor_server.api.kernel.fields import Timestamp
 from prefactor_server.api.kernel.listing import ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import flag
 from prefactor_server.api.views.agent_instance import (
     AgentInstanceDetails,
@@ -100,12 +108,14 @@ _LIST = ListQuery(
         "updated_at",
         "external_identifier",
     ),
+    sort_cost=50,
 )
 _TOTALS: Final = Parameter(
     "include_totals",
     "Whether to include the summary of each run's first span, and its tokens and cost when it was "
     "last counted.",
     schema={"type": "boolean", "default": False},
+    cost=50,
 )
 _NO_ANNOTATIONS: Final = Annotations(None, msgspec.UNSET)
 
@@ -289,6 +299,7 @@ OPERATIONS = (
     ),
     Read(
         name="agent_instances.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/agent_instance",
         right="read",

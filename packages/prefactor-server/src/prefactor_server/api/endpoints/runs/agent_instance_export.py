@@ -31,7 +31,8 @@ async def _answer(call: Call) -> Download:
         masked=not principal.sees_sensitive,
         account=principal.scope == "account",
     )
-    return Download(_CONTENT[format_].encode(), pieces)
+    in_turns = call.services.costly_reads.each(principal.token_id, pieces)
+    return Download(_CONTENT[format_].encode(), in_turns)
 
 
 OPERATIONS = (

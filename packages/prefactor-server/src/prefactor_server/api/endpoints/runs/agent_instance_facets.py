@@ -26,6 +26,7 @@ async def _facets(call: Call) -> Success[AgentInstanceFacetsView]:
 OPERATIONS = (
     Read(
         name="agent_instances.facets",
+        cost=250,
         method="GET",
         path="/api/v1/agent_instance/facets",
         right="read",

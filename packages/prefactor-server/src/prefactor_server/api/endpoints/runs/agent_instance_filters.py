@@ -135,6 +135,7 @@ FILTERS: Final = (
             "Words that all occur in the summary, payload or result of one span. A word of three "
             "or more characters also matches longer words that begin with it.",
             schema={"type": "string", "maxLength": MAX_QUERY},
+            cost=100,
         ),
         "text",
         query.search_text,

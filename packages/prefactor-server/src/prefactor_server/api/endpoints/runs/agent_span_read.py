@@ -12,9 +12,15 @@ from prefactor_server.api.kernel.operation import Call, Parameter, Read
 from prefactor_server.api.views.agent_span import AgentSpanView, payload_bytes, span_view
 from prefactor_server.api.views.base import Listed, Success, listed
 from prefactor_server.api.views.risk import with_levels
-from prefactor_server.domain.errors import BadRequest, FieldError, NotFound, ValidationFailed
+from prefactor_server.domain.errors import (
+    BadRequest,
+    FieldError,
+    NotFound,
+    TooLarge,
+    ValidationFailed,
+)
 from prefactor_server.domain.listing import MAX_PAGE_SIZE, Listing, Page
-from prefactor_server.queries.agent_span import SpanRecord
+from prefactor_server.queries.agent_span import MAX_PAGE_BYTES, SpanRecord
 
 MAX_IDS: Final = MAX_PAGE_SIZE
 _STATUSES: Final = ("pending", "active", "complete", "failed", "cancelled")
@@ -63,6 +69,8 @@ _LIST = ListQuery(
         "updated_at",
         "schema_name",
     ),
+    # Orders other than by id sort all spans of the run or the agent.
+    sort_cost=300,
 )
 _SUMMARIES = Parameter(
     "include_summaries",
@@ -107,7 +115,7 @@ async def _by_ids(call: Call) -> Listed[AgentSpanView]:
     for name in call.query:
         if name != "ids" and name in _NARROWING:
             raise BadRequest(f"Send ids or {name}, not both, because ids select the spans")
-    found = await call.services.reader.agent_spans.existing(call.principal, ids)
+    found = await call.services.reader.agent_spans.existing(call.principal, ids, MAX_PAGE_BYTES)
     rows = sorted(found, key=lambda one: one.span.id)
     return await _listed(call, Listing(page_size=MAX_IDS), Page(rows, len(rows), None))
 
@@ -131,16 +139,19 @@ async def _row(call: Call, record: SpanRecord, *, with_summary: bool) -> AgentSp
 OPERATIONS = (
     Read(
         name="agent_spans.list",
+        # Filters examine all spans of the run or the agent.
+        cost=30,
         method="GET",
         path="/api/v1/agent_spans",
         right="read",
         summary="List spans",
         description=(
             "Takes agent_instance_id, agent_id or both, or only ids. With ids, returns the spans "
-            "that exist on one page, ordered by id."
+            "that exist on one page, ordered by id. A page whose payloads have more than 64 MiB is "
+            "rejected: ask for fewer spans at once."
         ),
         reply=Listed[AgentSpanView],
-        refusals=(ValidationFailed,),
+        refusals=(TooLarge, ValidationFailed),
         parameters=(_IDS, AGENT, *_LIST.parameters(_SUMMARIES)),
         answer=_list,
     ),

@@ -9,7 +9,7 @@ import msgspec
 from prefactor_server.api.endpoints.runs.agent_instance_filters import AGENT, agent_filters
 from prefactor_server.api.kernel import query
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Parameter, Read
+from prefactor_server.api.kernel.operation import LIST_COST, Call, Parameter, Read
 from prefactor_server.api.views.alert import KINDS, AlertView, AlertWritten, alert_view
 from prefactor_server.api.views.base import Listed, Success, by_path_id, listed
 from prefactor_server.domain.errors import NotFound, ValidationFailed, invalid
@@ -159,6 +159,7 @@ async def show(call: Call, alert_id: str) -> AlertWritten:
 OPERATIONS = (
     Read(
         name="alerts.list",
+        cost=LIST_COST,
         method="GET",
         path="/api/v1/alerts",
         summary="List alerts",

@@ -15,7 +15,15 @@ from prefactor_server.api.endpoints.webhooks.webhook_fields import (
 )
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
-from prefactor_server.api.kernel.operation import Call, Example, Parameter, Prepared, Read, Write
+from prefactor_server.api.kernel.operation import (
+    LIST_COST,
+    Call,
+    Example,
+    Parameter,
+    Prepared,
+    Read,
+    Write,
+)
 from prefactor_server.api.kernel.query import one_of
 from prefactor_server.api.views.base import (
     Listed,
@@ -265,6 +273,7 @@ OPERATIONS = (
     Read(
         **_ONE,
         name="webhooks.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         summary="List webhooks",

@@ -9,6 +9,7 @@ import msgspec
 from prefactor_server.api.kernel.fields import NoFields
 from prefactor_server.api.kernel.listing import FilterParameter, ListQuery
 from prefactor_server.api.kernel.operation import (
+    LIST_COST,
     TOKEN_BODY,
     Call,
     Example,
@@ -175,6 +176,7 @@ ITEMS = (
     Read(
         **_ONE,
         name="webhook_deliveries.list",
+        cost=LIST_COST,
         method="GET",
         path=_PATH,
         summary="List deliveries of webhooks",
