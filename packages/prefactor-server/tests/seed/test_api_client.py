@@ -1,12 +1,15 @@
 """The seed's API client, against a server with scripted responses."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from certificates import self_signed, server_context
 from prefactor_server.domain.errors import Refusal, SettingError, Unavailable
 from prefactor_server.seed.api_client import ApiAddress, ApiClient
 
@@ -41,7 +44,13 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def client(waits: list[float]) -> Iterator[ApiClient]:
+def notices() -> list[str]:
+    """What the client said about its waiting."""
+    return []
+
+
+@pytest.fixture
+def client(waits: list[float], notices: list[str]) -> Iterator[ApiClient]:
     """A client of a server whose API is under a prefix."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -49,7 +58,9 @@ def client(waits: list[float]) -> Iterator[ApiClient]:
     ANSWERS.clear()
     ASKED.clear()
     made = ApiClient(
-        ApiAddress(f"http://127.0.0.1:{server.server_port}/prefix/", "secret"), sleep=waits.append
+        ApiAddress(f"http://127.0.0.1:{server.server_port}/prefix/", "secret"),
+        tell=notices.append,
+        sleep=waits.append,
     )
     yield made
     made.close()
@@ -58,14 +69,17 @@ def client(waits: list[float]) -> Iterator[ApiClient]:
     thread.join()
 
 
-def test_a_busy_server_is_retried(client: ApiClient, waits: list[float]) -> None:
-    """429 and 503 are waited out, longer each time; the request is sent unchanged."""
+def test_a_busy_server_is_retried(
+    client: ApiClient, waits: list[float], notices: list[str]
+) -> None:
+    """429 and 503 are waited out, longer each time, and said once; the request is unchanged."""
     ANSWERS.extend([(429, b"{}"), (503, b"{}"), (200, b'{"outputs": {}}')])
 
     assert client.post("/api/v1/bulk", {"items": []}) == {"outputs": {}}
     assert ASKED == [("POST", "/prefix/api/v1/bulk", b'{"items":[]}')] * 3
     assert waits == sorted(waits)
     assert len(waits) == 2
+    assert notices == ["The server is busy: 429: trying again for about a minute"]
 
 
 def test_a_server_that_stays_busy_is_given_up(client: ApiClient) -> None:
@@ -121,3 +135,66 @@ def test_addresses_are_checked(url: str, token: str, words: str) -> None:
     """An invalid address or token is refused before anything is sent."""
     with pytest.raises(SettingError, match=words):
         ApiAddress(url, token)
+
+
+def closed_url() -> str:
+    """An address at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_a_server_that_was_never_there_is_not_waited_for(waits: list[float]) -> None:
+    """The first request fails at once, and names the address, the reason and what to check."""
+    url = closed_url()
+    client = ApiClient(ApiAddress(url, "secret"), sleep=waits.append)
+
+    with pytest.raises(Unavailable) as refused:
+        client.ping()
+    assert str(refused.value) == (
+        f"Cannot reach {url}: Connection refused. Check --url, and that the server runs."
+    )
+    assert waits == []
+
+
+def test_a_server_that_has_gone_is_waited_for(waits: list[float], notices: list[str]) -> None:
+    """Later requests are tried again for a minute, which is said when the waiting begins."""
+    url = closed_url()
+    client = ApiClient(ApiAddress(url, "secret"), tell=notices.append, sleep=waits.append)
+
+    with pytest.raises(Unavailable, match="gave up after 8 attempts"):
+        client.get("/api/v1/agent/x")
+    assert notices == [f"Cannot reach {url}: Connection refused: trying again for about a minute"]
+    assert len(waits) == 7
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_wrong_scheme_or_certificate_is_named(
+    tmp_path: Path, waits: list[float], scheme: str
+) -> None:
+    """TLS against a server without it names the scheme, and a refused certificate the reason."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if scheme == "https":
+        context = server_context(self_signed(tmp_path / "certificate.pem"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client = ApiClient(
+        ApiAddress(f"https://127.0.0.1:{server.server_port}", "secret"), sleep=waits.append
+    )
+    expected = "begins with http://" if scheme == "http" else "certificate is not trusted"
+    try:
+        with pytest.raises(Unavailable, match=expected):
+            client.ping()
+    finally:
+        client.close()
+        server.shutdown()
+        server.server_close()
+    assert waits == []
+
+
+def test_a_wrong_path_is_a_refusal(client: ApiClient) -> None:
+    """A 404 to the first request is an error, not a missing object."""
+    ANSWERS.append((404, b'{"message": "There is nothing at GET /prefix/api/v1/ping"}'))
+
+    with pytest.raises(Refusal, match="404 There is nothing at"):
+        client.ping()

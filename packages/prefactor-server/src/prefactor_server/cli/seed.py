@@ -12,7 +12,7 @@ import cyclopts
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from prefactor_server.cli.flags import WholeNumber
-from prefactor_server.cli.output import err, out
+from prefactor_server.cli.output import err, out, say
 from prefactor_server.seed.api_client import ApiAddress
 from prefactor_server.seed.filling import Plan, Summary, fill
 from prefactor_server.settings import check_range
@@ -63,7 +63,7 @@ def seed(
     )
     with _Bars() as bars:
         plan = Plan(seed, runs, large_run_spans if large_run else 0)
-        summary = fill(address, plan, now=now_us(), report=bars.show)
+        summary = fill(address, plan, now=now_us(), report=bars.show, tell=_Notices().say)
     if json:
         sys.stdout.write(json_module.dumps(summary._asdict()) + "\n")
         return
@@ -80,6 +80,19 @@ def _print(summary: Summary) -> None:
     if summary.large_run is not None:
         new = "is new" if summary.large_run_written else "existed already"
         out.print(f"the large run {summary.large_run} {new}", markup=False)
+
+
+class _Notices:
+    """Prints each notice on standard error, once for all connections that have it."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def say(self, notice: str) -> None:
+        """Print a notice unless it was the last one."""
+        if notice != self._last:
+            self._last = notice
+            say(notice)
 
 
 class _Bars:

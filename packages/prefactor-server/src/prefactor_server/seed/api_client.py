@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
@@ -15,6 +16,7 @@ from prefactor_server.seed.span_types import Json
 _TIMEOUT: Final = 120.0
 _ATTEMPTS: Final = 8
 _LONGEST_WAIT: Final = 30.0
+_ABOUT_WAITING: Final = "trying again for about a minute"
 _BUSY: Final = frozenset({429, 502, 503, 504})
 
 
@@ -47,6 +49,7 @@ class ApiAddress:
         self.secure = parts.scheme == "https"
         self.prefix = parts.path.rstrip("/")
         self.token = token
+        self.url = url
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection, not yet opened."""
@@ -55,16 +58,37 @@ class ApiAddress:
 
 
 class ApiClient:
-    """One connection to the API. Requests must be idempotent: reads, or writes with a key."""
+    """One connection to the API. Requests must be idempotent: reads, or writes with a key.
 
-    def __init__(self, address: ApiAddress, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    Args:
+        address: the API.
+        tell: receives why a request waits, when it begins to.
+        sleep: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        address: ApiAddress,
+        *,
+        tell: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._address = address
+        self._tell = tell
         self._sleep = sleep
         self._connection = address.connect()
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def ping(self) -> Mapping[str, Any]:
+        """Return what the API says about the token. Waits for a busy server, but not for none.
+
+        Raises:
+            Refusal: the server rejected the request, or cannot be reached.
+        """
+        return self._found("GET", "/api/v1/ping", None, is_first=True)
 
     def get(self, path: str, **query: str) -> Mapping[str, Any] | None:
         """Read an object, or return None if it does not exist.
@@ -82,26 +106,43 @@ class ApiClient:
             Refusal: the server rejected the request, or cannot be reached.
         """
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        document = self._request("POST", path, content, may_be_missing=False)
+        return self._found("POST", path, content)
+
+    def _found(
+        self, method: str, path: str, body: bytes | None, *, is_first: bool = False
+    ) -> Mapping[str, Any]:
+        document = self._request(method, path, body, may_be_missing=False, is_first=is_first)
         if document is None:
             raise TypeError(path)
         return document
 
     def _request(
-        self, method: str, path: str, body: bytes | None, *, may_be_missing: bool
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        may_be_missing: bool,
+        is_first: bool = False,
     ) -> Mapping[str, Any] | None:
         problem = ""
         for attempt in range(_ATTEMPTS):
+            if attempt == 1:
+                self._tell(f"{problem}: {_ABOUT_WAITING}")
             if attempt:
                 self._sleep(min(_LONGEST_WAIT, 0.25 * 2**attempt))
             try:
                 status, document = self._exchange(method, path, body)
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
-                problem = str(error) or type(error).__name__
+                problem = f"Cannot reach {self._address.url}: {_reason(error)}"
+                if is_first:
+                    raise Unavailable(
+                        f"{problem}. Check --url, and that the server runs."
+                    ) from None
                 continue
             if status in _BUSY:
-                problem = f"{status} {document.get('message', '')}"
+                problem = f"The server is busy: {status} {document.get('message', '')}".rstrip()
                 continue
             if status == http.client.NOT_FOUND and may_be_missing:
                 return None
@@ -131,6 +172,15 @@ class ApiClient:
 def path_of(kind: str, identifier: str) -> str:
     """Return the path of one resource."""
     return f"/api/v1/{kind}/{quote(identifier, safe='')}"
+
+
+def _reason(error: OSError | http.client.HTTPException) -> str:
+    """Return why a connection failed, if possible as the operating system describes it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message.rstrip('.')})"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason}). The URL of a server without TLS begins with http://"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _explained(document: Mapping[str, Any]) -> str:

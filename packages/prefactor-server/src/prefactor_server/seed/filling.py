@@ -50,7 +50,14 @@ class Summary(NamedTuple):
     large_run_written: bool
 
 
-def fill(address: ApiAddress, plan: Plan, *, now: int, report: Report) -> Summary:
+def fill(
+    address: ApiAddress,
+    plan: Plan,
+    *,
+    now: int,
+    report: Report,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Summary:
     """Write the missing example data.
 
     Args:
@@ -58,11 +65,12 @@ def fill(address: ApiAddress, plan: Plan, *, now: int, report: Report) -> Summar
         plan: the data to write.
         now: microseconds since 1970. A new history ends there.
         report: called as runs and spans are written.
+        tell: called when requests have to wait, with the reason.
 
     Raises:
         Refusal: the server rejected a request, or cannot be reached.
     """
-    with _Connections(address) as connections:
+    with _Connections(address, tell) as connections:
         client = connections.client()
         _prepare(client)
         history = _history(client, plan, now)
@@ -82,7 +90,7 @@ def fill(address: ApiAddress, plan: Plan, *, now: int, report: Report) -> Summar
 
 def _prepare(client: ApiClient) -> None:
     """Create the environment, the risk profile and the agents, unless they exist."""
-    scope = _details(client.get("/api/v1/ping"))["token_scope"]
+    scope = _details(client.ping())["token_scope"]
     if scope != "account":
         raise NotPermitted(
             f"The token has the scope {scope}, but an account token is needed: create one with "
@@ -170,8 +178,9 @@ def _details(document: Any) -> Any:
 class _Connections:
     """One connection per worker thread, for a limited number of concurrent requests."""
 
-    def __init__(self, address: ApiAddress) -> None:
+    def __init__(self, address: ApiAddress, tell: Callable[[str], None]) -> None:
         self._address = address
+        self._tell = tell
         self._thread = threading.local()
         self._clients: list[ApiClient] = []
         self._pool = ThreadPoolExecutor(_WORKERS, "seed")
@@ -193,7 +202,7 @@ class _Connections:
         """Return the client of the current thread."""
         client: ApiClient | None = getattr(self._thread, "client", None)
         if client is None:
-            client = ApiClient(self._address)
+            client = ApiClient(self._address, tell=self._tell)
             self._thread.client = client
             self._clients.append(client)
         return client
