@@ -269,6 +269,8 @@ def test_versions_are_compared(prefactor: Call, recorded: Recorded) -> None:
         "prefactor: quality 'helpful': the mean score of version 'v2' is 0.6, below 0.61\n"
     )
     assert prefactor(*compare, "--fail-drop", "0.2").code == 1
+    for limit in ("--fail-below", "--fail-drop"):
+        assert prefactor(*compare, limit, "nan").code == 2
     told = json.loads(prefactor(*compare, "--json").out)
     assert (told["passed"], told["versions"][1]["unscored_runs"]) == (True, 1)
     unknown = prefactor(*compare[:-4], "--name", "never-recorded")

@@ -91,6 +91,10 @@ def answering() -> Iterator[Callable[..., str]]:
         ),
         (("runs", "list", "--token-file", "/no/such/file"), 2, "cannot read /no/such/file"),
         (("tokens", "create", "--agent", "polite-agent"), 2, "--environment: is required"),
+        (("tokens", "create", "--expires-in", f"{10**15}d"), 2, "beyond the year 9999"),
+        (("tokens", "create", "--expires-in", "9999999d"), 2, "beyond the year 9999"),
+        (("webhooks", "rotate", "x", "--overlap-hours", "nan"), 2, "Must be a finite number"),
+        (("runs", "list", "--external-id", "\udcff"), 2, "unpaired surrogates"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(
@@ -324,3 +328,27 @@ def test_help_of_a_command_is_complete() -> None:
 
     assert "Find runs with a span that contains all of these words" in ended.stdout
     assert "also matches as the beginning of a longer word" in " ".join(ended.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "asyncio"])
+def test_ctrl_c_at_the_start_is_quiet(tmp_path: Path, module: str) -> None:
+    """Ctrl-C while modules load ends the command with 130 and no traceback."""
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt")
+    ended = subprocess.run(
+        [sys.executable, "-m", "prefactor_cli", "runs", "list"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_an_invalid_value_is_reported_once(prefactor: Call) -> None:
+    """A message of the server that names the field is not followed by the field's own."""
+    refused = prefactor("runs", "list", "--min-cost", "-1")
+
+    assert refused.code == 2
+    assert refused.err.count("must be an amount") == 1

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prefactor_cli.times import ago, read_moment, read_seconds
+from prefactor_cli.times import ago, read_moment, read_seconds, took
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -64,3 +64,8 @@ def test_an_invalid_time_is_rejected(text: str) -> None:
 def test_ages_are_shown_in_one_unit(seconds: int, said: str) -> None:
     """An age is shown in its largest unit, and a time in the future counts as now."""
     assert ago(NOW - timedelta(seconds=seconds), NOW) == said
+
+
+def test_a_duration_has_at_most_59_seconds() -> None:
+    """A fraction below a minute is not rounded up to 60 seconds."""
+    assert took(NOW, NOW + timedelta(seconds=119.7)) == "1 min 59 s"

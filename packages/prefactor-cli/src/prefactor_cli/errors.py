@@ -89,7 +89,7 @@ def _message(error: PrefactorHttpError) -> str:
         case PrefactorAuthError():
             return f"Not permitted: {_sentence(error)}"
         case PrefactorValidationError(errors=errors):
-            return f"{_sentence(error)}{_fields(errors)}"
+            return f"{_sentence(error)}{_fields(errors, error.message)}"
         case PrefactorRedirectError(target=target):
             return f"The API is at another address: give --url {target or 'with that address'}"
         case PrefactorResponseTooLargeError():
@@ -125,14 +125,14 @@ def _sentence(error: PrefactorHttpError) -> str:
     return error.message if error.message.endswith((".", "!", "?")) else f"{error.message}."
 
 
-def _fields(errors: Mapping[str, Any]) -> str:
-    """Return the errors by field as one text. The message covers nested errors."""
+def _fields(errors: Mapping[str, Any], said: str) -> str:
+    """Return the errors by field that the message does not name, as one text."""
     texts: list[str] = []
     for name, problem in errors.items():
         match problem:
             case str():
                 texts.append(f"{name}: {problem}")
-            case {"message": str(message)}:
+            case {"message": str(message)} if f"{name} {message}" not in said:
                 texts.append(f"{name}: {message}")
             case [str(first), *_]:
                 texts.append(f"{name}: {first}")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import cyclopts
 
 _SERVER = cyclopts.Group("Connection", sort_key=9)
+
+
+def _check_finite(_type: object, value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        message = "Must be a finite number."
+        raise ValueError(message)
+
+
+FINITE: Final = cyclopts.Parameter(validator=_check_finite)
+"""Of a number. No comparison with NaN holds, so a limit of NaN would never be exceeded."""
 
 Json: TypeAlias = Annotated[
     bool, cyclopts.Parameter(name="--json", negative=(), show_default=False)

@@ -21,7 +21,8 @@ def took(started_at: datetime | None, finished_at: datetime | None) -> str:
     if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
+        minutes, rest = divmod(int(seconds), _MINUTE)
+        return f"{minutes} min {rest} s"
     return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
 
 

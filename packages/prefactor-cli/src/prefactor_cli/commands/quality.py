@@ -12,7 +12,7 @@ from prefactor_cli.commands.run_list import Limit
 from prefactor_cli.connection import run
 from prefactor_cli.failure import FAILED, OK, Failure
 from prefactor_cli.filters import version_id
-from prefactor_cli.flags import Connection, Json
+from prefactor_cli.flags import FINITE, Connection, Json
 from prefactor_cli.output import Printer, print_document
 from prefactor_cli.progress import Progress
 from prefactor_cli.runs import run_pages
@@ -44,8 +44,8 @@ def compare(
     field: str = "score",
     purpose: Literal["live", "smoke_test", "eval"] | None = None,
     limit: Limit = 200,
-    fail_below: float | None = None,
-    fail_drop: float | None = None,
+    fail_below: Annotated[float | None, FINITE] = None,
+    fail_drop: Annotated[float | None, FINITE] = None,
     json: Json = False,
     connection: Connection = None,
 ) -> int:

@@ -88,12 +88,7 @@ def create_token(
     json
         Print the token and its details as one JSON document.
     """
-    lasts = None
-    try:
-        lasts = None if expires_in is None else timedelta(seconds=read_seconds(expires_in))
-    except (ValueError, OverflowError) as error:
-        message = f"--expires-in: {error}"
-        raise Failure(message, USAGE) from None
+    expires_at = _expiry(expires_in)
     if agent is not None and environment is None:
         message = "--environment: is required with --agent"
         raise Failure(message, USAGE)
@@ -108,7 +103,7 @@ def create_token(
             environment_id=(
                 None if environment is None else await environment_id(client, environment)
             ),
-            expires_at=None if lasts is None else datetime.now(UTC) + lasts,
+            expires_at=expires_at,
         )
         if json:
             print_document({**created.raw, "token": created.token})
@@ -118,6 +113,24 @@ def create_token(
             note(f"Token {created.id}. It is shown only once: store it in a safe place.")
 
     run(connection, work)
+
+
+def _expiry(expires_in: str | None) -> datetime | None:
+    """Return when a token expires that lasts this long, or None for never.
+
+    Raises:
+        Failure: The text is not a duration, or the time is beyond the calendar.
+    """
+    if expires_in is None:
+        return None
+    try:
+        return datetime.now(UTC) + timedelta(seconds=read_seconds(expires_in))
+    except OverflowError:
+        message = f"--expires-in: {expires_in!r} is beyond the year 9999: leave it out for never"
+        raise Failure(message, USAGE) from None
+    except ValueError as error:
+        message = f"--expires-in: {error}"
+        raise Failure(message, USAGE) from None
 
 
 @app.command(name="suspend")

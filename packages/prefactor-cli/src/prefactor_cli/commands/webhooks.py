@@ -11,7 +11,7 @@ import cyclopts
 from prefactor_cli.connection import run
 from prefactor_cli.failure import FAILED, OK, USAGE, Failure
 from prefactor_cli.filters import environment_id
-from prefactor_cli.flags import Connection, Json, Texts
+from prefactor_cli.flags import FINITE, Connection, Json, Texts
 from prefactor_cli.output import Printer, note, print_document, print_json
 from prefactor_cli.table import Cell, Column
 from prefactor_cli.text import printable
@@ -242,7 +242,7 @@ def rotate_secret(
     webhook_id: WebhookId,
     /,
     *,
-    overlap_hours: float = 24,
+    overlap_hours: Annotated[float, FINITE] = 24,
     json: Json = False,
     connection: Connection = None,
 ) -> None:
