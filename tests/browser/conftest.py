@@ -57,7 +57,11 @@ async def browser() -> AsyncIterator[Browser]:
 async def watched(browser: Browser, server: LiveServer) -> AsyncIterator[tuple[Page, Offences]]:
     """A page that fails the test if it does something forbidden."""
     context = await browser.new_context(
-        base_url=server.url, viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+        base_url=server.url,
+        viewport={"width": 1440, "height": 900},
+        reduced_motion="reduce",
+        # Times are shown in the reader's zone.
+        timezone_id="UTC",
     )
     context.set_default_timeout(patience(LIMIT) * 1000)
     page = await context.new_page()
