@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from api_client import LIMITS, ApiClient, open_api_client
+from people import put
 from upkeep import findings, hold
 
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.runs.cost import NO_PRICES
 from prefactor_server.domain.runs.retention import Deletion, Pruned, Retention
 from prefactor_server.storage.maintenance import prune_record
@@ -202,33 +206,53 @@ async def _known(api_client: ApiClient, run_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("spans", [2, SPANS])
-async def test_a_deletion_concerns_no_other_run(api_client: ApiClient, spans: int) -> None:
-    """A run keeps its spans, judgements, metadata, alerts and events when another is deleted."""
+@pytest.mark.parametrize("kept", ["another run", "another account"])
+async def test_a_deletion_concerns_no_other_run(
+    api_client: ApiClient, spans: int, kept: str
+) -> None:
+    """When a run is deleted, another one keeps its spans, judgements, metadata, alerts and events.
+
+    Another account may have a run and spans with the same ids.
+    """
+    keeper, kept_id = api_client, "kept"
+    if kept == "another account":
+        default = Environment("other-default", "other", "Default", True, 1, 1)
+        await put(api_client, Account("other", "Other", 7, 1, 1), default)
+        token, _ = await api_client.add_token(account_id="other")
+        keeper, kept_id = replace(api_client, token=token), "gone"
     # A follower that has caught up sends the events of what happens next.
     await api_client.follow()
     details = {"url": "http://127.0.0.1:9/hook", "events": ["run.finished"]}
-    assert (await api_client.post("/webhook", {"details": details})).status == 200
-    runs = {}
-    for run_id in ("gone", "kept"):
-        fields = {"metadata": {"user": run_id}, "agent_schema_version": JUDGED}
-        runs[run_id] = await _recorded(api_client, run_id, spans, **fields)
-        judged = {"name": "judge", "payload": {"score": 1}}
-        raised = {"agent_instance_id": run_id, "name": "odd"}
-        for path, body in (
-            (f"/agent_instance/{run_id}/record_quality", judged),
-            ("/alerts/raise", raised),
-        ):
-            written = await api_client.post(path, body)
-            assert written.status == 200, written.text
+    for client in (api_client, keeper):
+        assert (await client.post("/webhook", {"details": details})).status == 200
+    runs = [
+        await _judged(client, run_id, spans)
+        for client, run_id in ((keeper, kept_id), (api_client, "gone"))
+    ]
     await api_client.follow()
-    before = await _known(api_client, "kept")
+    before = await _known(keeper, kept_id)
 
-    assert (await _delete(api_client, runs["gone"])).runs == 1
+    assert (await _delete(api_client, runs[1])).runs == 1
     while await api_client.storage.maintenance.delete_remaining_spans():
         pass
     await api_client.follow()
 
-    assert await _known(api_client, "kept") == before
+    assert await _known(keeper, kept_id) == before
     assert await findings(api_client.storage) == []
     for needle in ("score", "user", "odd", "run.finished"):
         assert any(needle in text for text in before), needle
+
+
+async def _judged(client: ApiClient, run_id: str, spans: int) -> Any:
+    """Record a run with everything that belongs to one."""
+    fields = {"metadata": {"user": run_id}, "agent_schema_version": JUDGED}
+    run = await _recorded(client, run_id, spans, **fields)
+    judged = {"name": "judge", "payload": {"score": 1}}
+    raised = {"agent_instance_id": run_id, "name": "odd"}
+    for path, body in (
+        (f"/agent_instance/{run_id}/record_quality", judged),
+        ("/alerts/raise", raised),
+    ):
+        written = await client.post(path, body)
+        assert written.status == 200, written.text
+    return run
