@@ -86,9 +86,6 @@ class _Attributes:
     def take_all(self, prefixes: tuple[str, ...]) -> JsonObject:
         """Take the attributes whose names begin with one of the prefixes (of `_PREFIXES`)."""
         names = [name for name in self._nested if name.startswith(prefixes)]
-        if not names:
-            return {}
-        self._nested = [name for name in self._nested if not name.startswith(prefixes)]
         return {name: self.remaining.pop(name) for name in names}
 
     def take(self, *names: str) -> Any:
@@ -119,8 +116,7 @@ class _Attributes:
             return None
         dotted = f"{prefix}."
         names = [name for name in self._nested if name.startswith(dotted)]
-        # Attributes that were taken by name no longer remain.
-        taken = {name: self.remaining.pop(name) for name in names if name in self.remaining}
+        taken = {name: self.remaining.pop(name) for name in names}
         return nested(taken, prefix) if taken else None
 
 

@@ -205,15 +205,22 @@ async def _known(api_client: ApiClient, run_id: str) -> list[str]:
     return [re.sub('"request_id":"[^"]*"', "", one.text) for one in asked]
 
 
-@pytest.mark.parametrize("spans", [2, SPANS])
+async def _prune(api_client: ApiClient, run: Any) -> Pruned:
+    """Delete the ended runs of an account, as `prefactor-server prune` does."""
+    retention = Retention(run["account_id"], api_client.clock() + 1)
+    return await api_client.storage.maintenance.prune(retention, api_client.clock(), "cli")
+
+
+@pytest.mark.parametrize(("spans", "delete"), [(2, _prune), (2, _delete), (SPANS, _delete)])
 @pytest.mark.parametrize("kept", ["another run", "another account"])
 async def test_a_deletion_concerns_no_other_run(
-    api_client: ApiClient, spans: int, kept: str
+    api_client: ApiClient, spans: int, delete: Any, kept: str
 ) -> None:
-    """When a run is deleted, another one keeps its spans, judgements, metadata, alerts and events.
+    """When a run is deleted, one on hold keeps spans, judgements, metadata, alerts and events.
 
-    Another account may have a run and spans with the same ids.
+    It may be the run of another account, with the same ids.
     """
+    maintenance = api_client.storage.maintenance
     keeper, kept_id = api_client, "kept"
     if kept == "another account":
         default = Environment("other-default", "other", "Default", True, 1, 1)
@@ -231,9 +238,14 @@ async def test_a_deletion_concerns_no_other_run(
     ]
     await api_client.follow()
     before = await _known(keeper, kept_id)
+    assert await _held(api_client, runs[0])
+    retention = Retention(runs[1]["account_id"], api_client.clock() + 1)
+    previewed = await maintenance.preview(retention)
 
-    assert (await _delete(api_client, runs[1])).runs == 1
-    while await api_client.storage.maintenance.delete_remaining_spans():
+    assert await maintenance.held(retention) == (kept == "another run")
+    assert await delete(api_client, runs[1]) == previewed
+    assert (previewed.runs, previewed.spans) == (1, spans)
+    while await maintenance.delete_remaining_spans():
         pass
     await api_client.follow()
 
