@@ -116,7 +116,8 @@ async def test_deletions_are_in_the_feed(storage: Any) -> None:
 
 
 async def test_a_state_advances_once(storage: Any) -> None:
-    """Of two followers that worked on the same slice, one may write."""
+    """Of two followers that worked on the same slice, one may write, and no other state changes."""
+    other = await storage.feed.begin(ConsumerState("another", 3, None))
     first = await storage.feed.begin(ConsumerState("one", 0, None))
     again = await storage.feed.begin(ConsumerState("one", 7, None))
     moved = await storage.feed.advance(first, first._replace(position=5), Derived())
@@ -124,13 +125,14 @@ async def test_a_state_advances_once(storage: Any) -> None:
 
     assert (again, late) == (first, None)
     assert moved == ConsumerState("one", 5, None, 1)
-    assert await storage.feed.states() == {"one": moved}
+    assert await storage.feed.states() == {"another": other, "one": moved}
 
 
 async def test_a_lease_has_one_holder(storage: Any) -> None:
-    """Another holder gets a lease only after it has ended or was released."""
+    """Another holder gets a lease only after it has ended or was released by its holder."""
     feed = storage.feed
 
+    assert await feed.take_lease("other", "first", 0, 99)
     assert await feed.take_lease("l", "first", 0, 10)
     assert await feed.take_lease("l", "first", 5, 15)
     assert not await feed.take_lease("l", "second", 14, 20)
@@ -139,6 +141,7 @@ async def test_a_lease_has_one_holder(storage: Any) -> None:
     assert not await feed.take_lease("l", "first", 16, 20)
     await feed.release_lease("l", "second")
     assert await feed.take_lease("l", "first", 16, 20)
+    assert not await feed.take_lease("other", "second", 16, 20)
 
 
 async def test_old_changes_are_pruned(storage: Any) -> None:
