@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from api_client import LIMITS, ApiClient, open_api_client
-from people import put
+from people import in_another_account
 from upkeep import findings, hold
 
-from prefactor_server.domain.account import Account
-from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.runs.cost import NO_PRICES
 from prefactor_server.domain.runs.retention import Deletion, Pruned, Retention
 from prefactor_server.storage.maintenance import prune_record
@@ -223,10 +220,7 @@ async def test_a_deletion_concerns_no_other_run(
     maintenance = api_client.storage.maintenance
     keeper, kept_id = api_client, "kept"
     if kept == "another account":
-        default = Environment("other-default", "other", "Default", True, 1, 1)
-        await put(api_client, Account("other", "Other", 7, 1, 1), default)
-        token, _ = await api_client.add_token(account_id="other")
-        keeper, kept_id = replace(api_client, token=token), "gone"
+        keeper, kept_id = await in_another_account(api_client), "gone"
     # A follower that has caught up sends the events of what happens next.
     await api_client.follow()
     details = {"url": "http://127.0.0.1:9/hook", "events": ["run.finished"]}

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, NamedTuple
 
 from api_client import Answer, ApiClient
 
 from prefactor_server.commands.base import Decision, Done, Request
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.people.role import Role
 from prefactor_server.domain.people.secret_text import SecretRef, hash_secret, make_secret
@@ -111,6 +113,14 @@ async def put(api_client: ApiClient, *rows: Row) -> None:
     request = Request(account.id, "test", api_client.clock(), None, b"")
     (outcome,) = await api_client.writer.submit([PutPeople(request, rows)], 0)
     assert isinstance(outcome, Done), outcome
+
+
+async def in_another_account(api_client: ApiClient) -> ApiClient:
+    """Return a client of a new account on the same server."""
+    default = Environment("other-default", "other", "Default", True, 1, 1)
+    await put(api_client, Account("other", "Other", 7, 1, 1), default)
+    token, _ = await api_client.add_token(account_id="other")
+    return replace(api_client, token=token)
 
 
 async def signed_in(api_client: ApiClient, role: Role = "member", email: str = "") -> Browser:
