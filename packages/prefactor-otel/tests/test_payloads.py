@@ -259,6 +259,20 @@ def test_every_message_keeps_its_place() -> None:
     ]
 
 
+def test_nested_messages_have_no_empty_members() -> None:
+    """The text of a message counts before its parts, and a message may have neither."""
+    nested = "llm.input_messages"
+    payload, _ = read(
+        {
+            f"{nested}.0.message.content": "plain",
+            f"{nested}.0.message.contents.0.message_content.text": "a part",
+            f"{nested}.1.message.tool_calls.0.tool_call.id": "t",
+        }
+    )
+
+    assert payload["messages"] == [{"content": "plain"}, {"tool_calls": [{"id": "t"}]}]
+
+
 def test_events_are_messages_of_their_role() -> None:
     """The role of a message is in the name of its event, and plain text is a message."""
     roles = ("system", "user", "assistant", "tool")
