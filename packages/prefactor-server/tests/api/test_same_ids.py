@@ -9,6 +9,8 @@ from api_client import ApiClient
 from people import in_another_account
 
 from prefactor_server.domain.runs.cost import Price, PriceTable
+from prefactor_server.storage.feed import Derived
+from prefactor_server.upkeep import AbandonedRuns, SilenceLimits
 
 STATUSES = {2: "failed", 3: "terminated"}
 
@@ -105,3 +107,47 @@ async def test_each_account_has_its_own_figures(api_client: ApiClient) -> None:
     assert [one["cost_breakdown"]["total_cost"] for one in before] == [4.0, 9.0]
     for spans, client in clients.items():
         assert await _seen(client, spans) == _expected(spans)
+    feed = api_client.storage.feed
+    for name, state in (await feed.states()).items():
+        if name != "webhooks":
+            await feed.advance(state, state._replace(backfill="reset"), Derived())
+    await api_client.follow()
+    for spans, client in clients.items():
+        assert await _seen(client, spans) == _expected(spans)
+
+
+async def _beat(client: ApiClient, *ids: str) -> None:
+    answer = await client.post("/agent_instance/heartbeat", {"ids": ids})
+    assert answer.details["unknown_ids"] == []
+
+
+async def _abandoned(client: ApiClient) -> list[str]:
+    return [
+        one["id"] for one in (await client.get("/agent_instance", {"abandoned": "true"})).summaries
+    ]
+
+
+async def test_each_account_has_its_own_silence(api_client: ApiClient) -> None:
+    """A run is abandoned when its own agent is silent, not when another account's is."""
+    other = await in_another_account(api_client)
+    limits = SilenceLimits.of(15, 0, 7)
+    storage, clock = api_client.storage, api_client.clock
+    watch = AbandonedRuns(storage, api_client.writer, limits, holder="test", now_us=clock)
+    ids = ("beating", "quiet")
+    for client in (api_client, other):
+        for run_id in ids:
+            await client.register(run_id)
+            await client.post(f"/agent_instance/{run_id}/start")
+    await _beat(api_client, "beating")
+    for _ in range(20):
+        await _beat(other, *ids)
+        await watch.turn(api_client.heartbeats)
+        clock.leap(seconds=60)
+    assert (await _abandoned(api_client), await _abandoned(other)) == (["beating"], [])
+
+    clock.leap(seconds=8 * 86_400)
+    for _ in range(3):
+        await _beat(other, *ids)
+        await watch.turn(api_client.heartbeats)
+        clock.leap(seconds=3700)
+    assert (await _abandoned(api_client), await _abandoned(other)) == ([*ids], [])
