@@ -6,15 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import upkeep
 from postgres_database import PostgresDatabase
 from rows import ACCOUNT, NOW
 
+from patience import patience
 from postgres_server import PostgresServer
 from prefactor_server.domain.errors import Unavailable
-from prefactor_server.domain.runs.retention import Pruned, Retention
+from prefactor_server.domain.runs.retention import Deletion, Pruned, Retention
 from prefactor_server.storage.backup import BackupError
+from prefactor_server.storage.maintenance import prune_record
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.upkeep import prune
 from prefactor_server.storage.postgres.upkeep.backup import back_up_server, without_password
@@ -137,6 +140,32 @@ async def test_two_prunes_at_once_delete_each_row_once(
         total = total.plus(one)
     assert (total.runs, total.spans) == (20, 40)
     assert await upkeep.findings(storage) == []
+
+
+async def test_what_another_server_has_locked_is_skipped(
+    database: PostgresDatabase, storage: PostgresStorage, monkeypatch: Any
+) -> None:
+    """A deletion does not wait for runs and marks that another server has locked: they stay."""
+    monkeypatch.setattr(prune, "SPAN_SLICE", 2)
+    for run_id in ("written", "old"):
+        await upkeep.run_with_spans(storage, run_id)
+    record = prune_record(Retention(ACCOUNT, NOW + 1), NOW, "cli")
+    deletion = Deletion(ACCOUNT, ["old", "written"], NOW + 1, NOW, record)
+    other = await asyncpg.connect(database.url)
+    try:
+        async with asyncio.timeout(patience(10)):
+            async with other.transaction():
+                await other.execute("SELECT FROM agent_instance WHERE id = 'written' FOR UPDATE")
+                pruned = await storage.maintenance.delete_runs(deletion)
+            async with other.transaction():
+                await other.execute("SELECT FROM deleted_run FOR UPDATE")
+                skipped = await storage.maintenance.delete_remaining_spans()
+    finally:
+        await other.close()
+
+    assert (pruned.runs, pruned.spans, skipped) == (1, 3, 0)
+    assert await storage.maintenance.delete_remaining_spans() == 2
+    assert await upkeep.runs(storage, "old", "written") == {"written"}
 
 
 async def test_a_hold_committed_in_between_applies(

@@ -7,6 +7,7 @@ from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import (
     ACCOUNT,
     NOW,
+    OTHER_ACCOUNT,
     create_agent,
     create_span,
     finish,
@@ -270,19 +271,25 @@ async def test_counts_add_up(database: PostgresDatabase, storage: PostgresStorag
 async def test_two_servers_do_not_pass_a_limit(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:
-    """If two servers create the last webhook and the last alert, the later are refused."""
+    """If two servers create the last webhook and the last alert, the later are refused.
 
-    def made(name: str) -> CreateWebhook:
-        return CreateWebhook(request(), webhook(id=name), Scope())
+    Another account has its own limits, also for a run with the same id.
+    """
+    versions: dict[str, str] = {}
 
-    def raised(name: str) -> RaiseAlert:
+    def made(name: str, account_id: str = ACCOUNT) -> CreateWebhook:
+        return CreateWebhook(request(account_id), webhook(id=name, account_id=account_id), Scope())
+
+    def raised(name: str, account_id: str = ACCOUNT) -> RaiseAlert:
+        asked, caller = request(account_id), principal(account_id)
         facts = AlertFacts(name, None, "info", None, None, None)
-        return RaiseAlert(request(), principal(), name, "run-1", name, facts, schema_version)
+        return RaiseAlert(asked, caller, name, "run-1", name, facts, versions[account_id])
 
-    await submit(storage, register("run-1"))
-    run = await storage.instance(ACCOUNT, "run-1")
-    assert run is not None
-    schema_version = run.agent_schema_version_id
+    for account_id in (ACCOUNT, OTHER_ACCOUNT):
+        await submit(storage, register("run-1", request=request(account_id)))
+        run = await storage.instance(account_id, "run-1")
+        assert run is not None
+        versions[account_id] = run.agent_schema_version_id
     await submit(storage, *(made(f"webhook-{number}") for number in range(MAX_WEBHOOKS - 1)))
     await submit(storage, *(raised(f"alert-{number}") for number in range(MAX_RAISED - 1)))
     # The server's own alerts count as well.
@@ -293,3 +300,5 @@ async def test_two_servers_do_not_pass_a_limit(
     assert (refusal(webhooks[0]), refusal(alerts[0])) == (InvalidAction, ValidationFailed)
     assert isinstance(webhooks[1], Done)
     assert isinstance(alerts[1], Done)
+    for command in (made("of another", OTHER_ACCOUNT), raised("of another", OTHER_ACCOUNT)):
+        assert isinstance((await submit(storage, command))[0], Done)
