@@ -187,6 +187,24 @@ async def test_a_hold_committed_in_between_applies(
     assert await upkeep.runs(storage, "run-1") == {"run-1"}
 
 
+async def test_a_run_that_is_being_deleted_cannot_be_held(
+    database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    """A hold waits for the end of a deletion that has begun, and then finds no run."""
+    await upkeep.run_with_spans(storage, "run-1")
+    other = await asyncpg.connect(database.url)
+    try:
+        async with other.transaction():
+            await other.execute("DELETE FROM agent_instance WHERE id = 'run-1'")
+            holding = asyncio.create_task(storage.maintenance.add_hold(*upkeep.hold("run-1")))
+            await database.until_blocked(holding)
+    finally:
+        await other.close()
+
+    assert not await holding
+    assert await storage.maintenance.holds(ACCOUNT) == []
+
+
 async def test_a_read_only_database_is_not_ready(
     database: PostgresDatabase, storage: PostgresStorage
 ) -> None:

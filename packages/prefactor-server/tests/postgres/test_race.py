@@ -1,8 +1,12 @@
 """Two servers on one database, where the second writes between the first's read and write."""
 
-from collections.abc import Mapping
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
 from rows import (
     ACCOUNT,
@@ -43,6 +47,9 @@ from prefactor_server.domain.runs.alert import MAX_RAISED, AlertFacts
 from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.postgres.backend import PostgresStorage
+from prefactor_server.storage.postgres.load import load
+from prefactor_server.storage.postgres.write import arguments
+from prefactor_server.storage.postgres.write_function import write_function
 
 
 async def raced(
@@ -124,6 +131,7 @@ async def opened(storage: PostgresStorage) -> Any:
     run = await do(storage, start(run.id))
     await do(storage, create_span("active", run))
     await do(storage, create_span("pending", run, status="pending"))
+    await do(storage, create_span("other", await do(storage, register("other-run"))))
     return run
 
 
@@ -190,8 +198,9 @@ async def test_a_termination_closes_spans_created_meanwhile(
     outcome, _ = await raced(database, storage, terminate("run-1"), create_span("late", run))
 
     assert isinstance(outcome, Done)
-    statuses = await database.rows("SELECT DISTINCT status, flags & 1 FROM agent_span")
-    assert statuses == [("cancelled", 1)]
+    found = await database.rows("SELECT id, status, flags & 1 FROM agent_span ORDER BY id")
+    closed = [(name, "cancelled", 1) for name in ("active", "late", "pending")]
+    assert sorted(found) == sorted([*closed, ("other", "active", 0)])
 
 
 async def test_a_termination_leaves_spans_finished_meanwhile(
@@ -203,7 +212,7 @@ async def test_a_termination_leaves_spans_finished_meanwhile(
     await raced(database, storage, terminate("run-1"), finish_span("active"))
 
     found = await database.rows("SELECT id, status FROM agent_span ORDER BY id")
-    assert found == [("active", "complete"), ("pending", "cancelled")]
+    assert found == [("active", "complete"), ("other", "active"), ("pending", "cancelled")]
 
 
 async def test_a_span_finished_after_a_termination(
@@ -302,3 +311,45 @@ async def test_two_servers_do_not_pass_a_limit(
     assert isinstance(alerts[1], Done)
     for command in (made("of another", OTHER_ACCOUNT), raised("of another", OTHER_ACCOUNT)):
         assert isinstance((await submit(storage, command))[0], Done)
+
+
+@asynccontextmanager
+async def uncommitted(storage: PostgresStorage, command: Command) -> AsyncGenerator[None]:
+    """Let a server write a command, and commit it only at the end of the block."""
+    submissions = [Submission((command,), 1)]
+    async with storage._writing.connection() as connection, connection.transaction():
+        loaded = await load(connection, collect_needs(submissions))
+        decide_batch(submissions, loaded.snapshots)
+        written = arguments(loaded)
+        assert written is not None
+        await connection.execute(write_function().call, uuid.uuid4(), *written)
+        yield
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        (register("run-1"), start("run-1"), finish("run-1"), terminate("run-1")),
+        (create_agent("a"), create_agent("twin"), create_agent("other", external="twin")),
+        [
+            CreateWebhook(request(), webhook(id=f"webhook-{number}"), Scope())
+            for number in range(MAX_WEBHOOKS + 1)
+        ],
+    ],
+    ids=["a run ends once", "a name is used once", "a limit is kept"],
+)
+async def test_a_write_waits_for_another(
+    database: PostgresDatabase,
+    storage: PostgresStorage,
+    other: PostgresStorage,
+    commands: Sequence[Command],
+) -> None:
+    """A write that excludes another's waits until that is committed, and is then refused."""
+    *before, theirs, mine = commands
+    await submit(storage, *before)
+    async with uncommitted(other, theirs):
+        writing = asyncio.create_task(submit(storage, mine))
+        await database.until_blocked(writing)
+
+    (outcome,) = await writing
+    assert isinstance(outcome, Refused)

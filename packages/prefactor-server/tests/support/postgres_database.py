@@ -81,6 +81,12 @@ class PostgresDatabase:
         finally:
             await connection.close()
 
+    async def until_blocked(self, task: "asyncio.Task[Any]") -> None:
+        """Return when a task waits for a lock, or has ended without."""
+        while not task.done():
+            if await self.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                return
+
     async def check_counts(self) -> None:
         """Every run counts the spans that it has."""
         for run_id, kept, counted in await self.rows(RECOUNTED):
