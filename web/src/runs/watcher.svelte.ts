@@ -115,10 +115,13 @@ export class RunWatcher {
 
   /** Read the next older page, unless there is no more or it is on its way. */
   async more(): Promise<void> {
-    if (this.#after === null || this.#loadingMore) return;
+    const after = this.#after;
+    if (after === null || this.#loadingMore) return;
     this.#loadingMore = true;
     try {
-      const page = await this.#read(this.#after);
+      const page = await this.#read(after);
+      // The list may have begun again, and this page does not follow its new end.
+      if (this.#after !== after) return;
       this.list = append(this.list, page.summaries);
       this.#after = page.pagination.next_after;
       this.#onruns(page.summaries);
