@@ -1,5 +1,6 @@
 """Sample spans, as a pure function."""
 
+import json
 from random import Random
 from typing import Any
 
@@ -41,3 +42,22 @@ def test_the_same_seed_gives_the_same_spans(
     assert all(span.started_at < span.finished_at for span in spans)
     assert [span.started_at for span in spans[1:]] == [span.finished_at for span in spans[:-1]]
     assert spans[-1].finished_at == 10**15
+
+
+def test_a_payload_has_a_limited_number_of_values() -> None:
+    """However many properties a schema nests, and however large its choices, payloads are small."""
+    schema: dict[str, Any] = {"enum": ["a" * 100_000, [0] * 10_000, {"b": "c" * 100_000}]}
+    for _ in range(4):
+        several = {"type": "array", "items": schema}
+        properties = {f"p{number}": several if number % 2 else schema for number in range(20)}
+        schema = {"type": "object", "properties": properties}
+    drawn: list[int] = []
+
+    def randbelow(limit: int) -> int:
+        drawn.append(limit)
+        return 0
+
+    (span,) = sample_spans(randbelow, [{"name": "t", "params_schema": schema}], 1, 10**15)
+
+    assert 100 < len(drawn) < 1000
+    assert len(json.dumps(span.payload)) < 10_000

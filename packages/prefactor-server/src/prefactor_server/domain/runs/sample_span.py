@@ -1,17 +1,21 @@
 """Sample spans for trying out pages and programs that show runs.
 
-Values follow the types, properties and enums of the declared schemas, to a limited depth.
+Values follow the types, properties and enums of the declared schemas, up to a limited depth and
+number.
 Randomness is passed in, so that the same numbers give the same spans.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 _WORDS: Final = ("order", "delay", "answer", "refund", "ticket", "weather", "plan", "city")
 _MAX_DEPTH: Final = 4
 _MAX_MEMBERS: Final = 20
+_MAX_VALUES: Final = 200
+_MAX_CHOICE: Final = 200
 _SHORTEST_US: Final = 1000
 _LONGEST_US: Final = 5_000_000
 
@@ -39,7 +43,7 @@ def sample_spans(
     for duration in durations:
         one = declared[randbelow(len(declared))] if declared else {"name": "test:span"}
         payload, result = (
-            _object(randbelow, one.get(part), _MAX_DEPTH)
+            _Sampler(randbelow).members(one.get(part), _MAX_DEPTH)
             for part in ("params_schema", "result_schema")
         )
         spans.append(SampleSpan(one["name"], payload, result, start, start + duration))
@@ -47,34 +51,49 @@ def sample_spans(
     return spans
 
 
-def _object(randbelow: RandBelow, schema: object, depth: int) -> dict[str, Any]:
-    properties = _mapping(_mapping(schema).get("properties"))
-    if depth == 0:
-        return {}
-    return {
-        name: _value(randbelow, _mapping(properties[name]), depth - 1)
-        for name in list(properties)[:_MAX_MEMBERS]
-    }
+class _Sampler:
+    """Makes the values of one payload, of which there are a limited number."""
 
+    def __init__(self, randbelow: RandBelow) -> None:
+        self._randbelow = randbelow
+        self._left = _MAX_VALUES
 
-def _value(randbelow: RandBelow, schema: Mapping[str, Any], depth: int) -> object:
-    choices = schema.get("enum")
-    if isinstance(choices, list) and choices:
-        values = cast("list[object]", choices)
-        return values[randbelow(len(values))]
-    kind = schema.get("type")
-    if isinstance(kind, list) and kind:
-        kind = cast("list[object]", kind)[0]
-    if kind == "object":
-        return _object(randbelow, schema, depth)
-    if kind == "array":
-        item = _mapping(schema.get("items"))
-        return [_value(randbelow, item, depth - 1) for _ in range(2 if depth > 0 else 0)]
-    if kind in ("integer", "number"):
-        return 1 + randbelow(100)
-    if kind == "boolean":
-        return randbelow(2) == 1
-    return None if kind == "null" else " ".join(_WORDS[randbelow(len(_WORDS))] for _ in range(3))
+    def members(self, schema: object, depth: int) -> dict[str, Any]:
+        """Return an object with the declared properties, or with the first of them."""
+        properties = _mapping(_mapping(schema).get("properties"))
+        made: dict[str, Any] = {}
+        for name in islice(properties, _MAX_MEMBERS if depth > 0 else 0):
+            if self._left <= 0:
+                break
+            made[name] = self._value(_mapping(properties[name]), depth - 1)
+        return made
+
+    def _value(self, schema: Mapping[str, Any], depth: int) -> object:
+        self._left -= 1
+        choices = schema.get("enum")
+        if isinstance(choices, list) and choices:
+            values = cast("list[object]", choices)
+            chosen = values[self._randbelow(len(values))]
+            # Others may be as large as the schema.
+            size = len(chosen) if isinstance(chosen, str) else 0
+            if not isinstance(chosen, list | dict) and size <= _MAX_CHOICE:
+                return chosen
+        kind = schema.get("type")
+        if isinstance(kind, list) and kind:
+            kind = cast("list[object]", kind)[0]
+        if kind == "object":
+            return self.members(schema, depth)
+        if kind == "array":
+            item = _mapping(schema.get("items"))
+            return [self._value(item, depth - 1) for _ in range(2 if depth > 0 else 0)]
+        if kind in ("integer", "number"):
+            return 1 + self._randbelow(100)
+        if kind == "boolean":
+            return self._randbelow(2) == 1
+        return None if kind == "null" else " ".join(self._word() for _ in range(3))
+
+    def _word(self) -> str:
+        return _WORDS[self._randbelow(len(_WORDS))]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

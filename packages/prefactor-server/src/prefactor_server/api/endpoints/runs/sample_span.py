@@ -48,11 +48,15 @@ async def _prepare(call: Call, body: TestSpanFields) -> Prepared:
         call.principal, run.schema_version_id, call.pending
     )
     samples = sample_spans(partial(_random_below, call), declared, body.count, call.now)
+    commands: list[CreateSpan] = []
+    for sample in samples:
+        await call.work.pause()
+        commands.append(await _command(call, body, sample))
     command = CreateTestSpans(
         request=call.request(),
         principal=call.principal,
         agent_instance_id=body.agent_instance_id,
-        spans=tuple([await _command(call, body, sample) for sample in samples]),
+        spans=tuple(commands),
     )
     return Prepared(command)
 
