@@ -22,6 +22,12 @@ from postgres_server import PostgresServer, start_postgres
 _numbers = count(1)
 
 
+@pytest.fixture(autouse=True)
+def _open_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count open runs without a pause, because tests move the follower on by hand."""
+    monkeypatch.setattr("prefactor_server.follower.run_totals._GATHER_SECONDS", 0.0)
+
+
 @pytest_asyncio.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A new database file with two accounts in it, open as a server has it open."""

@@ -307,6 +307,43 @@ async def test_an_active_run_is_counted_after_the_slices_that_are_waiting(
     await check(storage, "run-1")
 
 
+async def test_changes_of_an_active_run_gather_before_it_is_counted(
+    storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Active runs are counted once for all changes of a while; ends and prices do not wait."""
+    follower = following(storage)
+    await record(storage, "run-1")
+    await record(storage, "run-2")
+    await catch_up(follower)
+    counted: list[Any] = []
+    count = RunTotalsConsumer._recount
+
+    async def counting(self: Any, due: Any) -> Any:
+        counted.append(due)
+        return await count(self, due)
+
+    monkeypatch.setattr(RunTotalsConsumer, "_recount", counting)
+    # Nothing that begins to gather now ends by itself during the test.
+    monkeypatch.setattr("prefactor_server.follower.run_totals._GATHER_SECONDS", 1e9)
+    follower = following(storage, DEARER)
+    runs = [await storage.instance(ACCOUNT, name) for name in ("run-1", "run-2")]
+    for number in range(3):
+        await submit(storage, *(create_span(f"{run.id}-{number}-more", run) for run in runs))
+        await catch_up(follower)
+    found = await totals(storage, "run-1", "run-2")
+    assert (counted, {one.price_revision for one in found}) == ([], {DEARER.revision})
+
+    await do(storage, finish("run-2"))
+    await catch_up(follower)
+    await check(storage, "run-2", DEARER)
+    assert counted == []
+
+    monkeypatch.setattr("prefactor_server.follower.run_totals._GATHER_SECONDS", 0.0)
+    await catch_up(follower)
+    await check(storage, "run-1", DEARER)
+    assert [[one.id for one in due] for due in counted] == [["run-1"]]
+
+
 def test_different_prices_have_different_revisions() -> None:
     """Different prices or another currency give another revision; equal ones the same."""
     tables = (NO_PRICES, PRICES, DEARER, replace(PRICES, currency="EUR"))

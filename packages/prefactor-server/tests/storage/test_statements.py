@@ -1,7 +1,7 @@
 """Statements over any number of rows handle each row once, in order."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -24,13 +24,13 @@ def connection() -> Iterator[sqlite3.Connection]:
         yield opened
 
 
-@pytest.mark.parametrize("most", [100, 150])
+@pytest.mark.parametrize("sizes", [(100, 20, 5, 1), (64, 32, 16, 8, 4, 2, 1)])
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 6, 19, 20, 26, 99, 100, 126, 333])
 def test_every_row_is_handled_once_and_in_order(
-    connection: sqlite3.Connection, count: int, most: int
+    connection: sqlite3.Connection, count: int, sizes: Sequence[int]
 ) -> None:
     """However rows are divided among statements, each is handled once."""
-    insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}", most=most)
+    insert = Statement(1, "INSERT INTO thing (name) VALUES {rows}", sizes=sizes)
     named = [(f"row {number}",) for number in range(count)]
     insert.run(connection, named)
 

@@ -1,9 +1,9 @@
 """The consumer that keeps the totals of each run: tokens, cost and risk.
 
 A run is counted as a whole, which costs more the more spans it has. So an ended run is counted at
-once, and an active one is marked as due, and counted when that is a small part of the server's
-work. When prices or profiles change, cost and risk are computed again from the counted tokens,
-without reading spans.
+once. An active one is marked as due, and counted after its changes have gathered, when that is a
+small part of the server's work. When prices or profiles change, cost and risk are computed again
+from the counted tokens, without reading spans.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ from prefactor_server.storage.feed import Deleted, Derived
 T = TypeVar("T")
 
 _DUE_RUNS: Final = 50
-_SPANS_AT_ONCE: Final = 5000
+_SPANS_AT_ONCE: Final = 20_000
 """How many spans are counted together; a run with more is counted alone."""
 _REFRESHED: Final = 200
 _RESET_ROWS: Final = 500
 # The consumer spends one part in twenty of its time on counting open runs again.
 _SHARE: Final = 20
+_GATHER_SECONDS: Final = 1.5
+"""How long changes of open runs gather before these are counted again."""
 _REFRESH_SECONDS: Final = 5.0
 """How often to look for changed prices and profiles."""
 
@@ -61,6 +63,7 @@ class RunTotalsConsumer(Consumer):
         self._risks = RiskQueries(storage)
         self._prices = prices
         self._not_before = 0.0
+        self._due_since: float | None = None
         self._next_refresh = 0.0
 
     async def apply(self, changes: Sequence[Change]) -> Derived:
@@ -123,7 +126,12 @@ class RunTotalsConsumer(Consumer):
         now = time.monotonic()
         if now < self._not_before:
             return _Work()
-        if due := await self._totals.due(_DUE_RUNS):
+        due = await self._totals.due(_DUE_RUNS)
+        if not due:
+            self._due_since = None
+        elif self._due_since is None:
+            self._due_since = now
+        if self._due_since is not None and now >= self._due_since + _GATHER_SECONDS:
             return _Work(due=due)
         if now < self._next_refresh:
             return _Work()
@@ -148,6 +156,8 @@ class RunTotalsConsumer(Consumer):
     async def _recount(self, due: Sequence[RunTotalDue]) -> Derived:
         counted, left = await self._count((one.account_id, one.id) for one in due)
         runs = [(one.account_id, one.id) for one in due]
+        if not left and len(due) < _DUE_RUNS:
+            self._due_since = None
         return Derived(
             upserted=list(counted.values()),
             deleted=[Deleted(RunTotalDue, run) for run in runs if run not in left],

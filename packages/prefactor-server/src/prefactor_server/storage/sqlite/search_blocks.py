@@ -37,6 +37,9 @@ _DELETE: Final = "delete"
 # FTS5 reads every row of a table that has a word with the prefix of a query. So each table has the
 # words of so many spans, and a search begins with the latest.
 _TABLE_SPANS: Final = 100_000
+# FTS5 writes a segment after each statement over several rows, and merges segments later. So there
+# should be few statements, whatever the number of rows.
+_ADDED_AT_ONCE: Final = (1000, 500, 200, 100, 50, 20, 10, 5, 1)
 # A search blocks the index meanwhile. It ends between two tables.
 _MAX_SECONDS: Final = 1.0
 
@@ -256,8 +259,7 @@ def _tables(connection: sqlite3.Connection) -> Sequence[str]:
 
 @lru_cache(maxsize=4)
 def _add_words(table: str) -> Statement:
-    # FTS5 flushes its buffer after each statement over several rows, so there should be few.
-    return Statement(3, _SQL["word.add"].replace("{table}", table), most=400)
+    return Statement(3, _SQL["word.add"].replace("{table}", table), sizes=_ADDED_AT_ONCE)
 
 
 @lru_cache(maxsize=4)

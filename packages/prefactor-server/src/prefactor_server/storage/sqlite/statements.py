@@ -20,15 +20,14 @@ _SIZES: Final = (100, 20, 5, 1)
 class Statement:
     """A statement over rows of ``width`` values, which replace ``{rows}`` in its text.
 
-    It is executed for ``most`` rows at a time while there are as many. ``one`` is a cheaper
-    statement for a single row, with the same parameters.
+    It is executed for the first of the ``sizes`` while there are as many rows, then for the next.
+    The last size is 1. ``one`` is a cheaper statement for a single row, with the same parameters.
     """
 
     def __init__(
-        self, width: int, text: str, *, most: int = _SIZES[0], one: str | None = None
+        self, width: int, text: str, *, sizes: Sequence[int] = _SIZES, one: str | None = None
     ) -> None:
         marks = f"({', '.join('?' * width)})"
-        sizes = dict.fromkeys((most, *_SIZES))
         self._texts = {size: text.format(rows=", ".join([marks] * size)) for size in sizes}
         if one is not None:
             self._texts[1] = one
