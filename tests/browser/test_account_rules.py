@@ -1,5 +1,7 @@
 """Risk profiles, prices, the audit log and the health of the server, in the browser."""
 
+import csv
+import io
 from uuid import uuid4
 
 import pytest
@@ -94,6 +96,11 @@ async def test_audit_log(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_text("showing 1 of 1 entry")).to_be_visible()
     await page.reload()
     await expect(rows).to_have_count(1)
+    async with page.expect_download() as waiting:
+        await page.get_by_role("button", name="Download CSV").click()
+    saved = (await (await waiting.value).path()).read_text("utf-8-sig")
+    (entry,) = csv.DictReader(io.StringIO(saved))
+    assert (entry["action"], entry["resource_id"]) == ("environments.create", made)
     await page.get_by_label("What", exact=True).fill("agents.delete")
     await page.get_by_label("What", exact=True).press("Enter")
     await expect(page.get_by_text("No entry fits these filters.")).to_be_visible()

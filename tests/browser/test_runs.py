@@ -1,5 +1,7 @@
 """The list of runs: filters, search, and new runs."""
 
+import csv
+import io
 import re
 from uuid import uuid4
 
@@ -8,9 +10,71 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from browser import on_both_backends
 from live_server import LiveServer
-from pages_data import Span, derived, record, support_run
+from pages_data import TYPES, Span, derived, record, support_run
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_started(page: Page, server: LiveServer) -> None:
+    """Runs are found by when they started: today, or from and before a time; a link keeps it."""
+    name = f"run-{uuid4().hex[:8]}"
+    await record(server, external_identifier=name)
+    run = page.get_by_text(name)
+    await page.clock.set_fixed_time("2026-12-02T09:00:00Z")
+    await page.goto("/#/runs?started_after=2026-11-20T00:00:00Z")
+    await expect(run).to_be_visible()
+    await expect(page.get_by_role("textbox", name="Started from")).to_have_value(
+        re.compile("2026-11-(19|20)T")
+    )
+    before = page.get_by_role("textbox", name="Started before")
+    await before.fill("2026-11-21T00:00")
+    await before.blur()
+    await expect(run).to_have_count(0)
+    await page.reload()
+    await expect(before).to_have_value("2026-11-21T00:00")
+    await page.get_by_role("button", name="Started: any").click()
+    await expect(run).to_be_visible()
+    await page.get_by_text("Today", exact=True).click()
+    await expect(run).to_have_count(0)
+    await expect(page.get_by_role("radio", name="Today")).to_be_checked()
+    await page.get_by_role("radio", name="Last 30 days").check(force=True)
+    await expect(run).to_be_visible()
+    assert "started_after" not in page.url
+
+
+async def test_download(page: Page, server: LiveServer) -> None:
+    """The runs that pass the filters are saved as a table, however many pages they are."""
+    agent = f"agent-{uuid4().hex[:8]}"
+    names = [f"=cmd-{number:03}" for number in range(103)]
+    await record_many(server, agent, names)
+    await record(server, external_identifier=f"other-{agent}")
+    await page.goto("/#/runs")
+    await page.get_by_role("checkbox", name=agent).check(force=True)
+    await expect(page.get_by_text("showing 100 of 103 runs")).to_be_visible()
+    async with page.expect_download() as waiting:
+        await page.get_by_role("button", name="Download CSV").click()
+    await expect(page.get_by_text("Saved 103.")).to_be_visible()
+    saved = await waiting.value
+    assert saved.suggested_filename == "runs.csv"
+    rows = list(csv.DictReader(io.StringIO((await saved.path()).read_text("utf-8-sig"))))
+    assert sorted(row["external_identifier"] for row in rows) == [f"'{name}" for name in names]
+    assert {row["status"] for row in rows} == {"active"}
+
+
+async def record_many(server: LiveServer, agent: str, names: list[str]) -> None:
+    """Register runs with these names that go on."""
+    version = {"external_identifier": "1", "name": agent}
+    types = {"external_identifier": "1", "span_type_schemas": TYPES}
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        for name in names:
+            run = await client.agent_instances.register(
+                agent_id=agent,
+                agent_version=version,
+                agent_schema_version=types,
+                external_identifier=name,
+            )
+            await client.agent_instances.start(run.id)
 
 
 @on_both_backends

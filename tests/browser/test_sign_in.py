@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -66,6 +67,57 @@ async def test_session_ends(page: Page) -> None:
     await page.context.clear_cookies()
     # A page asks the server only if it has a reason.
     await page.goto("/#/agents")
+    await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
+
+
+async def test_session_ends_in_a_form(page: Page, server: LiveServer) -> None:
+    """What was typed when the session ended is there after signing in again, and is sent."""
+    email = f"{uuid4().hex[:8]}@example.org"
+    await page.goto("/#/account/people")
+    await page.get_by_role("button", name="Invite…").click()
+    form = page.get_by_role("dialog", name="Invite")
+    await form.get_by_label("E-mail").fill(email)
+    await page.context.clear_cookies()
+    await form.get_by_role("button", name="Invite").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    await expect(again).to_contain_text("What you typed is kept")
+    await page.keyboard.press("Escape")
+    await again.get_by_role("button", name="Token").click()
+    await again.get_by_label("Token").fill("pf_account_wrong")
+    await again.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(again.get_by_role("alert")).to_be_visible()
+    await again.get_by_label("Token").fill(server.token)
+    await again.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(again).to_have_count(0)
+    await expect(form.get_by_label("E-mail")).to_have_value(email)
+    await form.get_by_role("button", name="Invite").click()
+    await expect(page.get_by_role("dialog", name=f"Send this link to {email}")).to_be_visible()
+
+
+async def test_another_person_gets_no_page(page: Page, server: LiveServer) -> None:
+    """What was typed is discarded if somebody else signs in, or if it is given up."""
+    typed = f"{uuid4().hex[:8]}@example.org"
+    form = page.get_by_role("dialog", name="Invite")
+    again = page.get_by_role("dialog", name="Sign in again")
+
+    async def interrupted() -> None:
+        await page.goto("/#/account/people")
+        await page.get_by_role("button", name="Invite…").click()
+        await form.get_by_label("E-mail").fill(typed)
+        await page.context.clear_cookies()
+        await form.get_by_role("button", name="Invite").click()
+        await expect(again).to_be_visible()
+
+    await interrupted()
+    await sign_in_as(page.context, server, "admin")
+    # They signed in in another tab, from which they come back.
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+    await expect(again).to_have_count(0)
+    await expect(page.get_by_role("button", name="Invite…")).to_be_visible()
+    await expect(form).to_have_count(0)
+
+    await interrupted()
+    await again.get_by_role("button", name="Discard").click()
     await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
 
 

@@ -2,9 +2,13 @@ import { expect, it } from "vitest";
 import {
   chipsOf,
   chosenFilters,
+  chosenStart,
   isNumber,
+  localTime,
   metadataFilter,
+  momentOf,
   queryOf,
+  startedWithin,
   toggleAgent,
 } from "../src/runs/filters";
 
@@ -74,4 +78,28 @@ it("describes filters that other pages link to, and requests them", () => {
   expect(said[0]).toBe("some spans failed");
   expect(said[1]).toMatch(/^ended from 29|^ended from Nov 29/);
   expect(said[2]).toMatch(/^ended before/);
+});
+
+it("chooses today from the last midnight of this time zone", () => {
+  const today = startedWithin("today", now);
+  const midnight = new Date(today["started_after"]!);
+  expect([midnight.getHours(), midnight.getMinutes()]).toEqual([0, 0]);
+  expect(now - midnight.getTime()).toBeLessThan(25 * 3_600_000);
+  expect(startedWithin("7", now)).toEqual({ days: "7", started_after: "", started_before: "" });
+});
+
+it("tells which start is chosen", () => {
+  const start = (params: Record<string, string>): string =>
+    chosenStart(chosenFilters(new URLSearchParams(params)), now);
+  const today = startedWithin("today", now);
+  expect(start({})).toBe("");
+  expect(start({ days: "7" })).toBe("7");
+  expect(start(today)).toBe("today");
+  expect(start({ ...today, started_before: "2026-11-29T13:00:00Z" })).toBe("range");
+  expect(start({ started_after: "2026-01-01T00:00:00Z" })).toBe("range");
+});
+
+it("shows a moment in local time, and reads it back", () => {
+  expect(momentOf(localTime("2026-06-01T08:30:00Z"))).toBe("2026-06-01T08:30:00.000Z");
+  expect([localTime(""), localTime("soon"), momentOf("")]).toEqual(["", "", ""]);
 });

@@ -47,6 +47,11 @@ export function follow(topic: Topic, follower: Follower): () => void {
   };
 }
 
+/** Follow what is followed once more: with another session, or after the page was away. */
+export function followAgain(): void {
+  for (const [number, { topic }] of followers) tell(followMessage(number, topic));
+}
+
 function poll(number: number): () => void {
   current = "polling";
   const again = (): void => followers.get(number)?.follower.reread();
@@ -72,8 +77,7 @@ function connect(): void {
     tell({ kind: "bye" });
   });
   addEventListener("pageshow", ({ persisted }) => {
-    if (!persisted) return;
-    for (const [number, { topic }] of followers) tell(followMessage(number, topic));
+    if (persisted) followAgain();
   });
   for (const awake of ["online", "visibilitychange"]) {
     (awake === "online" ? globalThis : document).addEventListener(awake, () => {

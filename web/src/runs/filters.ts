@@ -70,6 +70,38 @@ export function queryOf({ agents, days, metadata, ...single }: Chosen, now: numb
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
 }
 
+/** The changes to the address for a choice of when runs started: days, `today`, or any time. */
+export function startedWithin(choice: string, now: number): Record<string, string> {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const isToday = choice === "today";
+  return {
+    days: isToday ? "" : choice,
+    started_after: isToday ? new Date(midnight).toISOString() : "",
+    started_before: "",
+  };
+}
+
+/** Return which of those is chosen; another text if it is a range of one's own. */
+export function chosenStart(chosen: Chosen, now: number): string {
+  const { days, started_after, started_before } = chosen;
+  if (days || !(started_after || started_before)) return days;
+  const isToday = started_after === startedWithin("today", now).started_after && !started_before;
+  return isToday ? "today" : "range";
+}
+
+/** Return what a field for a local time shows for a moment; empty for none. */
+export function localTime(moment: string): string {
+  const at = new Date(moment);
+  if (Number.isNaN(at.getTime())) return "";
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** Return the moment of a local time that was typed into a field; empty for none. */
+export function momentOf(local: string): string {
+  const at = new Date(local);
+  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
+}
+
 /** Return the changes to the address that choose an agent, or no longer do. */
 export function toggleAgent(chosen: Chosen, id: string): Record<string, string> {
   const others = chosen.agents.filter((one) => one !== id);

@@ -119,7 +119,7 @@ export class RunWatcher {
     if (after === null || this.#loadingMore) return;
     this.#loadingMore = true;
     try {
-      const page = await this.#read(after);
+      const page = await this.read(after);
       // The list may have begun again, and this page does not follow its new end.
       if (this.#after !== after) return;
       this.list = append(this.list, page.summaries);
@@ -136,7 +136,7 @@ export class RunWatcher {
     this.#isReading = true;
     this.#lastRead = Date.now();
     try {
-      const page = await this.#read();
+      const page = await this.read();
       const isLast = page.pagination.next_after === null;
       const isFirst = this.total === null;
       this.#beyond = hasGap(this.list, page.summaries, isLast) ? page : null;
@@ -190,7 +190,8 @@ export class RunWatcher {
     };
   }
 
-  #read(after?: string): Promise<Page> {
+  /** Read a page of the runs that pass the filters. */
+  readonly read = (after?: string): Promise<Page> => {
     const query: Filters = {
       ...this.#filters,
       include_totals: true,
@@ -201,7 +202,7 @@ export class RunWatcher {
     return body(
       api.GET("/api/v1/agent_instance", { params: { query }, signal: this.#abort.signal }),
     );
-  }
+  };
 
   #failed(error: unknown): void {
     if (isAborted(error)) return;
