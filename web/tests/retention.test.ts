@@ -10,7 +10,7 @@ import {
   saveLabel,
   type Rule,
 } from "../src/account/retention/policy";
-import { agentNamed } from "../src/parts/agent_named";
+import { agentNamed, onOneLine } from "../src/parts/agent_named";
 
 const RULE: Rule = { days: 90, agent_id: null, environment_id: null, purpose: null };
 
@@ -62,6 +62,12 @@ describe("a retention policy", () => {
     expect(agentNamed("Underwriting", names)).toBe("a1");
     expect(agentNamed("Twin", names)).toBe("Twin");
     expect(agentNamed("underwriting-bot", names)).toBe("underwriting-bot");
+  });
+
+  test("finds an agent whose name has line breaks, which a field does not keep", () => {
+    const name = " Loan\r\n  officer\n";
+    expect(onOneLine(name)).toBe("Loan officer");
+    expect(agentNamed("Loan officer", [["a1", name]])).toBe("a1");
   });
 
   test("is unchanged only with the same rules", () => {

@@ -3,7 +3,7 @@
 import { api, body } from "../api";
 import type { components } from "../openapi";
 import { noteSignedOut } from "../session.svelte";
-import { agentNamed } from "./agent_named";
+import { agentNamed, onOneLine } from "./agent_named";
 
 type AgentSummary = components["schemas"]["AgentSummary"];
 
@@ -54,7 +54,7 @@ export function agentOf(text: string): string {
 
 /** Return what stands for an agent in a field: its name, if that leads back to it. */
 export function textOfAgent(id: string): string {
-  const name = nameOf(id);
+  const name = onOneLine(nameOf(id));
   return name !== "" && agentOf(name) === id ? name : id;
 }
 

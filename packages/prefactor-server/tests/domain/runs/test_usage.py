@@ -94,6 +94,13 @@ def test_an_invalid_model_name_is_ignored(value: object) -> None:
     assert extract_usage({"model": value}).model is None
 
 
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\t", " \n ", "\u2028", "\xa0"])
+def test_white_space_in_a_name_is_one_space(between: str) -> None:
+    """Words of a name that stand on several lines stay apart on one line."""
+    found = extract_usage({"model": f"large{between}2", "tool_name": f"read{between}file\x00"})
+    assert (found.model, found.tool_name) == ("large 2", "read file")
+
+
 def test_long_names_are_cut() -> None:
     """A name longer than a column is cut, not refused."""
     found = extract_usage({"model": "m" * 10_000, "tool_name": "t" * 10_000})

@@ -140,5 +140,6 @@ def _text(value: object) -> str | None:
         return None
     text = value[:MAX_TEXT]
     if not text.isprintable():
-        text = "".join(filter(str.isprintable, text))
+        # White space first: without it, the words on both sides of a line break are one.
+        text = "".join(filter(str.isprintable, " ".join(text.split())))
     return text.strip() or None
