@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from browser import eventually
 from charted_agent import RANGE, counted
 from live_server import LiveServer
-from pages_data import Span, record, support_run
+from pages_data import Span, record, support_run, waiting_run
 from pages_people import invitation
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
@@ -180,6 +180,7 @@ async def test_accessible(page: Page, server: LiveServer) -> None:
     """Axe finds nothing on the main pages in each theme and width, and none overflows."""
     run_id = await record(server, support_run(), status="failed")
     other_id = await record(server, support_run()[:3])
+    cut_id = await record(server, waiting_run())
     await counted(page, f"/#/agents?{RANGE}", "support-bot")
     for address, ready in (
         ("/#/runs", "listitem"),
@@ -187,6 +188,7 @@ async def test_accessible(page: Page, server: LiveServer) -> None:
         (f"/#/run/{run_id}?span={run_id}.search", "complementary"),
         (f"/#/run/{run_id}?span={run_id}.search&view=transcript", "article"),
         (f"/#/run/{run_id}?view=quality", "textbox"),
+        (f"/#/run/{cut_id}", "tree"),
         (f"/#/agents?{RANGE}", "img"),
         (f"/#/agent/support-bot?{RANGE}", "img"),
         (f"/#/compare/{other_id}/{run_id}?span={run_id}.reply", "complementary"),

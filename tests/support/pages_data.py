@@ -28,7 +28,16 @@ TYPES = [
         "result_schema": {},
         "template": "{{ query }}",
     },
+    {
+        "name": "human:approval",
+        "title": "Approval",
+        "params_schema": {},
+        "result_schema": {},
+        "template": "{{ query }}",
+    },
 ]
+HOUR = 3_600_000
+YEAR = 365 * 24 * HOUR
 
 
 @dataclass
@@ -73,6 +82,26 @@ def support_run() -> list[Span]:
             },
         ),
     ]
+
+
+def steps(start: int, before: str) -> list[Span]:
+    """Ten steps of a second each, from a time on."""
+    return [
+        Span(f"{before}{n}", "agent:tool", {"query": f"step {n}"}, "root", start + 1000 * n, 900)
+        for n in range(10)
+    ]
+
+
+def work(took: int = 10_000) -> list[Span]:
+    """Record ten steps below a root."""
+    return [Span("root", "support:agent", {"goal": "Work"}, took=took), *steps(0, "first")]
+
+
+def waiting_run() -> list[Span]:
+    """Record ten steps, a night until a person has approved, and ten more."""
+    approval = {"query": "Approve the refund"}
+    wait = Span("wait", "human:approval", approval, "root", 10_000, 10 * HOUR - 10_000)
+    return [*work(10 * HOUR + 10_000), wait, *steps(10 * HOUR, "then")]
 
 
 async def record(

@@ -2,6 +2,8 @@ import { expect, it } from "vitest";
 import { criticalPath } from "../src/run/critical_path";
 import { sampleRun } from "./sample";
 
+const ALL = { from: 0, to: Infinity };
+
 it("covers a run from start to end without gap or overlap", () => {
   const run = sampleRun([
     { start: 0, took: 100 },
@@ -9,7 +11,7 @@ it("covers a run from start to end without gap or overlap", () => {
     { parent: 0, start: 20, took: 60 },
     { parent: 2, start: 30, took: 40 },
   ]);
-  const parts = criticalPath(run).sort((a, b) => a.from - b.from);
+  const parts = criticalPath(run, ALL).sort((a, b) => a.from - b.from);
   expect(parts).toEqual([
     { span: 0, from: 0, to: 20 },
     { span: 2, from: 20, to: 30 },
@@ -25,11 +27,11 @@ it("follows sequential children one after the other", () => {
     { parent: 0, start: 0, took: 20 },
     { parent: 0, start: 25, took: 20 },
   ]);
-  expect(criticalPath(run).map(({ span }) => span)).toEqual([0, 2, 0, 1]);
+  expect(criticalPath(run, ALL).map(({ span }) => span)).toEqual([0, 2, 0, 1]);
 });
 
 it("leaves out open spans, and is empty if all are open", () => {
-  expect(criticalPath(sampleRun([{ start: 0, took: null }]))).toEqual([]);
+  expect(criticalPath(sampleRun([{ start: 0, took: null }]), ALL)).toEqual([]);
 });
 
 it("handles a chain of two thousand levels", () => {
@@ -40,5 +42,15 @@ it("handles a chain of two thousand levels", () => {
       took: 4000 - 2 * i,
     })),
   );
-  expect(criticalPath(deep)).toHaveLength(2 * 2000 - 1);
+  expect(criticalPath(deep, ALL)).toHaveLength(2 * 2000 - 1);
+});
+
+it("does not end with a root whose clock is wrong", () => {
+  const year = 31_536_000e6;
+  const run = sampleRun([
+    { start: 0, took: 100 },
+    { start: year, took: 100 },
+  ]);
+  expect(criticalPath(run, { from: 0, to: 100 }).map(({ span }) => span)).toEqual([0]);
+  expect(criticalPath(run, { from: 200, to: 300 }).map(({ span }) => span)).toEqual([1]);
 });

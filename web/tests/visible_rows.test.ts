@@ -69,6 +69,16 @@ it("ranks spans by their own time, without their children's", () => {
   expect(slowest(run, 3)).toEqual([0, 2, 1]);
 });
 
+it("takes nothing from a span for a child whose clock is another one", () => {
+  const spans = [
+    { start: 5000, took: 100 },
+    { parent: 0, start: 0, took: 5040 },
+    { parent: 0, start: 9000, took: 70 },
+  ];
+  // Of the root's time, its first child covers 40.
+  expect(slowest(sampleRun(spans), 3)).toEqual([1, 2, 0]);
+});
+
 it("handles a chain of fifteen hundred levels", () => {
   const deep = sampleRun(Array.from({ length: 1500 }, (_, i) => (i ? { parent: i - 1 } : {})));
   expect(deep.depth[1499]).toBe(1499);

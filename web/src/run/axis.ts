@@ -1,12 +1,8 @@
 /** The time axis: which part of a run is shown, and where its ticks are. */
 
-import type { Skeleton } from "./skeleton";
-
-/** A part of the run's time, in microseconds since its origin. */
-export interface Range {
-  from: number;
-  to: number;
-}
+import { fromAxis, onAxis, type Axis, type Range } from "./cut_axis";
+import { finishOf, type Skeleton } from "./skeleton";
+import { tickLabel } from "./tick_label";
 
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500]
   .flatMap((n) => [n, n * 1e3])
@@ -18,6 +14,8 @@ const DAYS = [1, 2, 7, 14, 28, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 const DAY = 86_400e6;
 /** The least room of a label, in pixels. */
 const LEAST_LABEL = 72;
+/** The room of what stands above a cut, in pixels. */
+const CUT_LABEL = 56;
 
 const NICE = [
   ...STEPS,
@@ -26,23 +24,73 @@ const NICE = [
   ...DAYS.map((n) => n * DAY),
 ];
 
-/** Return the times of at most `most` ticks, at whole multiples of a readable step. */
-export function ticks({ from, to }: Range, most: number): number[] {
-  const least = (to - from) / Math.max(most, 1);
+/** A tick: its time since the start of the work, and its place on the axis. */
+export interface Tick {
+  at: number;
+  place: number;
+}
+
+/**
+ * Return at most about `most` ticks of the shown part of an axis, at whole multiples of a readable
+ * step. There are none where time is left out.
+ */
+export function ticks(axis: Axis, shown: Range, most: number): Tick[] {
+  const least = (shown.to - shown.from) / Math.max(most, 1);
   const step = NICE.find((nice) => nice >= least) ?? Math.ceil(least / DAY) * DAY;
-  const found: number[] = [];
-  for (let n = Math.ceil(from / step); n * step < to; n++) found.push(n * step);
+  const zero = axis.work.from;
+  const edges = [
+    fromAxis(axis, shown.from),
+    ...axis.cuts.flatMap(({ from, to }) => [from, to]),
+    fromAxis(axis, shown.to),
+  ];
+  const found: Tick[] = [];
+  for (let n = 0; n < edges.length; n += 2) {
+    const from = Math.max(edges[n]!, edges[0]!) - zero;
+    const to = Math.min(edges[n + 1]!, edges.at(-1)!) - zero;
+    for (let at = Math.ceil(from / step) * step; at < to; at += step) {
+      // Minus zero is a zero.
+      found.push({ at: at || 0, place: onAxis(axis, at + zero) });
+    }
+  }
   return found;
 }
 
-/** Return the times of as many ticks as have room for their labels on an axis of a width. */
-export function ticksWithin(range: Range, width: number): number[] {
+/** Return as many ticks as have room for their labels on an axis of a width. */
+export function ticksWithin(axis: Axis, shown: Range, width: number): Tick[] {
   for (let room = LEAST_LABEL; ;) {
-    const found = ticks(range, Math.max(2, Math.floor(width / room)));
-    const needed = Math.max(0, ...found.map((at) => labelWidth(tickLabel(at))));
+    const found = ticks(axis, shown, Math.max(2, Math.floor(width / room)));
+    const needed = Math.max(0, ...found.map(({ at }) => labelWidth(tickLabel(at))));
     if (needed <= room || 2 * needed > width) return found;
     room = needed;
   }
+}
+
+/** Return the ticks whose labels have room: before the next one, a cut and the edge. */
+export function labelled(
+  axis: Axis,
+  shown: Range,
+  found: readonly Tick[],
+  width: number,
+): ReadonlySet<Tick> {
+  const scale = width / (shown.to - shown.from);
+  const taken = axis.cuts.map(({ from, to }) => {
+    const [left, right] = [onAxis(axis, from), onAxis(axis, to)];
+    const room = Math.max(0, CUT_LABEL / scale - (right - left)) / 2;
+    return [left - room, right + room] as const;
+  });
+  const kept = new Set<Tick>();
+  let free = -Infinity;
+  for (const tick of found) {
+    const left = (tick.place - shown.from) * scale;
+    const right = left + labelWidth(tickLabel(tick.at));
+    const meets = taken.some(
+      ([from, to]) => (to - shown.from) * scale > left && (from - shown.from) * scale < right,
+    );
+    if (left < free || right > width || meets) continue;
+    kept.add(tick);
+    free = right;
+  }
+  return kept;
 }
 
 /** Return about how wide a tick's label is, in pixels. */
@@ -50,29 +98,13 @@ export function labelWidth(label: string): number {
   return 12 + 7 * label.length;
 }
 
-/** Return a tick's label: the units of its step and no digits that say nothing. */
-export function tickLabel(at: number): string {
-  if (at === 0) return "0";
-  if (at % 1e6 !== 0) {
-    if (at < 1e3) return `${at} µs`;
-    return at < 1e6 ? `${trimmed(at / 1e3)} ms` : `${trimmed(at / 1e6)} s`;
-  }
-  const seconds = at / 1e6;
-  const parts = [
-    [Math.floor(seconds / 86_400), "d"],
-    [Math.floor(seconds / 3600) % 24, "h"],
-    [Math.floor(seconds / 60) % 60, "m"],
-    [seconds % 60, "s"],
-  ] as const;
-  return parts
-    .filter(([value]) => value > 0)
-    .map(([value, unit]) => `${value} ${unit}`)
-    .join(" ");
-}
-
-/** Return the part of the time that a run's spans cover, up to its end. */
-export function wholeRange(end: number): Range {
-  return { from: 0, to: Math.max(end, 1) };
+/**
+ * Return until when open spans have lasted, in microseconds since the run's origin. The server's
+ * clock may be a little ahead of this one; an event that is days ahead has a wrong clock.
+ */
+export function openUntil(run: Skeleton, now: number): number {
+  const until = (now - run.origin) * 1000;
+  return run.end - until < DAY ? Math.max(run.end, until) : until;
 }
 
 /** Return the end of the axis of an active run: just after now, so that it rarely moves. */
@@ -83,24 +115,20 @@ export function openEnd(now: number): number {
 
 /**
  * Return the part of the time that a span and everything below it cover, with a little room.
- * Open spans cover the time up to `end`.
+ * Open spans cover the time up to `end`. Return null if they cover none.
  */
-export function subtreeRange(run: Skeleton, span: number, end: number): Range {
+export function subtreeRange(run: Skeleton, span: number, end: number): Range | null {
   let from = Infinity;
   let to = -Infinity;
   for (let i = span; i < span + run.size[span]!; i++) {
     const start = run.start[i]!;
     if (start < from) from = start;
-    const finish = Number.isNaN(run.finish[i]!)
-      ? Number.isNaN(start)
-        ? NaN
-        : end
-      : run.finish[i]!;
+    const finish = finishOf(run, i, end);
     if (finish > to) to = finish;
   }
-  if (!(to > from)) return wholeRange(end);
+  if (!(to > from)) return null;
   const room = (to - from) * 0.02;
-  return { from: Math.max(0, from - room), to: to + room };
+  return { from: from - room, to: to + room };
 }
 
 /** Return a bar's place in percent of the shown range, cut to what is visible; null outside. */
@@ -113,8 +141,4 @@ export function bar(
   const scale = 100 / (to - from);
   const left = Math.max(0, (start - from) * scale);
   return { left, width: Math.max(0, Math.min(100, (end - from) * scale) - left) };
-}
-
-function trimmed(value: number): string {
-  return String(Number(value.toFixed(3)));
 }

@@ -1,5 +1,6 @@
 /** The critical path: at each moment, the deepest span that the end of the run was waiting for. */
 
+import type { Range } from "./cut_axis";
 import type { Skeleton } from "./skeleton";
 
 /** A part of a span that is on the path, in microseconds since the run's origin. */
@@ -10,16 +11,22 @@ export interface PathPart {
 }
 
 /**
- * Walk back from the end of the root that ended last. From a moment within a span, the path goes
+ * Walk back from the end of the root that ended last, of those that start `within` a part of the
+ * time: a root whose clock is wrong is not what the run waited for. From a moment within a span, the path goes
  * into the child that ended last before it, and on from where that child started; what no child
  * covers belongs to the span itself.
  */
-export function criticalPath(run: Skeleton): PathPart[] {
+export function criticalPath(run: Skeleton, within: Range): PathPart[] {
   const children = childrenByFinish(run);
   const parts: PathPart[] = [];
   let root = -1;
+  let rootIsWithin = false;
   for (let i = 0; i < run.total; i += run.size[i]!) {
-    if (!Number.isNaN(run.finish[i]!) && (root < 0 || run.finish[i]! > run.finish[root]!)) root = i;
+    if (Number.isNaN(run.finish[i]!)) continue;
+    const isWithin = run.start[i]! >= within.from && run.start[i]! <= within.to;
+    if (rootIsWithin && !isWithin) continue;
+    if (root < 0 || isWithin !== rootIsWithin || run.finish[i]! > run.finish[root]!) root = i;
+    rootIsWithin = isWithin;
   }
   if (root < 0) return parts;
   // A stack of its own: a run may be nested deeper than calls may be.

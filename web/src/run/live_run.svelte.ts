@@ -5,6 +5,8 @@ import { follow } from "../live/live.svelte";
 import type { Changes } from "../live/topic";
 import type { components } from "../openapi";
 import { noteSignedOut } from "../session.svelte";
+import { openEnd, openUntil } from "./axis";
+import { axisOf, type Axis } from "./cut_axis";
 import type { ChangedSpan, FullSkeleton } from "./patch_skeleton";
 import { readSkeleton, type Skeleton } from "./skeleton";
 
@@ -26,6 +28,22 @@ export class LiveRun {
   failure = $state("");
   /** The time of the clock that unfinished durations are counted by, in milliseconds since 1970. */
   now = $state(Date.now());
+  /**
+   * Until when open spans have lasted, in microseconds since the run's origin. NaN for a run that
+   * has ended, or fell silent: nobody knows it.
+   */
+  readonly until = $derived(
+    this.run && this.isOpen && !this.details?.abandoned ? openUntil(this.run, this.now) : NaN,
+  );
+  /** The time without what is still going on. */
+  readonly #past = $derived(this.run && axisOf(this.run, this.run.end));
+  /** When the work of the run began, in microseconds since its origin. */
+  readonly zero = $derived(this.#past?.work.from ?? 0);
+  readonly #end = $derived(this.zero + openEnd(this.until - this.zero));
+  /** The time of the run, up to a little after now while it goes on. */
+  readonly axis: Axis | null = $derived(
+    this.run && !Number.isNaN(this.#end) ? axisOf(this.run, this.#end) : this.#past,
+  );
 
   readonly #id: string;
   readonly #abort = new AbortController();

@@ -20,6 +20,7 @@ export type Kind = (typeof KINDS)[number];
 export const STATUSES = ["pending", "active", "complete", "failed", "cancelled"] as const;
 export type Status = (typeof STATUSES)[number];
 
+export const HUMAN = KINDS.indexOf("human");
 export const FAILED = STATUSES.indexOf("failed");
 
 /** What `GET /agent_instance/{id}/skeleton` answers with, as far as the pages read it. */
@@ -154,6 +155,12 @@ export function readSkeleton(reply: SkeletonReply): Skeleton {
     types,
     failed,
   };
+}
+
+/** Return when a span ended, or until when it is drawn if it has not: NaN if it has not started. */
+export function finishOf(run: Skeleton, span: number, until: number): number {
+  const finish = run.finish[span]!;
+  return Number.isNaN(finish) ? Math.max(run.start[span]!, until) : finish;
 }
 
 /** Return a span's summary without the name that stands beside it. */

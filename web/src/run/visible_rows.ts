@@ -104,7 +104,10 @@ export function nextFailed(run: Skeleton, from: number, step: 1 | -1): number {
   return -1;
 }
 
-/** Return the spans that took longest by themselves, without their children, longest first. */
+/**
+ * Return the spans that took longest by themselves, longest first: without the time in which they
+ * had children.
+ */
 export function slowest(run: Skeleton, limit: number): number[] {
   const own = new Float64Array(run.total);
   for (let i = run.total - 1; i >= 0; i--) {
@@ -112,7 +115,11 @@ export function slowest(run: Skeleton, limit: number): number[] {
     if (Number.isNaN(took)) continue;
     own[i]! += took;
     const above = run.parent[i]!;
-    if (above >= 0) own[above]! -= took;
+    if (above < 0) continue;
+    // A child may be outside of its parent's time: its clock is another one.
+    const from = Math.max(run.start[i]!, run.start[above]!);
+    const to = Math.min(run.finish[i]!, run.finish[above]!);
+    if (to > from) own[above]! -= to - from;
   }
   return [...own.keys()]
     .filter((i) => own[i]! > 0)

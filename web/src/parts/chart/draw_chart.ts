@@ -2,7 +2,7 @@
 
 import "uplot/dist/uPlot.min.css";
 import UPlot from "uplot";
-import { tickLabel } from "../../run/axis";
+import { tickLabel } from "../../run/tick_label";
 import { COUNT_STEPS, isDaily, logRange, logTicks, stack, valueText, type Chart } from "./chart";
 
 export interface Drawing {
