@@ -102,7 +102,7 @@ async def test_versions(page: Page, server: LiveServer) -> None:
 async def test_span_types(page: Page, server: LiveServer) -> None:
     """Two schema versions are compared type by type, and a type line by line."""
     agent = f"typed-{uuid4().hex[:8]}"
-    await record(server, agent=agent, types=TYPES)
+    await record(server, agent=agent, types=TYPES[:3])
     changed = {**TYPES[1], "template": "{{ model }}"}
     new = {"name": "agent:new", "title": "New", "params_schema": {}}
     await record(server, agent=agent, types=[TYPES[0], changed, new])
