@@ -35,6 +35,7 @@ async def test_started(page: Page, server: LiveServer) -> None:
     await expect(before).to_have_value("2026-11-21T00:00")
     await page.get_by_role("button", name="Started: any").click()
     await expect(run).to_be_visible()
+    await expect(before).to_be_hidden()
     await page.get_by_text("Today", exact=True).click()
     await expect(run).to_have_count(0)
     await expect(page.get_by_role("radio", name="Today")).to_be_checked()
