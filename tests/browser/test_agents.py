@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from browser import Offences, on_both_backends
@@ -43,13 +45,21 @@ async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_text(bad)).to_be_visible()
 
 
-async def test_search(page: Page, server: LiveServer) -> None:
-    """An agent that is not among the first hundred is found by its words, and the link is kept."""
-    fleet = f"fleet-{uuid4().hex[:8]}"
+@pytest_asyncio.fixture(loop_scope="session")
+async def fleet(server: LiveServer) -> AsyncIterator[str]:
+    """Create 110 agents and a Night clerk; yield a word that finds them. They are deleted again."""
+    word = f"fleet-{uuid4().hex[:8]}"
     async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
-        names = [f"{fleet} {number:03}" for number in range(110)]
-        await asyncio.gather(*[client.agents.create({"name": one}) for one in names])
-        await client.agents.create({"name": "Night clerk", "external_identifier": f"{fleet}-x"})
+        clerk = client.agents.create({"name": "Night clerk", "external_identifier": f"{word}-x"})
+        others = [client.agents.create({"name": f"{word} {n:03}"}) for n in range(110)]
+        created = await asyncio.gather(*others, clerk)
+        yield word
+        # Other tests expect theirs among the first hundred.
+        await asyncio.gather(*[client.agents.delete(agent.id) for agent in created])
+
+
+async def test_search(page: Page, fleet: str) -> None:
+    """An agent that is not among the first hundred is found by its words, and the link is kept."""
     await page.goto("/#/agents")
     tiles = page.get_by_role("region", name="Each agent").get_by_role("link")
     await expect(tiles).to_have_count(100)

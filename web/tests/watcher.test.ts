@@ -1,7 +1,13 @@
-import { expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import type { Run } from "../src/runs/list";
 
 const PAGE = 100;
+
+// The files of tests share their globals.
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
 
 function run(number: number): Partial<Run> {
   const second = String(number).padStart(4, "0");
