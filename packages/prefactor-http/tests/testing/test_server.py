@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -285,3 +288,15 @@ async def test_its_configuration_is_quick(server: ScriptedServer) -> None:
     assert (config.api_url, config.api_token) == (server.url, server.token)
     assert config.max_retry_delay < 1
     assert config.max_retries == 7
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_connection_that_begins_at_the_end_is_closed() -> None:
+    """Connections that begin while a server stops leave no socket open."""
+    for _ in range(20):
+        with ScriptedServer() as server:
+            address = urlsplit(server.url)
+            connection = socket.create_connection((address.hostname, address.port))
+        connection.close()
+        del server
+        gc.collect()  # a socket that is left open raises a warning

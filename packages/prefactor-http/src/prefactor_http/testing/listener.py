@@ -27,6 +27,8 @@ _LARGEST_HEAD = 1 << 20
 _BACKLOG = 1024
 # SO_LINGER with a timeout of 0, so that closing sends a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
+_TURNS_TO_START = 4
+"""Turns of the event loop from accepting a connection to its task."""
 
 
 class Listener:
@@ -65,8 +67,13 @@ class Listener:
         server, self._server = self._server, None
         if server is None:
             return
+        # asyncio leaves a socket open that was accepted just before its server was closed. So no
+        # more are accepted, and those that were start their tasks.
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(_TURNS_TO_START):
+            await asyncio.sleep(0)
         server.close()
-        await asyncio.sleep(0)  # lets connections that were just accepted start their tasks
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks)
