@@ -94,6 +94,23 @@ async def test_session_ends_in_a_form(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_role("dialog", name=f"Send this link to {email}")).to_be_visible()
 
 
+async def test_session_ends_in_an_edited_profile(page: Page, server: LiveServer) -> None:
+    """An edited risk profile, which is a page and no dialog, is kept as well."""
+    name = f"profile-{uuid4().hex[:8]}"
+    await page.goto("/#/account/risk?profile=new")
+    await page.get_by_role("textbox", name="Name").fill(name)
+    await page.context.clear_cookies()
+    await page.get_by_role("button", name="Create profile").click()
+    again = page.get_by_role("dialog", name="Sign in again")
+    await again.get_by_role("button", name="Token").click()
+    await again.get_by_label("Token").fill(server.token)
+    await again.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(again).to_have_count(0)
+    await expect(page.get_by_role("textbox", name="Name")).to_have_value(name)
+    await page.get_by_role("button", name="Create profile").click()
+    await expect(page.get_by_text("All changes are saved.")).to_be_visible()
+
+
 async def test_another_person_gets_no_page(page: Page, server: LiveServer) -> None:
     """What was typed is discarded if somebody else signs in, or if it is given up."""
     typed = f"{uuid4().hex[:8]}@example.org"

@@ -83,5 +83,6 @@ export function noteSignedOut(error: unknown): void {
 
 function isTyping(): boolean {
   const texts = [...document.querySelectorAll("textarea")];
-  return document.querySelector("dialog[open] form") !== null || texts.some(({ value }) => value);
+  const unsaved = document.querySelector("dialog[open] form, form[data-unsaved]");
+  return unsaved !== null || texts.some(({ value }) => value);
 }

@@ -12,9 +12,9 @@ export interface PathPart {
 
 /**
  * Walk back from the end of the root that ended last, of those that start `within` a part of the
- * time: a root whose clock is wrong is not what the run waited for. From a moment within a span, the path goes
- * into the child that ended last before it, and on from where that child started; what no child
- * covers belongs to the span itself.
+ * time: a root whose clock is wrong is not what the run waited for. From a moment within a span,
+ * the path goes into the child that ended last before it, and on from where that child started;
+ * what no child covers belongs to the span itself.
  */
 export function criticalPath(run: Skeleton, within: Range): PathPart[] {
   const children = childrenByFinish(run);

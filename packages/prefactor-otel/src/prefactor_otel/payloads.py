@@ -65,7 +65,10 @@ _REQUEST = "gen_ai.request."
 
 
 class _Attributes:
-    """A span's attributes. Readers take the known ones; the others remain."""
+    """A span's attributes. Readers take the known ones; the others remain.
+
+    No attribute is taken twice by prefix, so the prefixes that readers take must not overlap.
+    """
 
     def __init__(self, span: OtelSpan) -> None:
         self.events = [(each.name, dict(each.attributes)) for each in span.events]

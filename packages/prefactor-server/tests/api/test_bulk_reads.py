@@ -63,6 +63,7 @@ async def test_what_a_read_asks_for_adds_to_its_cost(api_client: Any) -> None:
         ("ordered", "agent_instances/list", {"sorting": "-started_at"}),
         ("totals", "agent_instances/list", {"include_totals": True}),
         ("search", "agent_instances/list", {"text": "word"}),
+        ("search of agents", "agents/list", {"text": "word"}),
         ("spans", "agent_spans/list", {"agent_id": "agent-1"}),
         (
             "ordered spans",
@@ -78,6 +79,7 @@ async def test_what_a_read_asks_for_adds_to_its_cost(api_client: Any) -> None:
         "ordered": 16,
         "totals": 16,
         "search": 9,
+        "search of agents": 9,
         "spans": 33,
         "ordered spans": 3,
     }

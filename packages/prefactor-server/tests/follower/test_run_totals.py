@@ -253,18 +253,24 @@ async def test_a_rebuild_makes_the_same_rows(storage: Any) -> None:
     assert await totals(storage, *names) == before
 
 
+def recounts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The counts of active runs from now on, each as the runs that were due."""
+    counted: list[Any] = []
+    count = RunTotalsConsumer._recount
+
+    async def counting(self: Any, due: Any) -> Any:
+        counted.append(due)
+        return await count(self, due)
+
+    monkeypatch.setattr(RunTotalsConsumer, "_recount", counting)
+    return counted
+
+
 async def test_a_long_run_is_not_recounted_with_every_slice(
     storage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An active run is recounted for a bounded share of the time, however much is written."""
-    counted: list[Any] = []
-    count = RunTotalsConsumer._recount
-
-    async def slow(self: Any, due: Any) -> Any:
-        counted.append(due)
-        return await count(self, due)
-
-    monkeypatch.setattr(RunTotalsConsumer, "_recount", slow)
+    counted = recounts(monkeypatch)
     # No further count is due during the test.
     monkeypatch.setattr("prefactor_server.follower.run_totals._SHARE", 1e9)
     follower = following(storage)
@@ -286,14 +292,7 @@ async def test_an_active_run_is_counted_after_the_slices_that_are_waiting(
 ) -> None:
     """A follower that is slices behind counts an active run once, at the end."""
     monkeypatch.setattr("prefactor_server.follower.slices.SLICE", 1)
-    counted: list[Any] = []
-    count = RunTotalsConsumer._recount
-
-    async def counting(self: Any, due: Any) -> Any:
-        counted.append(due)
-        return await count(self, due)
-
-    monkeypatch.setattr(RunTotalsConsumer, "_recount", counting)
+    counted = recounts(monkeypatch)
     follower = following(storage)
     await record(storage, "run-1")
     await catch_up(follower)
@@ -315,14 +314,7 @@ async def test_changes_of_an_active_run_gather_before_it_is_counted(
     await record(storage, "run-1")
     await record(storage, "run-2")
     await catch_up(follower)
-    counted: list[Any] = []
-    count = RunTotalsConsumer._recount
-
-    async def counting(self: Any, due: Any) -> Any:
-        counted.append(due)
-        return await count(self, due)
-
-    monkeypatch.setattr(RunTotalsConsumer, "_recount", counting)
+    counted = recounts(monkeypatch)
     # Nothing that begins to gather now ends by itself during the test.
     monkeypatch.setattr("prefactor_server.follower.run_totals._GATHER_SECONDS", 1e9)
     follower = following(storage, DEARER)

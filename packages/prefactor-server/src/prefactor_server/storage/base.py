@@ -252,7 +252,7 @@ class Storage(Protocol):
         """Return the existing spans among ``ids``, with payloads, in no particular order.
 
         Raises:
-            TooLarge: the payloads have more than ``max_bytes``. None of them was read.
+            TooLarge: the payloads have more than ``max_bytes``. None of them was decompressed.
         """
         ...
 
@@ -262,7 +262,7 @@ class Storage(Protocol):
         """Return a page of spans with their payloads.
 
         Raises:
-            TooLarge: the payloads have more than ``max_bytes``. None of them was read.
+            TooLarge: the payloads have more than ``max_bytes``. None of them was decompressed.
         """
         ...
 

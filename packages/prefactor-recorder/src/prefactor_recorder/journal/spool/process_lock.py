@@ -66,8 +66,9 @@ def lock_new_process(directory: Path) -> ProcessLock:
     """
     while True:
         path = directory / f"{os.getpid()}-{secrets.token_hex(4)}{LOCK}"
+        descriptor = create_file(path)
         try:
-            locked = _locked(path, create_file(path))
+            locked = _locked(path, descriptor)
         except OSError:
             path.unlink(missing_ok=True)
             raise

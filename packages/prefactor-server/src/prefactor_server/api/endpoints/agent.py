@@ -116,6 +116,7 @@ _TEXT: Final = Parameter(
     "Words that the agent's name, description or external identifier contain, in any order and "
     "in upper or lower case. The agent's id counts as well, if it is complete.",
     schema={"type": "string", "maxLength": MAX_QUERY},
+    cost=100,
 )
 _COUNTS = (
     Parameter("environment_id", "The environment to count runs in; all of them by default."),

@@ -6,8 +6,8 @@ SELECT {run_total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id = ANY (:ids::text[])
 
 -- name: totals.exact
--- The total of a run if the consumer of totals has seen every change of the run and counted it since.
--- Some of the changes that it has not seen are examined; the run may be among the others.
+-- The total of a run if the consumer of totals has seen every change of the run and counted it
+-- since. Some of the changes that it has not seen are examined; the run may be among the others.
 SELECT {run_total} FROM run_total AS t
 WHERE t.account_id = :account_id AND t.id = :id
   AND NOT EXISTS (SELECT 1 FROM run_total_due WHERE account_id = :account_id AND id = :id)

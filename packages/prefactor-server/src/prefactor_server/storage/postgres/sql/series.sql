@@ -59,7 +59,8 @@ WHERE account_id = :account_id AND agent_id = :agent_id AND bucket_seconds = :bu
     AND NOT EXISTS (
         SELECT FROM series_rollup s
         WHERE s.account_id = :account_id AND s.agent_id = :agent_id
-            AND s.bucket_seconds = :bucket_seconds AND s.start = t.start AND s.environment_id = '' AND t.environment_id <> ''
+            AND s.bucket_seconds = :bucket_seconds AND s.start = t.start
+            AND s.environment_id = '' AND t.environment_id <> ''
     )
 ORDER BY start, environment_id LIMIT :limit
 
