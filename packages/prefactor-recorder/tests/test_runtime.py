@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certificates import self_signed
 from prefactor_recorder import Recorder
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ import sys
 from prefactor_recorder import Recorder
 
 recorder = Recorder(
-    sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=0.1, durability="{durability}"
+    sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout={seconds}, durability="{durability}"
 )
 with recorder.run(agent_id="leaving"):
     pass
@@ -96,7 +97,7 @@ def test_closing_logs_undelivered_records(
     silent: str, tmp_path: Path, durability: str, said: str
 ) -> None:
     """One log line says how much was not delivered, and where it is kept."""
-    printed = run_program(LEAVING.format(durability=durability), silent, tmp_path)
+    printed = run_program(LEAVING.format(durability=durability, seconds=0.1), silent, tmp_path)
     assert printed.startswith("3 recorded operations are not delivered: ")
     assert said in printed
     assert printed.count("\n") == 1
@@ -126,3 +127,17 @@ def test_two_threads_may_close_a_recorder(silent: str, tmp_path: Path) -> None:
     assert recorder.close(0.1) == 3
     patient.join(60)
     assert left == [3]
+
+
+def test_exit_while_certificates_are_loaded(
+    silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that ends while delivery loads the system's certificates does not crash."""
+    certificate = self_signed(tmp_path / "certificate.pem")
+    many = tmp_path / "many.pem"
+    many.write_bytes(certificate.read_bytes() * 1_500)  # loading them takes about a second
+    monkeypatch.setenv("SSL_CERT_FILE", str(many))
+    printed = run_program(
+        LEAVING.format(durability="disk", seconds=0.4), silent, tmp_path / "spool"
+    )
+    assert "3 wait in the spool" in printed

@@ -11,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.corrections import corrections
-from prefactor_recorder.delivery import Delivery, DeliverySettings
+from prefactor_recorder.delivery import Delivery, DeliverySettings, exit_lock
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.clock import Clock
 from prefactor_recorder.guard import failures, log_safely
@@ -176,5 +176,8 @@ def _close_all() -> None:
     waiting = list(_open_runtimes.items())
     for runtime, _ in waiting:
         runtime.delivery.flush_now()
-    for runtime, timeout in waiting:
-        runtime.close(max(began + timeout - time.monotonic(), 0))
+    try:
+        for runtime, timeout in waiting:
+            runtime.close(max(began + timeout - time.monotonic(), 0))
+    finally:
+        exit_lock.stop_threads()

@@ -65,6 +65,30 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
+STOPPED = """
+import threading, time
+from prefactor_recorder.delivery import exit_lock
+
+steps = 0
+
+def work():
+    global steps
+    with exit_lock.running():
+        while True:
+            steps += 1
+            with exit_lock.waiting():
+                time.sleep(0.001)
+
+def begin():
+    threading.Thread(target=work, daemon=True).start()
+    time.sleep(0.1)
+
+begin()
+exit_lock.stop_threads()
+reached = steps
+begin()
+print(reached > 0, steps == reached)
+"""
 RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
 
 
@@ -106,3 +130,10 @@ def test_nothing_is_loaded_or_started_by_an_import() -> None:
         [sys.executable, "-c", source], capture_output=True, text=True, check=True
     ).stdout
     assert said == "[] 1\n"
+
+
+def test_no_delivery_thread_works_during_the_exit() -> None:
+    """A thread stops where it waits, and a later one does not begin."""
+    command = [sys.executable, "-c", STOPPED]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout + said.stderr == "True True\n"

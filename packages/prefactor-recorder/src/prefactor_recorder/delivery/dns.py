@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp.abc import AbstractResolver
 
+from prefactor_recorder.delivery import exit_lock
+
 if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
 
@@ -23,9 +25,10 @@ class BlockingResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return the addresses of a host. Raises `OSError` if there are none."""
-        found = socket.getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
+        with exit_lock.waiting():
+            found = socket.getaddrinfo(
+                host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+            )
         return [
             {
                 "hostname": host,

@@ -1,7 +1,8 @@
 """Delivery: a daemon thread with its own event loop, started by the first record.
 
 It is a daemon so that nothing it waits for (a server that never responds, a slow name lookup) can
-delay the program's exit. Undelivered records stay in the journal.
+delay the program's exit. The exit stops it where it waits (`exit_lock`). Undelivered records stay
+in the journal.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from prefactor_recorder.delivery import exit_lock
 from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.delivery.flush_request import FlushRequest
 from prefactor_recorder.delivery.log import DeliveryLog
@@ -223,25 +225,30 @@ class Delivery:
 
     def _main(self) -> None:
         """Run the loop, and restart it whenever it fails."""
-        failures = 0
         try:
-            while not self._stopped.is_set():
-                began = time.monotonic()
-                try:
-                    self._run()
-                except BaseException as error:  # noqa: BLE001 - this thread has no other purpose
-                    failures = failures + 1 if time.monotonic() < began + MAX_BACKOFF else 1
-                    self.stats.worker_restarts += 1
-                    log_safely(
-                        logging.ERROR,
-                        "Delivery failed unexpectedly; restarting it",
-                        error=error,
-                    )
-                    self._stopped.wait(backoff(failures, _random()))
+            with exit_lock.running():
+                self._run_until_stopped()
         finally:
             self._engine = None
             self.idle = True
             self._finish_flushes()
+
+    def _run_until_stopped(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            began = time.monotonic()
+            try:
+                self._run()
+            except BaseException as error:  # noqa: BLE001 - this thread has no other purpose
+                failures = failures + 1 if time.monotonic() < began + MAX_BACKOFF else 1
+                self.stats.worker_restarts += 1
+                log_safely(
+                    logging.ERROR,
+                    "Delivery failed unexpectedly; restarting it",
+                    error=error,
+                )
+                with exit_lock.waiting():
+                    self._stopped.wait(backoff(failures, _random()))
 
     def _finish_flushes(self) -> None:
         """Complete all pending flushes, because the thread no longer works on them."""
@@ -269,8 +276,12 @@ class Delivery:
             ),
         )
         # Not the event loop policy's loop, which the host may have replaced.
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             runner.run(engine.run())
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.SelectorEventLoop(exit_lock.Selector())
 
 
 def _ignore() -> None:
