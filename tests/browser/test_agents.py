@@ -96,6 +96,23 @@ async def test_search(page: Page, fleet: str) -> None:
     await expect(page.get_by_role("heading", name="Night clerk")).to_be_visible()
 
 
+async def test_latest_run_first(page: Page, fleet: str, server: LiveServer) -> None:
+    """The agent that ran last comes first, before a hundred others, with the time of its run."""
+    name = f"zz-{fleet}"
+    await record(server, agent=name)
+    await page.goto("/#/agents")
+    tiles = page.get_by_role("region", name="Each agent").get_by_role("link")
+    await expect(tiles.first).to_contain_text(name)
+    await expect(tiles.first).to_contain_text(re.compile(r"ran (just now|\d+ (s|min) ago)"))
+    await expect(tiles.last).to_contain_text("no runs yet")
+
+    await page.get_by_label("Order").select_option("By name")
+    await expect(page).to_have_url(re.compile("sort=name"))
+    await expect(tiles.first).not_to_contain_text(name)
+    await page.reload()
+    await expect(page.get_by_label("Order")).to_have_value("name")
+
+
 async def test_versions(page: Page, server: LiveServer) -> None:
     """The page of an agent has its versions, their deployments, and the latest runs."""
     agent, good, bad = await charted(server)

@@ -93,8 +93,9 @@ def test_words_are_searched(prefactor: Call, recorded: Recorded) -> None:
 
 def test_agents_are_listed_and_shown(prefactor: Call) -> None:
     """Agents are found by their external identifier, and shown with the number of their runs."""
-    listed = prefactor("agents", "list").out
-    assert re.search(r"^\w+ +Polite +\w+ +polite-agent ", listed, re.MULTILINE)
+    for order in ((), ("--sort", "last-run")):
+        listed = prefactor("agents", "list", *order).out
+        assert re.search(r"^\w+ +Polite +\w+ +polite-agent .* (now|ago)$", listed, re.MULTILINE)
     shown = prefactor("agents", "show", "polite-agent")
     assert re.search(r"^runs +2 \(1 active, 1 complete\)$", shown.out, re.MULTILINE)
     assert json.loads(prefactor("agents", "show", "polite-agent", "--json").out)["name"] == "Polite"

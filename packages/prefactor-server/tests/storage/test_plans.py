@@ -143,6 +143,19 @@ def test_every_list_of_plain_rows_uses_an_index(path: Path, kind: Any) -> None:
         assert "_of_agent (account_id=? AND agent_id=?" in " ".join(found)
 
 
+@pytest.mark.parametrize("after", [None, Cursor(5, "x", 5), Cursor(None, "x", 5)])
+def test_the_latest_run_of_each_agent_is_one_look_up(path: Path, after: Cursor | None) -> None:
+    """Agents in the order of their latest runs read the end of an index for each agent."""
+    listing = Listing(sort=Sort("last_run_at", descending=True), after=after)
+
+    found = steps(path, read.agents, ACCOUNT, listing)
+
+    assert slow(found) == []
+    looked_up = [step for step in found if step.startswith("SEARCH run ")]
+    assert looked_up
+    assert {"agent_instance_registered" in step for step in looked_up} == {True}
+
+
 @pytest.mark.parametrize("noun", LISTED)
 def test_every_list_uses_an_index(path: Path, noun: str) -> None:
     """Every filter and sort order reads an index, by offset or by cursor."""

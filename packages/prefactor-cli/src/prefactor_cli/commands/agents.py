@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import cyclopts
 
@@ -24,25 +24,30 @@ _COLUMNS: Final = (
     Column("name", least=8),
     Column("agent"),
     Column("external id", least=8),
-    Column("created", right=True),
+    Column("last run", right=True),
 )
 _STYLES: Final = {"active": "green", "dormant": "yellow", "retired": "dim"}
 
 
 @app.command(name="list")
-def list_agents(*, json: Json = False, connection: Connection = None) -> None:
-    """List agents by name.
+def list_agents(
+    *, sort: Literal["name", "last-run"] = "name", json: Json = False, connection: Connection = None
+) -> None:
+    """List agents by name, or those with the latest runs first.
 
     Parameters
     ----------
+    sort
+        The order: by name, or by the latest run.
     json
         Print each agent as a JSON object on one line, as the API shows it.
     """
 
     async def work(client: PrefactorHttpClient) -> None:
         table, shown, after = Printer().table(_COLUMNS), 0, None
+        sorting = "-last_run_at" if sort == "last-run" else "name"
         while True:
-            page = await client.agents.list(sorting="name", page_size=_PAGE, after=after)
+            page = await client.agents.list(sorting=sorting, page_size=_PAGE, after=after)
             if json:
                 for agent in page:
                     print_json(agent.raw)
@@ -93,7 +98,7 @@ def _row(agent: AgentSummary) -> list[Cell]:
         Cell(printable(agent.name or "")),
         Cell(printable(agent.id)),
         Cell(printable(agent.external_identifier or "")),
-        Cell(ago(agent.inserted_at, datetime.now(UTC)), "dim"),
+        Cell(ago(agent.last_run_at, datetime.now(UTC)), "dim"),
     ]
 
 
@@ -112,6 +117,7 @@ def _print(agent: Agent) -> None:
         "agent": agent.id,
         "external id": agent.external_identifier,
         "created": moment(agent.inserted_at),
+        "last run": moment(agent.last_run_at),
     }
     counts = agent.instance_counts
     if counts is not None:

@@ -74,6 +74,8 @@ class AgentSummary(ReplyModel):
     owner_person_id: str | None = None
     team_id: str | None = None
     available_actions: AgentAvailableActions | None = None
+    last_run_at: datetime | None = None
+    """When its latest run was registered; None without a run."""
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
 

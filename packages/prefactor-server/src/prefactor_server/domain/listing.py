@@ -18,6 +18,8 @@ DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
 MAX_COUNTED: Final = 10_000
 """The most rows that are counted. Beyond it, counting costs more than reading the page."""
+LAST_RUN_AT: Final = "last_run_at"
+"""The order of agents by their latest run, which is not one of their columns."""
 _MAX_POSITION: Final = 2**53
 
 FilterValue: TypeAlias = str | int | bool | None

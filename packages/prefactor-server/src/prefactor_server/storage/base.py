@@ -19,7 +19,7 @@ from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.listing import Listing, Page
+from prefactor_server.domain.listing import LAST_RUN_AT, Cursor, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_rollup import AgentTypes
@@ -85,6 +85,15 @@ class AgentRecord(NamedTuple):
     def lookup_keys(self) -> tuple[LookupKey, ...]:
         """Return the lookup keys of the agent."""
         return self.agent.lookup_keys()
+
+
+def after_agent(
+    listing: Listing, found: Sequence[AgentRecord], following: Cursor | None
+) -> Cursor | None:
+    """Return the start of the page after these agents, with its value if it is their activity."""
+    if following is None or listing.sort.field != LAST_RUN_AT:
+        return following
+    return following._replace(value=found[-1].last_registered_at)
 
 
 class CurrentVersion(NamedTuple):

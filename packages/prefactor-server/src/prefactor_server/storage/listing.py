@@ -6,9 +6,10 @@ The text contains column names only; values are parameters. NULL sorts first in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prefactor_server.domain.listing import (
+    LAST_RUN_AT,
     MAX_COUNTED,
     Cursor,
     Filter,
@@ -37,6 +38,14 @@ _EACH_WITH_METADATA: Final = (
     "EXISTS (SELECT 1 FROM agent_instance_metadata_entry "
     "WHERE account_id = ? AND key = ? AND value = ? AND agent_instance_id = id)"
 )
+
+# Orders that are not columns: computed for each agent that matches, by one look-up in an index.
+_COMPUTED: Final = {
+    LAST_RUN_AT: (
+        "(SELECT max(run.inserted_at) FROM agent_instance AS run "
+        "WHERE run.account_id = agent.account_id AND run.agent_id = agent.id)"
+    ),
+}
 
 # Filters on derived rows: one row per run, or one for each type of its spans.
 _DERIVED: Final = {
@@ -180,7 +189,7 @@ def total(account_id: str, listing: Listing, columns: Sequence[str], table: str)
 
 def order(sort: Sort, columns: Sequence[str]) -> str:
     """Return the order of a list, made total by the id."""
-    column = _known(sort.field, columns)
+    column = _order_by(sort.field, columns)
     nulls, direction = ("LAST", "DESC") if sort.descending else ("FIRST", "ASC")
     if column == "id":
         return f"id {direction}"
@@ -189,7 +198,7 @@ def order(sort: Sort, columns: Sequence[str]) -> str:
 
 def after(cursor: Cursor, sort: Sort, columns: Sequence[str]) -> Clause:
     """Return the condition for the rows after a cursor."""
-    column = _known(sort.field, columns)
+    column = _order_by(sort.field, columns)
     beyond = "<" if sort.descending else ">"
     if column == "id":
         return Clause(f"id {beyond} ?", (cursor.id,))
@@ -205,6 +214,16 @@ def after(cursor: Cursor, sort: Sort, columns: Sequence[str]) -> Clause:
         f"({column} {beyond} ? OR ({column} = ? AND id {beyond} ?){tail})",
         (cursor.value, cursor.value, cursor.id),
     )
+
+
+def cursor(last: Any, listing: Listing, shown: int) -> Cursor:
+    """Return the start of the page after ``shown`` rows, of which ``last`` is the last one.
+
+    The value of a computed order is not in the row. The reader of such rows sets it.
+    """
+    start = listing.offset if listing.after is None else listing.after.position
+    value = None if listing.sort.field in _COMPUTED else getattr(last, listing.sort.field)
+    return Cursor(value, last.id, start + shown)
 
 
 def page(
@@ -259,6 +278,10 @@ def _of_each(
         )
         parameters += [*matching.parameters, limit]
     return Clause(f"account_id = ? AND id IN ({' UNION ALL '.join(pieces)})", tuple(parameters))
+
+
+def _order_by(column: str, columns: Sequence[str]) -> str:
+    return _COMPUTED.get(column) or _known(column, columns)
 
 
 def _known(column: str, columns: Sequence[str]) -> str:

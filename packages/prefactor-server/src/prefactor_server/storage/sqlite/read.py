@@ -6,12 +6,12 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.listing import MAX_COUNTED, Cursor, Listing, Page
+from prefactor_server.domain.listing import MAX_COUNTED, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
@@ -30,6 +30,7 @@ from prefactor_server.storage.base import (
     Row,
     SpanRecord,
     T,
+    after_agent,
 )
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite import tables
@@ -126,13 +127,14 @@ def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRec
 
 def agents(connection: sqlite3.Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """Return a page of agents."""
-    page = _page(connection, tables.AGENT, account_id, listing)
-    return Page(
-        [_with_registration(connection, row) for row in page.rows],
-        page.total,
-        page.next,
-        page.total_is_exact,
-    )
+
+    def work() -> Page[AgentRecord]:
+        page = _rows(connection, tables.AGENT, account_id, listing)
+        found = [_with_registration(connection, row) for row in page.rows]
+        following = after_agent(listing, found, page.next)
+        return Page(found, page.total, following, page.total_is_exact)
+
+    return _in_one_state(connection, work)
 
 
 def instance_counts(
@@ -293,13 +295,10 @@ def _rows(
     )
     found = table.rows(connection.execute(f"{select} {clause.sql}", clause.parameters))
     shown = found[: listing.page_size]
-    following = _cursor(shown[-1], listing, len(shown)) if len(found) > len(shown) else None
+    following = None
+    if len(found) > len(shown):
+        following = listing_sql.cursor(shown[-1], listing, len(shown))
     return Page(shown, min(total, MAX_COUNTED), following, total <= MAX_COUNTED)
-
-
-def _cursor(last: Any, listing: Listing, shown: int) -> Cursor:
-    start = listing.offset if listing.after is None else listing.after.position
-    return Cursor(getattr(last, listing.sort.field), last.id, start + shown)
 
 
 def _in_one_state(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
