@@ -1,34 +1,44 @@
-"""Background tasks: how the failure of one affects the others."""
+"""Background tasks: they go on after a failure, and end with their context."""
 
 import asyncio
+from collections.abc import Iterator
 
 import structlog
 
-from prefactor_server.upkeep import in_background
+from prefactor_server.background import in_background, repeat
+from prefactor_server.domain.errors import Unavailable
 
 
-async def test_a_failed_task_is_logged_at_once_and_stops_no_other() -> None:
-    """A failed task is logged while the server runs, and the other tasks end as usual."""
-    ended: list[str] = []
+async def test_a_failed_step_is_tried_again_and_logged_once() -> None:
+    """Every failure is followed by another try; equal failures in a row give one line."""
+    outcomes: Iterator[Exception | None] = iter(
+        [
+            RuntimeError("a bug"),
+            RuntimeError("the same, which the log does not quote"),
+            Unavailable("the disk is full"),
+            Unavailable("the disk is full"),
+            None,
+            Unavailable("the disk is full"),
+        ]
+    )
+    finished = asyncio.Event()
 
-    async def fail() -> None:
-        raise RuntimeError("a bug")
-
-    async def work() -> None:
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.append("work")
+    async def step() -> float:
+        outcome = next(outcomes, finished)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome is finished:
+            finished.set()
+        return 0.0
 
     with structlog.testing.capture_logs() as logs:
-        async with in_background([work(), fail()]):
-            for _ in range(3):
-                await asyncio.sleep(0)
-            entries = list(logs)
-            assert ended == []
+        async with in_background([repeat(step, task="sweeping", retry_seconds=0.001)]):
+            await asyncio.wait_for(finished.wait(), 60)
 
-    (entry,) = entries
-    assert (entry["event"], entry["log_level"]) == ("background_task_failed", "error")
-    assert entry["task"].endswith("fail")
-    assert "RuntimeError" in str(entry["trace"])
-    assert ended == ["work"]
+    assert {(entry["event"], entry["task"]) for entry in logs} == {
+        ("background_task_failed", "sweeping")
+    }
+    assert [entry["log_level"] for entry in logs] == ["error", "warning", "warning"]
+    assert "RuntimeError" in logs[0]["trace"]
+    assert [entry.get("reason") for entry in logs[1:]] == ["the disk is full"] * 2
+    assert "a bug" not in str(logs)

@@ -20,6 +20,7 @@ from prefactor_server import __version__
 from prefactor_server.api import Api, EventLimits, Limits, create_api
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
 from prefactor_server.api.kernel.server_process import RequestTally, ServerProcess
+from prefactor_server.background import in_background
 from prefactor_server.bootstrap import bootstrap
 from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
@@ -59,7 +60,6 @@ from prefactor_server.upkeep import (
     RetentionTask,
     SilenceLimits,
     end_silent_traces,
-    in_background,
     make_partitions,
     prune,
 )

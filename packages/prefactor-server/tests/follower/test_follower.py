@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import structlog.testing
 from postgres_database import do, submit
 from rows import ACCOUNT, create_span, finish, register, start
 from tally import Tally, catch_up, follower_of
 
+from prefactor_server.background import in_background
 from prefactor_server.domain.change import Change
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.runs.cost import NO_PRICES
@@ -86,6 +88,24 @@ async def test_each_failure_of_a_consumer_is_logged(storage: Any) -> None:
         ("consumer_recovered", "tally"),
     ] * 2
     assert "a mistake" not in str(logs)
+
+
+async def test_the_follower_outlives_a_bug(storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn that fails unexpectedly is tried again, so that derived data does not stand still."""
+    await do(storage, register("run-1"))
+    tally = Tally()
+    follower = follower_of(storage, tally)
+    status = storage.feed.status
+
+    async def fail_once() -> Any:
+        monkeypatch.setattr(storage.feed, "status", status)
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(storage.feed, "status", fail_once)
+    async with in_background([follower.run()]), asyncio.timeout(60):
+        while not tally.counts:  # noqa: ASYNC110 - a turn causes no event
+            await asyncio.sleep(0.01)
+    assert tally.counts == {("run", "run-1"): 1}
 
 
 class _Unwritable(Consumer):

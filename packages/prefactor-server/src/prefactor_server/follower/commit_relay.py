@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
-import structlog
-
-from prefactor_server.domain.errors import Unavailable
+from prefactor_server.background import repeat
 from prefactor_server.follower import CommitSignal
 from prefactor_server.storage.feed import Feed
 
 _PAUSE_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 3600.0
-
-_log = structlog.get_logger("prefactor_server")
+_MAX_RETRY_SECONDS: Final = 5.0
 
 
 async def relay_commits(feed: Feed, commits: CommitSignal) -> None:
     """Announce the commits of this process to other servers, until cancelled."""
     waiter = commits.subscribe()
+
+    async def step() -> float:
+        if await waiter.wait(_IDLE_SECONDS):
+            await feed.announce()
+        return _PAUSE_SECONDS
+
     try:
-        while True:
-            if not await waiter.wait(_IDLE_SECONDS):
-                continue
-            try:
-                await feed.announce()
-            except Unavailable as error:
-                _log.info("commits_not_announced", reason=error.message)
-            await asyncio.sleep(_PAUSE_SECONDS)
+        await repeat(step, task="commit_relay", max_retry_seconds=_MAX_RETRY_SECONDS)
     finally:
         waiter.close()

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from prefactor_server.background import repeat
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.lease import Lease
@@ -75,18 +76,9 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the feed until cancelled, and wait while the database is unreachable."""
-        failing = False
         try:
-            while self._consumers:
-                try:
-                    worked = await self.turn()
-                except Unavailable as error:
-                    if not failing:
-                        _log.warning("change_feed_not_followed", reason=error.message)
-                    failing, worked = True, False
-                else:
-                    failing = False
-                await self._pause(worked=worked)
+            if self._consumers:
+                await repeat(self._step, task="follower", max_retry_seconds=_POLL_SECONDS)
         finally:
             await self.close()
 
@@ -210,12 +202,11 @@ class Follower:
                     since = known.since
             self._lags[progress.name] = Lag(position, max(progress.last - position, 0), since)
 
-    async def _pause(self, *, worked: bool) -> None:
-        if worked:
-            # Let other tasks run. The next slice is waiting.
-            await asyncio.sleep(0)
-        elif await self._waiter.wait(_POLL_SECONDS):
-            await asyncio.sleep(gather_seconds(self._slices.rows, self._turn_seconds))
+    async def _step(self) -> float:
+        worked = await self.turn()
+        if not worked and await self._waiter.wait(_POLL_SECONDS):
+            return gather_seconds(self._slices.rows, self._turn_seconds)
+        return 0.0
 
 
 async def _written(progress: Progress, move: Move) -> Step:

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from prefactor_server.background import repeat
+
 _CHECKS_PER_TIMEOUT: Final = 4
 """How many times a connection is checked within the timeout."""
 
@@ -33,10 +35,13 @@ async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> 
         connections: the open connections, as a live collection.
         seconds: how long a client may read nothing; 0 disables the check.
     """
+    if not seconds:
+        return
     loop = asyncio.get_running_loop()
     previous: dict[HasTransport, tuple[int, float]] = {}
-    while seconds:
-        await asyncio.sleep(seconds / _CHECKS_PER_TIMEOUT)
+
+    async def step() -> float:
+        nonlocal previous
         now = loop.time()
         stalled: dict[HasTransport, tuple[int, float]] = {}
         for connection in tuple(connections):
@@ -49,6 +54,9 @@ async def abort_stalled(connections: Collection[HasTransport], seconds: int) -> 
                 _log.info("caller_stalled", unsent_bytes=unsent)
                 connection.transport.abort()
         previous = stalled
+        return seconds / _CHECKS_PER_TIMEOUT
+
+    await repeat(step, task="stalled_connections")
 
 
 def unsent_bytes(transport: asyncio.Transport) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from prefactor_server.domain.errors import Refusal
+from prefactor_server.background import repeat
 
 _TOLERATED_US: Final = 2_000_000
 _COMPARE_SECONDS: Final = 30.0
@@ -74,9 +74,10 @@ class SharedClock:
 
     async def follow(self, database_us: Callable[[], Awaitable[int]]) -> None:
         """Compare the clocks every 30 seconds, until cancelled."""
-        while True:
-            await asyncio.sleep(_COMPARE_SECONDS)
-            try:
-                await self.compare(database_us)
-            except Refusal as error:
-                _log.info("clocks_not_compared", reason=error.message)
+
+        async def step() -> float:
+            await self.compare(database_us)
+            return _COMPARE_SECONDS
+
+        await asyncio.sleep(_COMPARE_SECONDS)
+        await repeat(step, task="clock", max_retry_seconds=_COMPARE_SECONDS)

@@ -1,7 +1,6 @@
 """The background tasks of a server. Each runs until it is cancelled."""
 
 from prefactor_server.upkeep.abandoned_runs import AbandonedRuns, SilenceLimits
-from prefactor_server.upkeep.background import in_background
 from prefactor_server.upkeep.expired import prune
 from prefactor_server.upkeep.partitions import make_partitions
 from prefactor_server.upkeep.retention import RetentionTask
@@ -12,7 +11,6 @@ __all__ = [
     "RetentionTask",
     "SilenceLimits",
     "end_silent_traces",
-    "in_background",
     "make_partitions",
     "prune",
 ]

@@ -7,13 +7,13 @@ no harm is done if two servers look.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 import structlog
 
+from prefactor_server.background import repeat
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.runs.abandoned_run import EndAbandoned, MarkAbandoned
 from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
@@ -88,13 +88,13 @@ class AbandonedRuns:
 
     async def run(self, buffer: HeartbeatBuffer) -> None:
         """Store heartbeats and look for silent runs repeatedly, until cancelled."""
+
+        async def step() -> float:
+            await self.turn(buffer)
+            return _LOOK_EVERY_SECONDS
+
         try:
-            while True:
-                try:
-                    await self.turn(buffer)
-                except Refusal as error:
-                    _log.warning("silent_runs_search_failed", reason=error.message)
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await repeat(step, task="abandoned_runs")
         finally:
             # Without the release, the lease expires.
             with suppress(Refusal):

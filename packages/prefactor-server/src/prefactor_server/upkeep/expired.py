@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
+from prefactor_server.background import repeat
 from prefactor_server.databases import OpenStorage
-from prefactor_server.domain.errors import Unavailable
 from prefactor_server.upkeep.pace import paced
-
-_log = structlog.get_logger("prefactor_server")
 
 _SECOND_US: Final = 1_000_000
 _PRUNE_EVERY_SECONDS: Final = 60
@@ -25,16 +20,16 @@ async def prune(
     """Delete expired keys, sessions and links, and spans of deleted runs, until cancelled."""
     keys_us = key_days * 86_400 * _SECOND_US
     idle_us = session_idle_seconds * _SECOND_US
-    while True:
-        try:
-            # In small batches, so that no request waits for a long delete.
-            while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
-                pass
-            while await storage.maintenance.forget_sign_ins(now_us(), idle_us):
-                pass
-            # Those that a killed process has left.
-            while await paced(storage.maintenance.delete_remaining_spans()):
-                pass
-        except Unavailable as error:
-            _log.warning("keys_and_sessions_not_pruned", reason=error.message)
-        await asyncio.sleep(_PRUNE_EVERY_SECONDS)
+
+    async def step() -> float:
+        # In small batches, so that no request waits for a long delete.
+        while await storage.forget_keys(now_us() - keys_us, _PRUNE_SLICE):
+            pass
+        while await storage.maintenance.forget_sign_ins(now_us(), idle_us):
+            pass
+        # Those that a killed process has left.
+        while await paced(storage.maintenance.delete_remaining_spans()):
+            pass
+        return _PRUNE_EVERY_SECONDS
+
+    await repeat(step, task="prune")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from prefactor_server.domain.errors import Refusal
+from prefactor_server.background import repeat
 from prefactor_server.storage.maintenance import Maintenance
 
 _log = structlog.get_logger("prefactor_server")
@@ -22,18 +21,17 @@ async def make_partitions(
 ) -> None:
     """Create partitions of ``days`` days ahead of time, at once and every hour, until cancelled.
 
-    A failure is not urgent, because every row has a partition. It is retried at growing intervals.
+    A failure is not urgent, because every row has a partition, and a try may hold up writes.
     """
-    retry = _FIRST_RETRY_SECONDS
-    while True:
-        try:
-            made = await maintenance.extend_partitions(now_us(), days)
-        except Refusal as error:
-            _log.warning("partitions_not_made", reason=error.message, retry_seconds=retry)
-            await asyncio.sleep(retry)
-            retry = min(2 * retry, _LOOK_EVERY_SECONDS)
-        else:
-            if made:
-                _log.info("partitions_made", partitions=list(made))
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            retry = _FIRST_RETRY_SECONDS
+
+    async def step() -> float:
+        if made := await maintenance.extend_partitions(now_us(), days):
+            _log.info("partitions_made", partitions=list(made))
+        return _LOOK_EVERY_SECONDS
+
+    await repeat(
+        step,
+        task="partitions",
+        retry_seconds=_FIRST_RETRY_SECONDS,
+        max_retry_seconds=_LOOK_EVERY_SECONDS,
+    )

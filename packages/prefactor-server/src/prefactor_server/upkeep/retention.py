@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from prefactor_server.background import repeat
 from prefactor_server.domain.errors import Refusal
 from prefactor_server.domain.runs.retention import Deletion, DeletionRecord, EndedRun
 from prefactor_server.domain.runs.retention_policy import (
@@ -28,7 +29,6 @@ from prefactor_server.upkeep.partition_retention import PartitionRetention, poli
 _log = structlog.get_logger("prefactor_server")
 
 _LOOK_EVERY_SECONDS: Final = 60.0
-_FIRST_RETRY_SECONDS: Final = 1.0
 
 
 class _Interrupted(Exception):
@@ -56,32 +56,25 @@ class RetentionTask:
     async def run(self) -> None:
         """Apply the policies repeatedly, and changed ones soon, until cancelled.
 
-        After a failure it goes on where it stopped: after a second, and then at growing intervals.
+        After a failure it goes on where it stopped.
         """
         if not self._interval_seconds:
             return
         pause = min(self._interval_seconds, _LOOK_EVERY_SECONDS)
-        retry = _FIRST_RETRY_SECONDS
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(pause)
-        try:
-            while True:
+        next_at = 0.0
+
+        async def step() -> float:
+            nonlocal next_at
+            if loop.time() >= next_at:
                 self._applied.clear()
                 next_at = loop.time() + self._interval_seconds
-                while loop.time() < next_at:
-                    try:
-                        await self.turn()
-                    except Refusal as error:
-                        _log.warning(
-                            "retention_policies_not_applied",
-                            reason=error.message,
-                            retry_seconds=retry,
-                        )
-                        await asyncio.sleep(retry)
-                        retry = min(2 * retry, pause)
-                    else:
-                        await asyncio.sleep(pause)
-                        retry = _FIRST_RETRY_SECONDS
+            await self.turn()
+            return pause
+
+        await asyncio.sleep(pause)
+        try:
+            await repeat(step, task="retention", max_retry_seconds=pause)
         finally:
             # Without the release, the lease expires.
             with suppress(Refusal):

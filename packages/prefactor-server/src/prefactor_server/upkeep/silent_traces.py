@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
+from prefactor_server.background import repeat
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.otlp_trace import EndSilentTrace
 from prefactor_server.commands.writer import Writer
-from prefactor_server.domain.errors import Refusal
 from prefactor_server.storage.maintenance import Maintenance
-
-_log = structlog.get_logger("prefactor_server")
 
 _MINUTE_US: Final = 60 * 1_000_000
 _LOOK_EVERY_SECONDS: Final = 30.0
@@ -30,14 +25,14 @@ async def end_silent_traces(
     Several servers may do this at once: the transaction decides whether a run ends.
     """
     idle_us = idle_minutes * _MINUTE_US
-    while True:
-        try:
-            ended = _SILENT_SLICE
-            while ended == _SILENT_SLICE:
-                ended = await end_some(maintenance, writer, idle_us=idle_us, now=now_us())
-        except Refusal as error:
-            _log.warning("silent_traces_not_ended", reason=error.message)
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    async def step() -> float:
+        ended = _SILENT_SLICE
+        while ended == _SILENT_SLICE:
+            ended = await end_some(maintenance, writer, idle_us=idle_us, now=now_us())
+        return _LOOK_EVERY_SECONDS
+
+    await repeat(step, task="silent_traces")
 
 
 async def end_some(maintenance: Maintenance, writer: Writer, *, idle_us: int, now: int) -> int:

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from prefactor_server.background import repeat
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.webhook_delivery import RecordAttempt
 from prefactor_server.commands.writer import Writer
@@ -76,20 +77,14 @@ class WebhookSender:
 
     async def run(self) -> None:
         """Send until cancelled. While the database is unavailable, try again every few seconds."""
-        failing = False
+
+        async def step() -> float:
+            await self.turn()
+            await self._prune()
+            return _POLL_SECONDS
+
         try:
-            while True:
-                pause = _POLL_SECONDS
-                try:
-                    await self.turn()
-                    await self._prune()
-                except Refusal as error:
-                    if not failing:
-                        _log.warning("webhooks_not_sent", reason=error.message)
-                    failing, pause = True, _RETRY_SECONDS
-                else:
-                    failing = False
-                await asyncio.sleep(pause)
+            await repeat(step, task="webhooks", max_retry_seconds=_RETRY_SECONDS)
         finally:
             await self.close()
 
