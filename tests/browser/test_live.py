@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from browser import eventually
 from cut_proxy import cut_proxy
 from live_server import LiveServer, start_server
 from pages_data import Span, record, support_run
+from patience import eventually
 from postgres_server import PostgresServer
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import Offences, eventually, on_both_backends
+from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, record, support_run
-from patience import patience
+from patience import eventually, patience
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import eventually
 from charted_agent import RANGE, counted
 from live_server import LiveServer
 from pages_data import Span, record, support_run, waiting_run
 from pages_people import invitation
+from patience import eventually
 from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import eventually
 from live_server import LiveServer
 from pages_data import record, support_run
+from patience import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -1,19 +1,14 @@
 """A headless Chromium for tests of the pages, and what no page may ever do."""
 
-import asyncio
 import os
 import shutil
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
-
-from patience import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_BROWSERS = ROOT / ".venv" / "browsers"
@@ -28,8 +23,6 @@ FLAGS = (
 )
 on_both_backends = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], scope="session")
 """For one test of each page; behaviour of the browser alone is tested on SQLite."""
-
-_T = TypeVar("_T")
 
 HOW = "No Chromium: run scripts/browser, which installs one, or `apt-get install chromium`."
 
@@ -52,15 +45,6 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         await browser.close()
-
-
-async def eventually(read: Callable[[], Awaitable[_T]], accepts: Callable[[_T], bool]) -> _T:
-    """Read a value that no expectation can read, until it is accepted; return it."""
-    deadline = time.monotonic() + patience(30)
-    while not accepts(value := await read()):
-        assert time.monotonic() < deadline, value
-        await asyncio.sleep(0.05)
-    return value
 
 
 class Offences:

@@ -2,13 +2,18 @@
 
 import json
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from patience import patience
 
 NETWORKS = ("--webhook-networks", "127.0.0.0/8")
 """The flags of a server that may send to a receiver."""
@@ -60,13 +65,35 @@ class EventReceiver:
     events: list[Event] = field(default_factory=list[Event])
     held: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open: int = 0
+    _waiting: int = 0
+
+    def opened(self, change: int) -> None:
+        """Count the requests that have not been answered."""
+        with self._lock:
+            self._open += change
+
+    def until_read(self) -> None:
+        """Return when every request that was sent before this call has come or ended."""
+        with urlopen(self.url) as answer:  # noqa: S310 - accepted after those before it
+            assert answer.status == HTTPStatus.NO_CONTENT
+        deadline = time.monotonic() + patience(30)
+        while self._open > self._waiting:
+            assert time.monotonic() < deadline, (self._open, self._waiting)
+            time.sleep(0.01)
 
     def take(self, event: Event) -> None:
         """Note an event; return when it is to be answered."""
-        self.events.append(event)
-        if len(self.events) > self.hold_from:
+        with self._lock:
+            self.events.append(event)
+            holds = len(self.events) > self.hold_from
+            self._waiting += holds
+        if holds:
             self.held.set()
             self.released.wait()
+            with self._lock:
+                self._waiting -= 1
 
 
 @contextmanager
@@ -74,7 +101,20 @@ def receiving_events() -> Generator[EventReceiver]:
     """A receiver until the end of the block."""
     receiver = EventReceiver()
 
+    class Server(ThreadingHTTPServer):
+        def process_request(self, *request: Any) -> None:
+            receiver.opened(1)
+            super().process_request(*request)
+
+        def shutdown_request(self, request: Any) -> None:
+            super().shutdown_request(request)
+            receiver.opened(-1)
+
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.NO_CONTENT)
+            self.end_headers()
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             named = (self.headers[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
@@ -89,7 +129,7 @@ def receiving_events() -> Generator[EventReceiver]:
         def log_message(self, *said: object) -> None:
             """Print nothing."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = Server(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()

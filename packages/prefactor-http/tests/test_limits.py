@@ -170,7 +170,8 @@ async def test_a_stall_ends_at_the_limit_of_its_call() -> None:
         server.script(Stall(seconds=60), Stall(seconds=60))
         short = RequestOptions(request_timeout=0.05, max_retries=0)
         hung = asyncio.create_task(client.request("GET", PING))
-        await asyncio.sleep(0.02)
+        while not server.requests:  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0.001)
         with pytest.raises(PrefactorTimeoutError, match=r"no answer within 0\.05 seconds"):
             await client.request("GET", PING, options=short)
         assert not hung.done()

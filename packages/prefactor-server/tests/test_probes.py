@@ -246,7 +246,9 @@ def test_a_slow_request_has_a_line(serve: Serve, tmp_path: Path) -> None:
         asked = threads.submit(
             ask, server, "POST", "/api/v1/agent_instance/register", {"agent_id": "agent-1"}
         )
-        time.sleep(1)
+        while metric(server, "prefactor_queue_bytes") == 0:
+            time.sleep(0.01)
+        time.sleep(0.3)  # the limit and some more, since the request is waiting
         other.rollback()
         held = asked.result()
     server.stop()

@@ -81,13 +81,15 @@ def work():
 
 def begin():
     threading.Thread(target=work, daemon=True).start()
-    time.sleep(0.1)
 
 begin()
+while not steps:
+    time.sleep(0.001)
 exit_lock.stop_threads()
 reached = steps
 begin()
-print(reached > 0, steps == reached)
+time.sleep(0.1)
+print(steps == reached)
 """
 RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
 
@@ -136,4 +138,4 @@ def test_no_delivery_thread_works_during_the_exit() -> None:
     """A thread stops where it waits, and a later one does not begin."""
     command = [sys.executable, "-c", STOPPED]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert said.stdout + said.stderr == "True True\n"
+    assert said.stdout + said.stderr == "True\n"

@@ -1,12 +1,11 @@
 """Authentication: tokens, their lifecycle, and what a deployment token can see."""
 
-import asyncio
 from typing import Any
 
 import pytest
 from api_client import error_code
 
-from patience import patience
+from patience import eventually
 from prefactor_server.api.operations import OPERATIONS
 from prefactor_server.domain.api_token import make_token
 
@@ -127,22 +126,15 @@ async def test_the_last_use_is_stored_once_a_minute(api_client: Any) -> None:
         found = {one.id: one for one in await api_client.storage.tokens(account)}
         return found[token.id].last_used_at or 0
 
-    async def last_use_after(moment: int) -> int:
-        async with asyncio.timeout(patience(30)):
-            while True:
-                if (used := await last_use()) > moment:
-                    return used
-                await asyncio.sleep(0.01)
-
     await api_client.get("/ping", token=text)
-    first = await last_use_after(0)
+    first = await eventually(last_use, bool)
     api_client.clock.leap(seconds=30)
     await api_client.get("/ping", token=text)
     await api_client.register()  # a write that takes as long as that of a use
     assert await last_use() == first
     api_client.clock.leap(seconds=40)
     await api_client.get("/ping", token=text)
-    assert await last_use_after(first) >= first + 70_000_000
+    assert await eventually(last_use, lambda used: used > first) >= first + 70_000_000
 
 
 async def test_a_deployment_token_implies_agent_and_environment(api_client: Any) -> None:

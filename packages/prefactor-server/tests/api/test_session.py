@@ -15,6 +15,7 @@ from people import (
     signed_in,
 )
 
+from patience import eventually
 from prefactor_server.api import Limits
 from prefactor_server.domain.client_address import TrustedProxies
 
@@ -177,13 +178,13 @@ async def test_an_idle_session_ends(api_client: Any) -> None:
 
 async def _touched(api_client: Any, browser: Browser) -> None:
     """Wait until the use of a session is stored."""
-    for _ in range(1000):
-        sql = "SELECT last_used_at FROM session WHERE id = ?"
+    sql = "SELECT last_used_at FROM session WHERE id = ?"
+
+    async def last_use() -> int:
         ((used,),) = await api_client.rows(sql, browser.session_id)
-        if api_client.clock.now - used < 60_000_000:
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("the use was not stored")
+        return int(used)
+
+    await eventually(last_use, lambda used: api_client.clock.now - used < 60_000_000)
 
 
 async def test_uses_are_stored_once_a_minute(api_client: Any) -> None:

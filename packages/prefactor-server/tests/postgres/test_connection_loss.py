@@ -157,6 +157,7 @@ async def test_the_database_restarts_under_load(
 async def test_connections_are_terminated_under_load(own_server: PostgresServer) -> None:
     """While an operator keeps ending all sessions, no write is lost, duplicated or refused."""
     database, storage, run = await prepared(own_server)
+    operator = await asyncpg.connect(database.url)
     load = asyncio.gather(*(answered_spans(storage, run, one, 20) for one in range(4)))
     terminate = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -164,7 +165,6 @@ async def test_connections_are_terminated_under_load(own_server: PostgresServer)
     )
     count_spans = "SELECT count(*) FROM agent_span"
 
-    operator = await asyncpg.connect(database.url)
     ended = stored_before = 0
     while not load.done():
         stored = await operator.fetchval(count_spans)

@@ -117,13 +117,14 @@ def test_a_flood_is_refused_on_arrival(small: LiveServer, held: list[RawSocket])
 def test_refused_connections_are_counted_and_logged(
     small: LiveServer, held: list[RawSocket]
 ) -> None:
-    """The metrics count every refusal, and the log has one line for all of them."""
-    before = _refused(held[0])
+    """The metrics count every refusal, and the log has one line a minute for all of them."""
+    before, lines = _refused(held[0]), small.output.count("connections_full")
     for _ in range(5):
         assert ask(small, "GET", PING).status == 503
 
     assert _refused(held[0]) == before + 5
-    assert small.output.count("connections_full") == 1
+    # Earlier tests of this module may have caused the line of this minute.
+    assert max(lines, 1) <= small.output.count("connections_full") <= lines + 1
 
 
 def _refused(line: RawSocket) -> float:
