@@ -37,7 +37,10 @@ def encode_document(document: bytes) -> tuple[int, bytes]:
     if not _WORTH_COMPRESSING <= len(document) <= _MAX_SIZE:
         return RAW, document
     compressed = _contexts.compressor.compress(document)
-    return (ZSTD, compressed) if len(compressed) < len(document) else (RAW, document)
+    if len(compressed) >= len(document):
+        return RAW, document
+    # A copy, because the compressor's bytes stay in an allocation as large as the document.
+    return ZSTD, bytes(memoryview(compressed))
 
 
 def decode_document(codec: int, body: bytes) -> bytes:

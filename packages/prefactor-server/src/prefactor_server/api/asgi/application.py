@@ -17,7 +17,7 @@ from prefactor_server.api.asgi.auth import Authenticator
 from prefactor_server.api.asgi.body import ClientDisconnected, read_document
 from prefactor_server.api.asgi.client_connection import ClientConnection
 from prefactor_server.api.asgi.collecting import collect
-from prefactor_server.api.asgi.download import RESERVED_BYTES, OpenedDownload
+from prefactor_server.api.asgi.download import RESERVED_BYTES, Download, OpenedDownload, begin
 from prefactor_server.api.asgi.error_response import error_response
 from prefactor_server.api.asgi.rate_limit import RateLimiter
 from prefactor_server.api.asgi.request_events import RequestEvent, RequestObserver
@@ -46,10 +46,10 @@ from prefactor_server.api.kernel.reads import in_turn
 from prefactor_server.api.kernel.services import Services
 from prefactor_server.api.kernel.turns import Turns
 from prefactor_server.api.kernel.work import Work
-from prefactor_server.api.kernel.writes import Reply, WriteJob, execute, keys_differ
+from prefactor_server.api.kernel.writes import Reply, WriteJob, execute_one, keys_differ
 from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.change import Position, begin_position
-from prefactor_server.domain.errors import NotAuthenticated, Refusal, Unavailable
+from prefactor_server.domain.errors import NotAuthenticated, Unavailable
 from prefactor_server.http.accept_encoding import preferred_coding
 from prefactor_server.memory_budget import Lease, MemoryBudget
 
@@ -166,7 +166,8 @@ class Api:
         if isinstance(response, OpenedDownload):
             if self._observe is not None:
                 self._observe(event)
-            await response.send(request_id, [_ACCEPTED], receive, send, memory)
+            reached = _reached(trace.position)
+            await response.send(request_id, [_ACCEPTED, *reached], receive, send, memory)
             return
         if isinstance(response, _OpenedStream):
             # Observed first, because a stream that stays open is not a slow request.
@@ -180,9 +181,8 @@ class Api:
             (b"x-request-id", request_id.encode()),
             _ACCEPTED if response.status != UNSUPPORTED_ENCODING else _ALL_ACCEPTED,
             *response.headers,
+            *_reached(trace.position),
         ]
-        if trace.position.reached:
-            headers.append((POSITION, b"%d" % trace.position.reached))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         for piece in response.body[:-1]:
             await _send(send, piece, more=True)
@@ -259,19 +259,9 @@ class Api:
             return OpenedDownload(await operation.answer(call), coding, more_headers)
         if isinstance(operation, Redirecting):
             return _redirect(await operation.answer(call, scope["query_string"]), call)
-        reply = await self._run(operation, call, headers, scope, receive)
-        more_headers = (*call.response_headers, *_private(principal))
-        if reply.replayed:
-            more_headers = (*more_headers, (b"idempotent-replayed", b"true"))
-        encoded = reply.body
-        if not isinstance(encoded, Encoded):
-            encoded = Encoded(b"application/json", _encoder.encode(encoded))
-        body = encoded.body
-        # The request's memory is released. A write is answered regardless of the budget, because it
-        # has taken effect.
-        memory.shrink(0)
-        (memory.take if isinstance(operation, Read) else memory.hold)(len(body))
-        return _Response(200, (body,), more_headers, content_type=encoded.content_type)
+        return await _replied(
+            operation, call, await self._run(operation, call, headers, scope, receive)
+        )
 
     async def _authenticate(
         self, operation: Operation, authorization: str | None, client: ClientConnection
@@ -331,10 +321,7 @@ class Api:
         if isinstance(operation, Write):
             key = _idempotency_key(headers.idempotency_key, operation, call.principal, scope)
             job = WriteJob(operation, call, document, header_key=key)
-            (outcome,) = await execute([job], len(document))
-            if isinstance(outcome, Refusal):
-                raise outcome
-            return outcome
+            return await execute_one(job, len(document))
         if isinstance(operation, PureOperation):
             return Reply(await in_turn(operation, call, lambda: operation.answer(call, document)))
         if isinstance(operation, RawOperation):
@@ -347,9 +334,33 @@ def _private(principal: Principal) -> tuple[tuple[bytes, bytes], ...]:
     return () if principal.session_id is None else ((b"cache-control", b"no-store"),)
 
 
+def _reached(position: Position) -> tuple[tuple[bytes, bytes], ...]:
+    return ((POSITION, b"%d" % position.reached),) if position.reached else ()
+
+
 def _redirect(location: str, call: Call) -> _Response:
     body = _encoder.encode({"status": "success", "location": location})
     return _Response(303, (body,), (*call.response_headers, (b"location", location.encode())))
+
+
+async def _replied(operation: Operation, call: Call, reply: Reply) -> _Response | OpenedDownload:
+    more_headers = (*call.response_headers, *_private(call.principal))
+    if reply.replayed:
+        more_headers = (*more_headers, (b"idempotent-replayed", b"true"))
+    memory, content_type, answer = call.memory, b"application/json", reply.body
+    if isinstance(answer, Download):
+        body, rest = await begin(answer)
+        if rest is not None:
+            return OpenedDownload(rest, None, more_headers, memory.size)
+    elif isinstance(answer, Encoded):
+        content_type, body = answer.content_type, [answer.body]
+    else:
+        body = [_encoder.encode(answer)]
+    # The request's memory is released. A write is answered regardless of the budget, because it
+    # has taken effect.
+    memory.shrink(0)
+    (memory.take if isinstance(operation, Read) else memory.hold)(sum(map(len, body)))
+    return _Response(200, body, more_headers, content_type=content_type)
 
 
 async def _streamed(operation: Streamed, call: Call, coding: Coding | None) -> _Response:

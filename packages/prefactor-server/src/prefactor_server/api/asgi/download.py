@@ -21,6 +21,9 @@ from prefactor_server.memory_budget import Lease
 RESERVED_BYTES: Final = 2 * 1024 * 1024
 """The usual memory of a download: a piece, and the rows that were read for it."""
 
+MAX_WHOLE_BYTES: Final = 16 * 1024 * 1024
+"""The largest answer that is sent as a whole, with its length, rather than while it is produced."""
+
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = structlog.get_logger(__name__)
@@ -33,12 +36,32 @@ class Download(NamedTuple):
     pieces: AsyncIterator[bytes]
 
 
+async def begin(download: Download) -> tuple[Sequence[bytes], Download | None]:
+    """Return the pieces of a body, and None, or a download of all of it if it is large."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in download.pieces:
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_WHOLE_BYTES:
+            return (), download._replace(pieces=_continued(pieces, download.pieces))
+    return pieces, None
+
+
+async def _continued(pieces: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    while pieces:
+        yield pieces.pop(0)
+    async for piece in rest:
+        yield piece
+
+
 class OpenedDownload(NamedTuple):
     """A response that is produced while it is sent, compressed if the client accepts that."""
 
     download: Download
     coding: Coding | None
     headers: tuple[tuple[bytes, bytes], ...]
+    reserved_bytes: int = RESERVED_BYTES
     status: int = 200
     code: str = ""
 
@@ -79,7 +102,7 @@ class OpenedDownload(NamedTuple):
                     await _send(send, body[start : start + _SLICE_BYTES])
                     if disconnected.done():
                         return
-                memory.shrink(RESERVED_BYTES)
+                memory.shrink(self.reserved_bytes)
             await _send(send, b"" if compressor is None else compressor.flush(), more=False)
         finally:
             disconnected.cancel()

@@ -8,11 +8,14 @@ after them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Sequence
 from typing import Any, Final, Literal, cast
 
 import msgspec
 
+from prefactor_server.api.asgi.download import Download
 from prefactor_server.api.kernel.decode import (
     MAX_UNPAUSED_BYTES,
     Envelope,
@@ -33,8 +36,8 @@ from prefactor_server.api.kernel.operation import (
 )
 from prefactor_server.api.kernel.query import read_item_query
 from prefactor_server.api.kernel.reads import BulkReads, in_turn
-from prefactor_server.api.kernel.writes import Answer, Reply, WriteJob, execute
-from prefactor_server.api.views.minimal import minimal
+from prefactor_server.api.kernel.writes import Answer, LateReply, Reply, WriteJob, execute
+from prefactor_server.api.views.minimal import minimal as minimal_answer
 from prefactor_server.domain.errors import (
     REQUIRED,
     FieldError,
@@ -54,6 +57,7 @@ MAX_ITEMS: Final = 1000
 
 _KEY_RULE: Final = f"must be {MIN_BULK_KEY_LENGTH} to {MAX_KEY_LENGTH} characters"
 _PREFERENCE_APPLIED: Final = (b"preference-applied", b"return=minimal")
+_PIECE_BYTES: Final = 64 * 1024
 _encoder: Final = msgspec.json.Encoder()
 _items_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENVELOPE: Final = ("_type", "idempotency_key", "details")
@@ -96,14 +100,14 @@ class Bulk:
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = {operation.item_type: operation for operation in operations}
 
-    async def answer(self, call: Call, document: bytes) -> BulkView:
-        """Return the outcomes of a bulk request.
+    async def answer(self, call: Call, document: bytes) -> Download:
+        """Execute a bulk request, and return its outcomes, a ``BulkView`` as JSON.
 
         Raises:
             Refusal: it is malformed, or could not be started. No item was executed.
         """
         items = await self._items(call, document)
-        outputs: dict[str, Any] = {}
+        outputs: deque[tuple[str, Answer]] = deque()
         reads = BulkReads()
         while len(outputs) < len(items):
             batch = _batch(items, len(outputs))
@@ -112,13 +116,12 @@ class Bulk:
             last = answers[-1]
             if not outputs and isinstance(answers[0], Overloaded | Unavailable):
                 raise answers[0]
-            for item, answer in zip(batch, answers, strict=False):
-                outputs[item.key] = _output(item, answer)
+            outputs.extend((item.key, answer) for item, answer in zip(batch, answers, strict=False))
             if isinstance(last, Refusal):
                 break
         if call.prefers_minimal:
             call.response_headers = (*call.response_headers, _PREFERENCE_APPLIED)
-        return BulkView(outputs=outputs)
+        return Download(b"application/json", _pieces(outputs, minimal=call.prefers_minimal))
 
     async def _items(self, call: Call, document: bytes) -> list[_Item]:
         errors: dict[str, FieldErrors | FieldError] = {}
@@ -342,7 +345,29 @@ async def _compute(operation: PureOperation, item: _Item, reads: BulkReads) -> m
         raise (nest_errors("details", refusal) if is_nested else refusal) from None
 
 
-def _output(item: _Item, answer: Answer) -> Any:
+async def _pieces(outputs: deque[tuple[str, Answer]], *, minimal: bool) -> AsyncIterator[bytes]:
+    """Yield the answer, and remove each outcome once it is encoded.
+
+    The writes are committed, so a client that receives only a part repeats the request, which
+    replays them.
+    """
+    parts = [b'{"status":"success","outputs":{']
+    size = 0
+    while outputs:
+        key, answer = outputs.popleft()
+        encoded = await _encoded(answer, minimal=minimal)
+        parts += (_encoder.encode(key), b":", encoded, b"," if outputs else b"")
+        size += len(encoded)
+        if size > _PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+            await asyncio.sleep(0)
+    yield b"".join((*parts, b"}}"))
+
+
+async def _encoded(answer: Answer, *, minimal: bool) -> bytes:
+    if isinstance(answer, LateReply):
+        answer = await answer.read()
     if isinstance(answer, Refusal):
-        return error_body(answer)
-    return minimal(answer.body) if item.call.prefers_minimal else answer.body
+        return _encoder.encode(error_body(answer))
+    return _encoder.encode(minimal_answer(answer.body) if minimal else answer.body)

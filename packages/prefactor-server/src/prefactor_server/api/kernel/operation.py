@@ -143,11 +143,13 @@ class Call(msgspec.Struct, kw_only=True):
 class Prepared(msgspec.Struct, frozen=True):
     """A command, and how to build the reply once it has taken effect.
 
-    Without ``reply``, the operation shows the current state of the resource.
+    Without ``reply``, the operation shows the current state of the resource. ``held_bytes`` is
+    roughly what the command holds until its commit, beyond what the request contains.
     """
 
     command: Command
     reply: Callable[[Done], msgspec.Struct] | None = None
+    held_bytes: int = 0
 
 
 class Example(NamedTuple):
@@ -349,6 +351,7 @@ ErrorEncoder: TypeAlias = Callable[[WireError, bytes], tuple[WireError, Encoded]
 class RawOperation(Operation):
     """An operation that reads its own raw body. Only a ``PureOperation`` may be a bulk item.
 
+    ``answer`` may return a ``Download``, which is sent as a whole if it is small.
     With ``takes_zstd``, its body may be compressed with zstd as well as with gzip. With
     ``takes_prefer``, it supports the header ``Prefer: return=minimal``. ``encode_error`` encodes
     its errors, of the type ``error``, if its protocol requires another form than the API's.

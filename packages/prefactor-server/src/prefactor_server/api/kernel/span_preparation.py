@@ -19,6 +19,7 @@ import msgspec
 from prefactor_server.api.kernel.work import Work
 from prefactor_server.commands.agent_span import SpanFacts
 from prefactor_server.domain.api_token import Principal
+from prefactor_server.domain.errors import TooLarge
 from prefactor_server.domain.runs.agent_instance import Purpose
 from prefactor_server.domain.runs.usage import extract_usage
 from prefactor_server.queries import Reader
@@ -36,6 +37,7 @@ _MAX_RUNS: Final = 20_000
 _MAX_CONTENT_BYTES: Final = 8 * 1024 * 1024
 _MAX_BINDINGS: Final = 10_000
 _MAX_OPEN_SPAN_BYTES: Final = 16 * 1024 * 1024
+_MAX_PREFETCHED_BYTES: Final = 8 * 1024 * 1024
 _MAX_COMPILED_INLINE: Final = 2_000
 """Characters of schemas and templates above which they are compiled in a thread."""
 
@@ -286,7 +288,14 @@ class SpanPreparer:
         """Read the starts of uncached spans in one query, ahead of single lookups."""
         missing = [id_ for id_ in span_ids if not self._known_span(principal, id_, pending)]
         if len(missing) > 1:
-            for record in await self._reader.agent_spans.existing(principal, missing):
+            try:
+                found = await self._reader.agent_spans.existing(
+                    principal, missing, _MAX_PREFETCHED_BYTES
+                )
+            except TooLarge:
+                # Each is read when it is prepared, so that only one is in memory.
+                return
+            for record in found:
                 pending.prefetched[record.span.id] = _span_start(record)
 
     def _known_span(

@@ -21,6 +21,9 @@ _WATCH_DISCONNECT_AFTER_SECONDS: Final = 0.05
 _MAX_SECONDS: Final = 30.0
 """The limit on all slices together, for work that the step budget does not count."""
 
+MAX_KEPT_BYTES: Final = 4 * 1024 * 1024
+"""What a request keeps of stored payloads until it is answered. The others are read again then."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -30,15 +33,31 @@ class Work:
     ``read_cost`` is what the reads of a bulk request have cost.
     """
 
-    __slots__ = ("_disconnected", "_elapsed", "_receive", "_slice_started", "budget", "read_cost")
+    __slots__ = (
+        "_disconnected",
+        "_elapsed",
+        "_kept_bytes",
+        "_receive",
+        "_slice_started",
+        "budget",
+        "read_cost",
+    )
 
     def __init__(self, receive: Receive | None = None) -> None:
         self.budget = Budget()
         self.read_cost = 0
+        self._kept_bytes = 0
         self._receive = receive
         self._disconnected: asyncio.Task[None] | None = None
         self._slice_started = time.perf_counter()
         self._elapsed = 0.0
+
+    def keep(self, size: int) -> bool:
+        """Count a stored payload for the answer, or return False if there is no room for it."""
+        if self._kept_bytes + size > MAX_KEPT_BYTES:
+            return False
+        self._kept_bytes += size
+        return True
 
     def is_due(self) -> bool:
         """Return whether this request has used up its time slice."""

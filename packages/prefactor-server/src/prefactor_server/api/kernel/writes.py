@@ -1,7 +1,8 @@
 """Executes writes: prepares them, submits them together and answers each.
 
 A single request is a list of one. In a bulk request, a list holds the writes between two reads.
-They share one submission, and each is prepared knowing those before it (see ``PendingWrites``).
+They share one submission, unless they hold too much memory, and each is prepared knowing those
+before it (see ``PendingWrites``).
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ _MIN_WINDOW: Final = 16
 _PREFETCH_SIZE: Final = 50
 """How many writes share one prefetch."""
 
+MAX_HELD_BYTES: Final = 8 * 1024 * 1024
+"""What the commands of one submission hold beyond their request, after which it is submitted."""
+
 _fingerprint_encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=int)
 
 
@@ -56,9 +60,6 @@ class Reply(msgspec.Struct, frozen=True):
 
     body: Any
     replayed: bool = False
-
-
-Answer: TypeAlias = Reply | Refusal
 
 
 class WriteJob(msgspec.Struct):
@@ -104,14 +105,6 @@ class WriteJob(msgspec.Struct):
         call.fingerprint = b"" if call.key is None else self._fingerprint(body)
         prepared: Prepared = await self.operation.prepare(call, body)
         return prepared
-
-    async def show(self, done: Done) -> Answer:
-        """Return the current state of what a command created or changed."""
-        try:
-            shown = await self.operation.show(self.call, done.resource_id)
-        except Refusal as refusal:
-            return refusal
-        return Reply(shown, replayed=done.replayed)
 
     def refusal(self, refusal: Refusal) -> Refusal:
         """Return a refusal with its fields nested like the request."""
@@ -167,6 +160,43 @@ class WriteJob(msgspec.Struct):
         return hashlib.blake2b(prefix + _fingerprint_encoder.encode(body), digest_size=16).digest()
 
 
+class LateReply(msgspec.Struct, frozen=True):
+    """The answer to an executed write, of a resource that is read when the answer is sent.
+
+    The answers of a bulk request may have many times its size, so they are not all in memory at
+    once.
+    """
+
+    job: WriteJob
+    done: Done
+
+    async def read(self) -> Reply | Refusal:
+        """Return the current state of what the command created or changed."""
+        job, done = self.job, self.done
+        try:
+            shown = await job.operation.show(job.call, done.resource_id)
+        except Refusal as refusal:
+            return refusal
+        return Reply(shown, replayed=done.replayed)
+
+
+Answer: TypeAlias = Reply | LateReply | Refusal
+
+
+async def execute_one(job: WriteJob, size: int) -> Reply:
+    """Execute a write.
+
+    Raises:
+        Refusal: it was refused.
+    """
+    (answer,) = await execute([job], size)
+    if isinstance(answer, LateReply):
+        answer = await answer.read()
+    if isinstance(answer, Refusal):
+        raise answer
+    return answer
+
+
 async def execute(jobs: Sequence[WriteJob], size: int) -> list[Answer]:
     """Execute writes in order, each once, up to the first refusal.
 
@@ -216,7 +246,7 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
                 answers.append(job.refusal(outcome.refusal))
                 return answers
             if outcome.replayed or one.reply is None:
-                answers.append(await job.show(outcome))
+                answers.append(LateReply(job, outcome))
             else:
                 answers.append(Reply(one.reply(outcome)))
     if refusal is not None:
@@ -227,8 +257,12 @@ async def _attempt(jobs: Sequence[WriteJob], size: int, *, reread: bool) -> list
 async def _prepare(
     jobs: Sequence[WriteJob], pending: PendingWrites
 ) -> tuple[list[Prepared], Refusal | None]:
-    """Prepare writes up to the first refusal, and return both."""
+    """Prepare writes up to the first refusal, and return both.
+
+    They end earlier once they hold ``MAX_HELD_BYTES``. The others follow when these are committed.
+    """
     prepared: list[Prepared] = []
+    held_bytes = 0
     for number, job in enumerate(jobs):
         if job.call.work.is_due():
             await job.call.work.pause()
@@ -236,9 +270,13 @@ async def _prepare(
             await _prefetch(jobs[number : number + _PREFETCH_SIZE], pending)
         job.call.pending = pending
         try:
-            prepared.append(await job.prepare())
+            one = await job.prepare()
         except Refusal as refusal:
             return prepared, job.refusal(refusal)
+        prepared.append(one)
+        held_bytes += one.held_bytes
+        if held_bytes > MAX_HELD_BYTES:
+            break
     return prepared, None
 
 

@@ -153,7 +153,9 @@ async def _prepare_finish(call: Call, body: FinishSpanFields) -> Prepared:
         payloads=result.stored(principal.account_id, call.path_id, RESULT),
         facts=facts,
     )
-    payload = _NO_PAYLOAD if start is None else start.payload
+    payload = _NO_PAYLOAD if start is None or _is_minimal(call) else start.payload
+    if not call.work.keep(len(payload)):
+        return Prepared(command)
 
     def reply(done: Done) -> SpanWritten | MinimalWritten:
         return _written(call, done, (payload, result.shown), run)
@@ -193,6 +195,10 @@ def _facts(
     )
 
 
+def _is_minimal(call: Call) -> bool:
+    return call.is_item and call.prefers_minimal
+
+
 def _time(timestamp: Timestamp | None, default: int | None) -> int | None:
     return default if timestamp is None else int(timestamp)
 
@@ -201,7 +207,7 @@ def _written(
     call: Call, done: Done, documents: tuple[bytes, bytes | None], run: RunFacts | None
 ) -> SpanWritten | MinimalWritten:
     row = written_row(done, AgentSpan)
-    if call.is_item and call.prefers_minimal:
+    if _is_minimal(call):
         return minimal_span(row, done.control)
     purpose = None if run is None else run.purpose
     payload, result = documents

@@ -32,6 +32,10 @@ async def _prepare(call: Call, body: NoFields) -> Prepared:
     documents = {PARAMS: discarded_document(record.payload)}
     if record.result is not None:
         documents[RESULT] = discarded_document(record.result)
+    command = _command(call, record, documents)
+    held_bytes = sum(len(payload.body) for payload in command.payloads)
+    if not call.work.keep(sum(map(len, documents.values()))):
+        return Prepared(command, held_bytes=held_bytes)
     purpose = await purpose_of(call, record.span.agent_instance_id)
 
     def reply(done: Done) -> SpanWritten:
@@ -40,7 +44,7 @@ async def _prepare(call: Call, body: NoFields) -> Prepared:
         view = span_view(row, *payloads, purpose, call.principal)
         return span_written(view, done.control)
 
-    return Prepared(_command(call, record, documents), reply)
+    return Prepared(command, reply, held_bytes)
 
 
 def _command(

@@ -20,6 +20,9 @@ from prefactor_server.domain.runs.sample_span import SampleSpan, sample_spans
 
 MAX_SPANS: Final = 100
 
+_COMMAND_BYTES: Final = 4096
+"""Roughly what the command of a span takes, besides its payloads."""
+
 
 class TestSpanFields(msgspec.Struct, kw_only=True):
     """The number of sample spans, their run, and their parent span."""
@@ -58,7 +61,11 @@ async def _prepare(call: Call, body: TestSpanFields) -> Prepared:
         agent_instance_id=body.agent_instance_id,
         spans=tuple(commands),
     )
-    return Prepared(command)
+    return Prepared(command, held_bytes=sum(map(_held_bytes, commands)))
+
+
+def _held_bytes(span: CreateSpan) -> int:
+    return _COMMAND_BYTES + span.payload_size + span.result_size
 
 
 def _random_below(call: Call, limit: int) -> int:
