@@ -23,7 +23,7 @@ from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.runs.legal_hold import LegalHold, check_reason
 from prefactor_server.domain.runs.retention import PartitionRun, Pruned, Retention
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import DAY_US, format_time
 from prefactor_server.settings import Settings, check_range
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.clock import now_us
@@ -34,7 +34,6 @@ from prefactor_server.upkeep.partition_retention import Due, empty_if_due
 
 T = TypeVar("T")
 
-_DAY_US: Final = 24 * 3600 * 1_000_000
 _KEY_SLICE: Final = 1000
 _MAX_SHOWN: Final = 1000
 _MAX_DAYS: Final = 36_500
@@ -181,9 +180,9 @@ async def _prune(
             await _check_environment(storage, accounts, environment)
         total, held, known = Pruned(), 0, agent is None
         if agent is None and environment is None and not dry_run:
-            total = await _empty_partitions(maintenance, now - days * _DAY_US, now)
+            total = await _empty_partitions(maintenance, now - days * DAY_US, now)
         for account in accounts:
-            retention = Retention(account.id, now - days * _DAY_US, None, environment)
+            retention = Retention(account.id, now - days * DAY_US, None, environment)
             if agent is not None:
                 record = await storage.agent(account.id, agent)
                 if record is None:
@@ -238,7 +237,7 @@ async def _prune_all(maintenance: Maintenance, retention: Retention, now: int) -
 
 
 async def _forget_keys(storage: Storage, settings: Settings, now: int) -> int:
-    before, keys = now - settings.idempotency_days * _DAY_US, 0
+    before, keys = now - settings.idempotency_days * DAY_US, 0
     while slice_size := await storage.forget_keys(before, _KEY_SLICE):
         keys += slice_size
     return keys

@@ -25,12 +25,11 @@ from prefactor_server.domain.api_token import (
     token_status,
 )
 from prefactor_server.domain.pfid import PfidMaker
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import DAY_US, format_time
 from prefactor_server.settings import Settings, check_range, load_settings
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.clock import now_us
 
-_DAY_US: Final = 24 * 3600 * 1_000_000
 _MAX_TOKEN_DAYS: Final = 36_500
 _TOKEN_COLUMNS: Final = (
     Column("id", "id"),
@@ -149,7 +148,7 @@ async def _create_token(
     ids, now = PfidMaker(now_us, os.urandom), now_us()
 
     async def create(storage: Storage, account: Account) -> None:
-        expires_at = None if days is None else now + days * _DAY_US
+        expires_at = None if days is None else now + days * DAY_US
         token_id = ids.make(account.partition)
         command = CreateToken(
             Request(account.id, CLI_ACTOR, now, None, b""),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction
+from prefactor_server.domain.times import DAY_US
 
 AgentStatus: TypeAlias = Literal["pending", "active", "dormant", "retired"]
 
-DORMANT_AFTER_US: Final = 30 * 24 * 3600 * 1_000_000
+DORMANT_AFTER_US: Final = 30 * DAY_US
 """An agent without a registration for this long is dormant."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from prefactor_server.domain.times import SECOND_US
+
 BURST_SECONDS: Final = 10
 """The size of the bucket, in seconds of the average rate."""
 
 WAIT_SECONDS: Final = 1
 """How long an empty bucket takes to allow a request: it gains at least one a second."""
-_SECOND_US: Final = 1_000_000
 
 
 class Bucket(NamedTuple):
@@ -25,7 +26,7 @@ class Bucket(NamedTuple):
 
     def refilled(self, per_second: int, now: int) -> Bucket:
         """Return the bucket refilled until now. A clock that was set back removes nothing."""
-        gained = max(0, now - self.at) * per_second / _SECOND_US
+        gained = max(0, now - self.at) * per_second / SECOND_US
         return Bucket(min(self.left + gained, per_second * BURST_SECONDS), now)
 
     def without_one(self) -> Bucket | None:

@@ -10,6 +10,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+MILLISECOND_US: Final = 1_000
+SECOND_US: Final = 1_000 * MILLISECOND_US
+MINUTE_US: Final = 60 * SECOND_US
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
@@ -45,7 +51,7 @@ def parse_time(text: str) -> int:
 
 def format_time(us: int) -> str:
     """Format as ISO 8601 in UTC, always with six decimal places and a Z."""
-    seconds, fraction = divmod(us, 1_000_000)
+    seconds, fraction = divmod(us, SECOND_US)
     return f"{_format_second(seconds)}.{fraction:06d}Z"
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from prefactor_server.background import repeat
 from prefactor_server.domain.errors import Unavailable
+from prefactor_server.domain.times import DAY_US
 from prefactor_server.follower.consumer import Attached
 from prefactor_server.follower.lease import Lease
 from prefactor_server.follower.progress import Progress, Step
@@ -25,9 +26,9 @@ _log = structlog.get_logger("prefactor_server")
 _POLL_SECONDS: Final = 2.0
 """How often to check for commits of other servers."""
 _PRUNE_SECONDS: Final = 60.0
-_KEPT_US: Final = 24 * 3600 * 1_000_000
+_KEPT_US: Final = DAY_US
 """How long changes that every consumer has seen are kept, so that live events can resume."""
-_MOST_KEPT_US: Final = 7 * 24 * 3600 * 1_000_000
+_MOST_KEPT_US: Final = 7 * DAY_US
 """How long changes are kept at most. A consumer that fails for longer is rebuilt."""
 
 

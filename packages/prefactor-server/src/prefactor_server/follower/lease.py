@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.storage.feed import Feed
 
 LEASE_NAME: Final = "follower"
-LEASE_US: Final = 15 * 1_000_000
+LEASE_US: Final = 15 * SECOND_US
 
 
 class Lease:

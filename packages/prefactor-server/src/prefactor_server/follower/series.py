@@ -30,6 +30,7 @@ from prefactor_server.domain.series.rollup import (
     merged,
     rewritten,
 )
+from prefactor_server.domain.times import MINUTE_US
 from prefactor_server.follower.consumer import Consumer
 from prefactor_server.storage.feed import Deleted, Derived, Feed
 from prefactor_server.storage.series import SeriesStorage
@@ -39,7 +40,7 @@ NAME: Final = "series"
 _EXPIRED_SLICE: Final = 200
 _RESET_SLICE: Final = 1000
 _DUE_SLICE: Final = 20
-_LOOK_EVERY_US: Final = 10 * 60 * 1_000_000
+_LOOK_EVERY_US: Final = 10 * MINUTE_US
 
 
 class _Ends(NamedTuple):

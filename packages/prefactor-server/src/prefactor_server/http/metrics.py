@@ -25,6 +25,7 @@ from prefactor_server.api.events.hub import EventHub
 from prefactor_server.commands.base import Done, Outcome, Refused, Submission
 from prefactor_server.commands.runs.heartbeat_buffer import HeartbeatBuffer
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.follower import Follower
 from prefactor_server.follower.webhooks import WebhookSender
 from prefactor_server.http.unlocked_metrics import UnlockedCounter, UnlockedHistogram
@@ -311,7 +312,7 @@ class _FollowerLag(Collector):
         )
         for name, lag in self._follower.lags.items():
             positions.add_metric((name,), lag.positions)
-            waited = 0.0 if lag.since is None else time.time() - lag.since / 1e6
+            waited = 0.0 if lag.since is None else time.time() - lag.since / SECOND_US
             seconds.add_metric((name,), max(waited, 0.0))
         yield positions
         yield seconds

@@ -11,16 +11,16 @@ from urllib.parse import quote_plus, urlencode
 from prefactor_server.domain.people.admin_user_invite import is_email
 from prefactor_server.domain.people.openid import Identity, OpenIdRefused
 from prefactor_server.domain.people.openid_attempt import Attempt, attempt_key
+from prefactor_server.domain.times import HOUR_US, SECOND_US
 from prefactor_server.openid.config import OpenIdConfig, is_safe_url
 from prefactor_server.openid.fetch import fetch_json, preload
 
-_SECOND_US: Final = 1_000_000
-_METADATA_US: Final = 3600 * _SECOND_US
+_METADATA_US: Final = HOUR_US
 # Keys change rarely. A token with an unknown key causes another fetch, at a limited rate.
-_KEYS_US: Final = 3600 * _SECOND_US
-_KEYS_AGAIN_US: Final = 30 * _SECOND_US
+_KEYS_US: Final = HOUR_US
+_KEYS_AGAIN_US: Final = 30 * SECOND_US
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
-_FAILURE_US: Final = 5 * _SECOND_US
+_FAILURE_US: Final = 5 * SECOND_US
 # Asymmetric only, because anyone with the client's secret can make a symmetric signature.
 _ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -138,7 +138,7 @@ class Provider:
             client_id=self.config.client_id,
             nonce=nonce,
             access_token=access_token,
-            now=self._now_us() // _SECOND_US,
+            now=self._now_us() // SECOND_US,
         )
 
     def _lacks(self, claims: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import invalid
 from prefactor_server.domain.series.bucket import DAY, Range
 from prefactor_server.domain.series.rollup import ALL_AGENTS, Rollup
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.series import RollupRange
 
@@ -16,7 +17,6 @@ MAX_ROLLUPS: Final = 10_000
 """The most stored rollups of one series, which has one per bucket and environment."""
 
 _CONSUMER: Final = "series"
-_SECOND_US: Final = 1_000_000
 
 
 class Progress(NamedTuple):
@@ -65,7 +65,7 @@ class SeriesQueries:
         feed = self._storage.feed
         state = (await feed.states()).get(_CONSUMER)
         unseen = await feed.changes(0 if state is None else state.position, 1)
-        behind = max(0, now - unseen[0].at) / _SECOND_US if unseen else 0.0
+        behind = max(0, now - unseen[0].at) / SECOND_US if unseen else 0.0
         if state is None or state.backfill is not None:
             return Progress(None, behind)
         first = await self._storage.series.first_start(

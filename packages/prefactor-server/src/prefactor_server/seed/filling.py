@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
 from prefactor_server.domain.errors import NotPermitted, Refusal
-from prefactor_server.domain.times import format_time, parse_time
+from prefactor_server.domain.times import DAY_US, MINUTE_US, format_time, parse_time
 from prefactor_server.seed.agents import AGENTS, ENVIRONMENT, RISK_PROFILE, creation
 from prefactor_server.seed.api_client import ApiAddress, ApiClient, path_of
 from prefactor_server.seed.history import DAYS, History, PlannedRun
@@ -24,8 +24,6 @@ Report: TypeAlias = Callable[[str, int, int], None]
 
 _WORKERS: Final = 4
 _MAX_ITEMS: Final = 900
-_MINUTE_US: Final = 60 * 1_000_000
-_DAY_US: Final = 24 * 60 * _MINUTE_US
 
 
 class Plan(NamedTuple):
@@ -106,11 +104,11 @@ def _prepare(client: ApiClient) -> None:
 
 def _history(client: ApiClient, plan: Plan, now: int) -> History:
     """Return the history that the server has, with its end, or a new one that ends now."""
-    history = History(plan.seed, plan.runs, now // _MINUTE_US * _MINUTE_US)
+    history = History(plan.seed, plan.runs, now // MINUTE_US * MINUTE_US)
     begun = client.get(path_of("agent_instance", history.run_id(0)))
     if begun is None or begun["details"]["started_at"] is None:
         return history
-    return history._replace(until=parse_time(begun["details"]["started_at"]) + DAYS * _DAY_US)
+    return history._replace(until=parse_time(begun["details"]["started_at"]) + DAYS * DAY_US)
 
 
 def _batches(planned: Iterable[PlannedRun]) -> Iterator[Sequence[PlannedRun]]:

@@ -11,16 +11,14 @@ from itertools import accumulate
 from random import Random
 from typing import Final, NamedTuple
 
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, format_time
 from prefactor_server.seed.agents import AGENTS, ENVIRONMENT, Agent, Version, declaration
-from prefactor_server.seed.recording import SECOND, ReachedPresent, Recording, SpanFailed
+from prefactor_server.seed.recording import ReachedPresent, Recording, SpanFailed
 from prefactor_server.seed.scenarios import SCENARIOS
 from prefactor_server.seed.span_types import Json
 from prefactor_server.seed.words import REASONS
 
 DAYS: Final = 14
-_DAY_US: Final = 24 * 3600 * SECOND
-_HOUR_US: Final = 3600 * SECOND
 _WORKDAY: Final = (1, 1, 1, 1, 1, 2, 4, 8, 14, 16, 16, 14, 12, 14, 16, 15, 12, 9, 6, 5, 4, 3, 2, 1)
 _WEEKEND_SHARE: Final = 0.3
 _UNFINISHED_SHARE: Final = 0.01
@@ -57,7 +55,7 @@ class History(NamedTuple):
     @property
     def start(self) -> int:
         """The start of the history."""
-        return self.until - DAYS * _DAY_US
+        return self.until - DAYS * DAY_US
 
     def run_id(self, number: int) -> str:
         """Return the id of a run. Ids sort by start."""
@@ -75,7 +73,7 @@ class History(NamedTuple):
                 start = clock.at(position / self.runs)
                 yield self._run(number, random, start, None)
             else:
-                start = self.until - int(random.uniform(1, 50) * 60 * SECOND)
+                start = self.until - int(random.uniform(1, 50) * MINUTE_US)
                 yield self._run(number, random, start, _unfinished(-remaining, random))
 
     def _run(self, number: int, random: Random, start: int, ending: Ending | None) -> PlannedRun:
@@ -99,7 +97,7 @@ class History(NamedTuple):
             return _planned(run_id, "pending", [register], 0)
         present = self.until
         if ending is not None:
-            present = min(present, start + int(random.uniform(0.4, 3) * SECOND))
+            present = min(present, start + int(random.uniform(0.4, 3) * SECOND_US))
         recording = Recording(run_id, agent.key, random, start, present)
         status = _record(recording, agent, version, ending)
         started = {"_type": "agent_instances/start", "agent_instance_id": run_id}
@@ -177,7 +175,7 @@ class _BusyHours:
 
     def __init__(self, start: int) -> None:
         self._start = start
-        hours = [_busy(start + hour * _HOUR_US) for hour in range(DAYS * 24)]
+        hours = [_busy(start + hour * HOUR_US) for hour in range(DAYS * 24)]
         self._sums = [0.0, *accumulate(hours)]
 
     def at(self, share: float) -> int:
@@ -185,11 +183,11 @@ class _BusyHours:
         target = share * self._sums[-1]
         hour = bisect_right(self._sums, target) - 1
         within = (target - self._sums[hour]) / (self._sums[hour + 1] - self._sums[hour])
-        return self._start + int((hour + within) * _HOUR_US)
+        return self._start + int((hour + within) * HOUR_US)
 
 
 def _busy(at: int) -> float:
-    day, hour = at // _DAY_US, at // _HOUR_US % 24
+    day, hour = at // DAY_US, at // HOUR_US % 24
     # 1 January 1970 was a Thursday.
     weekend = (day + 3) % 7 >= 5
     return _WORKDAY[hour] * (_WEEKEND_SHARE if weekend else 1)

@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import SECOND_US, format_time
 from prefactor_server.seed import steps
 from prefactor_server.seed.agents import AGENTS, declaration
 from prefactor_server.seed.history import keyed
-from prefactor_server.seed.recording import SECOND, Recording
+from prefactor_server.seed.recording import Recording
 from prefactor_server.seed.scenarios import searcher
 from prefactor_server.seed.span_types import Json
 
 _PIECE: Final = 900
 _MAX_DEPTH: Final = 40
 # More than the average duration of a span, so that the run ends before the present.
-_PACE: Final = 3 * SECOND
+_PACE: Final = 3 * SECOND_US
 
 
 class LargeRun:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any, NamedTuple
 
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import MILLISECOND_US, format_time
 from prefactor_server.seed.span_types import Json
-
-MILLISECOND = 1_000
-SECOND = 1_000_000
 
 
 class SpanFailed(Exception):
@@ -65,7 +62,7 @@ class Recording:
     def wait(self, low_ms: float, high_ms: float) -> None:
         """Advance the clock, mostly a little and sometimes a lot, as with network latency."""
         share = self.random.random() ** 3
-        self.now += int((low_ms + (high_ms - low_ms) * share) * MILLISECOND)
+        self.now += int((low_ms + (high_ms - low_ms) * share) * MILLISECOND_US)
 
     def open(self, kind: str, payload: Json, *, sensitive: bool = False) -> OpenSpan:
         """Begin a span below the current one.

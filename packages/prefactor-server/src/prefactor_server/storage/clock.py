@@ -14,8 +14,9 @@ from typing import Final
 import structlog
 
 from prefactor_server.background import repeat
+from prefactor_server.domain.times import SECOND_US
 
-_TOLERATED_US: Final = 2_000_000
+_TOLERATED_US: Final = 2 * SECOND_US
 _COMPARE_SECONDS: Final = 30.0
 
 _log = structlog.get_logger("prefactor_server")
@@ -68,7 +69,7 @@ class SharedClock:
         if not had_offset:
             _log.warning(
                 "clock_differs_from_database",
-                seconds=round((before + duration // 2 - theirs) / 1_000_000),
+                seconds=round((before + duration // 2 - theirs) / SECOND_US),
                 help="The database's time is used. Set the clock of this machine, or the other",
             )
 

@@ -20,6 +20,7 @@ import msgspec
 
 from prefactor_server.domain.errors import BadRequest
 from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.queries.runs.export import ExportQueries, RunOrigin
 from prefactor_server.storage.base import SpanRecord
 from prefactor_server.transfer.export import Origins, Selection
@@ -31,7 +32,6 @@ MANIFEST: Final = "_export.json"
 _FORMAT_VERSION: Final = 1
 _ROWS: Final = 20_000
 _BYTES: Final = 32 * 1024 * 1024
-_SECOND_US: Final = 1_000_000
 
 TEXT: Final = "string"
 TIME: Final = "timestamp"
@@ -260,4 +260,4 @@ def _replace(partial: Path, path: Path) -> None:
 
 
 def _day(at: int) -> str:
-    return datetime.fromtimestamp(at // _SECOND_US, UTC).date().isoformat()
+    return datetime.fromtimestamp(at // SECOND_US, UTC).date().isoformat()

@@ -21,24 +21,21 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.errors import Refusal
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.silence import Uptime, silent_before
+from prefactor_server.domain.times import DAY_US, HOUR_US, MINUTE_US
 from prefactor_server.follower.lease import Lease
 from prefactor_server.storage.base import Storage
 
 _log = structlog.get_logger("prefactor_server")
 
-_SECOND_US: Final = 1_000_000
-_MINUTE_US: Final = 60 * _SECOND_US
-_HOUR_US: Final = 60 * _MINUTE_US
-_DAY_US: Final = 24 * _HOUR_US
 _LOOK_EVERY_SECONDS: Final = 20.0
-_LEASE_US: Final = 60 * _SECOND_US
+_LEASE_US: Final = MINUTE_US
 _SLICE: Final = 100
 # A request waits a few milliseconds behind this number of writes.
 _STORED_AT_ONCE: Final = 2000
 _FORGET_SLICE: Final = 1000
-_FORGET_EVERY_US: Final = 10 * _MINUTE_US
+_FORGET_EVERY_US: Final = 10 * MINUTE_US
 # How long to watch a run that another process continues by delivering its spool.
-_KEEP_MARKED_US: Final = 7 * _DAY_US
+_KEEP_MARKED_US: Final = 7 * DAY_US
 _ACTOR: Final = "server"
 
 
@@ -56,9 +53,7 @@ class SilenceLimits(NamedTuple):
     @classmethod
     def of(cls, abandoned_minutes: int, end_minutes: int, unwritten_days: int) -> SilenceLimits:
         """Return limits from their settings."""
-        return cls(
-            abandoned_minutes * _MINUTE_US, end_minutes * _MINUTE_US, unwritten_days * _DAY_US
-        )
+        return cls(abandoned_minutes * MINUTE_US, end_minutes * MINUTE_US, unwritten_days * DAY_US)
 
 
 class AbandonedRuns:
@@ -83,7 +78,7 @@ class AbandonedRuns:
         )
         now = now_us()
         # Records that clients spooled while no server was up have to arrive first.
-        self._unwritten_at = now + _HOUR_US
+        self._unwritten_at = now + HOUR_US
         self._forget_at = now + _FORGET_EVERY_US
 
     async def run(self, buffer: HeartbeatBuffer) -> None:
@@ -115,7 +110,7 @@ class AbandonedRuns:
         unwritten = self._limits.unwritten > 0 and self._now_us() >= self._unwritten_at
         if unwritten:
             # Also without the lease, so that this server does not ask for it at every turn.
-            self._unwritten_at = self._now_us() + _HOUR_US
+            self._unwritten_at = self._now_us() + HOUR_US
         if not (waiting or unwritten) or not await self._lease.take():
             return
         if waiting:

@@ -7,9 +7,9 @@ from typing import Final
 
 from prefactor_server.background import repeat
 from prefactor_server.databases import OpenStorage
+from prefactor_server.domain.times import DAY_US, SECOND_US
 from prefactor_server.upkeep.pace import paced
 
-_SECOND_US: Final = 1_000_000
 _PRUNE_EVERY_SECONDS: Final = 60
 _PRUNE_SLICE: Final = 1000
 
@@ -18,8 +18,8 @@ async def prune(
     storage: OpenStorage, now_us: Callable[[], int], *, key_days: int, session_idle_seconds: int
 ) -> None:
     """Delete expired keys, sessions and links, and spans of deleted runs, until cancelled."""
-    keys_us = key_days * 86_400 * _SECOND_US
-    idle_us = session_idle_seconds * _SECOND_US
+    keys_us = key_days * DAY_US
+    idle_us = session_idle_seconds * SECOND_US
 
     async def step() -> float:
         # In small batches, so that no request waits for a long delete.

@@ -23,12 +23,12 @@ from prefactor_server.domain.runs.retention_policy import (
     read_rules,
     time_before,
 )
+from prefactor_server.domain.times import DAY_US
 from prefactor_server.storage.maintenance import Maintenance
 
 _log = structlog.get_logger("prefactor_server")
 
 _ACTOR: Final = "server"
-_DAY_US: Final = 86_400 * 1_000_000
 
 
 class PartitionRetention:
@@ -74,7 +74,7 @@ class PartitionRetention:
                 for policy in policies.values():
                     await check(policy)
                 if not await self._empty(partition, policies, rules, now):
-                    self._again_at[partition.name] = now + _DAY_US
+                    self._again_at[partition.name] = now + DAY_US
 
     async def _empty(
         self,

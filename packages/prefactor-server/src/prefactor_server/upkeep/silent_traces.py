@@ -9,9 +9,9 @@ from prefactor_server.background import repeat
 from prefactor_server.commands.base import Request
 from prefactor_server.commands.otlp_trace import EndSilentTrace
 from prefactor_server.commands.writer import Writer
+from prefactor_server.domain.times import MINUTE_US
 from prefactor_server.storage.maintenance import Maintenance
 
-_MINUTE_US: Final = 60 * 1_000_000
 _LOOK_EVERY_SECONDS: Final = 30.0
 _SILENT_SLICE: Final = 100
 _ACTOR: Final = "server"
@@ -24,7 +24,7 @@ async def end_silent_traces(
 
     Several servers may do this at once: the transaction decides whether a run ends.
     """
-    idle_us = idle_minutes * _MINUTE_US
+    idle_us = idle_minutes * MINUTE_US
 
     async def step() -> float:
         ended = _SILENT_SLICE

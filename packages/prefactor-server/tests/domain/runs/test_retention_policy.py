@@ -6,13 +6,13 @@ import pytest
 
 from prefactor_server.domain.runs.retention import EndedRun
 from prefactor_server.domain.runs.retention_policy import (
-    DAY_US,
     RetentionRule,
     RetentionRules,
     no_policy,
     read_rules,
     rules_document,
 )
+from prefactor_server.domain.times import DAY_US
 
 NOW = 1000 * DAY_US
 EVERY_SCOPE = [

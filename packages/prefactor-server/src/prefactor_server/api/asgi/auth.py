@@ -25,12 +25,12 @@ from prefactor_server.domain.api_token import (
 from prefactor_server.domain.errors import BadToken, NotAuthenticated, Refusal
 from prefactor_server.domain.people.secret_text import hash_secret, is_secret_of, read_secret
 from prefactor_server.domain.people.session import PREFIX, Session
+from prefactor_server.domain.times import MINUTE_US, SECOND_US
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.people.session import SessionQueries
 
 _MAX_CACHED: Final = 10_000
-_TOUCH_EVERY_US: Final = 60 * 1_000_000
-_SECOND_US: Final = 1_000_000
+_TOUCH_EVERY_US: Final = MINUTE_US
 _BLANK: Final = " \t"
 
 _log = structlog.get_logger(__name__)
@@ -63,8 +63,8 @@ class Authenticator:
         self._sessions = sessions
         self._writer = writer
         self._now_us = now_us
-        self._cache_us = cache_seconds * _SECOND_US
-        self._idle_us = idle_seconds * _SECOND_US
+        self._cache_us = cache_seconds * SECOND_US
+        self._idle_us = idle_seconds * SECOND_US
         self._forgotten = 0
         self._cache: OrderedDict[bytes, _CachedPrincipal] = OrderedDict()
         self._last_used: OrderedDict[str, int] = OrderedDict()

@@ -10,9 +10,8 @@ import msgspec
 from prefactor_server._version import __version__
 from prefactor_server.api.kernel.operation import Call, Read
 from prefactor_server.api.views.base import Success, show_time
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.queries.server import ConsumerStatus
-
-_US = 1_000_000
 
 
 class LimitedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +113,7 @@ async def _show(call: Call) -> Success[ServerView]:
             pid=process.pid,
             now=show_time(call.now),
             started_at=show_time(process.started_at),
-            uptime_seconds=max(call.now - process.started_at, 0) / _US,
+            uptime_seconds=max(call.now - process.started_at, 0) / SECOND_US,
             ready=problem is None,
             problem=problem,
             has_secret_key=services.webhooks.secrets.is_usable,
@@ -141,7 +140,7 @@ def _consumer(one: ConsumerStatus) -> ConsumerView:
         name=one.name,
         position=one.position,
         behind=one.behind,
-        behind_seconds=one.behind_us / _US,
+        behind_seconds=one.behind_us / SECOND_US,
         complete=one.complete,
     )
 

@@ -9,9 +9,8 @@ import msgspec
 from prefactor_server.api.views.agent_instance import AgentInstanceSummary, MatchView
 from prefactor_server.api.views.base import Listed
 from prefactor_server.domain.derived import DerivedState
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.queries.search import Found, Shown
-
-_US: int = 1_000_000
 
 
 class SearchView(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +50,13 @@ class ListedRuns(Listed[AgentInstanceSummary], kw_only=True, frozen=True):
 
 def derived_view(state: DerivedState) -> DerivedView:
     """Return the view of the lag of derived rows."""
-    return DerivedView(behind_seconds=state.behind_us / _US, complete=state.complete)
+    return DerivedView(behind_seconds=state.behind_us / SECOND_US, complete=state.complete)
 
 
 def search_view(found: Found) -> SearchView:
     """Return the view of the freshness of a search."""
     return SearchView(
-        behind_seconds=found.state.behind_us / _US,
+        behind_seconds=found.state.behind_us / SECOND_US,
         complete=found.state.complete,
         limited=not found.complete,
     )

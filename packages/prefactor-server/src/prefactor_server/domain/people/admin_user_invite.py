@@ -15,10 +15,11 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.domain.people.role import Role
+from prefactor_server.domain.times import DAY_US
 
 InviteStatus: TypeAlias = Literal["pending", "used", "revoked"]
 
-LIFETIME_US: Final = 7 * 24 * 3600 * 1_000_000
+LIFETIME_US: Final = 7 * DAY_US
 """How long an invitation can be accepted."""
 
 PREFIX: Final = "pf_invite_"

@@ -15,11 +15,12 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from prefactor_server.domain.times import SECOND_US
+
 LIFETIME_SECONDS: Final = 600
 """How long a person may take at the provider."""
 
 _RANDOM_BYTES: Final = 32
-_SECOND_US: Final = 1_000_000
 HOME: Final = "#/"
 MAX_RETURN: Final = 1000
 # The fragment of a URL. Anything else could lead to another site.
@@ -46,7 +47,7 @@ class Attempt(NamedTuple):
     ) -> Attempt:
         """Return a new attempt with fresh secrets."""
         state, nonce, verifier = (_text(random_bytes(_RANDOM_BYTES)) for _ in range(3))
-        until = now + LIFETIME_SECONDS * _SECOND_US
+        until = now + LIFETIME_SECONDS * SECOND_US
         return cls(state, nonce, verifier, return_to, session, until)
 
     def seal(self, key: bytes) -> str:

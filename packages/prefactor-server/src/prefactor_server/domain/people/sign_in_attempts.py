@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Final, NamedTuple
 
-_SECOND_US: Final = 1_000_000
+from prefactor_server.domain.times import SECOND_US
+
 _NETWORK_BITS: Final = 64
 
 
@@ -33,7 +34,7 @@ class Attempts(NamedTuple):
 
     def refilled(self, allowance: Allowance, now: int) -> Attempts:
         """Return the bucket refilled until now."""
-        gained = max(0, now - self.at) / (allowance.seconds_each * _SECOND_US)
+        gained = max(0, now - self.at) / (allowance.seconds_each * SECOND_US)
         return Attempts(min(self.left + gained, allowance.attempts), now)
 
     def seconds_until_one(self, allowance: Allowance) -> int:

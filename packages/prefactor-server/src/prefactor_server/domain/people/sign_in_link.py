@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-LIFETIME_US: Final = 10 * 60 * 1_000_000
+from prefactor_server.domain.times import MINUTE_US
+
+LIFETIME_US: Final = 10 * MINUTE_US
 """How long a link works."""
 
 PREFIX: Final = "pf_link_"

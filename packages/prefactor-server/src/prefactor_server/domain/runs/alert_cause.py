@@ -23,7 +23,7 @@ from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
 from prefactor_server.domain.runs.alert import SEVERITIES, Alert, AlertSeverity
 from prefactor_server.domain.runs.cost_limit import LimitedCost
-from prefactor_server.domain.times import format_time
+from prefactor_server.domain.times import DAY_US, format_time
 
 RUN_FAILED: Final = "run.failed"
 RUN_TERMINATED: Final = "run.terminated"
@@ -32,7 +32,7 @@ RISK_EXCEEDED: Final = "risk.exceeded"
 COST_EXCEEDED: Final = "cost.exceeded"
 CAUSES: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED, RISK_EXCEEDED, COST_EXCEEDED)
 
-MAX_AGE_US: Final = 90 * 24 * 3600 * 1_000_000
+MAX_AGE_US: Final = 90 * DAY_US
 """A cause older than this raises no alert, unless the server saw it when it occurred."""
 
 _TITLES: Final[Mapping[str, str]] = {

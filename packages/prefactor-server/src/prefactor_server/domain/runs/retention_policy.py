@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 
 from prefactor_server.domain.runs.agent_instance import Purpose
 from prefactor_server.domain.runs.retention import EndedRun
+from prefactor_server.domain.times import DAY_US
 
-DAY_US: Final = 86_400 * 1_000_000
 MAX_DAYS: Final = 36_500
 MIN_AUDIT_DAYS: Final = 30
 """The log must be kept long enough for people to see what was deleted."""

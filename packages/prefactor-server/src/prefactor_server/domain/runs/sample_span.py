@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
+from prefactor_server.domain.times import MILLISECOND_US, SECOND_US
+
 _WORDS: Final = ("order", "delay", "answer", "refund", "ticket", "weather", "plan", "city")
 _MAX_DEPTH: Final = 4
 _MAX_MEMBERS: Final = 20
 _MAX_VALUES: Final = 200
 _MAX_CHOICE: Final = 200
-_SHORTEST_US: Final = 1000
-_LONGEST_US: Final = 5_000_000
+_SHORTEST_US: Final = MILLISECOND_US
+_LONGEST_US: Final = 5 * SECOND_US
 
 RandBelow: TypeAlias = Callable[[int], int]
 """A source of randomness: returns a whole number from zero to below its argument."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-MAX_DOWN_US: Final = 120 * 1_000_000
+from prefactor_server.domain.times import DAY_US, MINUTE_US
+
+MAX_DOWN_US: Final = 2 * MINUTE_US
 """A gap between servers up to this long, such as a restart, still counts as uptime."""
-KEEP_US: Final = 30 * 86_400 * 1_000_000
+KEEP_US: Final = 30 * DAY_US
 """How long a period of uptime is kept after it ended."""
 
 

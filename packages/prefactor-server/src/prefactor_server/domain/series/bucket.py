@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from prefactor_server.domain.errors import invalid
-from prefactor_server.domain.times import format_time, parse_time
+from prefactor_server.domain.times import DAY_US, SECOND_US, format_time, parse_time
 
 BucketName: TypeAlias = Literal["minute", "hour", "day"]
 BUCKET_NAMES: Final[tuple[BucketName, ...]] = get_args(BucketName)
@@ -13,8 +13,6 @@ BUCKET_NAMES: Final[tuple[BucketName, ...]] = get_args(BucketName)
 MAX_BUCKETS: Final = 1500
 """The most buckets of a series: a day of minutes, two months of hours, four years of days."""
 
-_SECOND_US: Final = 1_000_000
-_DAY_S: Final = 24 * 3600
 # The last day that has an end within the calendar.
 _LAST: Final = parse_time("9999-12-31T00:00:00Z")
 
@@ -30,7 +28,7 @@ class Bucket(NamedTuple):
     @property
     def length(self) -> int:
         """Its length in microseconds."""
-        return self.seconds * _SECOND_US
+        return self.seconds * SECOND_US
 
     def start_of(self, at: int) -> int:
         """Return the start of the bucket that contains a time."""
@@ -40,12 +38,12 @@ class Bucket(NamedTuple):
         """Return the start of the oldest bucket that is kept; None if all are."""
         if self.kept_days is None:
             return None
-        return self.start_of(now - self.kept_days * _DAY_S * _SECOND_US)
+        return self.start_of(now - self.kept_days * DAY_US)
 
 
 MINUTE: Final = Bucket("minute", 60, 7, 180)
 HOUR: Final = Bucket("hour", 3600, 90, 168)
-DAY: Final = Bucket("day", _DAY_S, None, 90)
+DAY: Final = Bucket("day", 24 * 3600, None, 90)
 BUCKETS: Final = (MINUTE, HOUR, DAY)
 BY_NAME: Final = {bucket.name: bucket for bucket in BUCKETS}
 

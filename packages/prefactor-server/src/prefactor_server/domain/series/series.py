@@ -28,11 +28,11 @@ from prefactor_server.domain.series.stored_figures import (
     shown_of,
     type_entry,
 )
+from prefactor_server.domain.times import MILLISECOND_US
 
 MAX_LINES: Final = 50
 """The most lines for span types, and for models. The rest is added up in one line."""
 
-_MILLISECOND_US: Final = 1000
 _DIGITS: Final = 3
 
 
@@ -198,4 +198,4 @@ def _durations(
 
 @cache  # Bounded by the number of bins.
 def _shown_ms(number: int | None) -> float | None:
-    return None if number is None else round(middle_of(number) / _MILLISECOND_US, _DIGITS)
+    return None if number is None else round(middle_of(number) / MILLISECOND_US, _DIGITS)

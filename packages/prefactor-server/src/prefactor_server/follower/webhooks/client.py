@@ -20,6 +20,7 @@ from prefactor_server.domain.runs.webhooks.target import (
     read_target,
 )
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.follower.webhooks.secret_box import SecretBox, UnreadableSecret
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _MAX_ANSWER: Final = 64 * 1024
 _CONNECTIONS: Final = 100
 _IDLE_CONNECTIONS: Final = 20
 _IDLE_SECONDS: Final = 15.0
-_SECOND_US: Final = 1_000_000
 _REDIRECTS: Final = range(300, 400)
 _OK: Final = range(200, 300)
 _WHOLE_SECONDS: Final = re.compile(rb"[0-9]{1,9}\Z")
@@ -204,5 +204,5 @@ def _problem(status: int) -> str | None:
 def _retry_after_us(headers: Sequence[tuple[bytes, bytes]]) -> int:
     for name, text in headers:
         if name.lower() == b"retry-after" and _WHOLE_SECONDS.match(text) is not None:
-            return min(int(text) * _SECOND_US, MAX_DELAY_US)
+            return min(int(text) * SECOND_US, MAX_DELAY_US)
     return 0

@@ -5,17 +5,15 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable
-from typing import Final
 
 from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.runs.webhooks.target import AllowedNetworks
+from prefactor_server.domain.times import DAY_US
 from prefactor_server.follower.lease import Lease
 from prefactor_server.follower.webhooks.client import WebhookClient
 from prefactor_server.follower.webhooks.secret_box import SecretBox
 from prefactor_server.follower.webhooks.sender import LEASE_NAME, WebhookSender
 from prefactor_server.storage.base import Storage
-
-_DAY_US: Final = 86_400 * 1_000_000
 
 
 def webhook_client(
@@ -50,5 +48,5 @@ def webhook_sender(
         Lease(storage.feed, holder, now_us, name=LEASE_NAME),
         now_us=now_us,
         jitter=random.random,
-        keep_us=keep_days * _DAY_US,
+        keep_us=keep_days * DAY_US,
     )

@@ -55,9 +55,9 @@ from prefactor_server.domain.people.openid_attempt import (
 )
 from prefactor_server.domain.people.secret_text import SecretRef
 from prefactor_server.domain.people.session import Session
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.openid import Provider
 
-_SECOND_US: Final = 1_000_000
 _RETRIES: Final = 2
 _SIGN_IN_PAGE: Final = "#/sign-in"
 # The URL of the callback contains the code.
@@ -168,7 +168,7 @@ async def _callback(call: Call, query: bytes) -> str:
         page = HOME if attempt is None else attempt.return_to
         joint = "&" if "?" in page else "?"
         return _page(provider, f"{page}{joint}openid_error={reason}")
-    seconds = (session.expires_at - call.now) // _SECOND_US
+    seconds = (session.expires_at - call.now) // SECOND_US
     call.response_headers += (client.set_cookie(cookie, seconds),)
     from_sign_in = attempt.return_to.startswith(_SIGN_IN_PAGE)
     return _page(provider, HOME if from_sign_in else attempt.return_to)
@@ -297,7 +297,7 @@ async def _find(call: Call, account: Account, attempt: Attempt, identity: Identi
 async def _connecting_person(call: Call, account: Account, session_id: str) -> AdminUser:
     sessions = call.services.reader.sessions
     session = await sessions.stored(SecretRef(account.id, session_id))
-    idle_us = call.services.limits.session_idle_seconds * _SECOND_US
+    idle_us = call.services.limits.session_idle_seconds * SECOND_US
     if session is None or session.ends_at(idle_us) <= call.now:
         raise OpenIdRefused("expired")
     person = await sessions.person(session)

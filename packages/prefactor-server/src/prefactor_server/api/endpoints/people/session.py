@@ -58,9 +58,8 @@ from prefactor_server.domain.errors import (
 )
 from prefactor_server.domain.people.role import RIGHTS, Right, Role
 from prefactor_server.domain.people.session import Session, SignInMethod
+from prefactor_server.domain.times import SECOND_US
 from prefactor_server.queries.people.session import visible_owner
-
-_SECOND_US: Final = 1_000_000
 
 
 class CallerView(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +121,7 @@ _LIST: Final = ListQuery(
 async def _create(call: Call, document: bytes) -> Success[CallerView]:
     body = read_strict_body(document, SignInFields)
     session, cookie = await sign_in(call, body, len(document))
-    seconds = (session.expires_at - call.now) // _SECOND_US
+    seconds = (session.expires_at - call.now) // SECOND_US
     call.response_headers += (connection(call).set_cookie(cookie, seconds), NO_STORE)
     return await _shown(call, await call.services.authenticate_session(cookie))
 
@@ -237,7 +236,7 @@ def _view(call: Call, session: Session) -> SessionView:
 
 
 def _idle_us(call: Call) -> int:
-    return call.services.limits.session_idle_seconds * _SECOND_US
+    return call.services.limits.session_idle_seconds * SECOND_US
 
 
 _CURRENT: Final = "/api/v1/session"

@@ -48,13 +48,13 @@ from prefactor_server.domain.people.secret_text import (
 from prefactor_server.domain.people.session import PREFIX, Session, SignInMethod
 from prefactor_server.domain.people.sign_in_link import PREFIX as LINK_PREFIX
 from prefactor_server.domain.people.sign_in_link import SignInLink
+from prefactor_server.domain.times import SECOND_US
 
 SIGN_IN_BODY: Final = 4096
 """The body limit of requests with a password, in bytes."""
 
 NO_STORE: Final = (b"cache-control", b"no-store")
 
-_SECOND_US: Final = 1_000_000
 _MAX_EMAIL: Final = 254
 
 _log = structlog.get_logger(__name__)
@@ -222,7 +222,7 @@ def new_session(
         user_agent=client.user_agent,
         address=client.address,
         inserted_at=call.now,
-        expires_at=call.now + services.limits.session_max_seconds * _SECOND_US,
+        expires_at=call.now + services.limits.session_max_seconds * SECOND_US,
         last_used_at=call.now,
     )
     return session, cookie

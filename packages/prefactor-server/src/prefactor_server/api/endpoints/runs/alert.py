@@ -15,8 +15,8 @@ from prefactor_server.api.views.base import Listed, Success, by_path_id, listed
 from prefactor_server.domain.errors import NotFound, ValidationFailed, invalid
 from prefactor_server.domain.listing import Filter, Listing, Sort
 from prefactor_server.domain.runs.alert import SEVERITIES, STATUSES
+from prefactor_server.domain.times import DAY_US, SECOND_US
 
-_DAY_US: Final = 24 * 3600 * 1_000_000
 _DEFAULT_DAYS: Final = 7
 _MAX_DAYS: Final = 90
 _NAMES: Final[dict[str, str]] = {kind: name for name, kind in KINDS.items()}
@@ -45,7 +45,7 @@ class AlertCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _seconds(us: int) -> float:
-    return round(us / 1_000_000, 3)
+    return round(us / SECOND_US, 3)
 
 
 def _name_of(name: str, text: str) -> str:
@@ -144,7 +144,7 @@ async def _listing(call: Call) -> Listing:
 def _implied(call: Call) -> tuple[Filter, ...]:
     """Return the implied filters, which depend on the time and on absent parameters."""
     days = query.whole_number(call.query, "window_days", _DEFAULT_DAYS, 1, _MAX_DAYS)
-    window = Filter("raised_at", ">=", call.now - days * _DAY_US)
+    window = Filter("raised_at", ">=", call.now - days * DAY_US)
     if _NARROWING.isdisjoint(call.query):
         return (Filter("status", "=", "raised"), window)
     return (window,) if "window_days" in call.query else ()

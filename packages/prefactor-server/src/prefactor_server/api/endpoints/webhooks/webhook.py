@@ -59,8 +59,7 @@ from prefactor_server.domain.runs.webhooks.webhook import (
     list_document,
     read_list,
 )
-
-_HOUR_US: Final = 3600 * 1_000_000
+from prefactor_server.domain.times import HOUR_US
 
 
 class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +161,7 @@ async def _prepare_update(call: Call, body: UpdateWebhookFields) -> Prepared:
 async def _prepare_rotate(call: Call, body: RotateSecretFields) -> Prepared:
     secret = new_secret(call.services.random_bytes)
     sealed = call.services.webhooks.secrets.encrypt(secret, call.path_id)
-    overlap_us = int(body.overlap_hours * _HOUR_US)
+    overlap_us = int(body.overlap_hours * HOUR_US)
     command = RotateSecret(call.request(), call.path_id, sealed, overlap_us)
     return Prepared(command, _with_secret(call, secret))
 

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prefactor_server.domain.runs.webhooks.webhook import FAILING, GIVE_UP_US, GONE, Webhook
+from prefactor_server.domain.times import HOUR_US, SECOND_US
 
 DeliveryStatus: TypeAlias = Literal["pending", "delivered", "failed"]
 
-_SECOND_US: Final = 1_000_000
-_FIRST_DELAY_US: Final = 5 * _SECOND_US
-MAX_DELAY_US: Final = 3600 * _SECOND_US
+_FIRST_DELAY_US: Final = 5 * SECOND_US
+MAX_DELAY_US: Final = HOUR_US
 _DOUBLINGS: Final = 10
 _GONE: Final = 410
 # Statuses that concern the receiver as a whole rather than this delivery.

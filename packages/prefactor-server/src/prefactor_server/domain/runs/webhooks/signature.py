@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
+from prefactor_server.domain.times import SECOND_US
+
 PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = 32
-_SECOND_US: Final = 1_000_000
 
 
 def new_secret(random_bytes: Callable[[int], bytes]) -> str:
@@ -27,7 +28,7 @@ def signed_headers(
     message_id: str, at: int, body: bytes, secrets: Sequence[str]
 ) -> Mapping[str, str]:
     """Return the three headers of a message that is sent at a time."""
-    timestamp = str(at // _SECOND_US)
+    timestamp = str(at // SECOND_US)
     content = b".".join((message_id.encode(), timestamp.encode(), body))
     return {
         "webhook-id": message_id,

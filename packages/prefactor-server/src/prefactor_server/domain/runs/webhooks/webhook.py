@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.runs.agent_instance import AgentInstance, Purpose
+from prefactor_server.domain.times import DAY_US
 
 WebhookEvent: TypeAlias = Literal[
     "run.finished",
@@ -34,7 +35,7 @@ PURPOSES: Final[tuple[Purpose, ...]] = get_args(Purpose)
 MAX_WEBHOOKS: Final = 50
 """The most webhooks an account may have. Each event is compared with all of them."""
 MAX_FILTER_VALUES: Final = 100
-GIVE_UP_US: Final = 3 * 24 * 3600 * 1_000_000
+GIVE_UP_US: Final = 3 * DAY_US
 """How long a delivery is retried, and how long a webhook may fail before it is disabled."""
 
 FAILING: Final = "nothing was delivered for three days"

@@ -16,6 +16,7 @@ from prefactor_server.domain.runs.retention import (
     PartitionRun,
     Pruned,
 )
+from prefactor_server.domain.times import DAY_US
 from prefactor_server.storage.maintenance import PARTITION_RUNS
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.driver import Connection
@@ -28,7 +29,6 @@ from prefactor_server.storage.postgres.upkeep.prune import (
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
-_DAY_US: Final = 86_400 * 1_000_000
 # A lock was held for too long, a statement took too long, there was a deadlock, or the partition
 # was merged with another. The runs are then deleted row by row.
 _IN_THE_WAY: Final = frozenset({"55P03", "57014", "40P01", "42P01"})
@@ -153,4 +153,4 @@ def _name(table: str, one: Range) -> str:
 
 def _partition(name: str, one: Range) -> Partition:
     begin, end = time_of_prefix(one.low), time_of_prefix(one.high)
-    return Partition(name, one.low, one.high, end, end - begin <= _DAY_US)
+    return Partition(name, one.low, one.high, end, end - begin <= DAY_US)

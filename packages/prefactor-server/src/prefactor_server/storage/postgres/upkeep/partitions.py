@@ -20,13 +20,13 @@ from typing import Final, NamedTuple
 
 from prefactor_server.domain.errors import Unavailable
 from prefactor_server.domain.pfid import id_prefix, time_of_prefix
+from prefactor_server.domain.times import DAY_US, SECOND_US
 from prefactor_server.storage.postgres import driver
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.failures import is_conflict, is_lost
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "partitions.sql")
-_DAY_US: Final = 86_400 * 1_000_000
 # 2039-09-07. Later rows go to the DEFAULT partition. No UUID is in a range that begins after 2025.
 END: Final = "02"
 _RANGE: Final = re.compile(r"FOR VALUES FROM \('(\w+)'\) TO \('(\w+)'\)")
@@ -77,8 +77,8 @@ async def begin(connection: Connection, now: int) -> None:
         for table in PARTITIONED:
             await _run(connection, "lock", table=table.name)
         is_empty = await _is_empty(connection, f"{PARTITIONED[0].name}_default")
-        today = now - now % _DAY_US
-        start = today if is_empty else today + _DAY_US
+        today = now - now % DAY_US
+        start = today if is_empty else today + DAY_US
         if id_prefix(start) < END:
             for table in PARTITIONED:
                 await _begin(connection, table, start)
@@ -106,7 +106,7 @@ async def extend(connection: Connection, now: int, days: int) -> Sequence[str]:
         return made
     try:
         for table in PARTITIONED:
-            while (name := await _extend(connection, table, now, days * _DAY_US)) is not None:
+            while (name := await _extend(connection, table, now, days * DAY_US)) is not None:
                 made.append(name)
             while await _merge(connection, table, now):
                 pass
@@ -159,7 +159,7 @@ async def _merge(connection: Connection, table: Partitioned, now: int) -> bool:
         if not await _take_turn(connection):
             return False
         known = [
-            one for one in await ranges(connection, table) if one.high < id_prefix(now - _DAY_US)
+            one for one in await ranges(connection, table) if one.high < id_prefix(now - DAY_US)
         ]
         for pair in pairwise(known):
             if await _are_empty(connection, pair):
@@ -190,7 +190,7 @@ async def _is_empty(connection: Connection, table: str) -> bool:
 
 def _last_range(table: Partitioned, start: int) -> Range:
     """Return the last range, which begins at a time."""
-    day = datetime.fromtimestamp(start // 1_000_000, UTC)
+    day = datetime.fromtimestamp(start // SECOND_US, UTC)
     return Range(f"{table.name}_{day:%Y_%m_%d}", id_prefix(start), END)
 
 
