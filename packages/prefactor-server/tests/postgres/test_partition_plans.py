@@ -9,9 +9,10 @@ from partitions import DAY, TODAY, add_span, date, span_id, started
 from rows import ACCOUNT
 
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs
-from prefactor_server.storage.postgres import read, tables
+from prefactor_server.storage.postgres import read
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
 
@@ -84,7 +85,7 @@ async def test_spans_by_id_are_read_from_their_partitions(
 
 
 async def _page(storage: PostgresStorage, listing: Listing) -> set[str]:
-    clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
+    clause = listing_sql.page(ACCOUNT, listing, AgentSpan._fields, "agent_span")
     sql = f"SELECT id FROM agent_span {clause.sql}"  # noqa: S608 - ours
     async with storage.span_reads.connection() as connection:
         return await touched(connection, read.numbered(sql), *clause.parameters)

@@ -14,15 +14,17 @@ from prefactor_server.domain.agent_deployment import AgentDeployment
 from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
 from prefactor_server.domain.agent_version import AgentVersion
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
+from prefactor_server.domain.runs.agent_span import AgentSpan
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.webhook import Webhook
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import Needs, Registration
-from prefactor_server.storage.postgres import read, tables
+from prefactor_server.storage.postgres import read
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
 from prefactor_server.storage.postgres.pool.plan_cache import MAX_PLAN_SECONDS, PlanRenewal
+from prefactor_server.storage.postgres.tables import table_for
 from prefactor_server.storage.postgres.upkeep import maintenance
 from prefactor_server.storage.postgres.write_function import write_function
 
@@ -189,7 +191,7 @@ async def test_a_run_that_statistics_do_not_show(
 
     for column, index in (("agent_id", "agent"), ("agent_instance_id", "instance")):
         listing = Listing((Filter(column, "=", "run-2"),))
-        clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
+        clause = listing_sql.page(ACCOUNT, listing, AgentSpan._fields, "agent_span")
         sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
         async with storage.span_reads.connection() as connection:
             plan = await kept_plan(connection, read.numbered(sql), *clause.parameters)
@@ -226,7 +228,7 @@ LISTS = {
 async def test_deliveries_with_a_status_are_read_in_order(filled: PostgresStorage) -> None:
     """The newest deliveries with a status are read from one index, without sorting."""
     listing = Listing((Filter("status", "=", "failed"),), Sort("inserted_at", descending=True))
-    table = next(table for table in tables.TABLES if table.kind is WebhookDelivery)
+    table = table_for(WebhookDelivery)
     clause = listing_sql.page(ACCOUNT, listing, table.columns, table.name)
     sql = f"SELECT * FROM {table.name} {clause.sql}"  # noqa: S608 - ours
 
@@ -240,7 +242,7 @@ async def test_deliveries_with_a_status_are_read_in_order(filled: PostgresStorag
 @pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)
 async def test_lists_are_read_by_index(listing: Listing, filled: PostgresStorage) -> None:
     """The rows of a page of spans are read from an index."""
-    clause = listing_sql.page(ACCOUNT, listing, tables.AGENT_SPAN.columns, "agent_span")
+    clause = listing_sql.page(ACCOUNT, listing, AgentSpan._fields, "agent_span")
     sql = f"SELECT * FROM agent_span {clause.sql}"  # noqa: S608 - ours
 
     async with filled.span_reads.connection() as connection:

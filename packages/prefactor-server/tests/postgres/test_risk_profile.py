@@ -16,7 +16,7 @@ from prefactor_server.domain.errors import NotFound
 from prefactor_server.domain.listing import Cursor, Filter, Listing, Sort
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.storage.base import Needs
-from prefactor_server.storage.postgres import read, tables
+from prefactor_server.storage.postgres import read
 from prefactor_server.storage.postgres.backend import PostgresStorage
 from prefactor_server.storage.postgres.load import query_for
 
@@ -89,7 +89,7 @@ async def test_profiles_are_found_by_index(
     )
     await database.rows("ANALYZE")
     clause = read.listing_sql.page(
-        ACCOUNT, listing._replace(page_size=5), tables.RISK_PROFILE.columns, "risk_profile"
+        ACCOUNT, listing._replace(page_size=5), RiskProfile._fields, "risk_profile"
     )
     page = read.numbered(f"SELECT * FROM risk_profile {clause.sql}")  # noqa: S608 - ours
     named = query_for({ACCOUNT: Needs(rows={(RiskProfile, "p1"), (RiskProfile, "p2")})})

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from prefactor_server.domain.people.admin_user import AdminUser
+from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
 from prefactor_server.storage.facets import metadata_counts_sql
 from prefactor_server.storage.sql import load_sql
 from prefactor_server.storage.sqlite import facets
 from prefactor_server.storage.sqlite.connection import open_reader
-from prefactor_server.storage.sqlite.tables import ADMIN_USER, ADMIN_USER_INVITE
+from prefactor_server.storage.sqlite.tables import table_for
 
 STATEMENTS: Mapping[str, str] = {
     **{
@@ -23,10 +25,10 @@ STATEMENTS: Mapping[str, str] = {
     "facets.texts": facets._TEXTS,
     "facets.types_of_spans": facets._TYPES_OF_SPANS,
     "facets.metadata_counts": metadata_counts_sql("account", (), (), 10).sql,
-    "people.by_identity": f"{ADMIN_USER.select} WHERE account_id = ? AND openid_subject = ? "
-    "AND openid_issuer = ?",
-    "people.pending_invite": f"{ADMIN_USER_INVITE.select} WHERE account_id = ? AND email = ? "
-    "AND status = ?",
+    "people.by_identity": f"{table_for(AdminUser).select} WHERE account_id = ? "
+    "AND openid_subject = ? AND openid_issuer = ?",
+    "people.pending_invite": f"{table_for(AdminUserInvite).select} WHERE account_id = ? "
+    "AND email = ? AND status = ?",
 }
 # A row for each consumer, a row for the database, what a statement itself brings (ids, and the 64
 # first spans of each), the runs that facets examine, and the rows of a limited statement in order,

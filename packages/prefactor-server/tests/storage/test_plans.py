@@ -45,7 +45,7 @@ from prefactor_server.storage.facets import run_groups_sql
 from prefactor_server.storage.sqlite import read, risk
 from prefactor_server.storage.sqlite.connection import open_reader
 from prefactor_server.storage.sqlite.load import load
-from prefactor_server.storage.sqlite.tables import AGENT_INSTANCE
+from prefactor_server.storage.sqlite.tables import table_for
 
 
 def _rows(kind: type[Any]) -> Callable[..., Any]:
@@ -244,7 +244,8 @@ def test_runs_are_found_by_their_totals(path: Path, one: Filter, index: str) -> 
                 in_order=in_order,
             )
             explained = connection.execute(
-                f"EXPLAIN QUERY PLAN {AGENT_INSTANCE.select} {clause.sql}", clause.parameters
+                f"EXPLAIN QUERY PLAN {table_for(AgentInstance).select} {clause.sql}",
+                clause.parameters,
             )
             found = [step[3] for step in explained]
             assert slow(found) == []
@@ -270,7 +271,8 @@ def test_a_range_of_many_runs_is_read_in_list_order(path: Path, column: str, ind
                 ACCOUNT, listing, columns, "agent_instance", in_order=in_order
             )
             explained = connection.execute(
-                f"EXPLAIN QUERY PLAN {AGENT_INSTANCE.select} {clause.sql}", clause.parameters
+                f"EXPLAIN QUERY PLAN {table_for(AgentInstance).select} {clause.sql}",
+                clause.parameters,
             )
             plans.append(" ".join(step[3] for step in explained))
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 DEFAULT_PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
@@ -66,6 +67,11 @@ class Listing(NamedTuple):
     page_size: int = DEFAULT_PAGE_SIZE
     after: Cursor | None = None
 
+    @property
+    def start(self) -> int:
+        """How many rows come before the page."""
+        return self.offset if self.after is None else self.after.position
+
 
 class Page(NamedTuple, Generic[T]):
     """One page of a list, and the total number of rows.
@@ -77,6 +83,10 @@ class Page(NamedTuple, Generic[T]):
     total: int
     next: Cursor | None
     total_is_exact: bool = True
+
+    def with_rows(self, rows: Sequence[U]) -> Page[U]:
+        """Return the same page with other rows."""
+        return Page(rows, self.total, self.next, self.total_is_exact)
 
 
 class Pagination(NamedTuple):
@@ -97,8 +107,7 @@ class Pagination(NamedTuple):
 
 def paginate(listing: Listing, page: Page[T]) -> Pagination:
     """Return the position of a page."""
-    offset = listing.offset if listing.after is None else listing.after.position
-    size, total = listing.page_size, page.total
+    offset, size, total = listing.start, listing.page_size, page.total
     if not page.total_is_exact:
         total = max(total, offset + len(page.rows) + (page.next is not None))
     return Pagination(

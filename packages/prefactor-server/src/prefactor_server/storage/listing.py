@@ -221,9 +221,8 @@ def cursor(last: Any, listing: Listing, shown: int) -> Cursor:
 
     The value of a computed order is not in the row. The reader of such rows sets it.
     """
-    start = listing.offset if listing.after is None else listing.after.position
     value = None if listing.sort.field in _COMPUTED else getattr(last, listing.sort.field)
-    return Cursor(value, last.id, start + shown)
+    return Cursor(value, last.id, listing.start + shown)
 
 
 def page(

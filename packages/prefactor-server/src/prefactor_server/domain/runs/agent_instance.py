@@ -194,16 +194,21 @@ class AgentInstance(NamedTuple):
             raise InvalidAction("Agent instance must be active to be terminated; it is pending")
         if self.status != "active" and self.ended_by is None:
             raise InvalidAction(f"Agent instance is already {self.status}")
-        return self._replace(
+        return self.with_spans_closed()._replace(
             status="terminated",
             finished_at=now,
             ended_by=None,
             abandoned_at=None,
             termination_reason=reason,
+            updated_at=now,
+        )
+
+    def with_spans_closed(self) -> AgentInstance:
+        """Return the run with its open spans counted as cancelled."""
+        return self._replace(
             pending_spans=0,
             active_spans=0,
             cancelled_spans=self.cancelled_spans + self.pending_spans + self.active_spans,
-            updated_at=now,
         )
 
     def count_span(self, status: SpanStatus, now: int | None) -> AgentInstance:

@@ -10,22 +10,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent import Agent
+from prefactor_server.domain.agent_deployment import AgentDeployment
+from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
+from prefactor_server.domain.agent_version import AgentVersion
+from prefactor_server.domain.api_token import ApiToken
+from prefactor_server.domain.environment import Environment
+from prefactor_server.domain.idempotency import IdempotencyKey
+from prefactor_server.domain.people.session import Session
+from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.legal_hold import LegalHold
 from prefactor_server.storage.base import Needs, Row, Snapshot
-from prefactor_server.storage.postgres import tables
+from prefactor_server.storage.batch import LimitCount
 from prefactor_server.storage.postgres.driver import Connection
 from prefactor_server.storage.postgres.named_statements import VALUE
-from prefactor_server.storage.postgres.tables import Table
+from prefactor_server.storage.postgres.tables import Table, table_for
 from prefactor_server.storage.sql import load_sql
 
 _SQL: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "load.sql")
 
-_OF_REGISTRATIONS: Final[Sequence[tuple[str, Table[Any]]]] = (
-    ("registrations.agents", tables.AGENT),
-    ("registrations.environments", tables.ENVIRONMENT),
-    ("registrations.deployments", tables.AGENT_DEPLOYMENT),
-    ("registrations.schema_versions", tables.AGENT_SCHEMA_VERSION),
-    ("registrations.versions", tables.AGENT_VERSION),
-    ("registrations.instances", tables.AGENT_INSTANCE),
+_OF_REGISTRATIONS: Final[Sequence[tuple[str, type[Row]]]] = (
+    ("registrations.agents", Agent),
+    ("registrations.environments", Environment),
+    ("registrations.deployments", AgentDeployment),
+    ("registrations.schema_versions", AgentSchemaVersion),
+    ("registrations.versions", AgentVersion),
+    ("registrations.instances", AgentInstance),
 )
 
 Stored: TypeAlias = dict[tuple[type[Any], tuple[Any, ...]], tuple[Any, int]]
@@ -75,47 +88,45 @@ class Query(NamedTuple):
 def query_for(needs: Mapping[str, Needs]) -> Query:
     """Return the statement that loads the needed rows."""
     query = _Query()
-    query.by_id("tokens", tables.API_TOKEN, _pairs(needs, "tokens"))
-    query.by_id("environments", tables.ENVIRONMENT, _pairs(needs, "environments"))
+    query.by_id("tokens", ApiToken, _pairs(needs, "tokens"))
+    query.by_id("environments", Environment, _pairs(needs, "environments"))
     if agents := _pairs(needs, "agents"):
         accounts, refs = _columns(agents)
         for piece in ("agents.by_id", "agents.by_external_identifier"):
-            query.part(piece, tables.AGENT, accounts=accounts, refs=refs)
+            query.part(piece, Agent, accounts=accounts, refs=refs)
     if keys := [(account, *key) for account, named in needs.items() for key in named.keys]:
         accounts, operations, names = _columns(keys)
-        query.part(
-            "keys", tables.IDEMPOTENCY_KEY, accounts=accounts, operations=operations, keys=names
-        )
+        query.part("keys", IdempotencyKey, accounts=accounts, operations=operations, keys=names)
     if spans := _pairs(needs, "spans"):
         accounts, ids = _columns(spans)
         bounds = {"lowest": min(ids), "highest": max(ids)}
         query.cte("with.spans", accounts=accounts, ids=ids, **bounds)
-        query.part("spans", tables.AGENT_SPAN)
-        query.part("instances.of_spans", tables.AGENT_INSTANCE)
-    query.by_id("instances", tables.AGENT_INSTANCE, _pairs(needs, "instances"))
+        query.part("spans", AgentSpan)
+        query.part("instances.of_spans", AgentInstance)
+    query.by_id("instances", AgentInstance, _pairs(needs, "instances"))
     query.registrations(needs)
     query.rows(needs)
-    query.by_id("holds", tables.LEGAL_HOLD, _pairs(needs, "holds"))
+    query.by_id("holds", LegalHold, _pairs(needs, "holds"))
     if alerts := [(account, *one) for account, named in needs.items() for one in named.alerts]:
         accounts, runs, names = _columns(alerts)
-        query.part("alerts", tables.ALERT, accounts=accounts, runs=runs, names=names)
+        query.part("alerts", Alert, accounts=accounts, runs=runs, names=names)
     for limit in dict.fromkeys(one for named in needs.values() for one, _ in named.counts):
         pairs = [
             (a, owner) for a, named in needs.items() for of, owner in named.counts if of == limit
         ]
-        query.by_id(f"counts.{limit}", tables.LIMIT_COUNT, pairs)
-    query.by_id("sessions.of_owners", tables.SESSION, _pairs(needs, "sessions_of"))
+        query.by_id(f"counts.{limit}", LimitCount, pairs)
+    query.by_id("sessions.of_owners", Session, _pairs(needs, "sessions_of"))
     in_use = _pairs(needs, "agents_in_use")
-    query.by_id("agents.deployments", tables.AGENT_DEPLOYMENT, in_use)
-    query.by_id("agents.schema_versions", tables.AGENT_SCHEMA_VERSION, in_use)
-    query.by_id("agents.instances", tables.AGENT_INSTANCE, in_use)
+    query.by_id("agents.deployments", AgentDeployment, in_use)
+    query.by_id("agents.schema_versions", AgentSchemaVersion, in_use)
+    query.by_id("agents.instances", AgentInstance, in_use)
     in_use = _pairs(needs, "environments_in_use")
-    query.by_id("environments.deployments", tables.AGENT_DEPLOYMENT, in_use)
+    query.by_id("environments.deployments", AgentDeployment, in_use)
     in_use = _pairs(needs, "deployments_in_use")
-    query.by_id("deployments.tokens", tables.API_TOKEN, in_use)
-    query.by_id("deployments.instances", tables.AGENT_INSTANCE, in_use)
+    query.by_id("deployments.tokens", ApiToken, in_use)
+    query.by_id("deployments.instances", AgentInstance, in_use)
     if accounts := [account_id for account_id, named in needs.items() if named.account]:
-        query.part("accounts", tables.ACCOUNT, accounts=accounts)
+        query.part("accounts", Account, accounts=accounts)
     return query.finished()
 
 
@@ -132,17 +143,18 @@ class _Query:
         """Add a common table expression."""
         self._ctes.append(self._bound(piece, values))
 
-    def part(self, piece: str, table: Table[Any], **values: Sequence[Any]) -> None:
-        """Add rows of a table, as one column of the result."""
+    def part(self, piece: str, kind: type[Row], **values: Sequence[Any]) -> None:
+        """Add rows of a kind, as one column of the result."""
+        table = table_for(kind)
         source = self._bound(piece, values).replace("{table}", table.name)
         self._columns.append(f"ARRAY(SELECT {table.record} FROM {source})")  # noqa: S608
         self._parts.append(table)
 
-    def by_id(self, piece: str, table: Table[Any], pairs: Sequence[tuple[str, str]]) -> None:
+    def by_id(self, piece: str, kind: type[Row], pairs: Sequence[tuple[str, str]]) -> None:
         """Add rows by account and id, if any are needed."""
         if pairs:
             accounts, ids = _columns(pairs)
-            self.part(piece, table, accounts=accounts, ids=ids)
+            self.part(piece, kind, accounts=accounts, ids=ids)
 
     def registrations(self, needs: Mapping[str, Needs]) -> None:
         """Add everything that registrations need, if there are any."""
@@ -160,11 +172,11 @@ class _Query:
             identifiers=identifiers,
             versions=versions,
         )
-        for piece, table in _OF_REGISTRATIONS:
-            self.part(piece, table)
+        for piece, kind in _OF_REGISTRATIONS:
+            self.part(piece, kind)
 
     def rows(self, needs: Mapping[str, Needs]) -> None:
-        """Add rows of any tables, if any are needed."""
+        """Add rows of any kinds, if any are needed."""
         for kind in dict.fromkeys(kind for named in needs.values() for kind, _ in named.rows):
             pairs = [
                 (account_id, row_id)
@@ -172,7 +184,7 @@ class _Query:
                 for of, row_id in named.rows
                 if of is kind
             ]
-            self.by_id("rows", tables.table_for(kind), pairs)
+            self.by_id("rows", kind, pairs)
 
     def finished(self) -> Query:
         """Return the complete statement."""

@@ -8,12 +8,13 @@ from itertools import count
 from typing import Any, Final, NamedTuple, TypeVar
 
 from prefactor_server.domain.account import Account
+from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.api_token import ApiToken
 from prefactor_server.domain.listing import MAX_COUNTED, Listing, Page
 from prefactor_server.domain.people.admin_user import AdminUser
 from prefactor_server.domain.runs.agent_instance import AgentInstance, InstanceCounts
 from prefactor_server.domain.runs.agent_instance_skeleton import SpanOutline
-from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, check_payload_bytes
+from prefactor_server.domain.runs.agent_span import PARAMS, RESULT, AgentSpan, check_payload_bytes
 from prefactor_server.payloads import decode_document
 from prefactor_server.storage import listing as listing_sql
 from prefactor_server.storage.base import (
@@ -24,9 +25,8 @@ from prefactor_server.storage.base import (
     SpanRecord,
     after_agent,
 )
-from prefactor_server.storage.postgres import tables
 from prefactor_server.storage.postgres.driver import Connection
-from prefactor_server.storage.postgres.tables import Table
+from prefactor_server.storage.postgres.tables import Table, table_for
 from prefactor_server.storage.sql import columns, load_sql
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ READS: Final[Mapping[str, str]] = {
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
 _NO_PAYLOAD: Final = b"{}"
 _BY_EMAIL: Final = (
-    f"SELECT {', '.join(tables.ADMIN_USER.columns)} FROM admin_user "  # noqa: S608 - our own names
+    f"SELECT {', '.join(table_for(AdminUser).columns)} FROM admin_user "  # noqa: S608 - our own names
     'WHERE lower(email) = lower($1 COLLATE "C") ORDER BY inserted_at, id LIMIT 10'
 )
 # The event loop runs other tasks after this many records.
@@ -66,18 +66,18 @@ async def token_by_hash(
     record = await connection.fetchrow(READS["token.by_hash"], token_hash)
     if record is None:
         return None
-    return tables.API_TOKEN.row(tuple(record)), Account._make(record[-1])
+    return table_for(ApiToken).row(tuple(record)), Account._make(record[-1])
 
 
 async def admin_users_by_email(connection: Connection, email: str) -> Sequence[AdminUser]:
     """Return up to ten people with an address, in any case and account, oldest first."""
-    return tables.ADMIN_USER.rows(await connection.fetch(_BY_EMAIL, email))
+    return table_for(AdminUser).rows(await connection.fetch(_BY_EMAIL, email))
 
 
 async def tokens(connection: Connection, account_id: str) -> Sequence[ApiToken]:
     """Return all tokens of an account, oldest first."""
     records = await connection.fetch(READS["token.all"], account_id)
-    return [tables.API_TOKEN.row(tuple(record)) for record in records]
+    return [table_for(ApiToken).row(tuple(record)) for record in records]
 
 
 async def identifier_counts(
@@ -88,7 +88,7 @@ async def identifier_counts(
     identifiers: Collection[str],
 ) -> Mapping[str, int]:
     """Count an agent's rows by external identifier."""
-    text = _plain("identifiers.count", tables.table_for(kind))
+    text = _plain("identifiers.count", table_for(kind))
     records = await connection.fetch(text, account_id, agent_id, list(identifiers))
     return {identifier: number for identifier, number in records}  # noqa: C416 - dict() loses types
 
@@ -110,7 +110,7 @@ async def agent(connection: Connection, account_id: str, ref: str) -> AgentRecor
 
 async def agents(connection: Connection, account_id: str, listing: Listing) -> Page[AgentRecord]:
     """Return a page of agents."""
-    query = _ListQuery(READS["agent.page"], tables.AGENT, account_id, listing)
+    query = _ListQuery(READS["agent.page"], table_for(Agent), account_id, listing)
     page = await _page(connection, query, _agent)
     return page._replace(next=after_agent(listing, page.rows, page.next))
 
@@ -131,7 +131,7 @@ async def instance(
 ) -> AgentInstance | None:
     """Return a run by its id."""
     record = await connection.fetchrow(READS["instance.by_id"], account_id, instance_id)
-    return None if record is None else tables.AGENT_INSTANCE.row(tuple(record))
+    return None if record is None else table_for(AgentInstance).row(tuple(record))
 
 
 async def skeleton(
@@ -150,8 +150,8 @@ async def instances(
     connection: Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
     """Return a page of runs."""
-    query = _ListQuery(READS["instance.page"], tables.AGENT_INSTANCE, account_id, listing)
-    return await _page(connection, query, tables.AGENT_INSTANCE.row)
+    query = _ListQuery(READS["instance.page"], table_for(AgentInstance), account_id, listing)
+    return await _page(connection, query, table_for(AgentInstance).row)
 
 
 async def span(connection: Connection, account_id: str, span_id: str) -> SpanRecord | None:
@@ -186,22 +186,21 @@ async def spans(
     connection: Connection, account_id: str, listing: Listing, max_bytes: int | None = None
 ) -> Page[SpanRecord]:
     """Return a page of spans with their payloads."""
-    query = _ListQuery(READS["span.page"], tables.AGENT_SPAN, account_id, listing)
+    query = _ListQuery(READS["span.page"], table_for(AgentSpan), account_id, listing)
     found = await _page(connection, query, tuple[Any, ...])
     _check_payloads(found.rows, max_bytes)
-    rows = [_span(record) for record in found.rows]
-    return Page(rows, found.total, found.next, found.total_is_exact)
+    return found.with_rows([_span(record) for record in found.rows])
 
 
 def _check_payloads(records: Sequence[Sequence[Any]], max_bytes: int | None) -> None:
     """Check the size of payloads before they are decompressed."""
     if max_bytes is not None:
-        check_payload_bytes(map(tables.AGENT_SPAN.row, records), max_bytes)
+        check_payload_bytes(map(table_for(AgentSpan).row, records), max_bytes)
 
 
 async def row(connection: Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
     """Return a row of a kind by its id."""
-    table = tables.table_for(kind)
+    table = table_for(kind)
     record = await connection.fetchrow(_plain("row.by_id", table), account_id, row_id)
     return None if record is None else table.row(tuple(record))
 
@@ -210,13 +209,13 @@ async def rows_by_id(
     connection: Connection, kind: type[R], account_id: str, ids: Collection[str]
 ) -> Sequence[R]:
     """Return rows of a kind by their ids."""
-    table = tables.table_for(kind)
+    table = table_for(kind)
     return table.rows(await connection.fetch(_plain("row.by_ids", table), account_id, list(ids)))
 
 
 async def rows(connection: Connection, kind: type[R], account_id: str, listing: Listing) -> Page[R]:
     """Return a page of rows of a kind."""
-    table = tables.table_for(kind)
+    table = table_for(kind)
     query = _ListQuery(_plain("row.page", table), table, account_id, listing)
     return await _page(connection, query, table.row)
 
@@ -267,13 +266,13 @@ async def _page(
 
 
 def _agent(record: Sequence[Any]) -> AgentRecord:
-    return AgentRecord(tables.AGENT.row(record), *record[-2:])
+    return AgentRecord(table_for(Agent).row(record), *record[-2:])
 
 
 def _span(record: Sequence[Any]) -> SpanRecord:
     payload, result = decode_payloads(record[-1])
     return SpanRecord(
-        tables.AGENT_SPAN.row(record), _NO_PAYLOAD if payload is None else payload, result
+        table_for(AgentSpan).row(record), _NO_PAYLOAD if payload is None else payload, result
     )
 
 

@@ -11,10 +11,10 @@ from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.feed_rows import feed_rows
 from prefactor_server.storage.postgres.load import Loaded, Stored
 from prefactor_server.storage.postgres.tables import (
-    AGENT_INSTANCE,
     COUNTERS,
     TABLES,
     Table,
+    table_for,
 )
 from prefactor_server.storage.postgres.write_function import argument_names
 
@@ -45,7 +45,7 @@ def _found(snapshots: Mapping[str, Snapshot], stored: Stored) -> Mapping[str, Tu
         if table.kind in kinds:
             found[f"deleted_{table.name}"] = _deletions(table, snapshots, stored)
             found[f"new_{table.name}"] = _insertions(table, snapshots)
-            if table.versioned and table is not AGENT_INSTANCE:
+            if table.versioned and table.kind is not AgentInstance:
                 found[f"changed_{table.name}"] = _changes(table, snapshots, stored)
     # Of several payloads for the same part of a span, the last one wins.
     payloads = {one[:3]: one for snapshot in snapshots.values() for one in snapshot.payloads}
@@ -83,23 +83,14 @@ def _deletions(table: Table[Any], snapshots: Mapping[str, Snapshot], stored: Sto
 
 
 def _runs(snapshot: Snapshot, stored: Stored) -> Iterator[tuple[Any, ...]]:
-    closed = dict(snapshot.closed_runs)
+    table, closed = table_for(AgentInstance), dict(snapshot.closed_runs)
     for run in snapshot.changed(AgentInstance):
-        identity = AGENT_INSTANCE.identify(run)
+        identity = table.identify(run)
         before, revision = stored[AgentInstance, identity]
         closed_at = closed.get(run.id)
-        state = AGENT_INSTANCE.values(run)
-        moved = state != AGENT_INSTANCE.values(before)
+        state = table.values(run)
+        moved = state != table.values(before)
         # Other servers add to the counts concurrently, so this writes only the differences.
-        start = _counts(before if closed_at is None else with_spans_closed(before))
+        start = _counts(before if closed_at is None else before.with_spans_closed())
         added = [now - then for now, then in zip(_counts(run), start, strict=True)]
         yield (*identity, revision, moved, closed_at, *state, run.last_seen_at, *added)
-
-
-def with_spans_closed(run: AgentInstance) -> AgentInstance:
-    """Return a run with its open spans counted as cancelled."""
-    return run._replace(
-        pending_spans=0,
-        active_spans=0,
-        cancelled_spans=run.cancelled_spans + run.pending_spans + run.active_spans,
-    )

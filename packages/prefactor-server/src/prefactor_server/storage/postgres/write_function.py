@@ -15,31 +15,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from prefactor_server.domain.agent import Agent
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.alert import MAX_RAISED
-from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS
+from prefactor_server.domain.runs.agent_span import AgentSpan
+from prefactor_server.domain.runs.alert import MAX_RAISED, Alert
+from prefactor_server.domain.runs.webhooks.webhook import MAX_WEBHOOKS, Webhook
 from prefactor_server.storage.postgres.tables import (
-    AGENT,
-    AGENT_INSTANCE,
-    AGENT_SPAN,
-    ALERT,
     ATTACHMENTS,
     COUNTERS,
     DELETED,
     LAST_SEEN,
     TABLES,
-    WEBHOOK,
     Table,
     column_types,
+    table_for,
 )
 from prefactor_server.storage.sql import load_sql
 
 _STEPS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.postgres.sql", "write.sql")
 _PREFIX: Final = "prefactor_write_"
 # The checks that count stored rows, and their limits: another server may have added some.
-_LIMITS: Final[Mapping[Table[Any], tuple[str, int]]] = {
-    ALERT: ("alerts.full", MAX_RAISED),
-    WEBHOOK: ("webhooks.full", MAX_WEBHOOKS),
+_LIMITS: Final[Mapping[type[Any], tuple[str, int]]] = {
+    Alert: ("alerts.full", MAX_RAISED),
+    Webhook: ("webhooks.full", MAX_WEBHOOKS),
 }
 
 
@@ -87,7 +85,7 @@ def _parameters() -> Mapping[str, Mapping[str, str]]:
     for table in TABLES:
         types = column_types(table.kind)
         parameters[f"new_{table.name}"] = types
-        if table.versioned and table is not AGENT_INSTANCE:
+        if table.versioned and table.kind is not AgentInstance:
             identity = {column: types[column] for column in table.identity}
             mutable = {column: types[column] for column in table.mutable}
             parameters[f"changed_{table.name}"] = {**identity, "revision": "bigint", **mutable}
@@ -97,13 +95,13 @@ def _parameters() -> Mapping[str, Mapping[str, str]]:
 
 
 def _run_columns() -> Mapping[str, str]:
-    types = column_types(AgentInstance)
+    run, types = table_for(AgentInstance), column_types(AgentInstance)
     return {
-        **{column: types[column] for column in AGENT_INSTANCE.identity},
+        **{column: types[column] for column in run.identity},
         "revision": "bigint",
         "moved": "boolean",
         "closed_at": "bigint",
-        **{column: types[column] for column in (*AGENT_INSTANCE.mutable, LAST_SEEN, *COUNTERS)},
+        **{column: types[column] for column in (*run.mutable, LAST_SEEN, *COUNTERS)},
     }
 
 
@@ -132,16 +130,16 @@ def _body() -> Iterator[str]:
     for table in TABLES:
         # Spans: the stored ones that the batch names, then those that a termination closes, then
         # the new ones.
-        if table.versioned and table is not AGENT_INSTANCE:
+        if table.versioned and table.kind is not AgentInstance:
             yield _update(table)
-        if table is AGENT_SPAN:
+        if table.kind is AgentSpan:
             yield _when("runs", _STEPS["runs.close_spans"])
         yield _insert(table)
-        if table is AGENT:
+        if table.kind is Agent:
             check = _STEPS["agents.ambiguous"] + _expect("0", "an identifier of an agent is taken")
             yield _when("new_agent", check)
-        if table in _LIMITS:
-            step, most = _LIMITS[table]
+        if table.kind in _LIMITS:
+            step, most = _LIMITS[table.kind]
             check = _STEPS[step].replace("{most}", str(most)) + _expect("0", "a limit is passed")
             yield _when(f"new_{table.name}", check)
     yield _when("new_span_payload", _STEPS["payloads"])
@@ -178,7 +176,7 @@ def _update(table: Table[Any]) -> str:
     assignments = ", ".join(f"{column} = change.{column}" for column in table.mutable)
     matching = " AND ".join(f"stored.{column} = change.{column}" for column in table.identity)
     first = ""
-    if table is AGENT_SPAN:
+    if table.kind is AgentSpan:
         # These bounds let PostgreSQL skip partitions before the statement begins.
         first = f"SELECT min(id), max(id) INTO lowest, highest FROM unnest({name});\n"  # noqa: S608
         matching += " AND stored.id >= lowest AND stored.id <= highest"

@@ -33,9 +33,8 @@ from prefactor_server.storage.base import (
     after_agent,
 )
 from prefactor_server.storage.sql import load_sql
-from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.deleted_runs import has_any
-from prefactor_server.storage.sqlite.tables import Table
+from prefactor_server.storage.sqlite.tables import table_for
 
 READS: Final[Mapping[str, str]] = load_sql("prefactor_server.storage.sqlite.sql", "reads.sql")
 
@@ -83,14 +82,15 @@ def token_by_hash(
 
 def admin_users_by_email(connection: sqlite3.Connection, email: str) -> Sequence[AdminUser]:
     """Return up to ten people with an address, in any case and account, oldest first."""
-    text = f"{tables.ADMIN_USER.select} {_BY_EMAIL}"
-    return tables.ADMIN_USER.rows(connection.execute(text, (email,)))
+    table = table_for(AdminUser)
+    return table.rows(connection.execute(f"{table.select} {_BY_EMAIL}", (email,)))
 
 
 def tokens(connection: sqlite3.Connection, account_id: str) -> Sequence[ApiToken]:
     """Return all tokens of an account, oldest first."""
-    text = f"{tables.API_TOKEN.select} WHERE account_id = ? ORDER BY inserted_at, id"
-    return tables.API_TOKEN.rows(connection.execute(text, (account_id,)))
+    table = table_for(ApiToken)
+    text = f"{table.select} WHERE account_id = ? ORDER BY inserted_at, id"
+    return table.rows(connection.execute(text, (account_id,)))
 
 
 def identifier_counts(
@@ -101,7 +101,7 @@ def identifier_counts(
     identifiers: Collection[str],
 ) -> Mapping[str, int]:
     """Count an agent's rows by external identifier."""
-    text = _IDENTIFIER_COUNTS.format(table=tables.table_for(kind).name)
+    text = _IDENTIFIER_COUNTS.format(table=table_for(kind).name)
     values = (account_id, agent_id, json.dumps(list(identifiers)))
     return dict(connection.execute(text, values).fetchall())
 
@@ -117,10 +117,11 @@ def current_versions(
 
 def agent(connection: sqlite3.Connection, account_id: str, ref: str) -> AgentRecord | None:
     """Return an agent by its id, or else by its external identifier."""
-    found = _one(connection, tables.AGENT, account_id, ref)
+    found = _one(connection, Agent, account_id, ref)
     if found is None:
-        text = f"{tables.AGENT.select} WHERE account_id = ? AND external_identifier = ?"
-        rows = tables.AGENT.rows(connection.execute(text, (account_id, ref)))
+        table = table_for(Agent)
+        text = f"{table.select} WHERE account_id = ? AND external_identifier = ?"
+        rows = table.rows(connection.execute(text, (account_id, ref)))
         found = rows[0] if rows else None
     return None if found is None else _with_registration(connection, found)
 
@@ -129,10 +130,9 @@ def agents(connection: sqlite3.Connection, account_id: str, listing: Listing) ->
     """Return a page of agents."""
 
     def work() -> Page[AgentRecord]:
-        page = _rows(connection, tables.AGENT, account_id, listing)
+        page = _rows(connection, Agent, account_id, listing)
         found = [_with_registration(connection, row) for row in page.rows]
-        following = after_agent(listing, found, page.next)
-        return Page(found, page.total, following, page.total_is_exact)
+        return page.with_rows(found)._replace(next=after_agent(listing, found, page.next))
 
     return _in_one_state(connection, work)
 
@@ -152,7 +152,7 @@ def instance(
     connection: sqlite3.Connection, account_id: str, instance_id: str
 ) -> AgentInstance | None:
     """Return a run by its id."""
-    return _one(connection, tables.AGENT_INSTANCE, account_id, instance_id)
+    return _one(connection, AgentInstance, account_id, instance_id)
 
 
 def skeleton(
@@ -168,7 +168,7 @@ def instances(
     connection: sqlite3.Connection, account_id: str, listing: Listing
 ) -> Page[AgentInstance]:
     """Return a page of runs."""
-    return _page(connection, tables.AGENT_INSTANCE, account_id, listing)
+    return _page(connection, AgentInstance, account_id, listing)
 
 
 def span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
@@ -185,9 +185,7 @@ def spans_by_id(
     """Return spans with their payloads, by id."""
 
     def work() -> Sequence[SpanRecord]:
-        text = f"{tables.AGENT_SPAN.select} WHERE account_id = ? AND id {_AMONG}"
-        named = (account_id, json.dumps(list(ids)))
-        rows = tables.AGENT_SPAN.rows(connection.execute(text, named))
+        rows = rows_by_id(connection, AgentSpan, account_id, ids)
         check_payload_bytes(rows, max_bytes)
         return _with_all_payloads(connection, account_id, rows)
 
@@ -205,7 +203,7 @@ def spans(
 
 
 def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> SpanRecord | None:
-    found = _one(connection, tables.AGENT_SPAN, account_id, span_id)
+    found = _one(connection, AgentSpan, account_id, span_id)
     if found is None:
         return None
     records = connection.execute(
@@ -217,14 +215,9 @@ def _span(connection: sqlite3.Connection, account_id: str, span_id: str) -> Span
 def _spans(
     connection: sqlite3.Connection, account_id: str, listing: Listing, max_bytes: int | None
 ) -> Page[SpanRecord]:
-    page = _rows(connection, tables.AGENT_SPAN, account_id, listing)
+    page = _rows(connection, AgentSpan, account_id, listing)
     check_payload_bytes(page.rows, max_bytes)
-    return Page(
-        _with_all_payloads(connection, account_id, page.rows),
-        page.total,
-        page.next,
-        page.total_is_exact,
-    )
+    return page.with_rows(_with_all_payloads(connection, account_id, page.rows))
 
 
 def _with_all_payloads(
@@ -239,14 +232,14 @@ def _with_all_payloads(
 
 def row(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
     """Return a row of a kind by its id."""
-    return _one(connection, tables.table_for(kind), account_id, row_id)
+    return _one(connection, kind, account_id, row_id)
 
 
 def rows_by_id(
     connection: sqlite3.Connection, kind: type[R], account_id: str, ids: Collection[str]
 ) -> Sequence[R]:
     """Return rows of a kind by their ids."""
-    table = tables.table_for(kind)
+    table = table_for(kind)
     text = f"{table.select} WHERE account_id = ? AND id {_AMONG}"
     return table.rows(connection.execute(text, (account_id, json.dumps(list(ids)))))
 
@@ -255,7 +248,7 @@ def rows(
     connection: sqlite3.Connection, kind: type[R], account_id: str, listing: Listing
 ) -> Page[R]:
     """Return a page of rows of a kind."""
-    return _page(connection, tables.table_for(kind), account_id, listing)
+    return _page(connection, kind, account_id, listing)
 
 
 def schema_content(
@@ -269,21 +262,23 @@ def schema_content(
     return None if record is None else decode_document(*record)
 
 
-def _one(connection: sqlite3.Connection, table: Table[R], account_id: str, row_id: str) -> R | None:
+def _one(connection: sqlite3.Connection, kind: type[R], account_id: str, row_id: str) -> R | None:
+    table = table_for(kind)
     text = f"{table.select} WHERE account_id = ? AND id = ?"
     found = table.rows(connection.execute(text, (account_id, row_id)))
     return found[0] if found else None
 
 
 def _page(
-    connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
+    connection: sqlite3.Connection, kind: type[R], account_id: str, listing: Listing
 ) -> Page[R]:
-    return _in_one_state(connection, lambda: _rows(connection, table, account_id, listing))
+    return _in_one_state(connection, lambda: _rows(connection, kind, account_id, listing))
 
 
 def _rows(
-    connection: sqlite3.Connection, table: Table[R], account_id: str, listing: Listing
+    connection: sqlite3.Connection, kind: type[R], account_id: str, listing: Listing
 ) -> Page[R]:
+    table = table_for(kind)
     # The view looks up the run of each row, and hardly ever hides one.
     source, select = table.view, table.select
     if source != table.name and not has_any(connection, account_id):

@@ -90,14 +90,14 @@ class SqliteSearch:
         return [Deleted(SearchDocument, ())] if number else []
 
     async def states(self) -> Mapping[str, ConsumerState]:
-        """See ``StateStore.states``."""
+        """See ``SearchStore.states``."""
         records = await self._run(
             lambda connection: connection.execute(_SQL["consumer.all"]).fetchall()
         )
         return {name: ConsumerState(name, *rest) for name, *rest in records}
 
     async def begin(self, state: ConsumerState) -> ConsumerState:
-        """See ``StateStore.begin``."""
+        """See ``SearchStore.begin``."""
         await self._run(
             lambda connection: _in_transaction(
                 connection, lambda: connection.execute(_SQL["consumer.begin"], state)
@@ -108,7 +108,7 @@ class SqliteSearch:
     async def advance(
         self, before: ConsumerState, after: ConsumerState, derived: Derived
     ) -> ConsumerState | None:
-        """See ``StateStore.advance``."""
+        """See ``SearchStore.advance``."""
         self._check_free_disk()
         return await self._run(
             lambda connection: _in_transaction(

@@ -11,34 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, Generic, get_type_hints
 
-from prefactor_server.domain.account import Account
-from prefactor_server.domain.agent import Agent
-from prefactor_server.domain.agent_deployment import AgentDeployment
-from prefactor_server.domain.agent_schema_version import AgentSchemaVersion
-from prefactor_server.domain.agent_version import AgentVersion
-from prefactor_server.domain.api_token import ApiToken
-from prefactor_server.domain.audit import AuditRecord
-from prefactor_server.domain.environment import Environment
-from prefactor_server.domain.idempotency import IdempotencyKey
-from prefactor_server.domain.people.admin_user import AdminUser
-from prefactor_server.domain.people.admin_user_invite import AdminUserInvite
-from prefactor_server.domain.people.session import Session
-from prefactor_server.domain.people.sign_in_link import SignInLink
-from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.agent_span import AgentSpan
-from prefactor_server.domain.runs.alert import Alert
-from prefactor_server.domain.runs.alert_review import AlertReview
-from prefactor_server.domain.runs.legal_hold import LegalHold
-from prefactor_server.domain.runs.metadata import InstanceMetadata
-from prefactor_server.domain.runs.otlp_trace import OtlpTrace
-from prefactor_server.domain.runs.quality import InstanceQuality
-from prefactor_server.domain.runs.retention_policy import RetentionPolicy
-from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
-from prefactor_server.domain.runs.webhooks.webhook import Webhook
+from prefactor_server.storage import tables
 from prefactor_server.storage.base import R
 from prefactor_server.storage.feed_rows import STATE_COLUMNS
 from prefactor_server.storage.sqlite.statements import Statement
+from prefactor_server.storage.tables import TableDefinition
 
 
 def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
@@ -59,28 +37,18 @@ def _with_booleans(shape: Any) -> Callable[[Sequence[Any]], Any]:
 
 
 class Table(Generic[R]):
-    """The table of one kind of row; ``mutable`` are the columns that an update writes.
+    """The table of one kind of row, with its statements; see ``TableDefinition``.
 
-    ``view`` has the rows that may be shown, and is the table itself where nothing is ever hidden.
-    ``select`` reads from it, and ``select_all`` from the table.
+    ``select`` reads the rows that may be shown, and ``select_all`` all of them.
     """
 
-    def __init__(
-        self,
-        kind: type[R],
-        name: str,
-        mutable: Sequence[str] = (),
-        *,
-        identity: Sequence[str] = ("account_id", "id"),
-        view: str | None = None,
-    ) -> None:
+    def __init__(self, definition: TableDefinition) -> None:
+        kind, name, mutable, identity, view = definition
         self.kind: type[R] = kind
         self.name = name
         self.view = view or name
-        # Every kind of row is a named tuple, which a protocol cannot express.
-        shape: Any = kind
-        self.columns: Sequence[str] = shape._fields
-        self._make: Callable[[Sequence[Any]], R] = _with_booleans(shape)
+        self.columns: Sequence[str] = kind._fields
+        self._make: Callable[[Sequence[Any]], R] = _with_booleans(kind)
         # A column called "partition" or "key" is fine in SQLite, but quoting costs nothing.
         listed = ", ".join(f'"{column}"' for column in self.columns)
         self.select = f"SELECT {listed} FROM {self.view}"  # noqa: S608 - our own names
@@ -130,118 +98,26 @@ def _update(name: str, mutable: Sequence[str], identity: Sequence[str]) -> State
     )
 
 
-ACCOUNT: Final = Table(Account, "account", ("name", "updated_at"), identity=("id",))
-ENVIRONMENT: Final = Table(Environment, "environment", ("name", "updated_at"))
-API_TOKEN: Final = Table(ApiToken, "api_token", ("status", "last_used_at", "updated_at"))
-AGENT: Final = Table(
-    Agent,
-    "agent",
-    (
-        "name",
-        "description",
-        "owner_person_id",
-        "risk_profile_id",
-        "team_id",
-        "retired_at",
-        "updated_at",
-        "run_cost_limit",
-    ),
-)
-AGENT_SCHEMA_VERSION: Final = Table(AgentSchemaVersion, "agent_schema_version")
-AGENT_VERSION: Final = Table(AgentVersion, "agent_version")
-AGENT_DEPLOYMENT: Final = Table(
-    AgentDeployment, "agent_deployment", ("current_version_id", "updated_at")
-)
-_MUTABLE_OF_RUN: Final = AgentInstance._fields[
-    AgentInstance._fields.index("status") : AgentInstance._fields.index("imported_at")
-]
-AGENT_INSTANCE: Final = Table(AgentInstance, "agent_instance", _MUTABLE_OF_RUN)
-COUNTED_RUN: Final = Table(
-    AgentInstance,
-    "agent_instance",
-    [column for column in _MUTABLE_OF_RUN if column not in STATE_COLUMNS],
-)
-"""The same table, for runs whose spans were counted and nothing else.
+TABLES: Final = tuple(Table[Any](one) for one in tables.TABLES)
+"""The tables that batches write, in this order."""
 
-An update writes an entry of every index over a column that it names, even if the value is the same.
-"""
-AGENT_INSTANCE_QUALITY: Final = Table(
-    InstanceQuality, "agent_instance_quality", ("document", "updated_at")
-)
-AGENT_INSTANCE_METADATA: Final = Table(
-    InstanceMetadata, "agent_instance_metadata", ("document", "updated_at")
-)
-AGENT_SPAN: Final = Table(
-    AgentSpan,
-    "agent_span",
-    ("payload_size", *AgentSpan._fields[AgentSpan._fields.index("status") :]),
-    view="visible_span",
-)
-OTLP_TRACE: Final = Table(
-    OtlpTrace,
-    "otlp_trace",
-    ("agent_instance_id", *OtlpTrace._fields[OtlpTrace._fields.index("is_open") :]),
-)
-ALERT: Final = Table(Alert, "alert", Alert._fields[Alert._fields.index("title") :])
-ALERT_REVIEW: Final = Table(AlertReview, "alert_review", ("after", "updated_at"))
-RISK_PROFILE: Final = Table(
-    RiskProfile, "risk_profile", RiskProfile._fields[RiskProfile._fields.index("name") :]
-)
-RETENTION_POLICY: Final = Table(
-    RetentionPolicy, "retention_policy", ("rules", "audit_days", "updated_at")
-)
-ADMIN_USER: Final = Table(
-    AdminUser, "admin_user", AdminUser._fields[AdminUser._fields.index("updated_at") :]
-)
-SESSION: Final = Table(Session, "session", ("last_used_at",))
-SIGN_IN_LINK: Final = Table(SignInLink, "sign_in_link", ("used_at",))
-ADMIN_USER_INVITE: Final = Table(AdminUserInvite, "admin_user_invite", ("status", "updated_at"))
-WEBHOOK: Final = Table(Webhook, "webhook", Webhook._fields[Webhook._fields.index("url") :])
-WEBHOOK_DELIVERY: Final = Table(
-    WebhookDelivery,
-    "webhook_delivery",
-    WebhookDelivery._fields[WebhookDelivery._fields.index("status") :],
-)
-IDEMPOTENCY_KEY: Final = Table(IdempotencyKey, "idempotency_key")
-# Read by batches, and written only by the operator's command line.
-LEGAL_HOLD: Final = Table(LegalHold, "legal_hold")
-
-# Written in this order: rows precede the rows that refer to them, and the counters on the run's row
-# are written by one statement per batch.
-WRITTEN: Final[Sequence[Table[Any]]] = (
-    ACCOUNT,
-    ENVIRONMENT,
-    API_TOKEN,
-    AGENT,
-    AGENT_SCHEMA_VERSION,
-    AGENT_VERSION,
-    AGENT_DEPLOYMENT,
-    AGENT_INSTANCE,
-    AGENT_INSTANCE_QUALITY,
-    AGENT_INSTANCE_METADATA,
-    AGENT_SPAN,
-    OTLP_TRACE,
-    ALERT,
-    ALERT_REVIEW,
-    RISK_PROFILE,
-    RETENTION_POLICY,
-    ADMIN_USER,
-    ADMIN_USER_INVITE,
-    SESSION,
-    SIGN_IN_LINK,
-    WEBHOOK,
-    WEBHOOK_DELIVERY,
-    IDEMPOTENCY_KEY,
-)
-
-# Written with the rows, with ids that the database generates.
-AUDIT_ENTRY: Final = Table(AuditRecord, "audit_entry")
-
-_BY_KIND: Final = dict[type[Any], Table[Any]](
-    (table.kind, table) for table in (*WRITTEN, AUDIT_ENTRY)
-)
+_READ_ONLY: Final = tuple(Table[Any](one) for one in tables.READ_ONLY_TABLES)
+_BY_KIND: Final = {table.kind: table for table in (*TABLES, *_READ_ONLY)}
 
 
 def table_for(kind: type[R]) -> Table[R]:
     """Return the table of a kind of row."""
     return _BY_KIND[kind]
+
+
+def _counted_run() -> Table[AgentInstance]:
+    run = next(one for one in tables.TABLES if one.kind is AgentInstance)
+    counted = [column for column in run.mutable if column not in STATE_COLUMNS]
+    return Table(run._replace(mutable=counted))
+
+
+COUNTED_RUN: Final = _counted_run()
+"""The table of runs, for runs whose spans were counted and nothing else.
+
+An update writes an entry of every index over a column that it names, even if the value is the same.
+"""

@@ -15,9 +15,9 @@ from prefactor_server.domain.runs.agent_span import (
 )
 from prefactor_server.storage.base import Snapshot
 from prefactor_server.storage.feed_rows import FeedRow, feed_rows, run_state
-from prefactor_server.storage.sqlite import tables
 from prefactor_server.storage.sqlite.deleted_runs import make_room
 from prefactor_server.storage.sqlite.statements import Statement
+from prefactor_server.storage.sqlite.tables import COUNTED_RUN, TABLES, table_for
 
 _CLOSE_SPANS = """
 UPDATE agent_span
@@ -81,7 +81,7 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
         ).fetchall()
         closed[run_id] = [*closed.get(run_id, ()), *(span_id for (span_id,) in found)]
     kinds = snapshot.kinds()
-    written = [table for table in tables.WRITTEN if table.kind in kinds]
+    written = [table for table in TABLES if table.kind in kinds]
     # Rows that others refer to are deleted last. All deletions precede the inserts, because a new
     # row may have the same key as a deleted one.
     for table in reversed(written):
@@ -90,11 +90,11 @@ def write(connection: sqlite3.Connection, account_id: str, snapshot: Snapshot) -
     numbers: Mapping[str, int] = {}
     for table in written:
         # Updates precede inserts: a cleared alert may be followed by a new one of its name.
-        if table is tables.AGENT_INSTANCE:
+        if table.kind is AgentInstance:
             _update_runs(connection, snapshot)
         elif changed := snapshot.changed(table.kind):
             table.run_update(connection, changed)
-        if table is tables.AGENT_SPAN:
+        if table.kind is AgentSpan:
             numbers = _insert_spans(connection, snapshot.new(AgentSpan))
         else:
             table.insert.run(connection, snapshot.new(table.kind))
@@ -114,8 +114,8 @@ def _update_runs(connection: sqlite3.Connection, snapshot: Snapshot) -> None:
     before = {run.id: run_state(run) for run in snapshot.loaded if isinstance(run, AgentInstance)}
     counted = [run for run in changed if run_state(run) == before[run.id]]
     others = [run for run in changed if run_state(run) != before[run.id]]
-    tables.COUNTED_RUN.run_update(connection, counted)
-    tables.AGENT_INSTANCE.run_update(connection, others)
+    COUNTED_RUN.run_update(connection, counted)
+    table_for(AgentInstance).run_update(connection, others)
 
 
 def _insert_spans(connection: sqlite3.Connection, spans: Sequence[AgentSpan]) -> Mapping[str, int]:

@@ -31,7 +31,7 @@ from prefactor_server.storage.sqlite.damage import check_readable
 from prefactor_server.storage.sqlite.deleted_runs import delete_remaining_spans
 from prefactor_server.storage.sqlite.named_statements import RunOnThread
 from prefactor_server.storage.sqlite.search import search_path
-from prefactor_server.storage.sqlite.tables import OTLP_TRACE
+from prefactor_server.storage.sqlite.tables import table_for
 from prefactor_server.storage.sqlite.upkeep.prune import (
     delete_audit_entries,
     delete_runs,
@@ -173,9 +173,10 @@ class SqliteMaintenance:
 
     async def silent_traces(self, before: int, limit: int) -> Sequence[OtlpTrace]:
         """See ``Maintenance.silent_traces``."""
-        text = f"{OTLP_TRACE.select} WHERE updated_at < ? ORDER BY updated_at LIMIT ?"
+        table = table_for(OtlpTrace)
+        text = f"{table.select} WHERE updated_at < ? ORDER BY updated_at LIMIT ?"
         return await self._on_reader(
-            lambda connection: OTLP_TRACE.rows(connection.execute(text, (before, limit)))
+            lambda connection: table.rows(connection.execute(text, (before, limit)))
         )
 
     async def holds(self, account_id: str) -> Sequence[LegalHold]:
