@@ -209,7 +209,7 @@ def test_metrics_can_be_switched_off(serve: Serve) -> None:
 
 def test_the_log_has_start_and_stop(serve: Serve) -> None:
     """The first and last log lines say that the server started, where, and that it stopped."""
-    server = serve()
+    server = serve("--slow-request-ms", "0")
     ask(server, "GET", "/api/v1/ping")
     assert server.stop() == 0
 
@@ -221,7 +221,7 @@ def test_the_log_has_start_and_stop(serve: Serve) -> None:
 
 def test_every_request_is_logged_on_request(serve: Serve) -> None:
     """With --log-requests each request has a line with its id and without its contents."""
-    server = serve("--log-requests")
+    server = serve("--log-requests", "--slow-request-ms", "0")
     answer = ask(
         server, "POST", "/api/v1/agent", {"details": {"name": "a-secret-name", "id": "a-secret"}}
     )

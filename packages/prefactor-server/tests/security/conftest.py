@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from front_door import ask
-from raw_socket import RawSocket, connected
+from raw_socket import SECONDS, RawSocket, connected
 
 from live_server import LiveServer, start_server
 
@@ -20,7 +20,7 @@ def process(
     tmp_path_factory: pytest.TempPathFactory, process_database: str | None
 ) -> Iterator[LiveServer]:
     """A server with short timeouts and small requests."""
-    flags = ("--request-timeout-seconds", "1", "--max-request-bytes", "200000")
+    flags = ("--request-timeout-seconds", str(SECONDS), "--max-request-bytes", "200000")
     server = start_server(tmp_path_factory.mktemp("hostile"), *flags, database=process_database)
     yield server
     assert server.stop() == 0, server.output

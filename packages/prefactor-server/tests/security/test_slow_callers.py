@@ -9,14 +9,12 @@ import pytest
 from front_door import ask
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
-from raw_socket import RawSocket, connected
+from raw_socket import SECONDS, RawSocket, connected
 
 from live_server import LiveServer, start_server
 
 PING = "/api/v1/ping"
 AGENT = "/api/v1/agent"
-# The setting of the server. Tests check who is answered, never how fast.
-SECONDS = 1
 FLOOD = 300
 
 

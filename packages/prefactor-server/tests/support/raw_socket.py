@@ -12,6 +12,11 @@ from live_server import LiveServer
 from patience import patience
 
 PATIENCE = 30.0
+SECONDS = 3
+"""The request timeout of the server in these tests, which check who is answered, never how fast.
+
+A busy machine takes less than that from one part of a request to the next.
+"""
 
 
 class RawSocket:

@@ -32,7 +32,7 @@ def offline_webhooks(
         SecretBox(secret_key, os.urandom),
         AllowedNetworks.parse(networks),
         now_us=now_us,
-        timeout_seconds=5,
+        timeout_seconds=60,
         resolve=no_names,
     )
 

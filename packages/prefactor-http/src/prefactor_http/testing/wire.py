@@ -71,7 +71,7 @@ def _header(line: str) -> tuple[str, str]:
     if not colon or not name.strip():
         msg = f"header without a name: {line!r}"
         raise ValueError(msg)
-    return name.strip().lower(), value.strip()
+    return name.strip().lower(), value.strip(" \t")
 
 
 async def read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes | None:

@@ -45,7 +45,7 @@ async def _send(
     *,
     networks: str = "127.0.0.0/8",
     names: Names | None = None,
-    timeout_seconds: float = 5,
+    timeout_seconds: float = 60,
     **given: object,
 ) -> Attempt:
     client = WebhookClient(
@@ -99,10 +99,10 @@ async def test_redirects_are_not_followed(receiver: Receiver) -> None:
 async def test_a_hanging_receiver_times_out(receiver: Receiver) -> None:
     """A receiver that does not answer fails after the timeout."""
     receiver.hangs = True
-    attempt = await _send(receiver.url, timeout_seconds=0.3)
+    attempt = await _send(receiver.url, timeout_seconds=2)
 
     assert receiver.arrived.is_set()
-    assert attempt == Attempt(NOW, None, "no complete answer within 0.3 seconds")
+    assert attempt == Attempt(NOW, None, "no complete answer within 2 seconds")
 
 
 async def test_an_answer_is_read_in_part() -> None:
