@@ -221,6 +221,7 @@ IMPORTS = [
             "prefactor_server.domain",
             "prefactor_server.payloads",
             "prefactor_server._version",
+            "prefactor_server.background",
             "prefactor_server.json_log",
             "prefactor_server.storage.base",
             "prefactor_server.storage.feed",

@@ -43,12 +43,12 @@ from prefactor_server.http.connection_limit import RESERVED_CONNECTIONS
 from prefactor_server.http.fd_limit import raise_fd_limit
 from prefactor_server.http.graceful_server import GracefulServer
 from prefactor_server.http.listening import listen, url_of
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.http.metrics import Metrics
 from prefactor_server.http.pages import Pages, load_pages
 from prefactor_server.http.probes import OpsRoutes, Page, Readiness, alive, metrics_page
 from prefactor_server.http.request_log import RequestLog
 from prefactor_server.http.stalled_connections import abort_stalled
-from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider, read_config
 from prefactor_server.queries import Reader
 from prefactor_server.settings import Settings
@@ -60,6 +60,7 @@ from prefactor_server.upkeep import (
     RetentionTask,
     SilenceLimits,
     end_silent_traces,
+    follow_clock,
     make_partitions,
     prune,
 )
@@ -219,7 +220,7 @@ async def _serve_on(
     )
     metrics.watch_webhooks(sender)
     tasks = [
-        clock.follow(database_us),
+        follow_clock(clock, database_us),
         follower.run(),
         relay_commits(storage.feed, commits),
         abort_stalled(open_connections, settings.send_timeout_seconds),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from prefactor_server.api.asgi.collecting import PART_BYTES, collect
-from prefactor_server.memory_budget import BudgetExhausted, MemoryBudget
+from prefactor_server.http.memory_budget import BudgetExhausted, MemoryBudget
 
 PIECE = b"x" * (PART_BYTES // 4)
 

@@ -14,7 +14,7 @@ from patience import patience
 from postgres_server import PostgresServer, start_postgres
 from prefactor_server.api.events.hub import EventHub, EventLimits
 from prefactor_server.domain.event import ChangedRows, EventFilter
-from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.queries.event import EventQueries
 from prefactor_server.storage.postgres.backend import PostgresStorage
 

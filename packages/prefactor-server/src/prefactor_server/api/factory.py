@@ -22,7 +22,7 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import NO_PRICES, PriceTable
 from prefactor_server.follower.webhooks import SecretBox, WebhookClient
-from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider
 from prefactor_server.queries import Reader
 

@@ -29,7 +29,7 @@ from prefactor_server.http.connection_limit import (
     rejection,
 )
 from prefactor_server.http.exchange import Exchange
-from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.http.memory_budget import MemoryBudget
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The largest request line with headers, in bytes. It also limits the framing of a body."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.types import Message
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.http.memory_budget import MemoryBudget
 
 _MAX_COALESCED_BYTES: Final = 64 * 1024
 """The largest body that is copied to be written together with its head."""

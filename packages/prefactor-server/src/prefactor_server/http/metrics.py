@@ -28,8 +28,8 @@ from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.times import SECOND_US
 from prefactor_server.follower import Follower
 from prefactor_server.follower.webhooks import WebhookSender
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.http.unlocked_metrics import UnlockedCounter, UnlockedHistogram
-from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.storage.standby import StandbyUse
 

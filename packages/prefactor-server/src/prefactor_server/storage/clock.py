@@ -6,18 +6,15 @@ They must therefore agree on the time, although their machines may not.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
-from prefactor_server.background import repeat
 from prefactor_server.domain.times import SECOND_US
 
 _TOLERATED_US: Final = 2 * SECOND_US
-_COMPARE_SECONDS: Final = 30.0
 
 _log = structlog.get_logger("prefactor_server")
 
@@ -72,13 +69,3 @@ class SharedClock:
                 seconds=round((before + duration // 2 - theirs) / SECOND_US),
                 help="The database's time is used. Set the clock of this machine, or the other",
             )
-
-    async def follow(self, database_us: Callable[[], Awaitable[int]]) -> None:
-        """Compare the clocks every 30 seconds, until cancelled."""
-
-        async def step() -> float:
-            await self.compare(database_us)
-            return _COMPARE_SECONDS
-
-        await asyncio.sleep(_COMPARE_SECONDS)
-        await repeat(step, task="clock", max_retry_seconds=_COMPARE_SECONDS)

@@ -1,6 +1,7 @@
 """The background tasks of a server. Each runs until it is cancelled."""
 
 from prefactor_server.upkeep.abandoned_runs import AbandonedRuns, SilenceLimits
+from prefactor_server.upkeep.clock_comparison import follow_clock
 from prefactor_server.upkeep.expired import prune
 from prefactor_server.upkeep.partitions import make_partitions
 from prefactor_server.upkeep.retention import RetentionTask
@@ -11,6 +12,7 @@ __all__ = [
     "RetentionTask",
     "SilenceLimits",
     "end_silent_traces",
+    "follow_clock",
     "make_partitions",
     "prune",
 ]

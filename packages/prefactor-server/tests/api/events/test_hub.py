@@ -20,7 +20,7 @@ from prefactor_server.api.events.log import MAX_MESSAGES
 from prefactor_server.domain.change import Change
 from prefactor_server.domain.errors import Overloaded, Unavailable
 from prefactor_server.domain.event import ChangedRows, EventFilter
-from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.queries.event import EventQueries
 
 QUICK = EventLimits(window_seconds=0.001, poll_seconds=0.01)

@@ -38,7 +38,7 @@ from prefactor_server.domain.errors import (
     Unavailable,
 )
 from prefactor_server.domain.rate_limit import BURST_SECONDS
-from prefactor_server.memory_budget import BudgetExhausted, MemoryBudget
+from prefactor_server.http.memory_budget import BudgetExhausted, MemoryBudget
 from prefactor_server.otlp.status import PATHS
 
 SPANS = [span(1, None, AGENT), span(2, 1, CHAT)]

@@ -51,7 +51,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.change import Position, begin_position
 from prefactor_server.domain.errors import NotAuthenticated, Unavailable
 from prefactor_server.http.accept_encoding import preferred_coding
-from prefactor_server.memory_budget import Lease, MemoryBudget
+from prefactor_server.http.memory_budget import Lease, MemoryBudget
 
 _ANONYMOUS: Final = Principal("", "", 0, "agent_deployment", None, None, None)
 

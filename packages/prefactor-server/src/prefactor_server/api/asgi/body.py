@@ -16,7 +16,7 @@ from starlette.types import Receive
 
 from prefactor_server.api.kernel.errors import UnsupportedEncoding
 from prefactor_server.domain.errors import BadRequest, Limit, TooLarge
-from prefactor_server.memory_budget import Lease
+from prefactor_server.http.memory_budget import Lease
 
 ZSTD: Final = b"zstd"
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
-from prefactor_server.memory_budget import Lease
+from prefactor_server.http.memory_budget import Lease
 
 PART_BYTES: Final = 1024 * 1024
 

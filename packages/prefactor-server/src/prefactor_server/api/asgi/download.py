@@ -15,8 +15,8 @@ from starlette.types import Receive, Send
 
 from prefactor_server.api.asgi.body import wait_for_disconnect
 from prefactor_server.api.asgi.response_encoding import Coding, new_compressor
+from prefactor_server.http.memory_budget import Lease
 from prefactor_server.json_log import trace_of
-from prefactor_server.memory_budget import Lease
 
 RESERVED_BYTES: Final = 2 * 1024 * 1024
 """The usual memory of a download: a piece, and the rows that were read for it."""

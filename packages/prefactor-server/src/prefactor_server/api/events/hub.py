@@ -16,8 +16,8 @@ from prefactor_server.api.events.log import MessageLog
 from prefactor_server.domain.change import IMPORTED, Change
 from prefactor_server.domain.errors import Overloaded, Unavailable
 from prefactor_server.domain.event import ChangedRows, EventFilter
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.json_log import trace_of
-from prefactor_server.memory_budget import MemoryBudget
 from prefactor_server.queries.event import EventQueries
 
 _SLICE: Final = 1000

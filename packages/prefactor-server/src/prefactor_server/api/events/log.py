@@ -7,7 +7,7 @@ from typing import Final
 
 from prefactor_server.api.events.deflate import Message
 from prefactor_server.domain.errors import Unavailable
-from prefactor_server.memory_budget import Lease
+from prefactor_server.http.memory_budget import Lease
 
 MAX_MESSAGES: Final = 64
 """How many messages a subscriber may be behind: 16 seconds at four messages a second."""

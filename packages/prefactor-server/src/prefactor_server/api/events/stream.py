@@ -27,7 +27,7 @@ from prefactor_server.api.events.messages import (
     ready_message,
     reload_message,
 )
-from prefactor_server.memory_budget import Lease
+from prefactor_server.http.memory_budget import Lease
 
 HEADERS: Final = (
     (b"content-type", b"text/event-stream"),

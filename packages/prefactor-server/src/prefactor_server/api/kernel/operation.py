@@ -38,7 +38,7 @@ from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.errors import NotFound, NotPermitted, Refusal
 from prefactor_server.domain.ids import is_client_id
 from prefactor_server.domain.people.role import RIGHTS, Right, roles_with
-from prefactor_server.memory_budget import Lease
+from prefactor_server.http.memory_budget import Lease
 
 Access: TypeAlias = Literal["public", "any", "account"]
 """Who may call: anyone, any authenticated caller, or callers who can see the whole account.

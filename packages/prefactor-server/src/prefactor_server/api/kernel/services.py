@@ -19,7 +19,7 @@ from prefactor_server.domain.client_address import NO_PROXIES, TrustedProxies
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.runs.cost import PriceTable
 from prefactor_server.follower.webhooks import WebhookClient
-from prefactor_server.memory_budget import MemoryBudget
+from prefactor_server.http.memory_budget import MemoryBudget
 from prefactor_server.openid import Provider
 from prefactor_server.otlp.memory import OtlpMemory
 from prefactor_server.queries import Reader
