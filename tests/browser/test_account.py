@@ -25,6 +25,7 @@ async def test_invite(page: Page, server: LiveServer, browser: Browser) -> None:
     """An invited person chooses a password and is signed in; then their role changes."""
     email = f"invited-{uuid4().hex[:8]}@example.org"
     await page.goto("/#/account/people")
+    await expect(page.get_by_text("The setting openid_issuer of the server")).to_be_visible()
     await page.get_by_role("button", name="Invite…").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("E-mail").fill(email)

@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Page, expect
 
-from browser import on_both_backends
+from browser import Offences, on_both_backends
 from live_server import LiveServer
 from pages_data import Span, derived, record
 from pages_people import sign_in_as
+from prefactor_http import HttpClientConfig, PrefactorHttpClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -73,6 +74,35 @@ async def test_risk_profile(page: Page, server: LiveServer) -> None:
     await expect(page.get_by_role("dialog")).to_contain_text("lose their scores")
     await page.get_by_role("button", name="Delete", exact=True).click()
     await expect(item).to_have_count(0)
+
+
+async def test_changes_of_others_to_a_profile(
+    page: Page, offences: Offences, server: LiveServer
+) -> None:
+    """A profile that another admin saves meanwhile is kept, and so is what was typed here."""
+    offences.expected_statuses.add(409)
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        profile = await client.risk_profiles.create(name="Shared")
+        await page.goto(f"/#/account/risk?profile={profile.id}")
+        name = page.get_by_role("textbox", name="Name")
+        await name.fill("Mine")
+        await client.risk_profiles.update(profile.id, {"description": "Of somebody else"})
+        await page.get_by_role("button", name="Save changes").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Somebody else has changed")
+        await expect(name).to_have_value("Mine")
+        shown = await client.risk_profiles.get(profile.id)
+        assert (shown.name, shown.description) == ("Shared", "Of somebody else")
+
+        await page.get_by_role("button", name="Discard").click()
+        await expect(page.get_by_role("alert")).to_have_count(0)
+        await expect(page.get_by_label("Description")).to_have_value("Of somebody else")
+        for changed in ("Mine", "Mine again"):
+            await name.fill(changed)
+            await page.get_by_role("button", name="Save changes").click()
+            await expect(page.get_by_text("All changes are saved.")).to_be_visible()
+        shown = await client.risk_profiles.get(profile.id)
+        assert (shown.name, shown.description) == ("Mine again", "Of somebody else")
+        await client.risk_profiles.delete(profile.id)
 
 
 @on_both_backends

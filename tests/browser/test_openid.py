@@ -69,6 +69,9 @@ async def test_provider(
     await expect(page.get_by_role("main")).to_contain_text(provider.email)
     await expect(page.get_by_role("main")).to_contain_text("The provider of your organization")
     await expect(page).to_have_url(re.compile("#/account/you$"))
+    await page.goto("/#/account/people")
+    await expect(page.get_by_text("or with Example by OpenID Connect")).to_be_visible()
+    await page.goto("/#/account/you")
 
     await page.context.clear_cookies()
     provider.subject, provider.email = "subject-2", await sign_in_as(page.context, server, "viewer")

@@ -1,6 +1,7 @@
 """The webhooks page, which is for admins."""
 
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 import pytest_asyncio
@@ -113,6 +114,26 @@ async def test_webhook(
     await page.get_by_role("button", name="Delete…").click()
     await page.get_by_role("button", name="Delete", exact=True).click()
     await expect(page.get_by_text("There are no webhooks.")).to_be_visible()
+
+
+async def test_changes_of_others(
+    page: Page, offences: Offences, server: LiveServer, receiver: EventReceiver
+) -> None:
+    """A webhook that another admin changes meanwhile is kept, and shown once the form is closed."""
+    offences.expected_statuses.add(409)
+    await make(page, receiver.url)
+    webhook = parse_qs(page.url.partition("?")[2])["webhook"][0]
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        await page.get_by_role("button", name="Edit…").click()
+        await page.get_by_label("Description").fill("Mine")
+        await client.webhooks.update(webhook, {"description": "Pager of others"})
+        await page.get_by_role("button", name="Save").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_role("alert")).to_contain_text("Somebody else has changed")
+        await expect(page.get_by_label("Description")).to_have_value("Mine")
+        await dialog.get_by_role("button", name="Cancel").click()
+        await expect(page.get_by_role("heading", name="Pager of others")).to_be_visible()
+        await client.webhooks.delete(webhook)
 
 
 async def test_failing(page: Page, receiver: EventReceiver) -> None:

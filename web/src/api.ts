@@ -29,6 +29,11 @@ export const api = {
   DELETE: asking("DELETE"),
 } as unknown as Pick<Client<paths>, "GET" | "POST" | "PUT" | "DELETE">;
 
+/** Return the address of a read, for a link. */
+export function apiAddress(path: keyof paths, params: Params): string {
+  return base + addressOf(path, params);
+}
+
 interface Asked {
   params?: Params;
   body?: unknown;

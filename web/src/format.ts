@@ -82,6 +82,12 @@ export function moment(milliseconds: number): string {
   return MOMENT.format(milliseconds);
 }
 
+/** Return a moment to the minute, without the year if that is the current one. */
+export function shortMoment(milliseconds: number, now: number): string {
+  const isThisYear = new Date(milliseconds).getFullYear() === new Date(now).getFullYear();
+  return (isThisYear ? MINUTE : MINUTE_AND_YEAR).format(milliseconds);
+}
+
 /** Return bytes in the largest unit that leaves a number above one. */
 export function bytes(value: number): string {
   if (value < 1024) return `${value} B`;
@@ -102,6 +108,15 @@ const MOMENT = new Intl.DateTimeFormat("en", {
   second: "2-digit",
   hourCycle: "h23",
 });
+const TO_MINUTES = {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+} as const;
+const MINUTE = new Intl.DateTimeFormat("en", TO_MINUTES);
+const MINUTE_AND_YEAR = new Intl.DateTimeFormat("en", { ...TO_MINUTES, year: "numeric" });
 
 function fixed(value: number, digits: number): string {
   return value.toFixed(digits);

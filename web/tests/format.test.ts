@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, compact, counted, duration, money, withoutName } from "../src/format";
+import {
+  ago,
+  bytes,
+  compact,
+  counted,
+  duration,
+  money,
+  shortMoment,
+  withoutName,
+} from "../src/format";
 
 describe("a duration", () => {
   it.each([
@@ -79,4 +88,14 @@ it("removes the name from a summary that is shown next to it", () => {
   expect(withoutName("Clerk: INV-1", "Clerk")).toBe("INV-1");
   expect(withoutName("Clerks: INV-1", "Clerk")).toBe("Clerks: INV-1");
   expect(withoutName(": INV-1", "")).toBe(": INV-1");
+});
+
+describe("a moment to the minute", () => {
+  const at = new Date(2026, 2, 5, 7, 4).getTime();
+  it.each([
+    [new Date(2026, 11, 1).getTime(), "Mar 5, 07:04"],
+    [new Date(2027, 0, 1).getTime(), "Mar 5, 2026, 07:04"],
+  ])("has the year only in another one", (now, text) => {
+    expect(shortMoment(at, now)).toBe(text);
+  });
 });

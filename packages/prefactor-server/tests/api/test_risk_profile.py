@@ -79,6 +79,25 @@ async def test_an_update_changes_the_given_fields(api_client: Any) -> None:
     assert (await api_client.get(path)).details == changed
 
 
+async def test_a_change_is_refused_if_another_came_first(api_client: Any) -> None:
+    """A change that names an older state changes nothing, and every state has its own time."""
+    created = await _create(api_client, id="mine")
+    based = {"previous_updated_at": created["updated_at"]}
+
+    async def change(**fields: Any) -> Any:
+        return await api_client.call("PUT", "/risk_profile/mine", {"details": fields})
+
+    first = await change(name="First", **based)
+    second = await change(name="Second", **based)
+
+    assert "read it again" in second.refused(409, "invalid_action")["message"]
+    assert (await api_client.get("/risk_profile/mine")).details == first.details
+    assert first.details["updated_at"] > created["updated_at"]
+    third = await change(name="Third", previous_updated_at=first.details["updated_at"])
+    assert third.details["name"] == "Third"
+    assert (await change(name="Fourth")).details["name"] == "Fourth"
+
+
 async def test_a_deleted_profile_is_gone(api_client: Any) -> None:
     """A deleted profile can no longer be shown, listed, changed or deleted."""
     created = await _create(api_client)

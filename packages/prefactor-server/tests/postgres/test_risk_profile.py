@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from postgres_database import PostgresDatabase, do, on_another_replica, submit
-from rows import ACCOUNT, OTHER_ACCOUNT, request, risk_profile
+from rows import ACCOUNT, NOW, OTHER_ACCOUNT, request, risk_profile
 
 from prefactor_server.commands.base import Refused
 from prefactor_server.commands.risk_profile import (
@@ -32,11 +32,11 @@ async def test_profiles_are_stored(storage: PostgresStorage) -> None:
     await do(storage, create("p", description="D", agreed_risk="high"))
     await do(storage, create("p", OTHER_ACCOUNT))
 
-    changed = await do(storage, UpdateRiskProfile(request(now=7), "p", {"name": "New"}))
-    deleted = await do(storage, DeleteRiskProfile(request(now=8), "p"))
+    changed = await do(storage, UpdateRiskProfile(request(now=NOW + 7), "p", {"name": "New"}))
+    deleted = await do(storage, DeleteRiskProfile(request(now=NOW + 8), "p"))
 
-    assert (changed.name, changed.description, changed.updated_at) == ("New", "D", 7)
-    assert deleted == changed._replace(deleted_at=8, updated_at=8)
+    assert (changed.name, changed.description, changed.updated_at) == ("New", "D", NOW + 7)
+    assert deleted == changed._replace(deleted_at=NOW + 8, updated_at=NOW + 8)
     assert await storage.row(RiskProfile, ACCOUNT, "p") == deleted
     theirs = await storage.row(RiskProfile, OTHER_ACCOUNT, "p")
     assert theirs == risk_profile(id="p", account_id=OTHER_ACCOUNT)

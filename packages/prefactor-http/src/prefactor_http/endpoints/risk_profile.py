@@ -180,6 +180,7 @@ class RiskProfileClient(Endpoint):
 
         Raises:
             ValueError: The key is too long, or the API does not accept a value.
+            PrefactorConflictError: It has another `updated_at` than `previous_updated_at`.
             PrefactorNotFoundError: The risk profile does not exist.
             PrefactorValidationError: The server rejected the content.
         """

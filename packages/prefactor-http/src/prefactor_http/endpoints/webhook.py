@@ -132,6 +132,7 @@ class WebhookClient(Endpoint):
 
         Raises:
             ValueError: The key is too long, or the API does not accept a value.
+            PrefactorConflictError: It has another `updated_at` than `previous_updated_at`.
             PrefactorNotFoundError: The webhook does not exist.
             PrefactorValidationError: The server rejected the content.
         """

@@ -68,6 +68,8 @@ class RiskProfileForUpdate(RequestModel):
     agreed_risk: str | None = None
     ruleset: dict[str, Any] | None = None
     """The rules as plain numbers, instead of the three fields above."""
+    previous_updated_at: datetime | None = None
+    """The `updated_at` that the change is based on. The server rejects any other."""
 
     def to_body(self) -> dict[str, Any]:
         """Return exactly the fields that were given, including None."""

@@ -20,6 +20,8 @@ class WebhookForUpdate(RequestModel):
     environment_ids: list[str] | None = None
     purposes: list[str] | None = None
     status: Literal["enabled", "disabled"] | None = None
+    previous_updated_at: datetime | None = None
+    """The `updated_at` that the change is based on. The server rejects any other."""
 
     def to_body(self) -> dict[str, Any]:
         """Return exactly the fields that were given, including None."""

@@ -14,7 +14,7 @@ import msgspec
 
 from prefactor_server.commands.runs.run_quality import store_quality
 from prefactor_server.domain.audit import AuditEntry
-from prefactor_server.domain.errors import Refusal
+from prefactor_server.domain.errors import InvalidAction, Refusal
 from prefactor_server.domain.idempotency import IdempotencyKey
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality, RunQuality
@@ -91,6 +91,22 @@ def audit_entry(
 ) -> AuditEntry:
     """Return the audit log's entry for what a request did."""
     return AuditEntry(request.account_id, request.now, request.actor, action, resource_id, detail)
+
+
+def time_of_change(noun: str, request: Request, before: int, previous: int | None) -> int:
+    """Return the ``updated_at`` of a changed row. Every state of a row has a different one.
+
+    Raises:
+        InvalidAction: the row was changed after ``previous``, its ``updated_at`` that the change is
+            based on.
+    """
+    if previous not in (None, before):
+        raise InvalidAction(
+            f"The {noun} has been changed since previous_updated_at: read it again, and send the "
+            "change with its updated_at"
+        )
+    # The clock may have been set back, or two changes may have the same microsecond.
+    return max(request.now, before + 1)
 
 
 class Command(Protocol):

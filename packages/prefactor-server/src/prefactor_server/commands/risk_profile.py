@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from prefactor_server.commands.alert_review import need_review, request_review
-from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry, time_of_change
 from prefactor_server.domain.audit import AuditEntry
 from prefactor_server.domain.errors import InvalidAction
 from prefactor_server.domain.risk.risk_profile import RiskProfile, require_profile
@@ -34,11 +34,12 @@ class CreateRiskProfile(NamedTuple):
 
 
 class UpdateRiskProfile(NamedTuple):
-    """Change some fields of a profile."""
+    """Change some fields of a profile, if it was updated last at ``previous_updated_at``."""
 
     request: Request
     id: str
     fields: Mapping[str, Any]
+    previous_updated_at: int | None = None
     operation: str = "risk_profiles.update"
 
     def needs(self, needs: Needs) -> None:
@@ -49,7 +50,10 @@ class UpdateRiskProfile(NamedTuple):
     def decide(self, snapshot: Snapshot) -> Decision:
         """Change the profile, and record who did it."""
         found = require_profile(snapshot.get(RiskProfile, self.id), self.id)
-        profile = found._replace(**self.fields, updated_at=self.request.now)
+        now = time_of_change(
+            "risk profile", self.request, found.updated_at, self.previous_updated_at
+        )
+        profile = found._replace(**self.fields, updated_at=now)
         return _changed(self, snapshot, profile)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from prefactor_server.commands.agent import find_agent
-from prefactor_server.commands.base import Decision, Done, Request, audit_entry
+from prefactor_server.commands.base import Decision, Done, Request, audit_entry, time_of_change
 from prefactor_server.domain.environment import Environment
 from prefactor_server.domain.errors import InvalidAction, invalid
 from prefactor_server.domain.runs.webhooks.webhook import (
@@ -84,13 +84,17 @@ class CreateWebhook(NamedTuple):
 
 
 class UpdateWebhook(NamedTuple):
-    """Change some fields of a webhook, its filters and its status."""
+    """Change some fields of a webhook, its filters and its status.
+
+    Nothing changes if it was updated after ``previous_updated_at``.
+    """
 
     request: Request
     id: str
     fields: Mapping[str, Any]
     scope: Scope
     status: WebhookStatus | None
+    previous_updated_at: int | None = None
     operation: str = "webhooks.update"
 
     def needs(self, needs: Needs) -> None:
@@ -102,7 +106,8 @@ class UpdateWebhook(NamedTuple):
         """Store the changed webhook, and record who changed it."""
         now = self.request.now
         found = require_webhook(snapshot.get(Webhook, self.id), self.id)
-        webhook = self.scope.apply(found._replace(**self.fields, updated_at=now), snapshot)
+        at = time_of_change("webhook", self.request, found.updated_at, self.previous_updated_at)
+        webhook = self.scope.apply(found._replace(**self.fields, updated_at=at), snapshot)
         if self.status == "enabled":
             webhook = webhook.enable(now)
         elif self.status == "disabled":

@@ -64,6 +64,19 @@ async def test_an_update_changes_the_given_fields(api_client: ApiClient) -> None
     assert actions[:3] == ["webhooks.update", "webhooks.update", "webhooks.create"]
 
 
+async def test_a_change_is_refused_if_another_came_first(api_client: ApiClient) -> None:
+    """A change that names an older state of a webhook changes nothing."""
+    made = (await api_client.post("/webhook", {"details": DETAILS})).details
+    path, based = f"/webhook/{made['id']}", {"previous_updated_at": made["updated_at"]}
+
+    first = await api_client.call("PUT", path, {"details": {"description": "first", **based}})
+    second = await api_client.call("PUT", path, {"details": {"description": "second", **based}})
+
+    second.refused(409, "invalid_action")
+    assert (await api_client.get(path)).details == first.details
+    assert first.details["description"] == "first"
+
+
 async def test_an_invalid_webhook_is_refused(api_client: ApiClient) -> None:
     """Each wrong field is named, with what is allowed, at creation and at a change alike."""
     made = (await api_client.post("/webhook", {"details": DETAILS})).details

@@ -109,7 +109,8 @@ async def _prepare_update(call: Call, body: UpdateRiskProfileFields) -> Prepared
         changes["name"] = body.name
     if body.description is not msgspec.UNSET:
         changes["description"] = body.description
-    return Prepared(UpdateRiskProfile(call.request(), call.path_id, changes), _written)
+    command = UpdateRiskProfile(call.request(), call.path_id, changes, body.previous_updated_at)
+    return Prepared(command, _written)
 
 
 async def _prepare_delete(call: Call, body: DeleteRiskProfileFields) -> Prepared:
@@ -262,9 +263,11 @@ OPERATIONS = (
         summary="Change a risk profile",
         description=(
             "Omitted fields stay as they are. Weights, multipliers and thresholds are replaced as "
-            "a whole. Scores are computed when they are read, so those of old runs change too."
+            "a whole. Scores are computed when they are read, so those of old runs change too. "
+            "With `previous_updated_at`, a profile that somebody else has changed since is left as "
+            "it is."
         ),
-        refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=UpdateRiskProfileFields,
         wrapped=True,
         prepare=_prepare_update,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from prefactor_server.api.kernel.errors import nest_errors
-from prefactor_server.api.kernel.fields import ClientId, Name, NewId, Text
+from prefactor_server.api.kernel.fields import ClientId, Name, NewId, Text, Timestamp
 from prefactor_server.domain.errors import ValidationFailed, invalid
 from prefactor_server.domain.risk.risk_profile import (
     DEFAULT_TEMPLATE,
@@ -65,11 +65,13 @@ class UpdateRiskProfileFields(_Rules, kw_only=True):
     """Changes to a profile. Omitted fields stay as they are.
 
     Null removes a description or an agreed level, and in the ruleset means the template's value.
-    Elsewhere it counts as omitted.
+    Elsewhere it counts as omitted. If the profile has another ``updated_at`` than
+    ``previous_updated_at``, nothing changes.
     """
 
     name: Name | None = None
     description: Text | UnsetType | None = UNSET
+    previous_updated_at: Timestamp | None = None
 
 
 class RiskProfileFields(_Rules, kw_only=True):

@@ -155,6 +155,7 @@ async def _prepare_update(call: Call, body: UpdateWebhookFields) -> Prepared:
         changes["purposes"] = None if body.purposes is None else list_document(body.purposes)
     scope = Scope(_ids(body.agent_ids), _ids(body.environment_ids))
     command = UpdateWebhook(call.request(), call.path_id, changes, scope, body.status)
+    command = command._replace(previous_updated_at=body.previous_updated_at)
     return _prepared(call, command)
 
 
@@ -301,10 +302,11 @@ OPERATIONS = (
         summary="Change a webhook",
         description=(
             "Omitted fields stay as they are. A webhook that is enabled again receives new events "
-            "and its pending deliveries."
+            "and its pending deliveries. With `previous_updated_at`, a webhook that somebody else "
+            "has changed since is left as it is."
         ),
         reply=Success[WebhookView],
-        refusals=(NotFound, IdempotencyKeyUsed, ValidationFailed),
+        refusals=(NotFound, InvalidAction, IdempotencyKeyUsed, ValidationFailed),
         body=UpdateWebhookFields,
         wrapped=True,
         prepare=_prepare_update,

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from prefactor_server.api.kernel.fields import Name, Text
+from prefactor_server.api.kernel.fields import Name, Text, Timestamp
 from prefactor_server.domain.errors import invalid
 from prefactor_server.domain.runs.agent_instance import Purpose
 from prefactor_server.domain.runs.webhooks.target import MAX_URL
@@ -64,7 +64,10 @@ class WebhookFields(msgspec.Struct, kw_only=True):
 
 
 class UpdateWebhookFields(msgspec.Struct, kw_only=True):
-    """The fields to change. Omitted fields stay as they are. A null filter matches everything."""
+    """The fields to change. Omitted fields stay as they are. A null filter matches everything.
+
+    If the webhook has another ``updated_at`` than ``previous_updated_at``, nothing changes.
+    """
 
     url: Url | None = None
     events: Events | None = None
@@ -73,6 +76,7 @@ class UpdateWebhookFields(msgspec.Struct, kw_only=True):
     environment_ids: Ids | msgspec.UnsetType | None = msgspec.UNSET
     purposes: Purposes | msgspec.UnsetType | None = msgspec.UNSET
     status: WebhookStatus | None = None
+    previous_updated_at: Timestamp | None = None
 
 
 class RotateSecretFields(msgspec.Struct, kw_only=True):
