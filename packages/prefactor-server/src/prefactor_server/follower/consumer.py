@@ -1,13 +1,13 @@
-"""Consumers of the change feed, and the stores of their state."""
+"""Consumers of the change feed."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from prefactor_server.domain.change import Change
-from prefactor_server.storage.feed import ConsumerState, Derived
+from prefactor_server.storage.feed import Derived, StateStore
 
 
 class Consumer(ABC):
@@ -40,24 +40,6 @@ class Consumer(ABC):
     async def deferred(self) -> Derived | None:
         """Return rows that ``apply`` has deferred, or None if there is nothing to do now."""
         return None
-
-
-class StateStore(Protocol):
-    """The store of a consumer's state and rows, such as the database itself."""
-
-    async def states(self) -> Mapping[str, ConsumerState]:
-        """See ``Feed.states``."""
-        ...
-
-    async def begin(self, state: ConsumerState) -> ConsumerState:
-        """See ``Feed.begin``."""
-        ...
-
-    async def advance(
-        self, before: ConsumerState, after: ConsumerState, derived: Derived
-    ) -> ConsumerState | None:
-        """See ``Feed.advance``."""
-        ...
 
 
 class Attached(NamedTuple):

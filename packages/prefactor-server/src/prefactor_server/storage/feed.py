@@ -93,7 +93,28 @@ class StoredSpan(NamedTuple):
     status: str
 
 
-class Feed(Protocol):
+class StateStore(Protocol):
+    """The store of a consumer's state and rows: the database of the feed, or a separate one."""
+
+    async def states(self) -> Mapping[str, ConsumerState]:
+        """Return the stored states, by consumer."""
+        ...
+
+    async def begin(self, state: ConsumerState) -> ConsumerState:
+        """Store the state of a consumer without one; return the stored state."""
+        ...
+
+    async def advance(
+        self, before: ConsumerState, after: ConsumerState, derived: Derived
+    ) -> ConsumerState | None:
+        """Write derived rows with a consumer's new state; return None if ``before`` is stale.
+
+        ``after.revision`` is ignored. The stored state is returned.
+        """
+        ...
+
+
+class Feed(StateStore, Protocol):
     """The change feed of one database, across all of its accounts.
 
     Raises from every method:
@@ -145,25 +166,8 @@ class Feed(Protocol):
         """
         ...
 
-    async def states(self) -> Mapping[str, ConsumerState]:
-        """Return the stored states, by consumer."""
-        ...
-
-    async def begin(self, state: ConsumerState) -> ConsumerState:
-        """Store the state of a consumer without one; return the stored state."""
-        ...
-
-    async def advance(
-        self, before: ConsumerState, after: ConsumerState, derived: Derived
-    ) -> ConsumerState | None:
-        """Write derived rows with a consumer's new state; return None if ``before`` is stale.
-
-        ``after.revision`` is ignored. The stored state is returned.
-        """
-        ...
-
     async def advance_all(self, moves: Sequence[Move]) -> Sequence[ConsumerState | None]:
-        """Do the same for several consumers, in one transaction.
+        """Advance several consumers, as ``advance`` does, in one transaction.
 
         Of a consumer whose ``before`` is stale, nothing is written. Either all others are written,
         or none.

@@ -5,31 +5,13 @@ It is derived from the change feed. SQLite keeps it in a separate file, PostgreS
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from prefactor_server.domain.search.index import Matches
 from prefactor_server.domain.search.text import SpanText
 from prefactor_server.domain.search.words import Term
-from prefactor_server.storage.feed import ConsumerState, Deleted, Derived
-
-
-class SearchStore(Protocol):
-    """The separate store of the search index, with its position in the feed."""
-
-    async def states(self) -> Mapping[str, ConsumerState]:
-        """See ``Feed.states``."""
-        ...
-
-    async def begin(self, state: ConsumerState) -> ConsumerState:
-        """See ``Feed.begin``."""
-        ...
-
-    async def advance(
-        self, before: ConsumerState, after: ConsumerState, derived: Derived
-    ) -> ConsumerState | None:
-        """See ``Feed.advance``."""
-        ...
+from prefactor_server.storage.feed import ConsumerState, Deleted, StateStore
 
 
 class SearchIndex(Protocol):
@@ -40,7 +22,7 @@ class SearchIndex(Protocol):
     """
 
     @property
-    def store(self) -> SearchStore | None:
+    def store(self) -> StateStore | None:
         """The store of the words, if they are not in the database itself."""
         ...
 

@@ -43,7 +43,7 @@ def search_path(database: Path) -> Path:
 
 
 class SqliteSearch:
-    """See ``SearchIndex`` and ``SearchStore``. The file is opened on first use.
+    """See ``SearchIndex`` and ``StateStore``. The file is opened on first use.
 
     One thread reads and writes it, so no search waits for the database's writer.
     """
@@ -90,14 +90,14 @@ class SqliteSearch:
         return [Deleted(SearchDocument, ())] if number else []
 
     async def states(self) -> Mapping[str, ConsumerState]:
-        """See ``SearchStore.states``."""
+        """See ``StateStore.states``."""
         records = await self._run(
             lambda connection: connection.execute(_SQL["consumer.all"]).fetchall()
         )
         return {name: ConsumerState(name, *rest) for name, *rest in records}
 
     async def begin(self, state: ConsumerState) -> ConsumerState:
-        """See ``SearchStore.begin``."""
+        """See ``StateStore.begin``."""
         await self._run(
             lambda connection: _in_transaction(
                 connection, lambda: connection.execute(_SQL["consumer.begin"], state)
@@ -108,7 +108,7 @@ class SqliteSearch:
     async def advance(
         self, before: ConsumerState, after: ConsumerState, derived: Derived
     ) -> ConsumerState | None:
-        """See ``SearchStore.advance``."""
+        """See ``StateStore.advance``."""
         self._check_free_disk()
         return await self._run(
             lambda connection: _in_transaction(
