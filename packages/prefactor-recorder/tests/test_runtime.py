@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -141,3 +142,113 @@ def test_exit_while_certificates_are_loaded(
         LEAVING.format(durability="disk", seconds=0.4), silent, tmp_path / "spool"
     )
     assert "3 wait in the spool" in printed
+
+
+INTERRUPTED = """
+import atexit, os, signal, sys
+from prefactor_recorder import Recorder
+
+def stop(*_):
+    raise {error}
+
+signal.signal(signal.SIGTERM, stop)
+recorders = [
+    Recorder(sys.argv[1], str(number), spool_dir=sys.argv[2], exit_timeout=3600)
+    for number in range(2)
+]
+for recorder in recorders:
+    with recorder.run(agent_id="leaving"):
+        pass
+atexit.register(os.spawnlp, os.P_NOWAIT, "sh", "sh", "-c", f"sleep 0.5; kill {{os.getpid()}}")
+"""
+EARLY = """
+import atexit, sys, time
+from prefactor_recorder import Recorder
+
+def record():
+    recorder = Recorder(sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=0)
+    with recorder.run(agent_id="one"):
+        pass
+    return recorder
+
+record()
+atexit._run_exitfuncs()
+recorder = record()
+while not recorder.stats().requests:
+    time.sleep(0.01)
+"""
+LAST = """
+import atexit, sys
+from prefactor_recorder import Recorder
+
+def record():
+    recorder = Recorder(sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=0)
+    for _ in range(3):
+        with recorder.run(agent_id="one"):
+            pass
+
+atexit.register(record)
+record()
+"""
+FIRST_INTERRUPTED = """
+import sys, threading, time
+from prefactor_recorder import Recorder
+
+def interrupt(frame, event, argument):
+    if frame.f_code is {where}.__code__:
+        sys.settrace(None)
+        raise KeyboardInterrupt
+
+recorder = Recorder(sys.argv[1], "token", spool_dir=sys.argv[2], exit_timeout=0)
+def first():
+    sys.settrace(interrupt)
+    with recorder.run(agent_id="first"):
+        pass
+
+try:
+    first()
+except KeyboardInterrupt:
+    print("interrupted")
+with recorder.run(agent_id="second"):
+    pass
+while not recorder.stats().requests:
+    time.sleep(0.01)
+print([thread.name for thread in threading.enumerate()])
+"""
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit(4)"])
+def test_a_signal_ends_the_wait_at_exit(silent: str, tmp_path: Path, error: str) -> None:
+    """Another Ctrl-C, or a handler of SIGTERM that raises, ends the wait without a traceback."""
+    lines = run_program(INTERRUPTED.format(error=error), silent, tmp_path).splitlines()
+    assert [line[:17] for line in lines] == ["3 recorded operat"] * 2
+
+
+def test_an_interrupted_program_ends_by_sigint(silent: str, tmp_path: Path) -> None:
+    """A shell that runs a script in a loop sees that Ctrl-C ended it, as without the recorder."""
+    program = LEAVING.format(durability="disk", seconds=2) + "raise KeyboardInterrupt"
+    command = [sys.executable, "-c", program, silent, str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGINT
+
+
+def test_exit_handlers_that_are_called_early_end_only_earlier_recorders(
+    silent: str, tmp_path: Path
+) -> None:
+    """A host that calls its exit handlers and goes on can record and deliver again."""
+    lines = run_program(EARLY, silent, tmp_path).splitlines()
+    assert [line[:17] for line in lines] == ["3 recorded operat", "6 recorded operat"]
+
+
+def test_a_first_record_after_the_end_is_kept(silent: str, tmp_path: Path) -> None:
+    """An exit handler that runs after the recorder's may use another one, which stays quiet."""
+    assert run_program(LAST, silent, tmp_path).count("\n") == 1
+    assert len([*tmp_path.rglob("*.seg")]) == 2
+
+
+@pytest.mark.parametrize(
+    "where", ["threading.Event.wait", "threading.Thread.__init__", "threading.Thread.start"]
+)
+def test_an_interrupt_while_the_thread_starts(silent: str, tmp_path: Path, where: str) -> None:
+    """After a Ctrl-C in the first record, one thread delivers what the program records next."""
+    printed = run_program(FIRST_INTERRUPTED.format(where=where), silent, tmp_path)
+    assert printed.startswith("interrupted\n['MainThread', 'prefactor-recorder']\n")

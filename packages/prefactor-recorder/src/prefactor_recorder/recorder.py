@@ -18,7 +18,7 @@ from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.record import is_id
 from prefactor_recorder.errors import ConfigurationError
 from prefactor_recorder.guard import failures, guarded, not_interrupts, warn_once
-from prefactor_recorder.import_lock import runtime_imports
+from prefactor_recorder.locks.import_lock import runtime_imports
 from prefactor_recorder.registration import registration
 from prefactor_recorder.run import Run
 from prefactor_recorder.settings import RecorderSettings, resolve

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING
 
 from prefactor_recorder.corrections import corrections
-from prefactor_recorder.delivery import Delivery, DeliverySettings, exit_lock
+from prefactor_recorder.delivery import Delivery, DeliverySettings
 from prefactor_recorder.encoding import ids
 from prefactor_recorder.encoding.clock import Clock
-from prefactor_recorder.guard import failures, log_safely
+from prefactor_recorder.guard import failures, is_interrupt, log_safely
 from prefactor_recorder.journal.memory import MemoryJournal
 from prefactor_recorder.journal.spool import SpoolJournal
+from prefactor_recorder.locks import exit_lock
 from prefactor_recorder.sink import Sink
 from prefactor_recorder.stats import Stats
 
@@ -172,12 +175,44 @@ def close_at_exit(runtime: Runtime, timeout: float) -> None:
 
 def _close_all() -> None:
     """Close all runtimes. The timeouts overlap, so that hanging servers do not add up."""
+    was_interrupted = _ends_by_interrupt()
+    try:
+        _close_in_time()
+    except BaseException as error:  # noqa: BLE001 - the interpreter would print it and go on
+        # A signal handler raises this, as for another Ctrl-C: somebody does not want to wait.
+        if not is_interrupt(error):
+            failures.note("close", error)
+        for runtime in list(_open_runtimes):
+            runtime.close(0)
+    finally:
+        exit_lock.stop_threads()
+        if was_interrupted:
+            _restore_interrupt()
+
+
+def _close_in_time() -> None:
     began = time.monotonic()
     waiting = list(_open_runtimes.items())
     for runtime, _ in waiting:
+        runtime.check_process()
         runtime.delivery.flush_now()
-    try:
-        for runtime, timeout in waiting:
-            runtime.close(max(began + timeout - time.monotonic(), 0))
-    finally:
-        exit_lock.stop_threads()
+    for runtime, timeout in waiting:
+        runtime.close(max(began + timeout - time.monotonic(), 0))
+
+
+def _ends_by_interrupt() -> bool:
+    """Return whether the program ends because nothing caught a `KeyboardInterrupt`."""
+    error = getattr(sys, "last_value", None)
+    trace = error.__traceback__ if type(error) is KeyboardInterrupt else None
+    # Not one that was printed in an interactive session, which went on.
+    return trace is not None and trace.tb_frame.f_back is None and not hasattr(sys, "ps1")
+
+
+def _restore_interrupt() -> None:
+    """Let the interpreter end by SIGINT, so that a shell sees that its script was interrupted.
+
+    CPython notes this for the program, and forgets it when any thread calls `exec` with a text. So
+    does the import of the client.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102 - notes it again

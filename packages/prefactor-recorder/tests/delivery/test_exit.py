@@ -67,7 +67,7 @@ def silent() -> Iterator[str]:
 
 STOPPED = """
 import threading, time
-from prefactor_recorder.delivery import exit_lock
+from prefactor_recorder.locks import exit_lock
 
 steps = 0
 
@@ -76,8 +76,7 @@ def work():
     with exit_lock.running():
         while True:
             steps += 1
-            with exit_lock.waiting():
-                time.sleep(0.001)
+            {step}
 
 def begin():
     threading.Thread(target=work, daemon=True).start()
@@ -85,11 +84,51 @@ def begin():
 begin()
 while not steps:
     time.sleep(0.001)
+threading.main_thread().is_alive = lambda: False
 exit_lock.stop_threads()
 reached = steps
 begin()
 time.sleep(0.1)
 print(steps == reached)
+"""
+WAITING = """
+            with exit_lock.waiting():
+                time.sleep(0.001)
+"""
+SCANNING = """
+            segment.count()
+            segment._position = 0
+"""
+WRITTEN = """
+import pathlib, tempfile
+from prefactor_recorder.journal.spool.segment import create_segment
+segment = create_segment(pathlib.Path(tempfile.mkdtemp(), "1-1.seg"))
+segment.add(bytes(2 ** 20))
+"""
+IMPORTING = """
+import sys, threading, time
+from prefactor_recorder.locks import exit_lock
+from prefactor_recorder.locks.import_lock import client_imports
+from prefactor_recorder.delivery.thread import load_engine
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "aiohttp":
+            reached.set()
+            time.sleep(0.5)
+
+def work():
+    with exit_lock.running():
+        load_engine()
+
+reached = threading.Event()
+sys.meta_path.insert(0, Slow())
+threading.Thread(target=work, daemon=True).start()
+reached.wait()
+exit_lock.stop_threads()
+time.sleep(0.5)
+print("aiohttp" in sys.modules, "prefactor_http" in sys.modules)
+print(client_imports._lock.acquire(blocking=False))
 """
 RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
 
@@ -134,8 +173,23 @@ def test_nothing_is_loaded_or_started_by_an_import() -> None:
     assert said == "[] 1\n"
 
 
-def test_no_delivery_thread_works_during_the_exit() -> None:
-    """A thread stops where it waits, and a later one does not begin."""
-    command = [sys.executable, "-c", STOPPED]
+@pytest.mark.parametrize(
+    "program",
+    [STOPPED.format(step=WAITING), WRITTEN + STOPPED.format(step=SCANNING)],
+    ids=["waiting", "adopting"],
+)
+def test_no_delivery_thread_works_during_the_exit(program: str) -> None:
+    """A thread stops where it waits or while it reads what dead processes left. No other begins."""
+    assert run_alone(program) == "True\n"
+
+
+def test_an_exit_does_not_wait_until_the_client_is_imported() -> None:
+    """The import stops after the module that it is at, and holds no lock that a fork waits for."""
+    assert run_alone(IMPORTING) == "True False\nTrue\n"
+
+
+def run_alone(program: str) -> str:
+    """Run a program that needs no server; return its output."""
+    command = [sys.executable, "-W", "error", "-c", program]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert said.stdout + said.stderr == "True\n"
+    return said.stdout + said.stderr

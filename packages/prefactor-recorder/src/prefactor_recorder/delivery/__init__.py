@@ -8,7 +8,6 @@ outcomes    what a response means (pure)
 responses   acts on each response
 throttle    when the next request may be sent (pure)
 client      the HTTP client
-exit_lock   keeps the thread out of native code while the interpreter exits
 """
 
 from prefactor_recorder.delivery.settings import DeliverySettings, Listener

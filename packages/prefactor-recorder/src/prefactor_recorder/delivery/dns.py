@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp.abc import AbstractResolver
 
-from prefactor_recorder.delivery import exit_lock
+from prefactor_recorder.locks import exit_lock
 
 if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult

@@ -17,7 +17,6 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from prefactor_recorder.delivery import exit_lock
 from prefactor_recorder.delivery.client_check import require_client
 from prefactor_recorder.delivery.flush_request import FlushRequest
 from prefactor_recorder.delivery.log import DeliveryLog
@@ -26,7 +25,8 @@ from prefactor_recorder.delivery.planner import Planner
 from prefactor_recorder.delivery.stats import DeliveryStats
 from prefactor_recorder.delivery.throttle import MAX_BACKOFF, backoff
 from prefactor_recorder.guard import log_safely
-from prefactor_recorder.import_lock import client_imports
+from prefactor_recorder.locks import exit_lock
+from prefactor_recorder.locks.import_lock import client_imports
 
 if TYPE_CHECKING:
     from prefactor_recorder.delivery.loop import Engine
@@ -82,9 +82,12 @@ class Delivery:
         if os.getpid() != self._pid:
             self.after_fork()  # some forks call no hooks
         self.idle = False
-        if not self._ensure_thread():
-            self.idle = True
-            return
+        is_running = False
+        try:
+            is_running = self._ensure_thread()
+        finally:
+            if not is_running:  # also after an exception of a signal handler
+                self.idle = True
         engine = self._engine
         if engine is not None:
             engine.wake()
@@ -204,7 +207,7 @@ class Delivery:
         if thread is not None and thread.is_alive():
             return True
         with self._lock:
-            if self._stopped.is_set():
+            if self._stopped.is_set() or exit_lock.is_exiting():
                 return False
             if self._starting or (self._thread is not None and self._thread.is_alive()):
                 return True
@@ -225,6 +228,9 @@ class Delivery:
 
     def _main(self) -> None:
         """Run the loop, and restart it whenever it fails."""
+        with self._lock:  # held until the thread is known
+            if self._thread is not threading.current_thread():
+                return  # a signal handler interrupted its start, and the next record starts another
         try:
             with exit_lock.running():
                 self._run_until_stopped()
@@ -292,13 +298,28 @@ def load_engine() -> type[Engine]:
     """Import the HTTP client and return the engine. Holds off forks during the import.
 
     The import takes a few tenths of a second after the first record, which is just when a
-    program that preloads its workers forks.
+    program that preloads its workers forks. The exit does not wait for all of it.
     """
     with client_imports:
         require_client()
-        # Otherwise the first host name would import this codec without holding off forks.
-        import_module("encodings.idna")
+    for name in _CLIENT_MODULES:
+        with client_imports:
+            import_module(name)
+        exit_lock.stop_here()
 
-        from prefactor_recorder.delivery.loop import Engine  # noqa: PLC0415 - it loads the HTTP client
+    from prefactor_recorder.delivery.loop import Engine  # noqa: PLC0415 - it loads the HTTP client
 
     return Engine
+
+
+_CLIENT_MODULES = (
+    # Otherwise the first host name would import this codec without holding off forks.
+    "encodings.idna",
+    "asyncio",
+    "ssl",
+    "pydantic",
+    "aiohttp",
+    "prefactor_http",
+    "prefactor_recorder.delivery.loop",
+)
+"""What the last of them imports, in steps of at most one or two tenths of a second."""

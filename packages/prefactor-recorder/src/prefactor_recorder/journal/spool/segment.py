@@ -17,6 +17,7 @@ from prefactor_recorder.journal.spool.acks import (
 )
 from prefactor_recorder.journal.spool.frames import Scan, frame_end, scan
 from prefactor_recorder.journal.spool.paths import append_file, create_file, open_regular, read_file
+from prefactor_recorder.locks import exit_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,7 +149,8 @@ class Segment:
         """
         committed = self.committed
         if self._synced != committed and self.descriptor >= 0:
-            _fdatasync(self.descriptor)
+            with exit_lock.waiting():
+                _fdatasync(self.descriptor)
             self._synced = committed
 
     def add(self, record: bytes) -> None:
@@ -222,6 +224,7 @@ class Segment:
             self.expected += len(sizes)
             self._skipped -= sum(sizes)
             self._advance(data, found)
+            exit_lock.stop_here()
         self._is_counted = True
         if self.expected:
             self._position = 0

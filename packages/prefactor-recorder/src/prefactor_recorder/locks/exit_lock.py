@@ -24,9 +24,20 @@ if TYPE_CHECKING:
 MAX_EXIT_WAIT = 5.0
 """Maximum seconds that an exit waits for the threads to stop. Only a stuck one takes that long."""
 
-_threads: dict[threading.Lock, int] = {}
-"""The locks of all delivery threads, and the processes that these belong to."""
+
+class _Thread:
+    """What the exit has to know of a delivery thread."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.process = os.getpid()
+        self.is_stopped = False
+
+
+_threads: set[_Thread] = set()
 _current = threading.local()
+_never_released = threading.Lock()
+_never_released.acquire()
 _is_exiting = False
 
 
@@ -37,17 +48,18 @@ def running() -> Generator[None]:
     Raises:
         SystemExit: The interpreter exits, so the thread must not begin.
     """
-    lock = threading.Lock()
-    with lock:
-        _threads[lock] = os.getpid()
-        _current.lock = lock
+    thread = _Thread()
+    with thread.lock:
+        _threads.add(thread)
+        _current.thread = thread
         try:
-            # After the lock is listed, so that an exit either finds it or is noticed here.
+            # After the thread is listed, so that an exit either finds it or is noticed here.
             if _is_exiting:
                 raise SystemExit
             yield
         finally:
-            del _current.lock, _threads[lock]
+            del _current.thread
+            _threads.discard(thread)
 
 
 @contextlib.contextmanager
@@ -56,15 +68,23 @@ def waiting() -> Generator[None]:
 
     Does not return once the interpreter exits. Does nothing in other threads.
     """
-    lock: threading.Lock | None = getattr(_current, "lock", None)
-    if lock is None:
+    thread: _Thread | None = getattr(_current, "thread", None)
+    if thread is None:
         yield
         return
-    lock.release()
+    thread.lock.release()
     try:
         yield
     finally:
-        lock.acquire()
+        if thread.is_stopped:
+            _never_released.acquire()
+        thread.lock.acquire()
+
+
+def stop_here() -> None:
+    """Stop this thread if the interpreter exits. For work that takes long without waiting."""
+    with waiting():
+        pass
 
 
 class Selector(selectors.DefaultSelector):
@@ -76,11 +96,20 @@ class Selector(selectors.DefaultSelector):
             return super().select(timeout)
 
 
+def is_exiting() -> bool:
+    """Return whether the interpreter exits, so that no thread can begin."""
+    return _is_exiting
+
+
 def stop_threads() -> None:
-    """Stop all delivery threads of this process for good. Called while the interpreter exits."""
+    """Stop all delivery threads of this process for good. Called by the exit handler."""
     global _is_exiting  # noqa: PLW0603 - a fact about the process
-    _is_exiting = True
+    # A host may call its exit handlers early and go on.
+    _is_exiting = not threading.main_thread().is_alive()
+    # A fork copies the locks, but no thread that would release them.
+    threads = [thread for thread in list(_threads) if thread.process == os.getpid()]
+    for thread in threads:
+        thread.is_stopped = True
     deadline = time.monotonic() + MAX_EXIT_WAIT
-    for lock, process in list(_threads.items()):
-        if process == os.getpid():  # a fork copies the locks, but no thread that would release them
-            lock.acquire(timeout=max(deadline - time.monotonic(), 0))
+    for thread in threads:
+        thread.lock.acquire(timeout=max(deadline - time.monotonic(), 0))

@@ -20,15 +20,14 @@ class ForkLock:
     def __init__(self) -> None:
         # Re-entrant, because a signal handler that records may import during an import.
         self._lock = threading.RLock()
-        self._registered = False
         self._held = False
-
-    def __enter__(self) -> None:
-        if not self._registered and hasattr(os, "register_at_fork"):
-            self._registered = True
+        # Not at the first import, because a fork that has just begun would not notice.
+        if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=self._before, after_in_parent=self._after, after_in_child=self._reset
             )
+
+    def __enter__(self) -> None:
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
