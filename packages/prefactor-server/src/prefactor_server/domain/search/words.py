@@ -1,8 +1,9 @@
 """Splits texts into words, in the same way for stored texts and queries, on every database.
 
-A word is a sequence of letters and digits, regardless of case, accents and compatibility forms.
-Chinese and Japanese have no spaces between words, so a sequence of their characters is split into
-its pairs of neighbours and its last character.
+A word is a sequence of letters, their marks and digits, regardless of case, accents, the vowel
+points of Arabic and Hebrew, and compatibility forms. Some scripts, such as those of Chinese and
+Thai, have no spaces between words, so a sequence of their characters is split into its pairs of
+neighbours and its last character.
 """
 
 from __future__ import annotations
@@ -29,13 +30,31 @@ MAX_TERMS: Final = 16
 _UNSPACED: Final = (
     "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
     "\U00020000-\U0003ffff"
+    # Thai, Lao, Burmese and Khmer, without digits and punctuation.
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u1000-\u103f\u1050-\u108f\u1780-\u17d3"
 )
-_RUN: Final = re.compile(f"([{_UNSPACED}]+)|[^\\W_{_UNSPACED}]+")
+# The blocks in which letters have marks. Beyond U+FFFF, `re` would be much slower.
+_BLOCKS_WITH_MARKS: Final = (range(0x300, 0x3000), range(0xA800, 0xAC00))
+# Soft hyphens, joiners and word joiners are invisible within a word.
+_INVISIBLE: Final = "\u00ad\u200c\u200d\u2060"
+_MARKS: Final = _INVISIBLE + "".join(
+    chr(code)
+    for block in _BLOCKS_WITH_MARKS
+    for code in block
+    if unicodedata.category(chr(code)) in {"Mn", "Mc"}
+)
+_LETTERS: Final = f"[^\\W_{_UNSPACED}]"
+_RUN: Final = re.compile(f"([{_UNSPACED}]+)|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
 # Translates an ASCII text to lower case, and all but letters and digits to spaces.
 _ASCII_WORDS: Final = str.maketrans(
     {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 )
-_ACCENTS: Final = re.compile("[\u0300-\u036f]+")
+# Accents, the points of Hebrew and Arabic, the Arabic letter that only stretches a word, and what
+# is invisible.
+_ACCENTS: Final = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f"
+    f"\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed{_INVISIBLE}]+"
+)
 # Shorter prefixes match too many words.
 _MIN_PREFIX: Final = 3
 # Not a letter or digit of any script, so no word of a text is equal to a scope.
