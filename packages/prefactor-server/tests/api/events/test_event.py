@@ -201,6 +201,8 @@ async def test_unknown_position(api_client: ApiClient, after: int) -> None:
         ({}, "-1"),
         ({"agent_instance_ids": ",".join(f"r{number}" for number in range(51))}, "1"),
         ({"include_spans": "maybe"}, "1"),
+        ({"agent_instance_ids": ""}, "1"),
+        ({"agent_ids": ","}, "1"),
         ({"agent": "a"}, "1"),
     ],
 )

@@ -40,9 +40,12 @@ async def _open(call: Call, last_event_id: str | None) -> Subscription:
 
 
 def _ids(call: Call, name: str) -> list[str]:
-    ids = list(dict.fromkeys(one for one in call.query.get(name, "").split(",") if one))
-    if len(ids) > _MAX_IDS:
-        raise invalid(name, f"must be at most {_MAX_IDS} ids, got {len(ids)}")
+    if name not in call.query:
+        return []
+    ids = list(dict.fromkeys(one for one in call.query[name].split(",") if one))
+    # An empty list, as of a shell's unset variable, must not mean everything.
+    if not 0 < len(ids) <= _MAX_IDS:
+        raise invalid(name, f"must be 1 to {_MAX_IDS} ids, separated by commas, got {len(ids)}")
     return ids
 
 
