@@ -1,6 +1,7 @@
 """Sessions: a cookie that works wherever its token does, until it expires."""
 
 import asyncio
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -66,13 +67,14 @@ async def test_an_invalid_credential_starts_no_session(api_client: Any, proof: A
         ({}, "token"),
         ({"token": "t", "code": "c"}, "token"),
         ({"email": EMAIL}, "password"),
+        ({"email": "name\0@example.org", "password": "p"}, "email"),
         ({"token": "t", "password": "p"}, "password"),
         ({"token": "t", "new_password": "p"}, "new_password"),
         ({"token": "t", "remember": "me"}, "remember"),
     ],
 )
 async def test_exactly_one_credential_is_required(api_client: Any, proof: Any, field: str) -> None:
-    """Anything but exactly one complete credential is refused by name."""
+    """Anything but exactly one complete and possible credential is refused by name."""
     refused = (await sign_in(api_client, **proof)).refused(422, "validation_errors")
 
     assert field in refused["errors"]
@@ -241,8 +243,27 @@ async def test_a_revoked_session_ends_on_every_replica(api_client: Any) -> None:
         await api_client.call("DELETE", f"/sessions/{browser.session_id}")
 
         assert (await there.get("/ping")).status == 200
+        # This needs the session itself, which no longer exists.
+        (await there.get("/session")).refused(401, "bad_authtoken")
         replica.clock.leap(seconds=10)
         (await there.get("/ping")).refused(401, "bad_authtoken")
+
+
+async def test_signing_out_of_a_session_that_ended_elsewhere(api_client: Any) -> None:
+    """Signing out twice at once, even on two servers, is a success and a 401."""
+    async with contextlib.AsyncExitStack() as stack:
+        other = api_client
+        if not api_client.database.startswith("sqlite"):
+            other = await stack.enter_async_context(open_api_client(api_client.database))
+        browser = await signed_in(api_client)
+        there = dataclasses.replace(browser, api_client=other)
+        assert [(await one.get("/ping")).status for one in (browser, there)] == [200, 200]
+
+        answers = await asyncio.gather(
+            *(one.call("DELETE", "/session") for one in (browser, there))
+        )
+
+        assert sorted(one.status for one in answers) == [200, 401]
 
 
 async def test_a_role_counts_at_once(api_client: Any) -> None:

@@ -24,7 +24,7 @@ from prefactor_server.domain.api_token import (
 )
 from prefactor_server.domain.errors import BadToken, NotAuthenticated, Refusal
 from prefactor_server.domain.people.secret_text import hash_secret, is_secret_of, read_secret
-from prefactor_server.domain.people.session import PREFIX, Session
+from prefactor_server.domain.people.session import PREFIX, UNKNOWN_SESSION, Session
 from prefactor_server.domain.times import MINUTE_US, SECOND_US
 from prefactor_server.queries.api_token import ApiTokenQueries
 from prefactor_server.queries.people.session import SessionQueries
@@ -107,7 +107,7 @@ class Authenticator:
         forgotten, now = self._forgotten, self._now_us()
         found = None if looks_mistyped(token) else await self._tokens.by_hash(token_hash)
         if found is None:
-            raise BadToken("Token is unknown")
+            raise BadToken("Token is unknown: check it, or create another one")
         stored, account = found
         principal = _token_principal(stored, account, now)
         self._remember(token_hash, principal, stored.expires_at, now, forgotten)
@@ -120,7 +120,7 @@ class Authenticator:
         ref = read_secret(PREFIX, cookie)
         session = None if ref is None else await self._sessions.stored(ref)
         if session is None or not is_secret_of(token_hash, session.token_hash):
-            raise BadToken("The session is unknown or was ended: sign in again")
+            raise BadToken(UNKNOWN_SESSION)
         if session.ends_at(self._idle_us) <= now:
             raise BadToken("The session has expired: sign in again")
         principal = await self._session_principal(session, now)

@@ -22,7 +22,7 @@ MAX_TEXT: Final = 10_000
 
 # Not every database can store NUL in text columns, so fields that are stored as text reject it.
 # Payloads are stored as JSON, which escapes it.
-_NO_NUL: Final = "^[^\\u0000]*$"
+NO_NUL: Final = "^[^\\u0000]*$"
 
 # Repeats the rule of `is_client_id`, because OpenAPI needs a pattern. `$` alone would accept a
 # trailing line break.
@@ -43,7 +43,7 @@ Name: TypeAlias = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_NAME,
-        pattern=_NO_NUL,
+        pattern=NO_NUL,
         description=f"must be 1 to {MAX_NAME} characters without NUL.",
     ),
 ]
@@ -53,7 +53,7 @@ Text: TypeAlias = Annotated[
     str,
     Meta(
         max_length=MAX_TEXT,
-        pattern=_NO_NUL,
+        pattern=NO_NUL,
         description=f"must be at most {MAX_TEXT} characters without NUL.",
     ),
 ]
@@ -64,7 +64,7 @@ MetadataKey: TypeAlias = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_METADATA_KEY,
-        pattern=_NO_NUL,
+        pattern=NO_NUL,
         description=f"must be a key of 1 to {MAX_METADATA_KEY} characters without NUL.",
     ),
 ]
@@ -73,7 +73,7 @@ MetadataValue: TypeAlias = Annotated[
     Meta(
         min_length=1,
         max_length=MAX_VALUE_LENGTH,
-        pattern=_NO_NUL,
+        pattern=NO_NUL,
         description=f"must be a string of 1 to {MAX_VALUE_LENGTH} characters without NUL.",
     ),
 ]

@@ -55,8 +55,10 @@ class AdminUserInvite(NamedTuple):
         Raises:
             InvalidAction: it is not pending, or has expired.
         """
-        if self.status != "pending":
-            raise InvalidAction(f"Invite is already {self.status}")
+        if self.status == "used":
+            raise InvalidAction("Invite is already used: sign in, or ask for a link")
+        if self.status == "revoked":
+            raise InvalidAction("Invite was revoked: ask for another one")
         if now >= self.expires_at:
             raise InvalidAction("Invite has expired: ask for another one")
         return self._replace(status="used", updated_at=now)

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 SignInMethod: TypeAlias = Literal["token", "link", "password", "openid"]
 
 PREFIX: Final = "pf_session_"
+UNKNOWN_SESSION: Final = "The session is unknown or was ended: sign in again"
 MAX_PER_OWNER: Final = 100
 """The most sessions of one person or token. A new one ends the least recently used."""
 MAX_DESCRIPTION: Final = 200

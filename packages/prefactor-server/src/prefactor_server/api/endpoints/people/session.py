@@ -47,6 +47,7 @@ from prefactor_server.domain.api_token import Principal, TokenScope
 from prefactor_server.domain.errors import (
     BadCredentials,
     BadRequest,
+    BadToken,
     IdempotencyKeyUsed,
     InvalidAction,
     NotFound,
@@ -57,7 +58,7 @@ from prefactor_server.domain.errors import (
     ValidationFailed,
 )
 from prefactor_server.domain.people.role import RIGHTS, Right, Role
-from prefactor_server.domain.people.session import Session, SignInMethod
+from prefactor_server.domain.people.session import UNKNOWN_SESSION, Session, SignInMethod
 from prefactor_server.domain.times import SECOND_US
 from prefactor_server.queries.people.session import visible_owner
 
@@ -127,7 +128,11 @@ async def _create(call: Call, document: bytes) -> Success[CallerView]:
 
 
 async def _current(call: Call) -> Success[CallerView]:
-    return await _shown(call, call.principal)
+    try:
+        return await _shown(call, call.principal)
+    except NotFound:
+        # It was ended elsewhere, and is still in this server's cache.
+        raise BadToken(UNKNOWN_SESSION) from None
 
 
 async def _shown(call: Call, principal: Principal) -> Success[CallerView]:
@@ -168,8 +173,12 @@ async def _end(call: Call, document: bytes) -> Success[DeletedView]:
     if session_id is None:
         raise InvalidAction("There is no session to end, because the request has a token")
     command = EndSession(call.request(), session_id, None, "sessions.end")
-    await _execute(call, command, len(document))
-    call.services.forget_caller(session_id)
+    try:
+        await _execute(call, command, len(document))
+    except NotFound:
+        raise BadToken(UNKNOWN_SESSION) from None
+    finally:
+        call.services.forget_caller(session_id)
     call.response_headers += (connection(call).set_cookie("", 0),)
     return Success(details=DeletedView(type="session", id=session_id))
 
@@ -332,7 +341,7 @@ OTHERS = (
         description="Ends the session of the request's cookie.",
         max_body_bytes=TOKEN_BODY,
         reply=Success[DeletedView],
-        refusals=(NotFound, InvalidAction, NotPermitted, Overloaded, Unavailable),
+        refusals=(InvalidAction, NotPermitted, Overloaded, Unavailable),
         answer=_end,
     ),
     RawOperation(

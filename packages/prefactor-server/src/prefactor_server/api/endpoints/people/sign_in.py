@@ -10,7 +10,7 @@ import structlog
 from msgspec import Meta
 
 from prefactor_server.api.asgi.client_connection import ClientConnection
-from prefactor_server.api.kernel.fields import ClientId
+from prefactor_server.api.kernel.fields import NO_NUL, ClientId
 from prefactor_server.api.kernel.operation import Call
 from prefactor_server.api.views.base import written_row
 from prefactor_server.commands.base import Command, Done, Refused, Request
@@ -67,6 +67,14 @@ Secret = Annotated[
     ),
 ]
 NewPassword = Annotated[str, Meta(description=f"{PASSWORD_RULE}.")]
+EnteredEmail = Annotated[
+    str,
+    Meta(
+        max_length=_MAX_EMAIL,
+        pattern=NO_NUL,
+        description=f"must have at most {_MAX_EMAIL} characters and no NUL.",
+    ),
+]
 EnteredPassword = Annotated[
     str, Meta(max_length=MAX_LENGTH, description=f"must have at most {MAX_LENGTH} characters.")
 ]
@@ -82,7 +90,7 @@ class SignInFields(msgspec.Struct, kw_only=True):
     token: Secret | None = None
     code: Secret | None = None
     new_password: NewPassword | None = None
-    email: Annotated[str, Meta(max_length=_MAX_EMAIL)] | None = None
+    email: EnteredEmail | None = None
     password: EnteredPassword | None = None
     account_id: ClientId | None = None
 
@@ -98,10 +106,14 @@ async def sign_in(call: Call, body: SignInFields, size: int) -> tuple[Session, s
     _check_one_proof(body)
     try:
         command, cookie = await _command(call, body)
-        return await start_session(call, command, size), cookie
+        session = await start_session(call, command, size)
     except BadCredentials:
         _log.warning("sign_in_refused", address=connection(call).address)
         raise
+    if body.new_password is not None:
+        # It ended all other sessions of the person.
+        call.services.forget_caller(session.owner_id)
+    return session, cookie
 
 
 async def start_session(call: Call, command: Command, size: int = 0) -> Session:
