@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from prefactor_server.api.kernel.field_errors import field_errors
+from prefactor_server.api.kernel.field_errors import field_errors, nulls_to_omit
 from prefactor_server.api.kernel.fields import decode_field
 from prefactor_server.api.kernel.unknown_members import unknown_members
 from prefactor_server.api.kernel.work import Work
@@ -100,14 +100,27 @@ def read_body(document: bytes, kind: type[S]) -> S:
     try:
         body: S = _decoder(kind).decode(document)
     except msgspec.ValidationError as error:
-        found = field_errors(kind, read_object(document))
-        if not found:
-            raise BadRequest(f"The body cannot be read: {error}") from error
-        raise ValidationFailed(found) from None
+        body = _read_thoroughly(read_object(document), kind, error)
     except (ValueError, RecursionError) as error:
         raise _unreadable(error) from error
     check_depth(document)
     return body
+
+
+def _read_thoroughly(members: dict[str, Any], kind: type[S], error: msgspec.ValidationError) -> S:
+    """Convert an object that failed with ``error``, treating null as an omitted field.
+
+    Raises:
+        BadRequest: it cannot be read for another reason than its fields.
+        ValidationFailed: fields are missing or wrong; all of them are named.
+    """
+    if found := field_errors(kind, members):
+        raise ValidationFailed(found) from None
+    given = members.keys() - nulls_to_omit(kind, members)
+    try:
+        return msgspec.convert({name: members[name] for name in given}, kind, dec_hook=decode_field)
+    except msgspec.ValidationError:
+        raise BadRequest(f"The body cannot be read: {error}") from error
 
 
 def read_strict_body(
@@ -149,10 +162,7 @@ async def read_large_body(document: bytes, kind: type[S], work: Work) -> S:
     try:
         return msgspec.convert(fields, kind, dec_hook=decode_field)
     except msgspec.ValidationError as error:
-        found = field_errors(kind, cast("dict[str, Any]", fields))
-        if not found:
-            raise BadRequest(f"The body cannot be read: {error}") from error
-        raise ValidationFailed(found) from None
+        return _read_thoroughly(cast("dict[str, Any]", fields), kind, error)
 
 
 def _check_values(document: bytes) -> None:

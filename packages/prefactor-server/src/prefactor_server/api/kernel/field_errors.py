@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -12,6 +13,17 @@ from prefactor_server.api.kernel.fields import decode_field
 from prefactor_server.domain.errors import REQUIRED, FieldError, FieldErrors
 
 _Struct: TypeAlias = type[msgspec.Struct]
+
+_EXPECTED: Final = re.compile(r"Expected `([^`]*)`(?:, got `([^`]*)`| ([^`]*))?(?: - at `.*)?")
+_NAMES: Final = {
+    "array": "a list",
+    "bool": "a boolean",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "null",
+    "object": "an object",
+    "str": "a string",
+}
 
 
 def field_errors(kind: _Struct, members: Mapping[str, Any]) -> FieldErrors:
@@ -26,6 +38,17 @@ def field_errors(kind: _Struct, members: Mapping[str, Any]) -> FieldErrors:
         if found:
             errors[field.encode_name] = found
     return errors
+
+
+def nulls_to_omit(kind: _Struct, members: Mapping[str, Any]) -> set[str]:
+    """Return the optional fields that are null although their type has no null."""
+    return {
+        field.encode_name
+        for field in msgspec.structs.fields(kind)
+        if not field.required
+        and members.get(field.encode_name, "") is None
+        and type(None) not in (field.type, *get_args(field.type))
+    }
 
 
 def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
@@ -46,8 +69,21 @@ def _error(kind: Any, value: object) -> FieldError | FieldErrors | None:
     try:
         msgspec.convert(value, kind, dec_hook=decode_field)
     except msgspec.ValidationError as error:
-        return FieldError("invalid_value", _rule(kind) or str(error).partition(" - at `$")[0])
+        return FieldError("invalid_value", _message(kind, str(error)))
     return None
+
+
+def _message(kind: Any, reason: str) -> str:
+    """Return the documented rule of a type, or what it and the value are in terms of JSON."""
+    if rule := _rule(kind):
+        return rule
+    described = _EXPECTED.fullmatch(reason)
+    if described is None:
+        return reason.partition(" - at `$")[0]
+    expected, got, bound = described.groups()
+    wanted = " or ".join(_NAMES.get(name, name) for name in expected.split(" | "))
+    rest = f", got {_NAMES.get(got, got)}" if got else f" {bound}" if bound else ""
+    return f"must be {wanted}{rest}"
 
 
 def _entry_kind(kind: Any, length: int) -> Any:
