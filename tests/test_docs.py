@@ -102,6 +102,22 @@ def test_every_operation_is_in_the_reference() -> None:
     assert undocumented(operations) == []
 
 
+def test_every_member_is_explained() -> None:
+    """The page of the API names each member of requests and answers, except those of OTLP."""
+    text = (ROOT / "docs/reference/api.md").read_text(encoding="utf-8")
+    members = {
+        member
+        for schema in openapi()["components"]["schemas"].values()
+        for member in schema.get("properties", {})
+        # OTLP has names like `resourceSpans`; this one is a header.
+        if member.islower() and member != "location"
+    }
+
+    assert members
+    missing = {one for one in members if not re.search(rf"[`\".]{re.escape(one)}[`\"]", text)}
+    assert missing == set()
+
+
 def test_the_page_of_fields_is_up_to_date() -> None:
     """The page of fields is the output of `scripts/fields`."""
     command = [sys.executable, ROOT / "scripts" / "fields", "--check"]
