@@ -5,6 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from bulk_items import new_item, outputs_of
+
+from prefactor_server.queries.runs.export import SLICE_SPANS
 
 SECRET = {"card": {"$sensitive": "financial", "value": "4111"}, "note": "paid"}
 
@@ -106,6 +109,25 @@ async def test_a_large_run_is_sent_in_pieces(api_client: Any) -> None:
     assert [span["id"] for span in spans] == sorted(span["id"] for span in made)
     assert packed.headers["Content-Encoding"] == "gzip"
     assert packed.text == answer.text
+
+
+async def test_a_slice_of_an_export_has_few_spans(api_client: Any) -> None:
+    """However small spans are, a limited number is encoded at once, and each span once."""
+    run = await api_client.register()
+    ids = [f"span-{number:03}" for number in range(2 * SLICE_SPANS + 1)]
+    items = [
+        new_item("agent_spans/create", id_, id=id_, agent_instance_id=run["id"], schema_name="step")
+        for id_ in ids
+    ]
+    await outputs_of(api_client, *items)
+
+    answer = await api_client.get(f"/agent_instance/{run['id']}/export", {"format": "otlp"})
+
+    scopes = [one["scopeSpans"] for one in json.loads(answer.text)["resourceSpans"]]
+    sizes = [len(scope["spans"]) for resource in scopes for scope in resource]
+    assert sizes == [SLICE_SPANS, SLICE_SPANS, 1]
+    lines = await export(api_client, run)
+    assert [line["id"] for line in of_type(lines, "agent_span")] == ids
 
 
 @pytest.mark.parametrize("wanted", ["csv", ""])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Final
 
 from prefactor_server.domain.api_token import Principal
@@ -15,6 +15,8 @@ __all__ = ["AgentSpanQueries", "SpanRecord"]
 
 MAX_PAGE_BYTES: Final = 64 * 1024 * 1024
 """The most bytes of payloads on one page."""
+
+_AT_ONCE: Final = 32
 
 
 class AgentSpanQueries:
@@ -55,6 +57,13 @@ class AgentSpanQueries:
         return [
             one for one in records if principal.can_see(one.span.agent_id, one.span.environment_id)
         ]
+
+    async def each(self, principal: Principal, ids: Collection[str]) -> AsyncIterator[SpanRecord]:
+        """Yield the spans among ``ids`` that the caller may see, with few payloads in memory."""
+        named = [*ids]
+        for start in range(0, len(named), _AT_ONCE):
+            for record in await self.existing(principal, named[start : start + _AT_ONCE]):
+                yield record
 
     async def page(self, principal: Principal, listing: Listing) -> Page[SpanRecord]:
         """Return a page of spans.

@@ -7,6 +7,7 @@ ISO 8601 text. Stored JSON documents are part of the line, unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -61,7 +62,13 @@ class LineKind(NamedTuple):
     @property
     def columns(self) -> Sequence[str]:
         """The columns that are members of a line."""
-        return [one for one in self.row._fields if one not in self.left_out | {"account_id"}]
+        return _columns(self)
+
+
+@cache
+def _columns(kind: LineKind) -> Sequence[str]:
+    left_out = kind.left_out | {"account_id"}
+    return tuple(one for one in kind.row._fields if one not in left_out)
 
 
 _COUNTERS: Final = frozenset(one for one in AgentInstance._fields if one.endswith("_spans"))

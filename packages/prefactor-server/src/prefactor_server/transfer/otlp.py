@@ -175,6 +175,9 @@ def _attributes(values: Iterable[tuple[str, Any]]) -> list[JsonObject]:
 
 def _value(value: Any) -> JsonObject:
     match value:
+        # Most values are texts.
+        case str():
+            return {"stringValue": value}
         case bool():
             return {"boolValue": value}
         case int():

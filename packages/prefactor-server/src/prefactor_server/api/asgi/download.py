@@ -103,6 +103,8 @@ class OpenedDownload(NamedTuple):
                     if disconnected.done():
                         return
                 memory.shrink(self.reserved_bytes)
+                # Sending does not wait for a client that reads fast.
+                await asyncio.sleep(0)
             await _send(send, b"" if compressor is None else compressor.flush(), more=False)
         finally:
             disconnected.cancel()

@@ -25,6 +25,9 @@ from prefactor_server.storage.base import R, Row, SpanRecord, Storage
 SLICE_BYTES: Final = 1024 * 1024
 """The most bytes of payloads that are read at once. A larger span is a slice by itself."""
 
+SLICE_SPANS: Final = 200
+"""The most spans that are read at once, because encoding a slice delays other requests."""
+
 _SPANS: Final = 1000
 _ROWS: Final = 100
 
@@ -198,12 +201,12 @@ class ExportQueries:
 
 
 def _slices(spans: Iterable[AgentSpan]) -> Iterator[list[str]]:
-    """Yield the ids of spans in groups with at most ``SLICE_BYTES`` of payloads."""
+    """Yield the ids of spans in groups, bounded by ``SLICE_SPANS`` and ``SLICE_BYTES``."""
     ids: list[str] = []
     total = 0
     for span in spans:
         size = span.payload_size + span.result_size
-        if ids and total + size > SLICE_BYTES:
+        if len(ids) == SLICE_SPANS or (ids and total + size > SLICE_BYTES):
             yield ids
             ids, total = [], 0
         ids.append(span.id)

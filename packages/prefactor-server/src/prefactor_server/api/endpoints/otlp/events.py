@@ -88,7 +88,7 @@ async def _command(
             span_id(run, principal.partition, trace_id, one.span_id): one.span_id for one in events
         }
         of_before, of_after = events_by_span(before), events_by_span(after)
-        for record in await reader.agent_spans.existing(principal, [*otel_ids]):
+        async for record in reader.agent_spans.each(principal, otel_ids):
             if record.span.flags & SENSITIVE_DISCARDED:
                 continue
             spans += await _amend(call, record, of_before, of_after, otel_ids[record.span.id])

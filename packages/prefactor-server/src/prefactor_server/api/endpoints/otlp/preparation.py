@@ -201,8 +201,8 @@ async def _sorted(
     if parents:
         trace_id = spans[0].trace_id
         ids = {span_id(run, call.principal.partition, trace_id, one): one for one in parents}
-        found = await call.services.reader.agent_spans.existing(call.principal, [*ids])
-        stored = {ids[record.span.id] for record in found}
+        found = call.services.reader.agent_spans.each(call.principal, ids)
+        stored = {ids[record.span.id] async for record in found}
     return sort_spans(state, spans, stored.__contains__, keep_all=keep_all)
 
 
