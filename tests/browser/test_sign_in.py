@@ -3,13 +3,15 @@
 import asyncio
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from live_server import PROGRAM, LiveServer
+from pages_data import Span, record
 from pages_people import sign_in_as
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -110,6 +112,37 @@ async def test_session_ends_in_an_edited_profile(page: Page, server: LiveServer)
     await expect(page.get_by_role("textbox", name="Name")).to_have_value(name)
     await page.get_by_role("button", name="Create profile").click()
     await expect(page.get_by_text("All changes are saved.")).to_be_visible()
+
+
+async def test_a_late_refusal(page: Page, server: LiveServer) -> None:
+    """What the ended session is refused only after signing in again is asked again."""
+    await record(server, [Span("root", "support:agent", {"goal": "x"})])
+    await page.goto("/#/account/risk?profile=new")
+    scores = page.get_by_role("region", name="What runs would score")
+    await expect(scores.get_by_role("row").nth(1)).to_be_visible()
+    await page.get_by_role("textbox", name="Name").fill("late")
+    refused, signed_in = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            refused.set()
+            await signed_in.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/api/v1/risk_profile/preview", late)
+    await page.context.clear_cookies()
+    await page.get_by_label("Weight of Minors data").fill("1")
+    await refused.wait()
+    await page.get_by_role("button", name="Create profile").dispatch_event("click")
+    again = page.get_by_role("dialog", name="Sign in again")
+    await again.get_by_role("button", name="Token").click()
+    await again.get_by_label("Token").fill(server.token)
+    await again.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(again).to_have_count(0)
+    async with page.expect_response(lambda one: "preview" in one.url and one.ok):
+        signed_in.set()
+    await expect(again).to_have_count(0)
 
 
 async def test_another_person_gets_no_page(page: Page, server: LiveServer) -> None:

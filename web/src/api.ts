@@ -41,8 +41,17 @@ interface Asked {
   parseAs?: "arrayBuffer";
 }
 
+let sessions = 0;
+
+/** Ask again what an earlier session is refused from now on: its end does not concern this one. */
+export function noteSession(): void {
+  sessions += 1;
+}
+
 function asking(method: string): (path: string, asked?: Asked) => Promise<Reply<unknown>> {
-  return async (path, { params = {}, body, signal, parseAs } = {}) => {
+  return async function ask(path, asked = {}) {
+    const { params = {}, body, signal, parseAs } = asked;
+    const session = sessions;
     const request = new Request(base + addressOf(path, params), {
       method,
       headers: {
@@ -55,6 +64,7 @@ function asking(method: string): (path: string, asked?: Asked) => Promise<Reply<
     sendPosition(request);
     const response = await fetch(request);
     noteAnswer(response);
+    if (response.status === 401 && session !== sessions) return ask(path, asked);
     if (!response.ok) return { error: parsed(await response.text()), response };
     return { data: await response[parseAs ?? "json"](), response };
   };

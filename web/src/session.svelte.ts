@@ -1,6 +1,6 @@
 /** Who is signed in, as reactive state. */
 
-import { api, body, SignedOut } from "./api";
+import { api, body, noteSession, SignedOut } from "./api";
 import type { components } from "./openapi";
 import { forgetPosition } from "./position";
 
@@ -35,6 +35,7 @@ export async function lookUpSession(): Promise<void> {
       location.reload();
       return;
     }
+    noteSession();
     current = { known: true, who };
     isInterrupted = false;
   } catch (error) {
