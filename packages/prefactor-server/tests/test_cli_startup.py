@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import signal
+import socket
 import subprocess
 import sys
 
@@ -41,3 +43,40 @@ def test_the_list_of_commands_says_what_each_command_says(name: str) -> None:
     own = command.help if isinstance(command, cyclopts.App) else inspect.getdoc(command)
 
     assert listed.partition("\n")[0] == own.partition("\n")[0]
+
+
+INTERRUPTED = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+module = sys.argv.pop(1)
+sys.meta_path.insert(0, Interrupting())
+from prefactor_server.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "prefactor_server.cli.serve"])
+def test_an_interrupt_while_modules_load_prints_nothing(module: str) -> None:
+    """Ctrl-C right after the command was called ends it with 130, and without a traceback."""
+    command = [sys.executable, "-c", INTERRUPTED, module, "serve"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (130, "")
+
+
+def test_an_interrupt_before_the_server_is_ready_prints_no_traceback() -> None:
+    """Ctrl-C while the server waits for its database ends it with 130."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/silent"
+        command = [sys.executable, "-c", INTERRUPTED, "nothing", "serve", "--database", address]
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        with server, silent.accept()[0]:
+            server.send_signal(signal.SIGINT)
+            said = server.communicate()[1]
+    assert server.returncode == 130
+    assert "Traceback" not in said

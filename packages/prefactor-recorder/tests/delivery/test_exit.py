@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certificates import self_signed
 from checkout import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from prefactor_http.testing import ScriptedServer
 
@@ -181,6 +183,16 @@ def test_nothing_is_loaded_or_started_by_an_import() -> None:
 def test_no_delivery_thread_works_during_the_exit(program: str) -> None:
     """A thread stops where it waits or while it reads what dead processes left. No other begins."""
     assert run_alone(program) == "True\n"
+
+
+def test_a_delivery_of_its_own_is_stopped_at_exit(
+    silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that delivers without a recorder, as `prefactor-spool` does, does not crash."""
+    many = tmp_path / "many.pem"
+    many.write_bytes(self_signed(tmp_path / "one.pem").read_bytes() * 1_500)  # takes a second
+    monkeypatch.setenv("SSL_CERT_FILE", str(many))
+    assert run_program(silent, "token", body=RECORD, seconds=0.4) == "left 4\n"
 
 
 def test_an_exit_does_not_wait_until_the_client_is_imported() -> None:

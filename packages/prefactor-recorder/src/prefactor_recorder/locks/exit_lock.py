@@ -11,6 +11,7 @@ lock for good. A thread that waits can be ended safely.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import selectors
@@ -102,14 +103,19 @@ def is_exiting() -> bool:
 
 
 def stop_threads() -> None:
-    """Stop all delivery threads of this process for good. Called by the exit handler."""
+    """Stop all delivery threads of this process for good. An exit handler; may be repeated."""
     global _is_exiting  # noqa: PLW0603 - a fact about the process
     # A host may call its exit handlers early and go on.
     _is_exiting = not threading.main_thread().is_alive()
     # A fork copies the locks, but no thread that would release them.
-    threads = [thread for thread in list(_threads) if thread.process == os.getpid()]
+    mine = [thread for thread in list(_threads) if thread.process == os.getpid()]
+    threads = [thread for thread in mine if not thread.is_stopped]
     for thread in threads:
         thread.is_stopped = True
     deadline = time.monotonic() + MAX_EXIT_WAIT
     for thread in threads:
         thread.lock.acquire(timeout=max(deadline - time.monotonic(), 0))
+
+
+# Handlers that are registered later run earlier, and may still deliver.
+atexit.register(stop_threads)

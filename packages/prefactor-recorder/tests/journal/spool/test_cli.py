@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -276,3 +277,33 @@ def test_rm_keeps_files_of_live_processes(
     assert "left alone" in refused.stdout
     assert len(journal.read(1000)) == 1
     assert len(list(spool.rglob("*.seg"))) == 1
+
+
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+from prefactor_recorder.cli.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_an_interrupted_flush_prints_no_traceback(spool: Path) -> None:
+    """Ctrl-C while the server does not answer ends the command with 130."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {
+            "PREFACTOR_API_URL": url,
+            "PREFACTOR_API_TOKEN": "t",
+            "PREFACTOR_SPOOL_DIR": str(spool),
+        }
+        command = subprocess.Popen(
+            [sys.executable, "-c", INTERRUPTED, "flush"],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with command, silent.accept()[0]:
+            command.send_signal(signal.SIGINT)
+            said = command.communicate()[0]
+    assert (command.returncode, said) == (130, "")
