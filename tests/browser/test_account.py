@@ -20,6 +20,16 @@ async def works(page: Page, token: str) -> bool:
     return answer.ok
 
 
+async def test_lines_to_paste_on_a_phone(page: Page) -> None:
+    """All of the lines to paste can be read on a phone, and none is cut."""
+    await page.set_viewport_size({"width": 390, "height": 780})
+    await page.goto("/#/account/webhooks")
+    box = page.get_by_label("In the shell that starts the server")
+    await expect(box).to_be_visible()
+    hidden = await box.evaluate("box => box.scrollHeight - box.clientHeight")
+    assert hidden == 0
+
+
 @on_both_backends
 async def test_invite(page: Page, server: LiveServer, browser: Browser) -> None:
     """An invited person chooses a password and is signed in; then their role changes."""

@@ -5,7 +5,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from browser import Offences
 from live_server import LiveServer
@@ -114,3 +114,19 @@ async def test_leaving(page: Page, server: LiveServer) -> None:
     )
     await expect(page.get_by_role("heading", name="Runs", level=1)).to_be_visible()
     await expect(page).to_have_url(re.compile("#/runs$"))
+
+
+async def test_a_slow_server_is_named(page: Page) -> None:
+    """While the first answer is late, the page says what it waits for instead of being empty."""
+    late = asyncio.Event()
+
+    async def answer(route: Route) -> None:
+        await late.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/session", answer)
+    await page.goto("/#/runs")
+    await expect(page.get_by_text("Waiting for the server…")).to_be_visible()
+    late.set()
+    await expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    await expect(page.get_by_text("Waiting for the server…")).to_have_count(0)
