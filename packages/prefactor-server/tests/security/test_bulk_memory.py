@@ -113,6 +113,35 @@ def test_discarded_values_are_written_in_parts(server: LiveServer) -> None:
     assert all(one["payload"]["noise"] == noise for one in details)
 
 
+def test_the_quality_of_many_runs_is_written_in_parts(server: LiveServer) -> None:
+    """A bulk that evaluates many runs needs several commits, and one that evaluates one does not.
+
+    Each commit loads all of the quality of its runs, whose size is not known before.
+    """
+    runs = [f"run-{number}" for number in range(2, 42)]
+    for run in runs:
+        register(server, run)
+
+    def commits(named: Sequence[tuple[str, str]]) -> float:
+        before = _metric(server, "prefactor_commit_seconds_count")
+        items = [
+            {
+                "_type": "agent_instances/record_quality",
+                "idempotency_key": f"quality-{run}-{name}",
+                "agent_instance_id": run,
+                "name": name,
+                "payload": {"grade": "A"},
+            }
+            for run, name in named
+        ]
+        outputs = ask(server, "POST", _BULK, {"items": items}).body["outputs"]
+        assert [one["details"]["id"] for one in outputs.values()] == [run for run, _ in named]
+        return _metric(server, "prefactor_commit_seconds_count") - before
+
+    assert commits([(run, "helpful") for run in runs]) >= 2
+    assert commits([("run-1", f"name-{number}") for number in range(40)]) < 2
+
+
 def test_sample_spans_are_written_in_parts(server: LiveServer) -> None:
     """A bulk that creates thousands of sample spans needs several commits, and creates them all."""
     item = {"_type": "agent_spans/create_test_spans", "agent_instance_id": "run-1", "count": 100}

@@ -94,6 +94,9 @@ class PendingWrites(msgspec.Struct):
     """The checkers of this request's spans, by schema version and type."""
 
     contents: dict[str, bytes] = {}
+    evaluated_runs: set[str] = set()
+    """The runs whose quality these writes load."""
+
     spans: dict[str, SpanStart] = {}
     prefetched: dict[str, SpanStart] = {}
     """Spans read for the next writes. Each write removes its own."""

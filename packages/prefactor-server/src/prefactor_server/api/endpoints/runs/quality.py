@@ -77,7 +77,17 @@ async def _prepared(
         max_bytes=limit,
         field=field,
     )
-    return Prepared(command, written_by(call, name))
+    return Prepared(command, written_by(call, name), _held_bytes(call, limit))
+
+
+def _held_bytes(call: Call, limit: int) -> int:
+    """Return roughly what the batch will hold of the quality of a run, once for each run."""
+    runs = call.pending.evaluated_runs
+    if call.path_id in runs:
+        return 0
+    runs.add(call.path_id)
+    # A document is loaded, split and encoded again, and few have the size that they may have.
+    return limit // 3
 
 
 _WRITE: Final[dict[str, Any]] = {
