@@ -280,7 +280,6 @@ IMPORTS = [
             "prefactor_server.cli.config",
             "prefactor_server.cli.flags",
             "prefactor_server.cli.maintenance",
-            "prefactor_server.cli.migrate",
             "prefactor_server.cli.rebuild",
             "prefactor_server.cli.seed",
             "prefactor_server.cli.serve",

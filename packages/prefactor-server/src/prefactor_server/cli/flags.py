@@ -52,17 +52,6 @@ Database: TypeAlias = Annotated[
 """The database that a command uses."""
 
 
-def _flags(name: str, flags: list[tuple[str, Any]]) -> type[Any]:
-    """Return a class of flags, for cyclopts to read."""
-    return make_dataclass(
-        name,
-        [(flag, kind, field(default=None)) for flag, kind in flags],
-        kw_only=True,
-        # Without it, the class would seem to belong to the standard library.
-        namespace={"__module__": __name__},
-    )
-
-
 def _annotated(setting: Setting) -> Any:
     parameter = cyclopts.Parameter(
         help=_help(setting),
@@ -75,16 +64,20 @@ def _annotated(setting: Setting) -> Any:
 if TYPE_CHECKING:
     # Type checkers cannot follow a class that is created at run time.
     class ServeFlags:
-        """A flag for every setting."""
-
-    class DatabaseFlags:
-        """Only the flag for the database."""
+        """A flag for every setting, except for secrets."""
 
 else:
-    ServeFlags = _flags(
-        "ServeFlags", [(row.name, _annotated(row)) for row in SETTINGS if row.name not in SECRETS]
+    ServeFlags = make_dataclass(
+        "ServeFlags",
+        [
+            (setting.name, _annotated(setting), field(default=None))
+            for setting in SETTINGS
+            if setting.name not in SECRETS
+        ],
+        kw_only=True,
+        # Without it, the class would seem to belong to the standard library.
+        namespace={"__module__": __name__},
     )
-    DatabaseFlags = _flags("DatabaseFlags", [("database", Database)])
 
 
 def flag_values(flags: object) -> dict[str, Any]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from typing import Annotated, Final
+from typing import Final
 
-import cyclopts
-
-from prefactor_server.cli.flags import DatabaseFlags, Json, Switch, flag_values
+from prefactor_server.cli.flags import Database, Json, Switch
 from prefactor_server.cli.output import Column, out, print_rows
-from prefactor_server.cli.with_database import run
+from prefactor_server.cli.with_database import run, settings_for
 from prefactor_server.databases import migrate_database
-from prefactor_server.settings import load_settings
 
 _STEP_COLUMNS: Final = (Column("version", "version"), Column("name", "name"))
 
@@ -20,7 +16,7 @@ def migrate(
     *,
     dry_run: Switch = False,
     json: Json = False,
-    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+    database: Database = None,
 ) -> None:
     """Bring the database to this version's schema. ``serve`` does the same at startup.
 
@@ -29,9 +25,7 @@ def migrate(
     dry_run
         Only report what would be done.
     """
-    steps = run(
-        migrate_database(load_settings(os.environ, flag_values(flags)).database, dry_run=dry_run)
-    )
+    steps = run(migrate_database(settings_for(database).database, dry_run=dry_run))
     if json:
         print_rows(_STEP_COLUMNS, [(step.version, step.name) for step in steps], as_json=True)
         return

@@ -10,15 +10,14 @@ import cyclopts
 from prefactor_server.bootstrap import CLI_ACTOR
 from prefactor_server.cli.flags import Database, Json
 from prefactor_server.cli.output import Column, out, print_rows
-from prefactor_server.cli.with_database import run, settings_for, with_account
-from prefactor_server.commands.base import Command, Refused, Request
+from prefactor_server.cli.with_database import carry_out, run, settings_for, with_account
+from prefactor_server.commands.base import Request
 from prefactor_server.commands.people.admin_user import (
     ChangeRole,
     CreateSignInLink,
     RemoveAdminUser,
 )
 from prefactor_server.commands.people.admin_user_invite import CreateInvite
-from prefactor_server.commands.writer import Writer
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import NotFound, SettingError
 from prefactor_server.domain.listing import MAX_PAGE_SIZE, Listing, Sort
@@ -72,7 +71,7 @@ def invite(email: str, /, *, role: Role = "admin", database: Database = None) ->
         row = AdminUserInvite(
             invite_id, account.id, email, hash_secret(token), now, "pending", now, role
         )
-        await _carry_out(storage, CreateInvite(_request(account, now), row))
+        await carry_out(storage, CreateInvite(_request(account, now), row))
         return token
 
     # Only the token, so that a script can use the output directly.
@@ -111,7 +110,7 @@ def change_role(email: str, role: Role, *, database: Database = None) -> None:
 
     async def work(storage: Storage, account: Account) -> None:
         person = await _person(storage, account, email)
-        await _carry_out(storage, ChangeRole(_request(account, now_us()), person.id, role))
+        await carry_out(storage, ChangeRole(_request(account, now_us()), person.id, role))
 
     run(with_account(settings_for(database), work))
 
@@ -128,7 +127,7 @@ def remove(email: str, /, *, database: Database = None) -> None:
 
     async def work(storage: Storage, account: Account) -> None:
         person = await _person(storage, account, email)
-        await _carry_out(storage, RemoveAdminUser(_request(account, now_us()), person.id))
+        await carry_out(storage, RemoveAdminUser(_request(account, now_us()), person.id))
 
     run(with_account(settings_for(database), work))
 
@@ -151,11 +150,11 @@ def link(email: str, /, *, url: str | None = None, database: Database = None) ->
         link_id = _new_id(account)
         code = make_secret(LINK_PREFIX, SecretRef(account.id, link_id), os.urandom)
         row = SignInLink(link_id, account.id, person.id, None, hash_secret(code), now, None)
-        await _carry_out(storage, CreateSignInLink(_request(account, now), row))
+        await carry_out(storage, CreateSignInLink(_request(account, now), row))
         return code
 
     base = url or settings.public_url or f"http://{settings.host}:{settings.port}"
-    out.print(person_link_url(base, run(with_account(settings_for(database), work))), markup=False)
+    out.print(person_link_url(base, run(with_account(settings, work))), markup=False)
 
 
 async def _person(storage: Storage, account: Account, email_or_id: str) -> AdminUser:
@@ -174,15 +173,8 @@ async def _person(storage: Storage, account: Account, email_or_id: str) -> Admin
     return found
 
 
-async def _carry_out(storage: Storage, command: Command) -> None:
-    writer = Writer(storage, max_queue_bytes=1)
-    (outcome,) = await writer.submit([command], 1)
-    if isinstance(outcome, Refused):
-        raise outcome.refusal
-
-
 def _request(account: Account, now: int) -> Request:
-    return Request(account.id, CLI_ACTOR, now, None, b"")
+    return Request(account.id, CLI_ACTOR, now)
 
 
 def _new_id(account: Account) -> str:

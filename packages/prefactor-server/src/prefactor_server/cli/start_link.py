@@ -59,7 +59,7 @@ async def make_start_link(
     link_id = PfidMaker(lambda: now, os.urandom).make(account.partition)
     code = make_secret(PREFIX, SecretRef(account.id, link_id), os.urandom)
     link = SignInLink(link_id, account.id, None, token.id, hash_secret(code), now, None)
-    command = CreateSignInLink(Request(account.id, CLI_ACTOR, now, None, b""), link)
+    command = CreateSignInLink(Request(account.id, CLI_ACTOR, now), link)
     try:
         (outcome,) = await writer.submit([command], 1)
     except Refusal as refusal:

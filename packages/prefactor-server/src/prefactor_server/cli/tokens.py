@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import cyclopts
 
 from prefactor_server.bootstrap import CLI_ACTOR
-from prefactor_server.cli.flags import DatabaseFlags, Json, WholeNumber, flag_values
+from prefactor_server.cli.flags import Database, Json, WholeNumber
 from prefactor_server.cli.output import Column, out, print_rows
-from prefactor_server.cli.with_database import run, with_account
+from prefactor_server.cli.with_database import carry_out, run, settings_for, with_account
 from prefactor_server.commands.api_token import ChangeToken, CreateToken
-from prefactor_server.commands.base import Command, Done, Refused, Request
-from prefactor_server.commands.writer import Writer
+from prefactor_server.commands.base import Request
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.api_token import (
     ApiToken,
@@ -26,7 +25,7 @@ from prefactor_server.domain.api_token import (
 )
 from prefactor_server.domain.pfid import PfidMaker
 from prefactor_server.domain.times import DAY_US, format_time
-from prefactor_server.settings import Settings, check_range, load_settings
+from prefactor_server.settings import Settings, check_range
 from prefactor_server.storage.base import Storage
 from prefactor_server.storage.clock import now_us
 
@@ -55,7 +54,7 @@ def token_create(
     agent: str | None = None,
     environment: str | None = None,
     days: WholeNumber | None = None,
-    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+    database: Database = None,
 ) -> None:
     """Create a token and print it. It cannot be shown again.
 
@@ -72,7 +71,7 @@ def token_create(
     """
     if days is not None:
         check_range("--days", days, 1, _MAX_TOKEN_DAYS)
-    settings = _settings(flags)
+    settings = settings_for(database)
     text = make_token(scope, secrets.token_bytes)
     run(_create_token(settings, text, scope=scope, agent=agent, environment=environment, days=days))
     # Only the token, so that a script can use the output directly.
@@ -83,17 +82,15 @@ def token_create(
 def token_list(
     *,
     json: Json = False,
-    flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None,
+    database: Database = None,
 ) -> None:
     """List the tokens. Only the first characters of each are stored."""
-    tokens = run(_list_tokens(_settings(flags)))
+    tokens = run(_list_tokens(settings_for(database)))
     print_rows(_TOKEN_COLUMNS, map(_token_row, tokens), as_json=json)
 
 
 @token_cli.command(name="suspend")
-def token_suspend(
-    token_id: str, /, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
-) -> None:
+def token_suspend(token_id: str, /, *, database: Database = None) -> None:
     """Stop a token from working until it is activated again.
 
     Parameters
@@ -101,13 +98,11 @@ def token_suspend(
     token_id
         Its id, as `token list` shows it.
     """
-    run(_change_token(_settings(flags), token_id, "suspend"))
+    run(_change_token(settings_for(database), token_id, "suspend"))
 
 
 @token_cli.command(name="activate")
-def token_activate(
-    token_id: str, /, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
-) -> None:
+def token_activate(token_id: str, /, *, database: Database = None) -> None:
     """Make a suspended token work again.
 
     Parameters
@@ -115,13 +110,11 @@ def token_activate(
     token_id
         Its id, as `token list` shows it.
     """
-    run(_change_token(_settings(flags), token_id, "activate"))
+    run(_change_token(settings_for(database), token_id, "activate"))
 
 
 @token_cli.command(name="revoke")
-def token_revoke(
-    token_id: str, /, *, flags: Annotated[DatabaseFlags | None, cyclopts.Parameter(name="*")] = None
-) -> None:
+def token_revoke(token_id: str, /, *, database: Database = None) -> None:
     """Stop a token from working permanently.
 
     Parameters
@@ -129,11 +122,7 @@ def token_revoke(
     token_id
         Its id, as `token list` shows it.
     """
-    run(_change_token(_settings(flags), token_id, "revoke"))
-
-
-def _settings(flags: object) -> Settings:
-    return load_settings(os.environ, flag_values(flags))
+    run(_change_token(settings_for(database), token_id, "revoke"))
 
 
 async def _create_token(
@@ -151,31 +140,23 @@ async def _create_token(
         expires_at = None if days is None else now + days * DAY_US
         token_id = ids.make(account.partition)
         command = CreateToken(
-            Request(account.id, CLI_ACTOR, now, None, b""),
+            Request(account.id, CLI_ACTOR, now),
             new_token(text, token_id, account.id, now, scope=scope, expires_at=expires_at),
             agent,
             environment,
             ids.make(account.partition),
         )
-        await _carry_out(settings, storage, command)
+        await carry_out(storage, command)
 
     await with_account(settings, create)
 
 
 async def _change_token(settings: Settings, token_id: str, move: TokenMove) -> None:
     async def change(storage: Storage, account: Account) -> None:
-        request = Request(account.id, CLI_ACTOR, now_us(), None, b"")
-        await _carry_out(settings, storage, ChangeToken(request, token_id, move))
+        request = Request(account.id, CLI_ACTOR, now_us())
+        await carry_out(storage, ChangeToken(request, token_id, move))
 
     await with_account(settings, change)
-
-
-async def _carry_out(settings: Settings, storage: Storage, command: Command) -> None:
-    writer = Writer(storage, max_queue_bytes=settings.max_queue_bytes)
-    outcome = (await writer.submit([command], 1))[0]
-    if isinstance(outcome, Refused):
-        raise outcome.refusal
-    assert isinstance(outcome, Done)  # noqa: S101 - a command about a token is never stale
 
 
 async def _list_tokens(settings: Settings) -> list[ApiToken]:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from prefactor_server.commands.base import Command, Refused
+from prefactor_server.commands.writer import Writer
 from prefactor_server.databases import open_alongside
 from prefactor_server.domain.account import Account
 from prefactor_server.domain.errors import NotFound
@@ -36,6 +38,17 @@ async def with_storage(settings: Settings, work: Callable[[Storage], Coroutine[A
         return await work(storage)
     finally:
         await storage.close()
+
+
+async def carry_out(storage: Storage, command: Command) -> None:
+    """Write a command.
+
+    Raises:
+        Refusal: why the command was refused.
+    """
+    (outcome,) = await Writer(storage, max_queue_bytes=1).submit([command], 1)
+    if isinstance(outcome, Refused):
+        raise outcome.refusal
 
 
 async def with_account(

@@ -73,8 +73,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     account_id: str
     actor: str
     now: int
-    key: str | None
-    fingerprint: bytes
+    key: str | None = None
+    fingerprint: bytes = b""
     deployment_id: str | None = None
 
     def stored_key(self, key: str) -> str:

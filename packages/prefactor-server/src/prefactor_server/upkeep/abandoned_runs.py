@@ -168,4 +168,4 @@ class AbandonedRuns:
         return silent_before(uptime, limit) if limit else None
 
     def _request(self, run: AgentInstance) -> Request:
-        return Request(run.account_id, _ACTOR, self._now_us(), None, b"")
+        return Request(run.account_id, _ACTOR, self._now_us())

@@ -39,6 +39,6 @@ async def end_some(maintenance: Maintenance, writer: Writer, *, idle_us: int, no
     """End the runs of up to 100 idle traces; return how many traces were examined."""
     silent = await maintenance.silent_traces(now - idle_us, _SILENT_SLICE)
     for trace in silent:
-        request = Request(trace.account_id, _ACTOR, now, None, b"")
+        request = Request(trace.account_id, _ACTOR, now)
         await writer.submit([EndSilentTrace(request, trace)], 0)
     return len(silent)

@@ -190,7 +190,7 @@ class Authenticator:
 
 
 def _touch(principal: Principal, now: int) -> Request:
-    return Request(principal.account_id, principal.actor, now, None, b"")
+    return Request(principal.account_id, principal.actor, now)
 
 
 def _token_principal(token: ApiToken, account: Account, now: int) -> Principal:

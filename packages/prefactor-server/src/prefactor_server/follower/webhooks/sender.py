@@ -185,7 +185,7 @@ class WebhookSender:
             self.delivered += 1
         else:
             self.failed += 1
-        request = Request(webhook.account_id, _ACTOR, attempt.at, None, b"")
+        request = Request(webhook.account_id, _ACTOR, attempt.at)
         command = RecordAttempt(request, webhook.id, delivery.id, attempt, self._jitter())
         await self._writer.submit([command], 0)
         return attempt.succeeded or not attempt.receiver_fails

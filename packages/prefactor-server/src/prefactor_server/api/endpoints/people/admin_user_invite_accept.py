@@ -114,7 +114,7 @@ async def _accept(call: Call, document: bytes) -> Success[AdminUserView]:
     # One at a time, because two invitations to one address would otherwise create two people.
     async with call.services.accepting:
         command = AcceptInvite(
-            request=Request(ref.account_id, ref.row_id, call.now, None, b""),
+            request=Request(ref.account_id, ref.row_id, call.now),
             id=ref.row_id,
             token_hash=token_hash,
             user_id=await _user_id(call, ref),

@@ -261,7 +261,7 @@ async def _command(
     )
     session, cookie = new_session(call, "openid", account.id, account.partition, new.id)
     command = SignInWithOpenId(
-        request=Request(account.id, new.id, call.now, None, b""),
+        request=Request(account.id, new.id, call.now),
         session=session,
         identity=identity,
         rules=provider.config.rules,

@@ -241,7 +241,7 @@ def new_session(
 
 
 def _request(call: Call, session: Session, actor: str) -> Request:
-    return Request(session.account_id, actor, call.now, None, b"")
+    return Request(session.account_id, actor, call.now)
 
 
 def _check_one_proof(body: SignInFields) -> None:
