@@ -17,7 +17,7 @@ from prefactor_server.domain.change import (
     RUN_ENDED,
     Change,
 )
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import OPEN_STATUSES, AgentInstance
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.alert_cause import (
     CAUSES,
@@ -44,7 +44,6 @@ MAY_CHANGE_ALERTS: Final = RUN_ENDED | RUN_CHANGED | BACKFILLED
 """The flags that may raise or clear an alert. An end of a run may be provisional, and change."""
 _FINISHED: Final = "run.finished"
 _RECORDED: Final = "quality.recorded"
-_OPEN: Final = ("pending", "active")
 _SCORED_AT_ONCE: Final = 1000
 _GROWTH: Final = 1.1
 
@@ -81,7 +80,7 @@ class Seen(NamedTuple):
         """
         if not self.spans and not self.flags & RUN_ENDED:
             return False
-        has_ended = run.status not in _OPEN or self.flags & BACKFILLED
+        has_ended = run.status not in OPEN_STATUSES or self.flags & BACKFILLED
         if has_ended or run.span_total <= _SCORED_AT_ONCE:
             return True
         before = max(run.span_total - self.spans, 1)

@@ -17,6 +17,7 @@ from prefactor_server.domain.change import (
     RUN_ENDED,
     Change,
 )
+from prefactor_server.domain.runs.agent_instance import OPEN_STATUSES
 from prefactor_server.domain.runs.agent_span import FINISHED
 from prefactor_server.storage.feed import StoredRun, StoredSpan
 
@@ -24,7 +25,6 @@ RESET: Final = "reset"
 """The state of a consumer whose rows are to be deleted before the walk begins."""
 
 _SEPARATOR: Final = "\n"
-_OPEN: Final = frozenset({"pending", "active"})
 
 
 class Cursor(NamedTuple):
@@ -105,7 +105,7 @@ def report(
     flags = BACKFILLED | IMPORTED if run.is_silent_import else BACKFILLED
     if first:
         flags |= RUN_CREATED
-        if run.status not in _OPEN and key not in pending.ended:
+        if run.status not in OPEN_STATUSES and key not in pending.ended:
             flags |= RUN_ENDED
     return Change(
         position=position,

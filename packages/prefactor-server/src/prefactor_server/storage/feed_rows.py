@@ -19,13 +19,12 @@ from prefactor_server.domain.change import (
     SPANS_REVISED,
     Change,
 )
-from prefactor_server.domain.runs.agent_instance import AgentInstance
+from prefactor_server.domain.runs.agent_instance import OPEN_STATUSES, AgentInstance
 from prefactor_server.domain.runs.agent_span import FINISHED, AgentSpan
 from prefactor_server.domain.runs.metadata import InstanceMetadata
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.storage.batch import Snapshot
 
-_OPEN: Final = frozenset({"pending", "active"})
 STATE_COLUMNS: Final = tuple(
     column
     for column in AgentInstance._fields[AgentInstance._fields.index("status") :]
@@ -126,7 +125,7 @@ def _add_changed(
 
 def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
     for run in snapshot.new(AgentInstance):
-        ended = 0 if run.status in _OPEN else RUN_ENDED
+        ended = 0 if run.status in OPEN_STATUSES else RUN_ENDED
         runs[run.id].flags |= RUN_CREATED | ended
     changed = snapshot.changed(AgentInstance)
     if not changed:
@@ -140,9 +139,9 @@ def _add_runs(runs: _Runs, snapshot: Snapshot) -> None:
 
 def _end(before: AgentInstance, run: AgentInstance) -> int:
     """Return the flag for a change of a run's end, or 0."""
-    if run.status in _OPEN:
+    if run.status in OPEN_STATUSES:
         return 0
-    return RUN_ENDED if before.status in _OPEN else END_REVISED
+    return RUN_ENDED if before.status in OPEN_STATUSES else END_REVISED
 
 
 def _loaded(snapshot: Snapshot, kind: type[Any]) -> Mapping[str, Any]:

@@ -28,6 +28,9 @@ InstanceStatus: TypeAlias = Literal[
     "pending", "active", "complete", "failed", "cancelled", "terminated"
 ]
 FinishStatus: TypeAlias = Literal["complete", "failed", "cancelled"]
+OPEN_STATUSES: Final[frozenset[InstanceStatus]] = frozenset({"pending", "active"})
+"""The statuses of a run that has not ended."""
+
 Purpose: TypeAlias = Literal["live", "smoke_test", "eval"]
 
 EndedBy: TypeAlias = Literal["idle", "abandoned"]
@@ -125,7 +128,7 @@ class AgentInstance(NamedTuple):
         """Return the run after one of its roots ended. A terminated run does not change."""
         if self.status == "terminated":
             return self
-        if self.status in {"pending", "active"} or self.ended_by is not None:
+        if self.status in OPEN_STATUSES or self.ended_by is not None:
             return self.finish(status, at, now)
         worst = max(status, self.status, key=_SEVERITY.index)
         latest = max(at, self.finished_at or at)
