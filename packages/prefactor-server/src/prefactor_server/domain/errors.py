@@ -3,6 +3,7 @@
     Refusal
     ├── BadRequest            the request cannot be read
     ├── NotAuthenticated      the token is missing or invalid
+    │   ├── BadToken          … because it is unknown, or no longer works
     │   └── BadCredentials    … or wrong credentials for signing in
     ├── NotPermitted          a valid token without the required scope
     ├── NotFound              no such id in this account

@@ -94,7 +94,12 @@ class OverloadResponder:
         """Log that connections are rejected, at most once a minute."""
         if self._logged_at is None or now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
-            _log.warning("connections_full", max_connections=self._max_connections)
+            _log.warning(
+                "connections_full",
+                max_connections=self._max_connections,
+                help="New connections get 503. Raise max_connections, or find the client "
+                "that opens so many",
+            )
 
 
 def rejection(

@@ -306,8 +306,8 @@ GROUPS: Final = {
     "Runs that fall silent": (
         "abandoned_after_minutes abandon_end_after_minutes silent_after_days"
     ),
-    "Keeping an eye on it": ("metrics log_requests slow_request_ms drain_seconds"),
-    "What is remembered": ("partition_days idempotency_days"),
+    "Monitoring and shutdown": ("metrics log_requests slow_request_ms drain_seconds"),
+    "Storage": ("partition_days idempotency_days"),
     "What tokens cost": ("price_file"),
 }
 """The names of the settings by what they are for, as the reference and `serve --help` show them."""
