@@ -102,6 +102,8 @@ async def test_changes_of_others_to_a_profile(
             await expect(page.get_by_text("All changes are saved.")).to_be_visible()
         shown = await client.risk_profiles.get(profile.id)
         assert (shown.name, shown.description) == ("Mine again", "Of somebody else")
+        # The page may still be reading about the profile.
+        await page.goto("about:blank")
         await client.risk_profiles.delete(profile.id)
 
 

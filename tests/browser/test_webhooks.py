@@ -133,7 +133,6 @@ async def test_changes_of_others(
         await expect(page.get_by_label("Description")).to_have_value("Mine")
         await dialog.get_by_role("button", name="Cancel").click()
         await expect(page.get_by_role("heading", name="Pager of others")).to_be_visible()
-        await client.webhooks.delete(webhook)
 
 
 async def test_failing(page: Page, receiver: EventReceiver) -> None:
