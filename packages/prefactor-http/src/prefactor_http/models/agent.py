@@ -75,7 +75,7 @@ class AgentSummary(ReplyModel):
     team_id: str | None = None
     available_actions: AgentAvailableActions | None = None
     last_run_at: datetime | None = None
-    """When its latest run was registered; None without a run."""
+    """When its latest run was registered; None without a run, and for a deployment token."""
     inserted_at: datetime | None = None
     updated_at: datetime | None = None
 

@@ -146,7 +146,9 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
 
     def reply(done: Done) -> Success[AgentDetails]:
         row = written_row(done, Agent)
-        return Success(details=agent_details(AgentRecord(row, None), call.now, None))
+        return Success(
+            details=agent_details(AgentRecord(row, None), call.principal, call.now, None)
+        )
 
     return Prepared(command, reply)
 
@@ -185,7 +187,7 @@ def _units(amount: float | None) -> int | None:
 def _prepared(call: Call, command: Command) -> Prepared:
     def reply(done: Done) -> Success[AgentDetails]:
         row = written_row(done, AgentRecord)
-        return Success(details=agent_details(row, call.now, None))
+        return Success(details=agent_details(row, call.principal, call.now, None))
 
     return Prepared(command, reply)
 
@@ -198,7 +200,7 @@ async def show_agent(call: Call, agent_id: str) -> AgentShown:
         counts = await call.services.reader.agents.instance_counts(
             call.principal, record.agent.id, call.query.get("environment_id")
         )
-    details = agent_details(record, call.now, counts)
+    details = agent_details(record, call.principal, call.now, counts)
     if not flag(call.query, "include_risk_rollup"):
         return AgentShown(details=details)
     rollups = await risk_rollups(call, record.agent.id)
@@ -223,7 +225,9 @@ async def _show(call: Call) -> AgentShown:
 async def _list(call: Call) -> Listed[AgentSummary]:
     listing = _LIST.read(call.query, *_contained(call.query.get("text", "")))
     page = await call.services.reader.agents.page(call.principal, listing)
-    return listed(listing, page, [agent_summary(record, call.now) for record in page.rows])
+    return listed(
+        listing, page, [agent_summary(record, call.principal, call.now) for record in page.rows]
+    )
 
 
 def _contained(text: str) -> Iterator[Filter]:

@@ -9,6 +9,7 @@ import msgspec
 from prefactor_server.api.views.base import Success, show_optional_time, show_time
 from prefactor_server.api.views.risk_rollup import RiskRollupsView, RiskRollupView
 from prefactor_server.domain.agent import AgentStatus, agent_status
+from prefactor_server.domain.api_token import Principal
 from prefactor_server.domain.runs.run_total import COST_UNITS
 from prefactor_server.queries.agent import AgentRecord, InstanceCounts
 
@@ -36,7 +37,11 @@ class InstanceCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent in a list. ``last_run_at`` is when its latest run was registered."""
+    """An agent in a list.
+
+    ``last_run_at`` is when its latest run was registered. It is null for a deployment token, which
+    must not learn of runs in other environments.
+    """
 
     type: Literal["agent"] = "agent"
     id: str
@@ -73,23 +78,26 @@ class AgentShown(Success[AgentDetails], frozen=True, kw_only=True):
     risk_rollup: RiskRollupsView | msgspec.UnsetType = msgspec.UNSET
 
 
-def agent_summary(record: AgentRecord, now: int) -> AgentSummary:
+def agent_summary(record: AgentRecord, caller: Principal, now: int) -> AgentSummary:
     """Return the view of an agent in a list."""
-    return AgentSummary(**_fields(record, now))
+    return AgentSummary(**_fields(record, caller, now))
 
 
-def agent_details(record: AgentRecord, now: int, counts: InstanceCounts | None) -> AgentDetails:
+def agent_details(
+    record: AgentRecord, caller: Principal, now: int, counts: InstanceCounts | None
+) -> AgentDetails:
     """Return the full view of an agent. ``counts`` are those of its runs."""
     limit = record.agent.run_cost_limit
     return AgentDetails(
-        **_fields(record, now),
+        **_fields(record, caller, now),
         risk_profile_id=record.agent.risk_profile_id,
         run_cost_limit=None if limit is None else limit / COST_UNITS,
         instance_counts=None if counts is None else _counts(counts),
     )
 
 
-def _fields(record: AgentRecord, now: int) -> dict[str, Any]:
+def _fields(record: AgentRecord, caller: Principal, now: int) -> dict[str, Any]:
+    last_run_at = record.last_registered_at if caller.scope == "account" else None
     agent, status = record.agent, agent_status(record.agent, record.last_registered_at, now)
     return {
         "id": agent.id,
@@ -106,7 +114,7 @@ def _fields(record: AgentRecord, now: int) -> dict[str, Any]:
             reinstate=status == "retired",
             delete=not record.in_use,
         ),
-        "last_run_at": show_optional_time(record.last_registered_at),
+        "last_run_at": show_optional_time(last_run_at),
         "inserted_at": show_time(agent.inserted_at),
         "updated_at": show_time(agent.updated_at),
     }
