@@ -42,3 +42,25 @@ async def test_a_failed_step_is_tried_again_and_logged_once() -> None:
     assert "RuntimeError" in logs[0]["trace"]
     assert [entry.get("reason") for entry in logs[1:]] == ["the disk is full"] * 2
     assert "a bug" not in str(logs)
+
+
+async def test_a_cancelled_step_that_fails_ends_its_task() -> None:
+    """A database that cannot be reached at shut-down does not keep the server running."""
+    begun = asyncio.Event()
+
+    async def step() -> float:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise Unavailable("the connection was lost") from None
+        return 0.0
+
+    task = asyncio.create_task(repeat(step, task="sweeping", retry_seconds=3600))
+    await begun.wait()
+    task.cancel()
+    _, running = await asyncio.wait([task], timeout=1)
+    task.cancel()
+
+    assert not running
+    assert task.cancelled()

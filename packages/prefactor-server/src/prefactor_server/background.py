@@ -49,7 +49,11 @@ async def repeat(
     while True:
         try:
             pause = await step()
-        except Exception as error:  # noqa: BLE001 - the others and the next step must go on
+        except Exception as error:
+            if _is_cancelled():
+                # The step failed while it was ending, and has hidden its cancellation.
+                raise asyncio.CancelledError from error
+            # The other tasks and the next step go on.
             pause, retry = retry, min(2 * retry, max_retry_seconds)
             failure = error.message if isinstance(error, Refusal) else trace_of(error)
             if failure != logged:
@@ -58,6 +62,11 @@ async def repeat(
         else:
             retry, logged = retry_seconds, None
         await asyncio.sleep(pause)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _log_failure(task: str, failure: str | list[str]) -> None:
