@@ -349,9 +349,10 @@ async def _replied(operation: Operation, call: Call, reply: Reply) -> _Response 
         more_headers = (*more_headers, (b"idempotent-replayed", b"true"))
     memory, content_type, answer = call.memory, b"application/json", reply.body
     if isinstance(answer, Download):
-        body, rest = await begin(answer)
+        body, rest = await begin(answer, memory)
         if rest is not None:
-            return OpenedDownload(rest, None, more_headers, memory.size)
+            memory.hold(RESERVED_BYTES)
+            return OpenedDownload(rest, None, more_headers)
     elif isinstance(answer, Encoded):
         content_type, body = answer.content_type, [answer.body]
     else:

@@ -7,6 +7,7 @@ each download. Its memory is leased from the budget before the response begins.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
@@ -36,21 +37,29 @@ class Download(NamedTuple):
     pieces: AsyncIterator[bytes]
 
 
-async def begin(download: Download) -> tuple[Sequence[bytes], Download | None]:
-    """Return the pieces of a body, and None, or a download of all of it if it is large."""
-    pieces: list[bytes] = []
+async def begin(download: Download, memory: Lease) -> tuple[Sequence[bytes], Download | None]:
+    """Return the pieces of a body, and None, or a download of all of it if it is large.
+
+    ``memory`` holds the pieces until they are sent.
+    """
+    pieces: deque[bytes] = deque()
     size = 0
     async for piece in download.pieces:
         pieces.append(piece)
         size += len(piece)
+        memory.hold(len(piece))
         if size > MAX_WHOLE_BYTES:
-            return (), download._replace(pieces=_continued(pieces, download.pieces))
-    return pieces, None
+            return (), download._replace(pieces=_continued(pieces, download.pieces, memory))
+    return [*pieces], None
 
 
-async def _continued(pieces: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _continued(
+    pieces: deque[bytes], rest: AsyncIterator[bytes], memory: Lease
+) -> AsyncIterator[bytes]:
     while pieces:
-        yield pieces.pop(0)
+        piece = pieces.popleft()
+        yield piece
+        memory.hold(-len(piece))
     async for piece in rest:
         yield piece
 
@@ -61,7 +70,6 @@ class OpenedDownload(NamedTuple):
     download: Download
     coding: Coding | None
     headers: tuple[tuple[bytes, bytes], ...]
-    reserved_bytes: int = RESERVED_BYTES
     status: int = 200
     code: str = ""
 
@@ -94,7 +102,8 @@ class OpenedDownload(NamedTuple):
         compressor = None if self.coding is None else new_compressor(self.coding)
         try:
             async for piece in self.download.pieces:
-                memory.hold(max(0, 2 * len(piece) - RESERVED_BYTES))
+                beyond_reserved = max(0, 2 * len(piece) - RESERVED_BYTES)
+                memory.hold(beyond_reserved)
                 body = piece
                 if compressor is not None:
                     body = await asyncio.to_thread(compressor.compress, piece)
@@ -102,7 +111,7 @@ class OpenedDownload(NamedTuple):
                     await _send(send, body[start : start + _SLICE_BYTES])
                     if disconnected.done():
                         return
-                memory.shrink(self.reserved_bytes)
+                memory.hold(-beyond_reserved)
                 # Sending does not wait for a client that reads fast.
                 await asyncio.sleep(0)
             await _send(send, b"" if compressor is None else compressor.flush(), more=False)
