@@ -275,3 +275,52 @@ async def test_a_key_stored_by_an_earlier_version_stays_a_repeat(
     stored = "SELECT fingerprint FROM idempotency_key WHERE operation = 'agent_spans.create'"
     ((fingerprint,),) = await api_client.rows(stored)
     assert fingerprint.hex() == "4673cf99623e74ab59b5c0d9180309a8"
+
+
+_SCHEMA = {
+    "external_identifier": "v1",
+    "span_type_schemas": [{"name": "step", "params_schema": {"type": "object"}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fields", "fingerprint"),
+    [
+        (
+            "POST",
+            "/agent_instance/register",
+            {"agent_id": "a", "id": "run-1", "agent_schema_version": _SCHEMA},
+            "f45ecd560e41c1079220d9d56d5ed0f4",
+        ),
+        (
+            "POST",
+            "/agent_schema_version",
+            {"details": {"agent_id": "mine", **_SCHEMA}},
+            "5a77bbaeb308c062b95e74e9a6ebfe9b",
+        ),
+        (
+            "POST",
+            "/agent",
+            {"details": {"name": "Other", "id": "other"}},
+            "c606d42054b424f6fbf3a398fa12c3f1",
+        ),
+        (
+            "PUT",
+            "/risk_profile/mine",
+            {"details": {"name": "New"}},
+            "129346db0d31a2cb259907cf81e9c9a4",
+        ),
+    ],
+)
+async def test_a_field_that_was_added_does_not_change_the_other_fingerprints(
+    api_client: Any, method: str, path: str, fields: dict[str, Any], fingerprint: str
+) -> None:
+    """A request of version 1.0.0 is still a repeat after an upgrade: these are its fingerprints."""
+    await api_client.post("/agent", {"details": {"name": "Mine", "id": "mine"}})
+    await api_client.post("/risk_profile", {"details": {"name": "Mine", "id": "mine"}})
+
+    answer = await api_client.call(method, path, {**fields, "idempotency_key": "key-1"})
+
+    assert answer.status == 200, answer.body
+    ((stored,),) = await api_client.rows("SELECT fingerprint FROM idempotency_key")
+    assert bytes(stored).hex() == fingerprint

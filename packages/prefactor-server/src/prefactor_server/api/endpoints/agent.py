@@ -69,7 +69,7 @@ class AgentFields(msgspec.Struct, kw_only=True):
     id: NewId | None = None
     owner_person_id: Name | None = None
     risk_profile_id: Name | None = None
-    run_cost_limit: CostLimit | None = None
+    run_cost_limit: CostLimit | msgspec.UnsetType | None = msgspec.UNSET
     team_id: Name | None = None
 
 
@@ -132,6 +132,7 @@ _COUNTS = (
 
 
 async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
+    limit = body.run_cost_limit
     command = CreateAgent(
         request=call.request(),
         id=body.id or call.new_id(),
@@ -141,7 +142,7 @@ async def _prepare_create(call: Call, body: AgentFields) -> Prepared:
         owner_person_id=body.owner_person_id,
         risk_profile_id=body.risk_profile_id,
         team_id=body.team_id,
-        run_cost_limit=_units(body.run_cost_limit),
+        run_cost_limit=None if limit is msgspec.UNSET else _units(limit),
     )
 
     def reply(done: Done) -> Success[AgentDetails]:

@@ -109,7 +109,10 @@ async def _prepare_update(call: Call, body: UpdateRiskProfileFields) -> Prepared
         changes["name"] = body.name
     if body.description is not msgspec.UNSET:
         changes["description"] = body.description
-    command = UpdateRiskProfile(call.request(), call.path_id, changes, body.previous_updated_at)
+    previous = body.previous_updated_at
+    command = UpdateRiskProfile(
+        call.request(), call.path_id, changes, None if previous is msgspec.UNSET else previous
+    )
     return Prepared(command, _written)
 
 

@@ -71,7 +71,7 @@ class UpdateRiskProfileFields(_Rules, kw_only=True):
 
     name: Name | None = None
     description: Text | UnsetType | None = UNSET
-    previous_updated_at: Timestamp | None = None
+    previous_updated_at: Timestamp | UnsetType | None = UNSET
 
 
 class RiskProfileFields(_Rules, kw_only=True):

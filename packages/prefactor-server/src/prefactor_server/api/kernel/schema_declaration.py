@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from prefactor_server.api.kernel.fields import JsonObject, Name
 from prefactor_server.api.kernel.work import Work
@@ -39,13 +39,13 @@ class SpanTypeFields(msgspec.Struct, kw_only=True):
     """
 
     name: TypeName
-    span_type: TypeName | None = msgspec.field(name="spanType", default=None)
+    span_type: TypeName | UnsetType | None = msgspec.field(name="spanType", default=UNSET)
     params_schema: JsonObject
     result_schema: JsonObject | None = None
     title: str | None = None
     description: str | None = None
     template: str | None = None
-    result_template: str | None = None
+    result_template: str | UnsetType | None = UNSET
     data_risk: JsonObject | None = None
 
 
@@ -58,7 +58,7 @@ class SchemaVersionFields(msgspec.Struct, kw_only=True):
     span_result_schemas: Annotated[dict[str, JsonObject], _AT_MOST] | None = None
     quality_schemas: Annotated[list[JsonObject], _AT_MOST] | None = None
     quality_schema: JsonObject | None = None
-    alert_schemas: Annotated[list[JsonObject], _AT_MOST] | None = None
+    alert_schemas: Annotated[list[JsonObject], _AT_MOST] | UnsetType | None = UNSET
 
 
 async def declare(
@@ -76,7 +76,8 @@ async def declare(
     if fields is None:
         return None
     types = _span_types(fields)
-    quality, alerts = _quality_schemas(fields), fields.alert_schemas or []
+    quality = _quality_schemas(fields)
+    alerts = fields.alert_schemas if isinstance(fields.alert_schemas, list) else []
     if types is None and not quality and not alerts and fields.external_identifier is None:
         return None
     document = await _document(types or [], quality, alerts, work)
@@ -157,7 +158,7 @@ def _with_aliases(types: Sequence[SpanTypeFields]) -> list[Mapping[str, Any]]:
     """Return the types by name and by alias, unless another type has the alias as its name."""
     found = {one.name: _present_fields(one) for one in types}
     for one in types:
-        if one.span_type is not None and one.span_type not in found:
+        if isinstance(one.span_type, str) and one.span_type not in found:
             found[one.span_type] = {**_present_fields(one), "name": one.span_type}
     return list(found.values())
 
@@ -166,7 +167,7 @@ def _present_fields(one: SpanTypeFields) -> Mapping[str, Any]:
     """Return the fields that are not null, because null and absent mean the same."""
     fields = msgspec.structs.asdict(one)
     del fields["span_type"]
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value not in (None, UNSET)}
 
 
 def _check_names(types: Sequence[SpanTypeFields]) -> None:

@@ -154,6 +154,8 @@ class WriteJob(msgspec.Struct):
         return unknown_members(operation.body, operation.shown, members, accepted)
 
     def _fingerprint(self, body: Any) -> bytes:
+        # A repeat of a request that an older server executed must have the same fingerprint. So a
+        # field that was added to an operation has the default UNSET, which is not encoded.
         # A deployment token determines the request's agent, so it is part of the fingerprint.
         caller = self.call.principal.agent_deployment_id or ""
         prefix = f"{self.operation.name}\0{self.call.path_id}\0{caller}\0".encode()
