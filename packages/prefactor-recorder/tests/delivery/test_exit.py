@@ -132,6 +132,18 @@ time.sleep(0.5)
 print("aiohttp" in sys.modules, "prefactor_http" in sys.modules)
 print(client_imports._lock.acquire(blocking=False))
 """
+REPLACED = """
+import selectors
+
+class Replacement(selectors.DefaultSelector):
+    is_used = False
+
+    def select(self, timeout=None):
+        Replacement.is_used = True
+        return super().select(timeout)
+
+selectors.DefaultSelector = Replacement
+"""
 RECORD = "RecordedRun(journal).begin().span('span-00000001'); delivery.wake()"
 
 
@@ -160,6 +172,17 @@ def test_a_last_record_is_delivered_at_exit(server: ScriptedServer) -> None:
     """A record made on the last line is delivered at exit."""
     assert run_program(server.url, server.token, body=RECORD) == "left 0\n"
     assert server.spans["span-00000001"]["status"] == "complete"
+
+
+def test_a_selector_that_is_replaced_after_the_import_is_used(server: ScriptedServer) -> None:
+    """Otherwise delivery stops all greenlets of a program that lets gevent replace it later."""
+    said = run_program(
+        server.url,
+        server.token,
+        body=REPLACED + RECORD,
+        at_exit="delivery.flush(30); print(Replacement.is_used)",
+    )
+    assert said == "True\nleft 0\n"
 
 
 def test_nothing_is_loaded_or_started_by_an_import() -> None:

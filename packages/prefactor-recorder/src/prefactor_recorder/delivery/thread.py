@@ -287,7 +287,7 @@ class Delivery:
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:
-    return asyncio.SelectorEventLoop(exit_lock.Selector())
+    return asyncio.SelectorEventLoop(exit_lock.new_selector())
 
 
 def _ignore() -> None:

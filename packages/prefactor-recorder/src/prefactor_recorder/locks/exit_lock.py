@@ -7,6 +7,9 @@ some tens of milliseconds.
 
 So a delivery thread holds a lock except while it waits in a system call, and the exit takes that
 lock for good. A thread that waits can be ended safely.
+
+Nothing of `threading` or `selectors` is kept from the import of this module: gevent replaces both,
+in some programs only later, and a greenlet that waits for the original hangs the program.
 """
 
 from __future__ import annotations
@@ -35,10 +38,8 @@ class _Thread:
         self.is_stopped = False
 
 
-_threads: set[_Thread] = set()
-_current = threading.local()
-_never_released = threading.Lock()
-_never_released.acquire()
+_threads: dict[int, _Thread] = {}
+"""The delivery threads by their identifiers."""
 _is_exiting = False
 
 
@@ -49,18 +50,16 @@ def running() -> Generator[None]:
     Raises:
         SystemExit: The interpreter exits, so the thread must not begin.
     """
-    thread = _Thread()
+    thread, ident = _Thread(), threading.get_ident()
     with thread.lock:
-        _threads.add(thread)
-        _current.thread = thread
+        _threads[ident] = thread
         try:
             # After the thread is listed, so that an exit either finds it or is noticed here.
             if _is_exiting:
                 raise SystemExit
             yield
         finally:
-            del _current.thread
-            _threads.discard(thread)
+            _threads.pop(ident, None)
 
 
 @contextlib.contextmanager
@@ -69,8 +68,8 @@ def waiting() -> Generator[None]:
 
     Does not return once the interpreter exits. Does nothing in other threads.
     """
-    thread: _Thread | None = getattr(_current, "thread", None)
-    if thread is None:
+    thread = _threads.get(threading.get_ident())
+    if thread is None or thread.process != os.getpid():  # a child may use its identifier again
         yield
         return
     thread.lock.release()
@@ -78,7 +77,7 @@ def waiting() -> Generator[None]:
         yield
     finally:
         if thread.is_stopped:
-            _never_released.acquire()
+            threading.Event().wait()
         thread.lock.acquire()
 
 
@@ -88,13 +87,15 @@ def stop_here() -> None:
         pass
 
 
-class Selector(selectors.DefaultSelector):
-    """The selector of a delivery thread's event loop: `select` waits without the lock."""
+def new_selector() -> selectors.BaseSelector:
+    """Return a selector for a delivery thread's event loop: `select` waits without the lock."""
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return the events that are ready, as the base class does."""
-        with waiting():
-            return super().select(timeout)
+    class Selector(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            with waiting():
+                return super().select(timeout)
+
+    return Selector()
 
 
 def is_exiting() -> bool:
@@ -108,7 +109,7 @@ def stop_threads() -> None:
     # A host may call its exit handlers early and go on.
     _is_exiting = not threading.main_thread().is_alive()
     # A fork copies the locks, but no thread that would release them.
-    mine = [thread for thread in list(_threads) if thread.process == os.getpid()]
+    mine = [thread for thread in list(_threads.values()) if thread.process == os.getpid()]
     threads = [thread for thread in mine if not thread.is_stopped]
     for thread in threads:
         thread.is_stopped = True
