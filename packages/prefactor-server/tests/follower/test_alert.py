@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from postgres_database import do
 from rows import ACCOUNT, NOW, finish, principal, register, request, start, webhook
+from tally import catch_up
 
 from prefactor_server.commands.alert import ClearAlert
+from prefactor_server.commands.runs.abandoned_run import MarkAbandoned
 from prefactor_server.domain.listing import Listing
 from prefactor_server.domain.runs.alert import Alert
 from prefactor_server.domain.runs.retention import Retention
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
+from prefactor_server.follower import Attached, CommitSignal, Follower
 from prefactor_server.follower.alert import AlertConsumer
 from prefactor_server.storage.base import Changes, Needs
 from prefactor_server.storage.feed import ConsumerState, Derived
@@ -65,6 +68,45 @@ async def test_no_event_is_sent_twice(storage: Any) -> None:
 
     assert sorted(one.event_type for one in first) == ["run.failed", "run.finished"]
     assert await _deliveries(storage) == first
+
+
+@pytest.mark.parametrize(
+    ("command", "events"),
+    [
+        (finish("run-1", "failed"), ["run.failed", "run.finished"]),
+        (MarkAbandoned(request(now=NOW + 8), "run-1", NOW + 8), ["run.abandoned"]),
+    ],
+)
+async def test_an_alert_during_a_backfill_is_sent_once(
+    storage: Any, monkeypatch: pytest.MonkeyPatch, command: Any, events: list[str]
+) -> None:
+    """A cause after the feed was read, and before the backfill reads the run, sends its events.
+
+    The backfill raises the alert, and the feed brings the change afterwards.
+    """
+    subscribed = webhook(events='["run.abandoned", "run.failed", "run.finished"]')
+    await storage.transact(
+        {ACCOUNT: Needs()},
+        lambda snapshots: snapshots[ACCOUNT].apply(Changes(inserted=(subscribed,))),
+    )
+    await do(storage, register("run-1"))
+    await do(storage, start("run-1"))
+    runs_from = storage.feed.runs_from
+
+    async def change_run_before(*args: Any) -> Any:
+        monkeypatch.setattr(storage.feed, "runs_from", runs_from)
+        await do(storage, command)
+        return await runs_from(*args)
+
+    monkeypatch.setattr(storage.feed, "runs_from", change_run_before)
+    consumer = Attached(AlertConsumer(storage, lambda: NOW + 9))
+    follower = Follower(
+        storage.feed, [consumer], CommitSignal(), holder="test", now_us=lambda: NOW + 9
+    )
+    await catch_up(follower)
+
+    assert [one.name for one in await _alerts(storage)] == events[:1]
+    assert sorted(one.event_type for one in await _deliveries(storage)) == events
 
 
 async def test_a_clear_in_between_is_kept(storage: Any) -> None:

@@ -18,7 +18,7 @@ from prefactor_server.domain.change import (
     Change,
 )
 from prefactor_server.domain.runs.agent_instance import OPEN_STATUSES, AgentInstance
-from prefactor_server.domain.runs.alert import Alert
+from prefactor_server.domain.runs.alert import FIRST_VERSION, Alert
 from prefactor_server.domain.runs.alert_cause import (
     CAUSES,
     COST_EXCEEDED,
@@ -35,17 +35,21 @@ from prefactor_server.domain.runs.cost_limit import LimitedCost
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.event import alert_data, quality_data
+from prefactor_server.domain.times import HOUR_US
 from prefactor_server.follower.outbox import Event, Outbox
 from prefactor_server.queries.risk import ScoredRun
 from prefactor_server.storage.base import Changes, Needs, Snapshot
 
-_OF_RUN: Final = (RUN_FAILED, RUN_TERMINATED, RUN_ABANDONED)
+_OF_END: Final = (RUN_FAILED, RUN_TERMINATED)
+_OF_RUN: Final = (*_OF_END, RUN_ABANDONED)
 MAY_CHANGE_ALERTS: Final = RUN_ENDED | RUN_CHANGED | BACKFILLED
 """The flags that may raise or clear an alert. An end of a run may be provisional, and change."""
 _FINISHED: Final = "run.finished"
 _RECORDED: Final = "quality.recorded"
 _SCORED_AT_ONCE: Final = 1000
 _GROWTH: Final = 1.1
+# Deliveries are kept for longer, so that no event is sent again.
+_MAX_LATENESS_US: Final = HOUR_US
 
 
 class Seen(NamedTuple):
@@ -111,6 +115,8 @@ class Check(NamedTuple):
     at: int
     events: Sequence[Event] = ()
     is_backfilled: bool = False
+    has_ended: bool = False
+    """Whether the run ended in the slice, perhaps provisionally."""
 
 
 def seen_by_account(changes: Iterable[Change]) -> Mapping[str, Mapping[str, Seen]]:
@@ -148,6 +154,7 @@ def check_run(seen: Seen, figures: Figures, run_id: str, *, has_webhooks: bool) 
         seen.at,
         seen.events if has_webhooks else (),
         is_backfilled=bool(seen.flags & BACKFILLED),
+        has_ended=bool(seen.flags & RUN_ENDED),
     )
 
 
@@ -157,7 +164,8 @@ def needs_of(account_id: str, checks: Mapping[str, Check], outbox: Outbox) -> Ne
     for run_id, check in checks.items():
         needs.instances.add(run_id)
         needs.rows.update((Alert, alert_id(run_id, name)) for name in check.names)
-        outbox.need(needs, account_id, run_id, check.events)
+        raised = [Event(name, str(FIRST_VERSION), check.at) for name in check.names]
+        outbox.need(needs, account_id, run_id, (*check.events, *raised))
         if any(event.type == _RECORDED for event in check.events):
             needs.rows.add((InstanceQuality, run_id))
     return needs
@@ -180,13 +188,12 @@ def alert_changes(
             continue
         for name, alert in found.items():
             changed = _changed_alert(run, name, alert, check, now)
-            if changed is None:
-                continue
-            (inserted if alert is None else updated).append(changed)
-            was_raised = alert is not None and alert.status == "raised"
-            if changed.status == "raised" and not was_raised and not check.is_backfilled:
-                event = Event(name, str(changed.version), check.at)
-                data = {"alert": alert_data(changed)}
+            if changed is not None:
+                (inserted if alert is None else updated).append(changed)
+            current = changed or alert
+            event = _raised_event(alert, current, check, now)
+            if current is not None and event is not None:
+                data = {"alert": alert_data(current)}
                 inserted += outbox.deliveries(snapshot, run, event, times, **data)
         for event in check.events:
             data = {}
@@ -194,6 +201,24 @@ def alert_changes(
                 data["quality"] = quality_data(snapshot.get(InstanceQuality, run_id))
             inserted += outbox.deliveries(snapshot, run, event, times, **data)
     return Changes(inserted=inserted, updated=updated, deleted=deleted)
+
+
+def _raised_event(
+    before: Alert | None, alert: Alert | None, check: Check, now: int
+) -> Event | None:
+    """Return the event that an alert was raised, or None if it was not in this slice.
+
+    A backfill reads runs as they are, so it may raise an alert before the change that caused it is
+    followed. The event is due when that change is. Webhooks that have received it are left out.
+    """
+    if check.is_backfilled or alert is None or alert.status != "raised":
+        return None
+    if before is None or before.status != "raised":
+        return Event(alert.name, str(alert.version), check.at)
+    at = check.at if check.has_ended and alert.name in _OF_END else alert.raised_at
+    if alert.version > FIRST_VERSION or at < now - _MAX_LATENESS_US:
+        return None
+    return Event(alert.name, str(FIRST_VERSION), at)
 
 
 def _changed_alert(

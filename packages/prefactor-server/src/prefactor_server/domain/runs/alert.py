@@ -32,6 +32,8 @@ RESERVED_NAMES: Final = (
 ALERTS_CONSUMER: Final = "alerts"
 """The consumer of the change feed that raises and clears the server's alerts."""
 
+FIRST_VERSION: Final = 1
+"""The ``version`` of an alert that was raised once and did not change since."""
 MAX_RAISED: Final = 1000
 """The most alerts of one run that may be raised at the same time."""
 MAX_PAYLOAD_BYTES: Final = 64 * 1024

@@ -21,7 +21,7 @@ from prefactor_server.domain.pfid import RANDOM_BYTES, encode, is_pfid
 from prefactor_server.domain.risk.risk_profile import RiskProfile
 from prefactor_server.domain.risk.risk_score import RiskLevel, RunRisk, exceeds
 from prefactor_server.domain.runs.agent_instance import AgentInstance
-from prefactor_server.domain.runs.alert import SEVERITIES, Alert, AlertSeverity
+from prefactor_server.domain.runs.alert import FIRST_VERSION, SEVERITIES, Alert, AlertSeverity
 from prefactor_server.domain.runs.cost_limit import LimitedCost
 from prefactor_server.domain.times import DAY_US, format_time
 
@@ -156,7 +156,7 @@ def _new(run: AgentInstance, name: str, cause: Cause, payload: bytes) -> Alert:
         problem=None,
         summary=None,
         dismissed=False,
-        version=1,
+        version=FIRST_VERSION,
         updated_at=cause.at,
     )
 
