@@ -128,6 +128,20 @@ async def test_versions(page: Page, server: LiveServer) -> None:
         await expect(latest).to_contain_text(name)
 
 
+async def test_one_colour_for_terminated(page: Page, server: LiveServer) -> None:
+    """A terminated run has the same colour in the list of runs and in the chart."""
+    agent, _, _ = await charted(server)
+    run = await record(server, agent=agent, status=None)
+    async with PrefactorHttpClient(HttpClientConfig(server.url, server.token)) as client:
+        await client.agent_instances.terminate(run, "stuck")
+    await counted(page, f"/#/agent/{agent}?{RANGE}", "33%")
+    chart = page.get_by_role("region", name="Runs by how they ended")
+    swatch = chart.get_by_role("listitem").filter(has_text="terminated").locator(".swatch")
+    badge = page.get_by_role("region", name="Latest runs").locator(".badge.terminated")
+    shown = await badge.evaluate("badge => getComputedStyle(badge).color")
+    assert shown == await swatch.evaluate("swatch => getComputedStyle(swatch).backgroundColor")
+
+
 async def test_span_types(page: Page, server: LiveServer) -> None:
     """Two schema versions are compared type by type, and a type line by line."""
     agent = f"typed-{uuid4().hex[:8]}"
