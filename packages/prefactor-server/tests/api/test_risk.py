@@ -253,7 +253,8 @@ async def test_an_agent_has_two_rollups(api_client: Any) -> None:
     assert observed["span_types_without_risk_data"] == 1
     assert elsewhere["observed_risk_rollup"]["total"] == 0
     token = await api_client.deployment_token(run)
-    assert (await api_client.get("/agent/agent-1", query, token=token)).details == agent
+    own = (await api_client.get("/agent/agent-1", query, token=token)).details
+    assert own == {**agent, "last_run_at": None}  # it may have been in another environment
 
 
 async def test_an_agent_has_an_assessment(api_client: Any) -> None:
