@@ -64,6 +64,10 @@ async def test_one_stream(page: Page, server: LiveServer) -> None:
         one.on("request", lambda request: asked.append(request.url))
     await expect(other.get_by_role("treeitem")).to_have_count(3)
     selected = other.get_by_role("treeitem", selected=True)
+    # What moves rows while the page loads: the names in the header, and the panel.
+    where = other.get_by_role("navigation", name="Where this is")
+    await expect(where).to_contain_text("2.4.1 · Default")
+    await expect(other.get_by_role("complementary")).to_contain_text("TimeoutError")
     before = await selected.bounding_box()
     spans, read = 3, -1
     # Until the stream is open, a change makes the page read everything again.

@@ -40,6 +40,9 @@ async def opened(page: Page, server: LiveServer, span: str = "", **registration:
     # The names in the header are read last.
     where = page.get_by_role("navigation", name="Where this is")
     await expect(where).to_contain_text("2.4.1 · Default")
+    if span:
+        # It takes its width from the tree.
+        await expect(page.get_by_role("complementary")).to_be_visible()
     return run_id
 
 
@@ -175,7 +178,10 @@ async def test_zoom(page: Page, server: LiveServer) -> None:
         assert box is not None
         return box["width"]
 
-    whole = await width()
+    whole = -1.0
+    while (now := await width()) != whole:  # the axis follows the width of the page later
+        whole = now
+        await asyncio.sleep(0.1)
     await page.keyboard.press("z")
     await eventually(width, lambda zoomed: zoomed > 3 * whole)
     await page.keyboard.press("Z")
