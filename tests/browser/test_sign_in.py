@@ -72,6 +72,15 @@ async def test_session_ends(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Sign in to Prefactor")).to_be_visible()
 
 
+async def sign_in_again(page: Page, server: LiveServer) -> None:
+    """Sign in with the token in the dialog that an ended session opens."""
+    again = page.get_by_role("dialog", name="Sign in again")
+    await again.get_by_role("button", name="Token").click()
+    await again.get_by_label("Token").fill(server.token)
+    await again.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(again).to_have_count(0)
+
+
 async def test_session_ends_in_a_form(page: Page, server: LiveServer) -> None:
     """What was typed when the session ended is there after signing in again, and is sent."""
     email = f"{uuid4().hex[:8]}@example.org"
@@ -104,11 +113,7 @@ async def test_session_ends_in_an_edited_profile(page: Page, server: LiveServer)
     await page.get_by_role("textbox", name="Name").fill(name)
     await page.context.clear_cookies()
     await page.get_by_role("button", name="Create profile").dispatch_event("click")
-    again = page.get_by_role("dialog", name="Sign in again")
-    await again.get_by_role("button", name="Token").click()
-    await again.get_by_label("Token").fill(server.token)
-    await again.get_by_role("button", name="Sign in", exact=True).click()
-    await expect(again).to_have_count(0)
+    await sign_in_again(page, server)
     await expect(page.get_by_role("textbox", name="Name")).to_have_value(name)
     await page.get_by_role("button", name="Create profile").click()
     await expect(page.get_by_text("All changes are saved.")).to_be_visible()
@@ -135,14 +140,10 @@ async def test_a_late_refusal(page: Page, server: LiveServer) -> None:
     await page.get_by_label("Weight of Minors data").fill("1")
     await refused.wait()
     await page.get_by_role("button", name="Create profile").dispatch_event("click")
-    again = page.get_by_role("dialog", name="Sign in again")
-    await again.get_by_role("button", name="Token").click()
-    await again.get_by_label("Token").fill(server.token)
-    await again.get_by_role("button", name="Sign in", exact=True).click()
-    await expect(again).to_have_count(0)
+    await sign_in_again(page, server)
     async with page.expect_response(lambda one: "preview" in one.url and one.ok):
         signed_in.set()
-    await expect(again).to_have_count(0)
+    await expect(page.get_by_role("dialog", name="Sign in again")).to_have_count(0)
 
 
 async def test_another_person_gets_no_page(page: Page, server: LiveServer) -> None:

@@ -52,28 +52,25 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02])
-def test_a_child_forked_during_the_first_run_records(tmp_path: Path, delay: float) -> None:
-    """The child neither deadlocks on an import lock nor records for its parent."""
+def printed(program: str, *arguments: object) -> str:
+    """Run a program to its end, which must be a success, and return what it printed."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), str(delay)],
+        [sys.executable, "-c", program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         timeout=60,
         check=True,
     )
-    assert ended.stdout == "5 3\n"
+    return ended.stdout
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.002, 0.005, 0.01, 0.02])
+def test_a_child_forked_during_the_first_run_records(tmp_path: Path, delay: float) -> None:
+    """The child neither deadlocks on an import lock nor records for its parent."""
+    assert printed(PROGRAM, tmp_path, delay) == "5 3\n"
 
 
 def test_a_first_import_waits_for_a_fork_that_has_begun(tmp_path: Path) -> None:
     """A fork during which another hook records does not leave half a client to its child."""
-    ended = subprocess.run(
-        [sys.executable, "-c", DURING_THE_FORK, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert ended.stdout == "0\n"
+    assert printed(DURING_THE_FORK, tmp_path) == "0\n"

@@ -310,6 +310,12 @@ _SCHEMA = {
             {"details": {"name": "New"}},
             "129346db0d31a2cb259907cf81e9c9a4",
         ),
+        (
+            "POST",
+            "/admin_user_invite",
+            {"details": {"email": "kim@example.org"}},
+            "1a721cae0ce6764140df6c41a51cfd83",
+        ),
     ],
 )
 async def test_a_field_that_was_added_does_not_change_the_other_fingerprints(

@@ -1,1 +1,1 @@
-"""Locks that keep the recorder out of trouble when its host forks or exits."""
+"""Locks that a fork or an exit of the host takes, so that it does not interrupt the recorder."""

@@ -35,7 +35,7 @@ from prefactor_server.domain.runs.cost_limit import LimitedCost
 from prefactor_server.domain.runs.quality import InstanceQuality
 from prefactor_server.domain.runs.webhooks.delivery import WebhookDelivery
 from prefactor_server.domain.runs.webhooks.event import alert_data, quality_data
-from prefactor_server.domain.times import HOUR_US
+from prefactor_server.domain.times import DAY_US
 from prefactor_server.follower.outbox import Event, Outbox
 from prefactor_server.queries.risk import ScoredRun
 from prefactor_server.storage.base import Changes, Needs, Snapshot
@@ -48,8 +48,8 @@ _FINISHED: Final = "run.finished"
 _RECORDED: Final = "quality.recorded"
 _SCORED_AT_ONCE: Final = 1000
 _GROWTH: Final = 1.1
-# Deliveries are kept for longer, so that no event is sent again.
-_MAX_LATENESS_US: Final = HOUR_US
+# Deliveries are kept for at least a day. One that was deleted would be sent again.
+_MAX_LATENESS_US: Final = DAY_US
 
 
 class Seen(NamedTuple):

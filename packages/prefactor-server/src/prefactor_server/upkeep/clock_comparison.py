@@ -1,4 +1,4 @@
-"""Compares the machine's clock with the database's again and again."""
+"""Compares the machine's clock with the database's, every half minute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _COMPARE_SECONDS: Final = 30.0
 
 
 async def follow_clock(clock: SharedClock, database_us: Callable[[], Awaitable[int]]) -> None:
-    """Compare the clocks every 30 seconds, until cancelled. The first time is after 30 seconds."""
+    """Compare the clocks every 30 seconds, until cancelled.
+
+    The first time is after 30 seconds, because the server has compared them at its start.
+    """
 
     async def step() -> float:
         await clock.compare(database_us)

@@ -21,7 +21,7 @@ async def make_partitions(
 ) -> None:
     """Create partitions of ``days`` days ahead of time, at once and every hour, until cancelled.
 
-    A failure is not urgent, because every row has a partition, and a try may hold up writes.
+    A failure is not urgent, because every row has a partition, and an attempt may delay writes.
     """
 
     async def step() -> float:

@@ -60,7 +60,7 @@ class InviteFields(msgspec.Struct, kw_only=True):
     """The person to invite, and their role, which is admin by default."""
 
     email: Email
-    role: Role = "admin"
+    role: Role | msgspec.UnsetType = msgspec.UNSET
     account_id: str | None = None
 
 
@@ -107,7 +107,7 @@ async def _prepare_create(call: Call, body: InviteFields) -> Prepared:
         inserted_at=call.now,
         status="pending",
         updated_at=call.now,
-        role=body.role,
+        role="admin" if body.role is msgspec.UNSET else body.role,
     )
 
     def reply(done: Done) -> Success[InviteView]:
