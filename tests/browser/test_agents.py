@@ -24,7 +24,8 @@ async def test_from_tile_to_runs(page: Page, server: LiveServer) -> None:
     agent, good, bad = await charted(server)
     await counted(page, f"/#/agent/{agent}?{RANGE}", "50%")
     await page.get_by_role("navigation", name="Where this is").get_by_text("Agents").click()
-    tile = page.get_by_role("link").filter(has_text=agent)
+    each = page.get_by_role("region", name="Each agent")
+    tile = each.get_by_role("link").filter(has_text=agent)
     await expect(tile).to_contain_text("50%")
     # Quantiles are within 2 % of the ten seconds that the runs took.
     await expect(tile).to_contain_text("9.84 s")
